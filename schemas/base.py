@@ -1,0 +1,93 @@
+"""What every noun shares: frozen, strict about unknown fields, exact about numbers and instants."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+
+class Noun(BaseModel):
+    """Something with a name in the field. Never changed, only followed by others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _as_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_as_utc)]
+"""A point in time. A time without an offset is refused; inside, the zone is always UTC."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
+"""An identifier people write: lower case, digits, dot, dash, underscore; at most 80 characters."""
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+_NUMBER = re.compile(r"^[+-]?\d{1,24}(\.\d{1,18})?$")
+_RATIO = re.compile(r"^[+-]?\d{1,24}/[1-9]\d{0,23}$")
+
+
+def exact(value: Any) -> Fraction:
+    """Read an exact number: an integer, a decimal in a string, or a ratio such as ``1/30``.
+
+    Raises ValueError for anything else. A binary float is refused: it has already lost digits.
+    """
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, (bool, float)):
+        raise ValueError("write the number as an integer or as a decimal in quotes, such as '99.9'")
+    if isinstance(value, int):
+        return Fraction(value)
+    if isinstance(value, str) and (_NUMBER.match(value) or _RATIO.match(value)):
+        return Fraction(value)
+    raise ValueError(
+        "not an exact number; write an integer, a decimal ('99.9') or a ratio ('1/30')"
+    )
+
+
+def written(value: Fraction) -> str:
+    """Write an exact number: as a decimal where it ends, else as a ratio. Reads back as itself."""
+    numerator, denominator = value.numerator, value.denominator
+    if denominator == 1:
+        return str(numerator)
+    twos = fives = 0
+    rest = denominator
+    while rest % 2 == 0:
+        rest //= 2
+        twos += 1
+    while rest % 5 == 0:
+        rest //= 5
+        fives += 1
+    places = max(twos, fives)
+    if rest != 1 or places > 18:
+        return f"{numerator}/{denominator}"
+    scaled = abs(numerator) * 10**places // denominator
+    digits = str(scaled).rjust(places + 1, "0")
+    sign = "-" if numerator < 0 else ""
+    return f"{sign}{digits[:-places]}.{digits[-places:]}"
+
+
+Number = Annotated[
+    Fraction,
+    BeforeValidator(exact),
+    PlainSerializer(written, return_type=str),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["99.9", "1/30", 20]}),
+]
+"""An exact rational. In files and messages a decimal string, an integer or a ratio."""
+
+Count = Annotated[int, Field(ge=0, strict=True)]

@@ -1,0 +1,100 @@
+"""What the evaluator says of one agreement's period: figures counted from facts, and its facts.
+
+A metric is counted once per window however many agreements use it; each agreement's evaluation
+carries the figures that it needs, so that settlement needs nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from schemas.base import Count, Instant, Name, Noun, Number
+from schemas.event import Charge, Circumstance, EventId, Subject
+from schemas.period import PeriodLabel, Window
+from schemas.programme import SourceUri
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class EventRef(Noun):
+    """The identity of an event."""
+
+    source: SourceUri
+    id: EventId
+
+
+class Evidence(Noun):
+    """Which facts a figure was counted from.
+
+    ``digest``: SHA-256 over the sorted identities and payload hashes of all counted facts.
+    ``telling``: the first events, in order of time, that moved the figure the wrong way; all of
+    them are found by metric and window.
+    """
+
+    facts: Count
+    digest: Digest
+    telling: tuple[EventRef, ...] = ()
+
+
+class Part(Noun):
+    """One occurrence inside a figure: an outage, a ticket, a delivery, a vendor's share."""
+
+    part: str = Field(description="Its name: outage, ticket or delivery as reported.")
+    subject: Subject | None = None
+    vendor: Name | None = None
+    start: Instant | None = None
+    end: Instant | None = None
+    amount: Number = Field(description="In the metric's unit; minutes for tickets.")
+    value: Number | None = Field(None, description="Worth of what is late, in main units.")
+    good: bool | None = None
+    events: tuple[EventRef, ...] = ()
+
+
+class MetricFigure(Noun):
+    """One metric's figure in one window, for one subject or for all of them."""
+
+    metric: Name
+    subject: Subject | None = None
+    period: PeriodLabel
+    window: Window
+    value: Number | None = Field(description="In the metric's unit. None: there was no data.")
+    good: Number | None = Field(None, description="Numerator of a ratio.")
+    total: Number | None = Field(None, description="Denominator of a ratio, or number of values.")
+    parts: tuple[Part, ...] = ()
+    evidence: Evidence
+
+
+class ChargeFact(Noun):
+    """A charge with the event that states it."""
+
+    event: EventRef
+    at: Instant
+    charge: Charge
+
+
+class CircumstanceFact(Noun):
+    """A circumstance with the event that states it."""
+
+    event: EventRef
+    at: Instant
+    circumstance: Circumstance
+
+
+class PeriodEvaluation(Noun):
+    """All that settlement needs to settle one agreement's period, at one revision.
+
+    ``revision`` 1 is the close; a later one carries what came late. Charges and circumstances are
+    those whose ``period`` begins in this settlement period, the last stated one per name first
+    resolved by corrections, in order of time and identity.
+    """
+
+    programme: Name
+    agreement: Name
+    period: PeriodLabel
+    revision: Annotated[int, Field(ge=1)]
+    reason: Literal["closed", "commanded", "late_facts", "changed_agreement"]
+    figures: tuple[MetricFigure, ...]
+    charges: tuple[ChargeFact, ...]
+    circumstances: tuple[CircumstanceFact, ...]

@@ -1,0 +1,65 @@
+"""A frame: one Kafka record, one stored row, many facts in columns (Arrow IPC, LZ4 body).
+
+A row is an accepted-looking event after the door: decoded once, checked against the catalogue,
+its numbers whole. Nothing downstream parses its JSON again, except kinds whose data does not fit
+the numeric columns; those carry it, canonical, in ``data``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FRAME_SCHEMA_VERSION = 1
+FRAME_CONTENT_TYPE = "application/vnd.earnback.frame.v1+arrow"
+
+Int64s = npt.NDArray[np.int64]
+UInt64s = npt.NDArray[np.uint64]
+Int32s = npt.NDArray[np.int32]
+Int8s = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Columns of equal length, a row per fact. Also what the core counts from.
+
+    ``id_high``/``id_low``: BLAKE2b-128 of source, NUL, id. ``payload``: BLAKE2b-64 of the
+    normalised type, time and data. ``kind``: position of the type in ``EVENT_TYPES``.
+    ``metric``: number of the metric in the catalogue, -1 for none. ``at_us``: the event's time in
+    microseconds since 1970 UTC. ``a`` and ``b`` by kind:
+
+    ========== ================================ =========================
+    kind       a                                b
+    ========== ================================ =========================
+    sample     1 up, 0 down                     1
+    count      good                             total
+    response   value x 10**b                    decimals
+    volume     value x 10**b                    decimals
+    figure     value x 10**b                    decimals
+    others     0                                0
+    ========== ================================ =========================
+
+    ``subject``: position in ``subjects``, -1 for none. ``source``: position in ``sources``.
+    ``data``: canonical JSON of the event's data for outage, ticket, delivery, figure, correction,
+    charge and circumstance; empty for the rest.
+    """
+
+    ids: list[str]
+    id_high: UInt64s
+    id_low: UInt64s
+    payload: UInt64s
+    kind: Int8s
+    metric: Int32s
+    at_us: Int64s
+    a: Int64s
+    b: Int64s
+    source: Int32s
+    subject: Int32s
+    data: list[str]
+    sources: list[str]
+    subjects: list[str]
+
+    def __len__(self) -> int:
+        return len(self.at_us)

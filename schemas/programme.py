@@ -1,0 +1,243 @@
+"""A buyer's programme: who takes part, who may report, and the metrics all agreements share."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from schemas.base import Name, Noun, Number, Text
+
+SourceUri = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
+"""A CloudEvents ``source``: a URI reference, printable, without spaces; at most 200 characters."""
+
+Unit = Literal[
+    "percent", "milliseconds", "seconds", "minutes", "hours", "days", "count", "money", "points"
+]
+
+
+class Vendor(Noun):
+    """A party that owes service levels."""
+
+    vendor: Name
+    name: Text
+
+
+class Source(Noun):
+    """A system that may report, and for whom. A vendor's key can send only from its own sources."""
+
+    source: SourceUri
+    reports_for: Name = Field(description="A vendor of the programme, or its buyer.")
+    metrics: tuple[Name, ...] = Field(
+        default=(), description="Metrics this source may report. Empty: every metric."
+    )
+
+
+class AvailabilityBySamples(Noun):
+    """Good probes out of all probes, in percent."""
+
+    kind: Literal["availability_by_samples"]
+
+
+class AvailabilityByStatus(Noun):
+    """Share of time up, in percent. A status holds from its sample until the next one.
+
+    ``before_first``: how the stretch before the first known sample counts. ``not_observed``
+    leaves it out of the denominator.
+    """
+
+    kind: Literal["availability_by_status"]
+    before_first: Literal["not_observed", "up", "down"]
+
+
+class AvailabilityByOutages(Noun):
+    """Share of time without outage, in percent. Overlapping outages are merged."""
+
+    kind: Literal["availability_by_outages"]
+
+
+class OutageTime(Noun):
+    """Outage time in the metric's unit. Each outage keeps its own duration as evidence.
+
+    ``merged`` counts overlapping outages of one subject once; ``each`` counts every outage alone.
+    ``part``: how a part of a unit of one outage counts.
+    """
+
+    kind: Literal["outage_time"]
+    overlap: Literal["merged", "each"]
+    part: Literal["exact", "started_counts", "full_only"]
+
+
+class OutageCount(Noun):
+    """Number of outages that begin in the window."""
+
+    kind: Literal["outage_count"]
+
+
+class Ratio(Noun):
+    """Good out of total over all counts, in percent."""
+
+    kind: Literal["ratio"]
+
+
+class Total(Noun):
+    """Sum of what was reported: counts take ``good``, volumes and responses their value."""
+
+    kind: Literal["total"]
+
+
+class Mean(Noun):
+    """Plain mean of the values."""
+
+    kind: Literal["mean"]
+
+
+class Extreme(Noun):
+    """Largest or smallest value."""
+
+    kind: Literal["maximum", "minimum"]
+
+
+class Percentile(Noun):
+    """Nearest rank: the smallest value with at least ``percent`` of all values at or below it."""
+
+    kind: Literal["percentile"]
+    percent: Annotated[Number, Field(gt=0, le=100)]
+
+
+class WithinLimit(Noun):
+    """Share of values at or under (or only under) a limit in the metric's unit, in percent."""
+
+    kind: Literal["within_limit"]
+    limit: Number
+    equal_is_within: bool
+
+
+class TicketsInTime(Noun):
+    """Share of tickets resolved in time, in percent, on the clock of the vendor that holds them.
+
+    The clock runs from the moment the ticket is assigned to a vendor until it is resolved or
+    handed on, and stands in the states of ``stops_in``. All stretches with one vendor are added.
+    A ticket counts in the window in which it is resolved. ``open_past_limit``: whether a ticket
+    still open at the window's end, whose time is over, counts as late.
+    """
+
+    kind: Literal["tickets_in_time"]
+    limit_minutes: Annotated[Number, Field(gt=0)]
+    equal_is_in_time: bool
+    stops_in: tuple[Name, ...]
+    open_past_limit: Literal["late", "left_out"]
+    priorities: tuple[Name, ...] = ()
+
+
+class Declared(Noun):
+    """The figure a named party declares for the period. The last declared figure stands."""
+
+    kind: Literal["declared"]
+    at_least: Number | None = Field(None, description="Smallest possible value.")
+    at_most: Number | None = Field(None, description="Largest possible value.")
+
+
+class DeliveryDelay(Noun):
+    """Deliveries with their delay; the figure is the number of late ones."""
+
+    kind: Literal["delivery_delay"]
+
+
+class Composite(Noun):
+    """A figure made of other metrics' percentages: parts in series or in parallel."""
+
+    kind: Literal["series", "parallel"]
+    parts: Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+Measure = Annotated[
+    AvailabilityBySamples
+    | AvailabilityByStatus
+    | AvailabilityByOutages
+    | OutageTime
+    | OutageCount
+    | Ratio
+    | Total
+    | Mean
+    | Extreme
+    | Percentile
+    | WithinLimit
+    | TicketsInTime
+    | Declared
+    | DeliveryDelay
+    | Composite,
+    Field(discriminator="kind"),
+]
+
+
+class Metric(Noun):
+    """What is counted and how. Defined once, used by any number of agreements."""
+
+    metric: Name
+    name: Text
+    unit: Unit
+    better: Literal["higher", "lower"]
+    measure: Measure
+    tally_window: Literal["minute", "hour", "day"] = "minute"
+    decimals: Annotated[int, Field(ge=0, le=9)] = Field(
+        3, description="Most decimals a reported value may have; more is refused, not rounded."
+    )
+
+
+class Programme(Noun):
+    """One version of a buyer's programme. An applied version never changes."""
+
+    kind: Literal["programme"]
+    programme: Name
+    version: Annotated[int, Field(ge=1)]
+    effective_from: date
+    buyer: Name
+    name: Text
+    time_zone: str = Field(description="IANA zone of the calendar that cuts periods.")
+    restated_for_days: Annotated[int, Field(ge=1, le=3660)] = Field(
+        description="How long after a period's end its facts may still arrive and be settled. "
+        "What is older goes to review."
+    )
+    vendors: Annotated[tuple[Vendor, ...], Field(min_length=1)]
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        parties = [vendor.vendor for vendor in self.vendors]
+        metrics = [metric.metric for metric in self.metrics]
+        for what, names in (
+            ("vendor", parties),
+            ("metric", metrics),
+            ("source", [source.source for source in self.sources]),
+        ):
+            doubles = sorted({name for name in names if names.count(name) > 1})
+            if doubles:
+                raise ValueError(f"{what} {doubles[0]} is declared twice; keep one")
+        for source in self.sources:
+            if source.reports_for not in {*parties, self.buyer}:
+                raise ValueError(
+                    f"source {source.source} reports for {source.reports_for}, who is neither a "
+                    "vendor of the programme nor its buyer; add the vendor or correct the name"
+                )
+            unknown = sorted(set(source.metrics) - set(metrics))
+            if unknown:
+                raise ValueError(
+                    f"source {source.source} names the metric {unknown[0]}, which the programme "
+                    "does not define; add it or correct the name"
+                )
+        for metric in self.metrics:
+            if isinstance(metric.measure, Composite):
+                unknown = sorted(set(metric.measure.parts) - set(metrics))
+                if unknown:
+                    raise ValueError(
+                        f"metric {metric.metric} is made of {unknown[0]}, which the programme does "
+                        "not define; add it or correct the name"
+                    )
+        return self
+
+    def metric(self, name: str) -> Metric | None:
+        """The metric of that name, or None."""
+        return next((metric for metric in self.metrics if metric.metric == name), None)
