@@ -148,7 +148,7 @@ EVENT_TYPES: dict[str, type[Noun]] = {
     "earnback.charge.v1": Charge,
     "earnback.circumstance.v1": Circumstance,
 }
-"""CloudEvents ``type`` to the model of its ``data``; its position is the kind's number in frames."""
+"""CloudEvents ``type`` to the model of its ``data``. Its position is the number in frames."""
 
 KIND_OF_TYPE = {name: number for number, name in enumerate(EVENT_TYPES)}
 
