@@ -1,0 +1,127 @@
+"""Brings a database to the newest schema: plain SQL, in order, each file once.
+
+Migrations lie in `infra/postgres/migrations/NNNN-name/` as `up.sql`, with `why.md` beside it. What was
+applied is recorded with the sha256 of its file, and an applied file that changed is refused: history is
+added to, never edited.
+
+    python -m infra.migrations postgresql://…
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+FOLDER = Path(__file__).parent / "postgres" / "migrations"
+
+# Any constant will do, as long as every runner uses the same one.
+_LOCK = 0x6561_726E_6261_636B
+
+_TABLE = """
+create table if not exists schema_migration (
+    name        text primary key,
+    sha256      text not null,
+    applied_at  timestamptz not null default now()
+)
+"""
+
+
+class MigrationError(RuntimeError):
+    """The files and the database don't fit together."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One step: `name` is the folder's name, `sql` what it does, `sha256` (hex) that of the file."""
+
+    name: str
+    sql: str
+    sha256: str
+
+
+def migrations(folder: Path = FOLDER) -> list[Migration]:
+    """All migrations in order. `MigrationError` when a name is malformed or a number is left out."""
+    found = []
+    for number, path in enumerate(sorted(p for p in folder.iterdir() if p.is_dir()), 1):
+        if not re.fullmatch(rf"{number:04d}-[a-z0-9-]+", path.name):
+            raise MigrationError(
+                f"migration {path.name}: expected {number:04d}-some-name; number the folders from "
+                "0001 without gaps, in small letters, digits and hyphens"
+            )
+        content = (path / "up.sql").read_bytes()
+        found.append(Migration(path.name, content.decode(), hashlib.sha256(content).hexdigest()))
+    return found
+
+
+async def migrate(dsn: str, folder: Path = FOLDER) -> list[str]:
+    """Apply what is missing, all of it or nothing; the names of what was applied, in order.
+
+    Runners that come at the same time wait for each other. Raises `MigrationError` when the
+    database holds a migration that is not there any more, or whose file changed.
+    """
+    wanted = migrations(folder)
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+            await connection.execute(_TABLE)
+            rows = await connection.fetch("select name, sha256 from schema_migration order by name")
+            missing = pending(wanted, {row["name"]: row["sha256"] for row in rows})
+            for migration in missing:
+                await connection.execute(migration.sql)
+                await connection.execute(
+                    "insert into schema_migration (name, sha256) values ($1, $2)",
+                    migration.name,
+                    migration.sha256,
+                )
+        return [migration.name for migration in missing]
+    finally:
+        await connection.close()
+
+
+def pending(wanted: list[Migration], applied: dict[str, str]) -> list[Migration]:
+    """What is still to be applied, given the sha256 of each applied name."""
+    for name, sha256 in applied.items():
+        known = next((migration for migration in wanted if migration.name == name), None)
+        if known is None:
+            raise MigrationError(
+                f"migration {name}: applied to this database but not known here; "
+                "the database is newer than the program: run the newer program"
+            )
+        if known.sha256 != sha256:
+            raise MigrationError(
+                f"migration {name}: up.sql changed after it was applied (sha256 {known.sha256}, "
+                f"applied {sha256}); restore the file and put the change into a new migration"
+            )
+    missing = [migration for migration in wanted if migration.name not in applied]
+    if missing != wanted[len(applied) :]:
+        raise MigrationError(
+            f"migration {missing[0].name}: a later one is applied already; renumber it to come last"
+        )
+    return missing
+
+
+def main() -> int:
+    """Migrate the database named as argument or in EARNBACK_POSTGRES."""
+    dsn = sys.argv[1] if len(sys.argv) == 2 else os.environ.get("EARNBACK_POSTGRES")
+    if not dsn or len(sys.argv) > 2:
+        print("usage: python -m infra.migrations DSN (or set EARNBACK_POSTGRES)", file=sys.stderr)
+        return 2
+    try:
+        applied = asyncio.run(migrate(dsn))
+    except (MigrationError, OSError, asyncpg.PostgresError) as error:
+        print(f"migration failed, nothing was changed: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
