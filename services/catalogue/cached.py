@@ -1,0 +1,65 @@
+"""A copy of the catalogue that a process keeps current."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from services.catalogue.revision import revision
+from services.catalogue.snapshot import EMPTY, Catalogue
+from services.catalogue.store import load
+from services.shell.postgres import Pool
+
+
+class CatalogueCopy:
+    """A process's copy of the catalogue. `current` is never older than the poll allows.
+
+    When the database is away the last copy stays in use: versions never change, so what it says
+    remains true; only what was added since is missing.
+    """
+
+    def __init__(self, pool: Pool, *, every: float = 1.0) -> None:
+        self._pool = pool
+        self._every = every
+        self._task: asyncio.Task[None] | None = None
+        self._current = EMPTY
+        self.failure: str | None = None
+
+    @property
+    def current(self) -> Catalogue:
+        """The newest snapshot; its revision is -1 before the first load."""
+        return self._current
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there is a snapshot at all."""
+        return self._current.revision >= 0
+
+    async def refresh(self) -> bool:
+        """Load the catalogue if its revision has moved. Returns whether it had."""
+        async with self._pool.acquire() as connection:
+            if await revision(connection) == self._current.revision:
+                return False
+            self._current = await load(connection)
+        return True
+
+    async def start(self) -> None:
+        """Load once, then keep current until `stop`."""
+        await self.refresh()
+        self._task = asyncio.create_task(self._poll(), name="catalogue-poll")
+
+    async def stop(self) -> None:
+        """Stop polling; the last snapshot stays readable."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(self._every)
+            try:
+                await self.refresh()
+                self.failure = None
+            except Exception as error:  # the next poll tries again; readiness shows the reason
+                self.failure = repr(error)

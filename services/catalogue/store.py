@@ -1,0 +1,249 @@
+"""The catalogue in Postgres: applying a version, and reading everything back.
+
+One change at a time: whoever applies something locks the revision's row first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
+
+from schemas.agreement import Agreement
+from schemas.programme import Programme
+from schemas.statement import canonical
+from services.catalogue.keys import load_keys
+from services.catalogue.revision import move, revision
+from services.catalogue.snapshot import Catalogue, SourceOwner
+from services.shell.postgres import Connection
+
+T = TypeVar("T")
+
+
+class NotApplicable(ValueError):
+    """What was to be applied contradicts what is. The text says what, why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an application came to. ``already``: the same version was there, byte for byte."""
+
+    name: str
+    version: int
+    already: bool
+    revision: int
+
+
+async def apply(connection: Connection, document: Programme | Agreement) -> Applied:
+    """Apply one version of a programme or an agreement, in its own or the caller's transaction.
+
+    Applying the same version again is no change. Raises NotApplicable where the version is there
+    with another text, is older than what is applied, or contradicts it.
+    """
+    if isinstance(document, Programme):
+        return await _apply_programme(connection, document)
+    return await _apply_agreement(connection, document)
+
+
+async def _apply_programme(connection: Connection, new: Programme) -> Applied:
+    body = canonical(new)
+    async with connection.transaction():
+        locked = await _lock(connection)
+        versions = await connection.fetch(
+            "select version, sha256, body from programme_version where programme = $1"
+            " order by version",
+            new.programme,
+        )
+        if _already(f"programme {new.programme}", new.version, body, versions):
+            return Applied(new.programme, new.version, already=True, revision=locked)
+        if versions:
+            _follows(new, Programme.model_validate_json(versions[-1]["body"]))
+        await _own_sources(connection, new)
+        await _number_metrics(connection, new)
+        await connection.execute(
+            "insert into programme_version (programme, version, effective_from, body, sha256)"
+            " values ($1, $2, $3, $4, $5)",
+            new.programme,
+            new.version,
+            new.effective_from,
+            body.decode(),
+            hashlib.sha256(body).digest(),
+        )
+        return Applied(new.programme, new.version, already=False, revision=await move(connection))
+
+
+async def _apply_agreement(connection: Connection, new: Agreement) -> Applied:
+    body = canonical(new)
+    async with connection.transaction():
+        locked = await _lock(connection)
+        versions = await connection.fetch(
+            "select version, sha256, programme, vendor from agreement_version where agreement = $1"
+            " order by version",
+            new.agreement,
+        )
+        if _already(f"agreement {new.agreement}", new.version, body, versions):
+            return Applied(new.agreement, new.version, already=True, revision=locked)
+        for field in ("programme", "vendor"):
+            if versions and versions[-1][field] != getattr(new, field):
+                raise NotApplicable(
+                    f"agreement {new.agreement} version {new.version}: {field} is "
+                    f"{getattr(new, field)}, but earlier versions say {versions[-1][field]}; an "
+                    "agreement keeps both for life, so give the new one another id"
+                )
+        await _has_vendor(connection, new)
+        await connection.execute(
+            "insert into agreement_version (agreement, version, programme, vendor, effective_from,"
+            " effective_until, body, sha256) values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            new.agreement,
+            new.version,
+            new.programme,
+            new.vendor,
+            new.effective_from,
+            new.effective_until,
+            body.decode(),
+            hashlib.sha256(body).digest(),
+        )
+        return Applied(new.agreement, new.version, already=False, revision=await move(connection))
+
+
+async def _lock(connection: Connection) -> int:
+    return int(
+        await connection.fetchval("select revision from catalogue_revision for no key update")
+    )
+
+
+def _already(what: str, version: int, body: bytes, versions: Iterable[dict[str, object]]) -> bool:
+    """Whether this very version is applied. Raises NotApplicable for another text or a gap back."""
+    newest = 0
+    for row in versions:
+        newest = max(newest, int(str(row["version"])))
+        if row["version"] == version:
+            if row["sha256"] == hashlib.sha256(body).digest():
+                return True
+            raise NotApplicable(
+                f"{what} version {version} is applied with another text; an applied version never "
+                f"changes, so give the changed text the version {version + 1}"
+            )
+    if version < newest:
+        raise NotApplicable(
+            f"{what}: version {version} is older than version {newest}, which is applied; give it "
+            f"the version {newest + 1}"
+        )
+    return False
+
+
+def _follows(new: Programme, newest: Programme) -> None:
+    """Check what no version of a programme may change."""
+    what = f"programme {new.programme} version {new.version}"
+    if new.effective_from < newest.effective_from:
+        raise NotApplicable(
+            f"{what}: effective_from {new.effective_from} lies before that of version "
+            f"{newest.version} ({newest.effective_from}); choose that day or a later one"
+        )
+    for field in ("buyer", "time_zone"):
+        if getattr(new, field) != getattr(newest, field):
+            raise NotApplicable(
+                f"{what}: {field} is {getattr(new, field)}, but version {newest.version} says "
+                f"{getattr(newest, field)}; periods were cut by it, so start another programme"
+            )
+    for metric in new.metrics:
+        before = newest.metric(metric.metric)
+        if before is not None and before.unit != metric.unit:
+            raise NotApplicable(
+                f"{what}: metric {metric.metric} has the unit {metric.unit}, but facts were "
+                f"reported in {before.unit}; define a new metric"
+            )
+
+
+async def _own_sources(connection: Connection, new: Programme) -> None:
+    for declared in new.sources:
+        await connection.execute(
+            "insert into source_owner (source, programme, party) values ($1, $2, $3)"
+            " on conflict (source) do nothing",
+            declared.source,
+            new.programme,
+            declared.reports_for,
+        )
+        owner = await connection.fetchrow(
+            "select programme, party from source_owner where source = $1", declared.source
+        )
+        if (owner["programme"], owner["party"]) != (new.programme, declared.reports_for):
+            raise NotApplicable(
+                f"programme {new.programme} version {new.version}: source {declared.source} "
+                f"already reports for {owner['party']} in programme {owner['programme']}; a source never "
+                "moves, so give the system another source"
+            )
+
+
+async def _number_metrics(connection: Connection, new: Programme) -> None:
+    known = {
+        row["metric"]
+        for row in await connection.fetch(
+            "select metric from metric_number where programme = $1", new.programme
+        )
+    }
+    first = int(await connection.fetchval("select coalesce(max(number) + 1, 0) from metric_number"))
+    fresh = [metric.metric for metric in new.metrics if metric.metric not in known]
+    await connection.executemany(
+        "insert into metric_number (number, programme, metric) values ($1, $2, $3)",
+        [(first + place, new.programme, metric) for place, metric in enumerate(fresh)],
+    )
+
+
+async def _has_vendor(connection: Connection, new: Agreement) -> None:
+    what = f"agreement {new.agreement} version {new.version}"
+    body = await connection.fetchval(
+        "select body from programme_version where programme = $1 order by version desc limit 1",
+        new.programme,
+    )
+    if body is None:
+        raise NotApplicable(
+            f"{what}: programme {new.programme} is not applied; apply the programme first"
+        )
+    vendors = [vendor.vendor for vendor in Programme.model_validate_json(body).vendors]
+    if new.vendor not in vendors:
+        raise NotApplicable(
+            f"{what}: vendor {new.vendor} takes no part in programme {new.programme}; its vendors "
+            f"are {', '.join(vendors)}"
+        )
+
+
+async def load(connection: Connection) -> Catalogue:
+    """Read the whole catalogue at one revision."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        at = await revision(connection)
+        programmes = await connection.fetch(
+            "select programme as name, body from programme_version order by programme, version"
+        )
+        agreements = await connection.fetch(
+            "select agreement as name, body from agreement_version order by agreement, version"
+        )
+        metrics = await connection.fetch("select number, programme, metric from metric_number")
+        sources = await connection.fetch("select source, programme, party from source_owner")
+        keys = await load_keys(connection)
+    numbers = {(row["programme"], row["metric"]): row["number"] for row in metrics}
+    return Catalogue(
+        revision=at,
+        programmes=_grouped(
+            (row["name"], Programme.model_validate_json(row["body"])) for row in programmes
+        ),
+        agreements=_grouped(
+            (row["name"], Agreement.model_validate_json(row["body"])) for row in agreements
+        ),
+        numbers=MappingProxyType(numbers),
+        metrics=MappingProxyType({number: named for named, number in numbers.items()}),
+        sources=MappingProxyType(
+            {row["source"]: SourceOwner(row["programme"], row["party"]) for row in sources}
+        ),
+        keys=MappingProxyType(keys),
+    )
+
+
+def _grouped(named: Iterable[tuple[str, T]]) -> MappingProxyType[str, tuple[T, ...]]:
+    groups: defaultdict[str, list[T]] = defaultdict(list)
+    for name, version in named:
+        groups[name].append(version)
+    return MappingProxyType({name: tuple(versions) for name, versions in groups.items()})
