@@ -173,8 +173,8 @@ async def _own_sources(connection: Connection, new: Programme) -> None:
         if (owner["programme"], owner["party"]) != (new.programme, declared.reports_for):
             raise NotApplicable(
                 f"programme {new.programme} version {new.version}: source {declared.source} "
-                f"already reports for {owner['party']} in programme {owner['programme']}; a source never "
-                "moves, so give the system another source"
+                f"already reports for {owner['party']} in programme {owner['programme']}; "
+                "a source never moves, so give the system another source"
             )
 
 

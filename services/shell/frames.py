@@ -1,0 +1,122 @@
+"""Frames on the wire and in storage: an Arrow IPC stream with one record batch and an LZ4 body.
+
+The codec alone: what the columns mean is written beside `schemas.frame.Facts`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from schemas.frame import FRAME_SCHEMA_VERSION, Facts
+
+MAX_ROWS = 4096
+MAX_BYTES = 256 * 1024
+"""What one frame may hold. A reader can rely on both."""
+
+CONTENT_TYPE = b"content-type"
+"""Name of the record header that carries `schemas.frame.FRAME_CONTENT_TYPE`."""
+
+_VERSION = b"earnback.frame.version"
+_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("id_high", pa.uint64(), nullable=False),
+        pa.field("id_low", pa.uint64(), nullable=False),
+        pa.field("payload", pa.uint64(), nullable=False),
+        pa.field("kind", pa.int8(), nullable=False),
+        pa.field("metric", pa.int32(), nullable=False),
+        pa.field("at_us", pa.int64(), nullable=False),
+        pa.field("a", pa.int64(), nullable=False),
+        pa.field("b", pa.int64(), nullable=False),
+        pa.field("source", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("subject", pa.dictionary(pa.int32(), pa.string())),
+        pa.field("data", pa.string(), nullable=False),
+    ],
+    metadata={_VERSION: str(FRAME_SCHEMA_VERSION)},
+)
+_NUMERIC = ("id_high", "id_low", "payload", "kind", "metric", "at_us", "a", "b")
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+class NotAFrame(ValueError):
+    """The bytes are no frame of a version that this reader knows."""
+
+
+def encode(facts: Facts) -> bytes:
+    """Write a frame. The columns must be of equal length."""
+    columns = [
+        pa.array(facts.ids, pa.string()),
+        *(pa.array(getattr(facts, name)) for name in _NUMERIC),
+        _dictionary(facts.source, facts.sources),
+        _dictionary(facts.subject, facts.subjects),
+        pa.array(facts.data, pa.string()),
+    ]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, _SCHEMA, options=_OPTIONS) as writer:
+        writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+    return bytes(sink.getvalue())
+
+
+def decode(body: bytes | memoryview) -> Facts:
+    """Read a frame. The arrays share the memory of `body` where they can and are not writable.
+
+    Raises NotAFrame for anything that `encode` of this version would not have written.
+    """
+    try:
+        with pa.ipc.open_stream(body) as reader:
+            _check(reader.schema)
+            batch = reader.read_next_batch()
+    except (pa.ArrowInvalid, StopIteration, OSError) as error:
+        raise NotAFrame(f"not an Arrow stream with one batch: {error}") from error
+    numbers = {name: batch.column(name).to_numpy(zero_copy_only=True) for name in _NUMERIC}
+    source, sources = _positions(batch.column("source"))
+    subject, subjects = _positions(batch.column("subject"))
+    return Facts(
+        ids=batch.column("id").to_pylist(),
+        **numbers,
+        source=source,
+        subject=subject,
+        data=batch.column("data").to_pylist(),
+        sources=sources,
+        subjects=subjects,
+    )
+
+
+def _check(schema: Any) -> None:
+    version = (schema.metadata or {}).get(_VERSION)
+    if version != str(FRAME_SCHEMA_VERSION).encode():
+        raise NotAFrame(
+            f"frame version {version!r}, this reader knows {FRAME_SCHEMA_VERSION}; "
+            "update the reader before the writer"
+        )
+    if not schema.equals(_SCHEMA):
+        raise NotAFrame("the frame's columns are not those of its version")
+
+
+def _dictionary(positions: Any, names: Sequence[str]) -> Any:
+    """Positions with -1 for none, as Arrow has it: nulls."""
+    indices = pa.array(positions, pa.int32(), mask=np.asarray(positions) < 0)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+
+
+def _positions(column: Any) -> tuple[Any, list[str]]:
+    indices = column.indices
+    if indices.null_count:
+        indices = indices.fill_null(-1)
+    return indices.to_numpy(zero_copy_only=True), column.dictionary.to_pylist()
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(source: str, partitions: int) -> int:
+    """The measurement partition of a source: the same in every process, release and language.
+
+    Everything a source ever said meets in one partition, so that an identity meets itself.
+    """
+    digest = hashlib.blake2b(source.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % partitions
