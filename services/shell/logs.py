@@ -1,0 +1,96 @@
+"""JSON logs with a correlation id that follows the work, whoever writes the line."""
+
+import contextvars
+import logging
+import os
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import structlog
+
+SOFTWARE_FAILURE = 70
+"""Exit code for "this process must not go on; start it again" (EX_SOFTWARE)."""
+
+_correlation: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "correlation", default=None
+)
+
+
+def correlation_id() -> str | None:
+    """Return the id of the work this task is part of, or None outside of any."""
+    return _correlation.get()
+
+
+@contextmanager
+def correlated(identifier: str | None) -> Iterator[None]:
+    """Mark everything logged inside as part of one piece of work."""
+    token = _correlation.set(identifier)
+    try:
+        yield
+    finally:
+        _correlation.reset(token)
+
+
+def _add_correlation(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    identifier = _correlation.get()
+    if identifier is not None:
+        event.setdefault("correlation_id", identifier)
+    return event
+
+
+def configure(service: str, level: str = "info") -> None:
+    """Send every log line of this process, of libraries too, to stderr as one JSON object a
+    line."""
+
+    def add_service(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.setdefault("service", service)
+        return event
+
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        _add_correlation,
+        add_service,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(default=str),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+
+
+def log(name: str) -> Any:
+    """Return the logger of a module: `log(__name__).info("what_happened", field=value)`."""
+    return structlog.stdlib.get_logger(name)
+
+
+def leave(event: str, **fields: Any) -> NoReturn:
+    """Say why and end the process at once, so that its supervisor starts it again.
+
+    `os._exit` on purpose: no handler, no framework and no half-done clean-up gets a chance to
+    acknowledge work that was not done. Open transactions are rolled back by the server.
+    """
+    log(__name__).critical(
+        event, exit_code=SOFTWARE_FAILURE, exc_info=sys.exc_info()[0] is not None, **fields
+    )
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(SOFTWARE_FAILURE)

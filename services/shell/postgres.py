@@ -1,0 +1,112 @@
+"""Connections to Postgres, and which of its errors pass if one waits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import Any
+
+import asyncpg
+
+from services.shell.logs import log
+
+Connection = Any
+"""An asyncpg connection, its own or a pool's. asyncpg ships no types."""
+Pool = Any
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 5.0
+GIVE_UP_AFTER = 300.0
+"""Seconds of retrying before the caller hears of it. Longer than a failover, shorter than a
+night."""
+
+_SESSION = {
+    # A process frozen in the middle of a transaction holds locks that its successor needs.
+    "idle_in_transaction_session_timeout": "15s",
+    "lock_timeout": "60s",
+    "timezone": "UTC",
+}
+
+_TRANSIENT_STATES = (
+    "08",  # connection exceptions
+    "40",  # serialization failure, deadlock, statement completion unknown
+    "53",  # out of connections, memory or disk
+    "57",  # shutdown, crash, still starting, cancelled
+    "55P03",  # lock not available
+    "25P03",  # idle in transaction too long: this process was frozen
+)
+
+
+async def open_pool(dsn: str, *, name: str, size: int = 4) -> Pool:
+    """Open a pool of at most `size` connections, named so that operators can tell whose they
+    are."""
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        timeout=10,
+        command_timeout=120,
+        server_settings={**_SESSION, "application_name": name[:63]},
+    )
+
+
+async def connect(dsn: str, *, name: str) -> Connection:
+    """Open one connection, for a caller that holds it for long. It is the caller's to close."""
+    return await asyncpg.connect(
+        dsn,
+        timeout=10,
+        command_timeout=120,
+        server_settings={**_SESSION, "application_name": name[:63]},
+    )
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the same work may succeed later: the server is away, busy, or chose us as a
+    deadlock's victim."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = str(getattr(error, "sqlstate", "") or "")
+        return state.startswith(_TRANSIENT_STATES)
+    if isinstance(error, asyncpg.InterfaceError):
+        return "clos" in str(error) or "released" in str(error)
+    return isinstance(error, OSError | TimeoutError | asyncio.IncompleteReadError)
+
+
+async def attempts(what: str, *, give_up_after: float = GIVE_UP_AFTER) -> AsyncIterator["Attempt"]:
+    """Yield attempts with growing pauses until one is done. Work that fails for good raises its
+    own error.
+
+    async for attempt in attempts("apply"):
+        with attempt:
+            ...            # a transient error in here leads to another attempt
+            attempt.done()
+    """
+    started, pause, number = monotonic(), FIRST_PAUSE, 0
+    while True:
+        attempt = Attempt(what, number, last=monotonic() - started > give_up_after)
+        yield attempt
+        if attempt.succeeded:
+            return
+        await asyncio.sleep(pause)
+        pause, number = min(pause * 2, LONGEST_PAUSE), number + 1
+
+
+class Attempt:
+    """One try at work on the database; swallows what is transient, unless it was the last try."""
+
+    def __init__(self, what: str, number: int, *, last: bool) -> None:
+        self.what, self.number, self.last = what, number, last
+        self.succeeded = False
+
+    def done(self) -> None:
+        """Say that the work is finished. Without it the loop goes on."""
+        self.succeeded = True
+
+    def __enter__(self) -> "Attempt":
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if error is None or self.last or not is_transient(error):
+            return False
+        log(__name__).warning(
+            "database_away", doing=self.what, attempt=self.number, error=repr(error)
+        )
+        return True
