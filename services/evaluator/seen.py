@@ -1,0 +1,181 @@
+"""Which events a partition has accepted: sorted runs of identities, merged as they grow.
+
+Twenty bytes an event: the high half of the identity, the payload's hash, and the number of the
+stored frame that holds the fact, so that a doubt is settled by reading one frame and not all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.frame import Int8s, UInt64s
+
+UInt32s = npt.NDArray[np.uint32]
+Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+
+NEW, DUPLICATE, DOUBTFUL, CONFLICT = 0, 1, 2, 3
+
+# A run is merged into its older neighbour when it has reached half of its size. Runs then at least
+# halve from one to the next: there are at most log2 of them, and a fact is copied log2 times.
+_MERGE_AT = 2
+
+Identity = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Sorted by ``high``; equal ``high`` may repeat with other payloads."""
+
+    high: UInt64s
+    payload: UInt64s
+    frame: UInt32s
+
+    def __len__(self) -> int:
+        return len(self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """``verdict`` per row: NEW, DUPLICATE or DOUBTFUL. ``frames``: where the doubts are stored."""
+
+    verdict: Int8s
+    frames: tuple[int, ...]
+
+    @property
+    def doubtful(self) -> Indices:
+        return np.flatnonzero(self.verdict == DOUBTFUL)
+
+
+@dataclass(slots=True)
+class Seen:
+    """The identities one partition has accepted.
+
+    ``judge`` changes nothing; ``add`` is called once the facts are committed.
+    """
+
+    _runs: list[_Run] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return sum(len(run) for run in self._runs)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(run.high.nbytes + run.payload.nbytes + run.frame.nbytes for run in self._runs)
+
+    def judge(self, high: UInt64s, low: UInt64s, payload: UInt64s) -> Judged:
+        """Tell new rows from repeated ones, in the order given: of equal rows the first is new.
+
+        A row is DOUBTFUL when its ``high`` was seen with another payload, here or before: a
+        conflict or, once in an age, two identities that share half of their hash. All rows of
+        that ``high`` are then doubtful, and `settle` decides with the stored facts at hand.
+        """
+        verdict = np.zeros(len(high), np.int8)
+        if not len(high):
+            return Judged(verdict, ())
+        order = np.argsort(high)
+        keys = high[order]
+        starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+        if len(starts) == len(keys):
+            heads, mixed, group = order, np.zeros(len(keys), np.bool_), None
+        else:
+            group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(keys)))
+            heads = np.minimum.reduceat(order, starts)
+            same = (payload[order] == payload[heads][group]) & (low[order] == low[heads][group])
+            mixed = ~np.logical_and.reduceat(same, starts)
+        known, differs, frames = self._look(keys[starts], payload[heads], mixed)
+        doubtful = mixed | differs
+        if group is not None:
+            verdict[:] = DUPLICATE
+            verdict[heads] = NEW
+            verdict[order[known[group]]] = DUPLICATE
+            verdict[order[doubtful[group]]] = DOUBTFUL
+        else:
+            verdict[heads[known]] = DUPLICATE
+            verdict[heads[doubtful]] = DOUBTFUL
+        return Judged(verdict, frames)
+
+    def add(self, high: UInt64s, payload: UInt64s, frame: UInt32s) -> None:
+        """Take in accepted rows. ``frame``: number of the stored frame, per row."""
+        if not len(high):
+            return
+        order = np.argsort(high, kind="stable")
+        self._runs.append(_Run(high[order], payload[order], frame[order]))
+        while len(self._runs) > 1 and len(self._runs[-1]) * _MERGE_AT >= len(self._runs[-2]):
+            newer = self._runs.pop()
+            self._runs.append(_merged(self._runs.pop(), newer))
+
+    def frames_of(self, high: int) -> tuple[int, ...]:
+        """Numbers of the stored frames that hold a fact with this ``high``."""
+        found: set[int] = set()
+        key = np.uint64(high)
+        for run in self._runs:
+            first = int(np.searchsorted(run.high, key, side="left"))
+            last = int(np.searchsorted(run.high, key, side="right"))
+            found.update(run.frame[first:last].tolist())
+        return tuple(sorted(found))
+
+    def _look(
+        self, keys: UInt64s, payload: UInt64s, mixed: Bools
+    ) -> tuple[Bools, Bools, tuple[int, ...]]:
+        """Per distinct key: seen with this payload; seen, but with another only; frames to read."""
+        known = np.zeros(len(keys), np.bool_)
+        hit = np.zeros(len(keys), np.bool_)
+        for run in self._runs:
+            at = np.searchsorted(run.high, keys)
+            at[at == len(run)] = 0
+            found = run.high[at] == keys
+            hit |= found
+            known |= found & (run.payload[at] == payload)
+        # Two facts that share a key are told apart by the stored facts, not by their position here.
+        differs = hit & ~known
+        frames: set[int] = set()
+        for key in keys[(differs | mixed) & hit].tolist():
+            frames.update(self.frames_of(key))
+        return known & ~mixed, differs, tuple(sorted(frames))
+
+
+def _merged(older: _Run, newer: _Run) -> _Run:
+    """Both runs as one. The places of the newer rows are looked up, the older ones fill the rest."""
+    size = len(older) + len(newer)
+    at = np.searchsorted(older.high, newer.high, side="right") + np.arange(len(newer))
+    kept = np.ones(size, np.bool_)
+    kept[at] = False
+    high, payload = np.empty(size, np.uint64), np.empty(size, np.uint64)
+    frame = np.empty(size, np.uint32)
+    for target, old, new in (
+        (high, older.high, newer.high),
+        (payload, older.payload, newer.payload),
+        (frame, older.frame, newer.frame),
+    ):
+        target[at] = new
+        target[kept] = old
+    return _Run(high, payload, frame)
+
+
+def settle(
+    verdict: Int8s,
+    high: UInt64s,
+    low: UInt64s,
+    payload: UInt64s,
+    stored: dict[Identity, int],
+) -> Int8s:
+    """Decide the doubtful rows in order, knowing the payload of every stored identity in question.
+
+    Gives the verdicts with NEW, DUPLICATE or CONFLICT in place of DOUBTFUL. An identity stays what
+    its first accepted row said: whatever differs from that is a conflict.
+    """
+    decided = verdict.copy()
+    known = dict(stored)
+    for row in np.flatnonzero(verdict == DOUBTFUL).tolist():
+        identity = (int(high[row]), int(low[row]))
+        told = int(payload[row])
+        if identity not in known:
+            known[identity] = told
+            decided[row] = NEW
+        else:
+            decided[row] = DUPLICATE if known[identity] == told else CONFLICT
+    return decided
