@@ -1,0 +1,186 @@
+"""Evaluations in, statements and ledger entries out: one transaction per batch, nothing twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from schemas.agreement import Agreement
+from schemas.evaluation import PeriodEvaluation
+from schemas.ledger_entry import SettlementRun
+from schemas.statement import SettlementStatement, canonical
+from services.catalogue.revision import revision as catalogue_revision
+from services.catalogue.snapshot import EMPTY, Catalogue
+from services.catalogue.store import load as load_catalogue
+from services.core import ledger
+from services.core.settlement import Unsettled, settle
+from services.core.versions import first_open_day, prospective
+from services.settlement import gauges, store
+from services.settlement.announcements import Posting
+from services.settlement.store import Standing, Unprocessable
+from services.shell.clock import now
+from services.shell.logs import log
+from services.shell.postgres import Connection
+from services.shell.progress import Claim
+from services.shell.steps import Applied, Record
+
+EVALUATIONS = "evaluations"
+EVALUATED = "earnback.period.evaluated.v1"
+
+
+class Settler:
+    """The handler of the topic ``evaluations``. In memory it holds the catalogue alone."""
+
+    def __init__(self, clock: Callable[[], datetime] = now) -> None:
+        self._clock = clock
+        self._catalogue: Catalogue = EMPTY
+
+    async def load(self, connection: Connection, claims: Mapping[int, Claim]) -> None:
+        """Nothing is held per partition; show what waits since before this process."""
+        await gauges.show_pending(connection)
+
+    def forget(self, partitions: Collection[int]) -> None:
+        """Nothing is held per partition."""
+
+    async def apply(
+        self, connection: Connection, partition: int, records: Sequence[Record]
+    ) -> Applied:
+        """Settle what each evaluation changes. What can never be applied is set aside."""
+        counts: Counter[str] = Counter()
+        catalogue = await self._current(connection)
+        for record in records:
+            try:
+                counts.update(await self._one(connection, catalogue, record))
+            except Unprocessable as reason:
+                await store.refuse(
+                    connection,
+                    topic=EVALUATIONS,
+                    partition=partition,
+                    offset=record.offset,
+                    body=record.value,
+                    reason=str(reason),
+                )
+                log(__name__).error("evaluation_refused", offset=record.offset, reason=str(reason))
+                counts["refused"] += 1
+        waiting = await gauges.pending(connection)
+        return Applied(committed=lambda: gauges.count(counts, waiting))
+
+    async def _current(self, connection: Connection) -> Catalogue:
+        if await catalogue_revision(connection) != self._catalogue.revision:
+            self._catalogue = await load_catalogue(connection)
+        return self._catalogue
+
+    async def _one(
+        self, connection: Connection, catalogue: Catalogue, record: Record
+    ) -> Counter[str]:
+        """Settle one evaluation. Raises Unprocessable before anything of it is written."""
+        evaluation = read(record)
+        versions = catalogue.agreements.get(evaluation.agreement)
+        if not versions:
+            raise Unprocessable(
+                f"agreement {evaluation.agreement} is not applied; apply it, then have the "
+                "period closed again by command"
+            )
+        if not await store.receive(connection, evaluation):
+            return Counter(repeated=1)
+        return await _settle(connection, versions, evaluation, at=self._clock())
+
+
+def read(record: Record) -> PeriodEvaluation:
+    """The evaluation in a record: a CloudEvent, structured or binary.
+
+    Raises Unprocessable where it is none.
+    """
+    try:
+        if (record.header("content-type") or "").startswith("application/cloudevents"):
+            envelope = msgspec.json.decode(record.value)
+            kind, data = envelope["type"], envelope["data"]
+        else:
+            kind, data = record.header("ce_type"), msgspec.json.decode(record.value)
+        if kind != EVALUATED:
+            raise Unprocessable(f"its type is {kind}; only {EVALUATED} is read from this topic")
+        return PeriodEvaluation.model_validate_json(msgspec.json.encode(data))
+    except (msgspec.DecodeError, KeyError, TypeError) as error:
+        raise Unprocessable(f"not a CloudEvent in JSON: {error!r}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Unprocessable(f"not an evaluation: {place}: {first['msg']}") from None
+
+
+async def _settle(
+    connection: Connection,
+    versions: Sequence[Agreement],
+    evaluation: PeriodEvaluation,
+    *,
+    at: datetime,
+) -> Counter[str]:
+    """One run: settle the whole agreement anew and post what differs from what is posted."""
+    agreement = evaluation.agreement
+    standing = await store.standings(connection, agreement)
+    applies_from = await store.take_up(
+        connection,
+        agreement,
+        [version.version for version in versions],
+        applies_from=first_open_day(standing),
+    )
+    run_id = ledger.run_id(
+        agreement=agreement, because_of=evaluation.period, revision=evaluation.revision
+    )
+    run = await store.begin_run(connection, run_id, evaluation, at=at)
+    outcome = settle(
+        prospective(versions, applies_from), await store.evaluations(connection, agreement)
+    )
+    waiting = {each.period: each.reasons for each in outcome if isinstance(each, Unsettled)}
+    settled = [each for each in outcome if isinstance(each, SettlementStatement)]
+    await store.wait(connection, run, waiting)
+    postings = changed(run, settled, standing, await store.posted(connection, agreement))
+    await store.post(connection, postings, at=at)
+    _say(run, postings, waiting)
+    first = sum(posting.revision == 1 for posting in postings)
+    return Counter(settled=1, posted=first, adjusted=len(postings) - first)
+
+
+def changed(
+    run: SettlementRun,
+    statements: Sequence[SettlementStatement],
+    standing: Mapping[str, Standing],
+    posted: Mapping[str, Mapping[ledger.Position, int]],
+) -> list[Posting]:
+    """The statements that say something new, with the entries that they book."""
+    postings = []
+    for statement in statements:
+        body = canonical(statement)
+        last = standing.get(statement.period)
+        if last is not None and last.sha256 == sha256(body).digest():
+            continue
+        entries = ledger.differences(posted.get(statement.period, {}), statement, run=run.run_id)
+        postings.append(
+            Posting(
+                statement=statement,
+                body=body,
+                revision=last.revision + 1 if last else 1,
+                run_id=run.run_id,
+                entries=entries,
+            )
+        )
+    return postings
+
+
+def _say(run: SettlementRun, postings: Sequence[Posting], waiting: Mapping[str, Any]) -> None:
+    log(__name__).info(
+        "settled",
+        agreement=run.agreement,
+        run=str(run.run_id),
+        because_of=run.because_of,
+        revision=run.revision,
+        statements=[f"{each.statement.period}#{each.revision}" for each in postings],
+        entries=sum(len(each.entries) for each in postings),
+        waiting=sorted(waiting),
+    )

@@ -1,0 +1,277 @@
+"""The SQL that settlement writes with. All of it inside the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+from hashlib import sha256
+from uuid import UUID, uuid5
+
+from schemas.evaluation import PeriodEvaluation
+from schemas.ledger_entry import LedgerEntry, SettlementRun
+from schemas.statement import canonical
+from services.core.ledger import Position
+from services.settlement.announcements import (
+    LEDGER_ENTRIES,
+    SETTLEMENTS,
+    Posting,
+    entry_events,
+    statement_event,
+)
+from services.shell.outbox import enqueue_many
+from services.shell.postgres import Connection
+
+_REFUSED = UUID("0b1d7f5e-3a3e-5b7a-8d55-5c1f4f4a9a10")
+
+
+class Unprocessable(Exception):
+    """A record that can never be applied, with the reason and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The latest revision of a period's statement."""
+
+    revision: int
+    sha256: bytes
+
+
+async def refuse(
+    connection: Connection, *, topic: str, partition: int, offset: int, body: bytes, reason: str
+) -> None:
+    """Set a record aside. The same record again is set aside once."""
+    await connection.execute(
+        "insert into settlement_refused (refused_id, topic, partition, kafka_offset, reason, body)"
+        " values ($1, $2, $3, $4, $5, $6) on conflict (refused_id) do nothing",
+        uuid5(_REFUSED, f"{topic}\0{partition}\0{offset}"),
+        topic,
+        partition,
+        offset,
+        reason,
+        body,
+    )
+
+
+async def receive(connection: Connection, evaluation: PeriodEvaluation) -> bool:
+    """Keep an evaluation. False where the very same one is kept already.
+
+    Raises Unprocessable where this revision is kept with other content.
+    """
+    body = canonical(evaluation)
+    digest = sha256(body).digest()
+    identity = (evaluation.agreement, evaluation.period, evaluation.revision)
+    tag = await connection.execute(
+        "insert into evaluation_received"
+        " (agreement, period, revision, programme, reason, body, sha256)"
+        " values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
+        *identity,
+        evaluation.programme,
+        evaluation.reason,
+        body.decode(),
+        digest,
+    )
+    if tag == "INSERT 0 1":
+        return True
+    kept = await connection.fetchval(
+        "select sha256 from evaluation_received"
+        " where agreement = $1 and period = $2 and revision = $3",
+        *identity,
+    )
+    if kept != digest:
+        raise Unprocessable(
+            f"evaluation of {evaluation.agreement} {evaluation.period} revision "
+            f"{evaluation.revision} is kept with other content; a revision never changes, so its "
+            "sender must give the new content the next revision"
+        )
+    return False
+
+
+@lru_cache(maxsize=2048)
+def _parsed(digest: bytes, body: str) -> PeriodEvaluation:
+    # Bodies are immutable, so what they parse to is remembered by digest and never goes stale.
+    return PeriodEvaluation.model_validate_json(body)
+
+
+async def evaluations(connection: Connection, agreement: str) -> tuple[PeriodEvaluation, ...]:
+    """The latest revision of every period that was evaluated."""
+    rows = await connection.fetch(
+        "select distinct on (period) body, sha256 from evaluation_received where agreement = $1"
+        " order by period, revision desc",
+        agreement,
+    )
+    return tuple(_parsed(row["sha256"], row["body"]) for row in rows)
+
+
+async def begin_run(
+    connection: Connection, run_id: UUID, evaluation: PeriodEvaluation, *, at: datetime
+) -> SettlementRun:
+    """Write down the run that an evaluation causes and give it the agreement's next number."""
+    number = await connection.fetchval(
+        "insert into settlement_run"
+        " (run_id, agreement, number, because_of, revision, reason, recorded_at)"
+        " select $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6"
+        "   from settlement_run where agreement = $2 returning number",
+        run_id,
+        evaluation.agreement,
+        evaluation.period,
+        evaluation.revision,
+        evaluation.reason,
+        at,
+    )
+    return SettlementRun(
+        run_id=run_id,
+        agreement=evaluation.agreement,
+        number=number,
+        reason=evaluation.reason,
+        because_of=evaluation.period,
+        revision=evaluation.revision,
+    )
+
+
+async def standings(connection: Connection, agreement: str) -> dict[str, Standing]:
+    """The latest statement of every settled period."""
+    rows = await connection.fetch(
+        "select period, revision, sha256 from latest_statement where agreement = $1", agreement
+    )
+    return {row["period"]: Standing(row["revision"], row["sha256"]) for row in rows}
+
+
+async def posted(connection: Connection, agreement: str) -> dict[str, dict[Position, int]]:
+    """What is booked, by period and position. Positions at zero are left out."""
+    rows = await connection.fetch(
+        "select period, line, kind, level, vendor, buyer_account, currency, minor_units"
+        " from posted_line where agreement = $1 and minor_units <> 0",
+        agreement,
+    )
+    booked: defaultdict[str, dict[Position, int]] = defaultdict(dict)
+    for row in rows:
+        position = Position(*(row[name] for name in Position._fields))
+        booked[row["period"]][position] = row["minor_units"]
+    return booked
+
+
+async def take_up(
+    connection: Connection, agreement: str, versions: Iterable[int], *, applies_from: date | None
+) -> Mapping[int, date | None]:
+    """From when on each version rules. Versions met for the first time rule from the day given."""
+    await connection.execute(
+        "insert into version_taken_up (agreement, version, applies_from)"
+        " select $1, version, $3 from unnest($2::int[]) as version"
+        " on conflict (agreement, version) do nothing",
+        agreement,
+        list(versions),
+        applies_from,
+    )
+    rows = await connection.fetch(
+        "select version, applies_from from version_taken_up where agreement = $1", agreement
+    )
+    return {row["version"]: row["applies_from"] for row in rows}
+
+
+async def wait(
+    connection: Connection, run: SettlementRun, waiting: Mapping[str, Sequence[str]]
+) -> None:
+    """Replace the list of the agreement's periods that wait, each with its reasons."""
+    await connection.execute(
+        "delete from settlement_pending where agreement = $1 and period <> all($2::text[])",
+        run.agreement,
+        list(waiting),
+    )
+    await connection.executemany(
+        "insert into settlement_pending (agreement, period, run_id, reasons)"
+        " values ($1, $2, $3, $4::jsonb) on conflict (agreement, period) do update"
+        " set run_id = excluded.run_id, reasons = excluded.reasons",
+        [
+            (run.agreement, period, run.run_id, json.dumps(list(reasons)))
+            for period, reasons in waiting.items()
+        ],
+    )
+
+
+async def post(connection: Connection, postings: Sequence[Posting], *, at: datetime) -> None:
+    """Write statements and entries, and enqueue what finance is told. Call it last: it locks."""
+    if not postings:
+        return
+    wanted = sum(1 + len(posting.entries) for posting in postings)
+    # Everything that publishes takes this lock first, so two runs cannot wait for each other.
+    position = await connection.fetchval(
+        "update book_head set next_position = next_position + $1 returning next_position - $1",
+        wanted,
+    )
+    told, booked = [], []
+    for posting in postings:
+        await _write_statement(connection, posting, position, at)
+        told.append(statement_event(posting, at=at))
+        await _write_entries(connection, posting, position + 1, at)
+        booked += entry_events(posting, first_position=position + 1, at=at)
+        position += 1 + len(posting.entries)
+    await enqueue_many(connection, SETTLEMENTS, told)
+    await enqueue_many(connection, LEDGER_ENTRIES, booked)
+
+
+async def _write_statement(
+    connection: Connection, posting: Posting, position: int, at: datetime
+) -> None:
+    statement = posting.statement
+    identity = (statement.agreement, statement.period, posting.revision)
+    await connection.execute(
+        "insert into statement (position, agreement, period, revision, run_id, programme, version,"
+        " vendor, buyer, currency, total_minor, body, sha256, supersedes, recorded_at)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        position,
+        *identity,
+        posting.run_id,
+        statement.programme,
+        statement.version,
+        statement.vendor,
+        statement.buyer,
+        statement.currency,
+        statement.total_minor,
+        posting.body.decode(),
+        posting.digest,
+        posting.supersedes,
+        at,
+    )
+    await connection.executemany(
+        "insert into statement_line (agreement, period, revision, line, ordinal, kind, level,"
+        " for_period, minor_units, version) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        [
+            (
+                *identity,
+                line.line,
+                ordinal,
+                line.kind,
+                line.level,
+                line.for_period,
+                line.minor_units,
+                line.version,
+            )
+            for ordinal, line in enumerate(statement.lines)
+        ],
+    )
+
+
+_ENTRY_FIELDS = tuple(LedgerEntry.model_fields)
+
+
+async def _write_entries(
+    connection: Connection, posting: Posting, first_position: int, at: datetime
+) -> None:
+    columns = (*_ENTRY_FIELDS, "buyer", "position", "recorded_at")
+    places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+    await connection.executemany(
+        f"insert into ledger_entry ({', '.join(columns)}) values ({places})",  # noqa: S608
+        [
+            (
+                *(getattr(entry, name) for name in _ENTRY_FIELDS),
+                posting.statement.buyer,
+                first_position + place,
+                at,
+            )
+            for place, entry in enumerate(posting.entries)
+        ],
+    )
