@@ -57,10 +57,7 @@ def encode(facts: Facts) -> bytes:
         _dictionary(facts.subject, facts.subjects),
         pa.array(facts.data, pa.string()),
     ]
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, _SCHEMA, options=_OPTIONS) as writer:
-        writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
-    return bytes(sink.getvalue())
+    return write_batch(pa.record_batch(columns, schema=_SCHEMA))
 
 
 def decode(body: bytes | memoryview) -> Facts:
@@ -68,24 +65,48 @@ def decode(body: bytes | memoryview) -> Facts:
 
     Raises NotAFrame for anything that `encode` of this version would not have written.
     """
+    return facts_of(read_batch(body))
+
+
+def write_batch(batch: Any) -> bytes:
+    """Write a record batch with a frame's columns as a frame."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, _SCHEMA, options=_OPTIONS) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def read_batch(body: bytes | memoryview) -> Any:
+    """The record batch of a frame, without a Python object per row.
+
+    Raises NotAFrame for anything that `encode` of this version would not have written.
+    """
     try:
         with pa.ipc.open_stream(body) as reader:
             _check(reader.schema)
-            batch = reader.read_next_batch()
+            return reader.read_next_batch()
     except (pa.ArrowInvalid, StopIteration, OSError) as error:
         raise NotAFrame(f"not an Arrow stream with one batch: {error}") from error
-    numbers = {name: batch.column(name).to_numpy(zero_copy_only=True) for name in _NUMERIC}
+
+
+def facts_of(batch: Any) -> Facts:
+    """The facts of a record batch with a frame's columns."""
     source, sources = _positions(batch.column("source"))
     subject, subjects = _positions(batch.column("subject"))
     return Facts(
         ids=batch.column("id").to_pylist(),
-        **numbers,
+        **numbers_of(batch),
         source=source,
         subject=subject,
         data=batch.column("data").to_pylist(),
         sources=sources,
         subjects=subjects,
     )
+
+
+def numbers_of(batch: Any) -> dict[str, Any]:
+    """The numeric columns of a record batch by name, as arrays that are not copied."""
+    return {name: batch.column(name).to_numpy(zero_copy_only=True) for name in _NUMERIC}
 
 
 def _check(schema: Any) -> None:
