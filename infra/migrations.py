@@ -1,8 +1,8 @@
 """Brings a database to the newest schema: plain SQL, in order, each file once.
 
-Migrations lie in `infra/postgres/migrations/NNNN-name/` as `up.sql`, with `why.md` beside it. What was
-applied is recorded with the sha256 of its file, and an applied file that changed is refused: history is
-added to, never edited.
+Migrations lie in `infra/postgres/migrations/NNNN-name/` as `up.sql`, with `why.md` beside it. What
+was applied is recorded with the sha256 of its file, and an applied file that changed is refused:
+history is added to, never edited.
 
     python -m infra.migrations postgresql://…
 """
@@ -39,7 +39,7 @@ class MigrationError(RuntimeError):
 
 @dataclass(frozen=True)
 class Migration:
-    """One step: `name` is the folder's name, `sql` what it does, `sha256` (hex) that of the file."""
+    """One step: the folder's `name`, the `sql` to run, the file's `sha256` in hex."""
 
     name: str
     sql: str
@@ -47,7 +47,7 @@ class Migration:
 
 
 def migrations(folder: Path = FOLDER) -> list[Migration]:
-    """All migrations in order. `MigrationError` when a name is malformed or a number is left out."""
+    """All migrations in order. `MigrationError` for a malformed name or a number left out."""
     found = []
     for number, path in enumerate(sorted(p for p in folder.iterdir() if p.is_dir()), 1):
         if not re.fullmatch(rf"{number:04d}-[a-z0-9-]+", path.name):

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from pathlib import Path
 # on a pipe that only the parent can write to: a line means that the command has ended, the end of
 # the pipe that the parent is gone. A second shell starts it, so that it is no child of the command.
 _GUARD = """
-fd=$1; signal=$2; grace=$3; shift 3
+exec 3<&0 0</dev/null
+signal=$1; grace=$2; shift 2
 watch() {
     trap "" INT TERM HUP QUIT
     read -r _ && exit
@@ -24,8 +26,8 @@ watch() {
     while [ "$grace" -gt 0 ] && kill -0 $$; do sleep 1; grace=$((grace - 1)); done
     kill -0 $$ && kill -s KILL $$
 }
-( watch <&"$fd" >/dev/null 2>&1 & )
-eval "exec $fd<&-"
+( watch 0<&3 3<&- >/dev/null 2>&1 & )
+exec 3<&-
 exec "$@"
 """
 
@@ -50,17 +52,16 @@ class Child:
         """Start `argv`; if we die, it gets `stop_signal`, and SIGKILL that many seconds later."""
         log.parent.mkdir(parents=True, exist_ok=True)
         read_end, write_end = os.pipe()
-        guard = (read_end, stop_signal.name.removeprefix("SIG"), orphan_grace_seconds)
+        guard = (stop_signal.name.removeprefix("SIG"), orphan_grace_seconds)
         try:
             with log.open("ab") as output:
                 self._process = subprocess.Popen(
                     ["/bin/sh", "-c", _GUARD, "guard", *map(str, guard), *argv],
-                    stdin=subprocess.DEVNULL,
+                    stdin=read_end,  # the pipe to the watcher; the command itself reads nothing
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     env=None if env is None else dict(env),
                     cwd=cwd,
-                    pass_fds=(read_end,),
                     start_new_session=True,
                 )
         except BaseException:
@@ -69,6 +70,7 @@ class Child:
         finally:
             os.close(read_end)
         self._leash: int | None = write_end
+        self._leash_lock = threading.Lock()
         self._stop_signal = stop_signal
         self.argv = tuple(argv)
         self.log = log
@@ -115,11 +117,12 @@ class Child:
 
     def _release(self) -> None:
         """Tell the watcher that its command has ended; called only once that is so."""
-        if self._leash is not None:
+        with self._leash_lock:
+            leash, self._leash = self._leash, None
+        if leash is not None:
             with contextlib.suppress(BrokenPipeError):
-                os.write(self._leash, b"\n")
-            os.close(self._leash)
-            self._leash = None
+                os.write(leash, b"\n")
+            os.close(leash)
 
 
 def free_port() -> int:

@@ -1,7 +1,7 @@
 """The pair of servers that everything stands on: the given ones, else embedded ones.
 
-`EARNBACK_KAFKA` (bootstrap servers) and `EARNBACK_POSTGRES` (DSN) each name a running server; what is
-not named is started here, over folders below `data_dir`.
+`EARNBACK_KAFKA` (bootstrap servers) and `EARNBACK_POSTGRES` (DSN) each name a running server; what
+is not named is started here, over folders below `data_dir`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Keeps named processes running: starts them, starts again those that die, stops them all at the end.
+"""Keeps named processes running: starts them, restarts those that die, stops all at the end.
 
-Services end themselves rather than go on in doubt; what they hold is in Kafka and Postgres, so starting
-again is always safe. A process that keeps dying is started at growing intervals, never given up.
+Services end themselves rather than go on in doubt. What they hold is in Kafka and Postgres, so
+starting again is always safe. One that keeps dying is started at growing intervals, never given up.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class _Ward:
 class Supervisor:
     """A set of processes and the thread that watches over them.
 
-    Each writes to `log_dir/NAME.log`. `on_restart(name, code)` is told of every death that was not asked
-    for (`code` negative: the signal). Nothing outlives this process, not even its kill -9.
+    Each writes to `log_dir/NAME.log`. `on_restart(name, code)` is told of every death that was not
+    asked for (`code` negative: the signal). Nothing outlives this process, not even its kill -9.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Supervisor:
         return list(self._wards)
 
     def stop(self, name: str | None = None) -> None:
-        """End one process, or all in reverse order of start: SIGTERM to all, SIGKILL after the grace."""
+        """End one process, or all, the last first: SIGTERM, and SIGKILL after the grace."""
         if name is None:
             self._stopping.set()
             if self._watch.is_alive():
@@ -151,7 +151,7 @@ class Supervisor:
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set: wait on it in the main thread, then leave in good order."""
+    """An event that SIGTERM and SIGINT set, for the main thread to wait on and leave in order."""
     asked = threading.Event()
 
     def ask(number: int, frame: object) -> None:

@@ -1,0 +1,297 @@
+"""Makes the topics of a cluster what schemas/topics declares them to be.
+
+Run it as often as you like: it creates what is missing, corrects settings that differ, and says
+what it did. It never removes anything.
+
+    python -m infra.topics BOOTSTRAP [--profile trial|production] [--vendor NAME ...]
+                           [--grow-partitions]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+)
+
+Profile = Literal["trial", "production"]
+
+FOLDER = Path(__file__).parent.parent / "schemas" / "topics"
+SECONDS = 30.0
+VENDOR = "{vendor}"
+
+COPIES: Mapping[Profile, int] = {"trial": 1, "production": 3}
+DURABILITY: Mapping[Profile, Mapping[str, str]] = {
+    "trial": {"min.insync.replicas": "1"},
+    "production": {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"},
+}
+"""In production an acknowledged record is on two machines, and a copy that lags never leads."""
+
+_KEPT = (
+    "a record's key and their number decide its partition, and identity is bound to the partition: "
+    "after a change a repeat may land beside its twin instead of on it. Let all readers catch up, "
+    "stop the producers, then pass --grow-partitions"
+)
+
+
+class TopicError(RuntimeError):
+    """A declaration is wrong, or the cluster can't be made to follow it."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One declared topic. `name` may hold `{vendor}`; `config` is in Kafka's own words."""
+
+    name: str
+    description: str
+    key: str
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    versions: Mapping[int, Mapping[str, str]]
+    partitions: Mapping[Profile, int]
+    config: Mapping[str, str]
+
+    @property
+    def per_vendor(self) -> bool:
+        return VENDOR in self.name
+
+    def for_vendor(self, vendor: str) -> str:
+        """The name of one vendor's topic."""
+        return self.name.replace(VENDOR, vendor)
+
+    def owns(self, name: str) -> bool:
+        """Whether a topic of the cluster is this one, or one made from this template."""
+        before, found, after = self.name.partition(VENDOR)
+        if not found:
+            return name == self.name
+        return name.startswith(before) and name.endswith(after) and name != before + after
+
+
+def declared(folder: Path = FOLDER) -> dict[str, Topic]:
+    """All declarations, by name. `TopicError` naming file and field for a malformed one."""
+    topics = [_read(path) for path in sorted(folder.glob("*.toml"))]
+    return {topic.name: topic for topic in topics}
+
+
+def _read(path: Path) -> Topic:
+    content = tomllib.loads(path.read_text())
+    wanted = set(Topic.__dataclass_fields__)
+    if content.keys() != wanted:
+        raise TopicError(
+            f"{path.name}: missing {sorted(wanted - content.keys())}, unknown "
+            f"{sorted(content.keys() - wanted)}; a topic declares {sorted(wanted)}"
+        )
+    if set(content["partitions"]) != set(COPIES):
+        raise TopicError(f"{path.name}: partitions must be given for each of {sorted(COPIES)}")
+    return Topic(
+        **{
+            **content,
+            "producers": tuple(content["producers"]),
+            "consumers": tuple(content["consumers"]),
+            "versions": {int(number): version for number, version in content["versions"].items()},
+        }
+    )
+
+
+def topic_partitions(name: str, profile: Profile = "trial") -> int:
+    """How many partitions the topic is declared with. `TopicError` for one that is not declared."""
+    for topic in declared().values():
+        if topic.owns(name):
+            return topic.partitions[profile]
+    raise TopicError(f"topic {name}: not declared; add a file for it to schemas/topics")
+
+
+async def apply_topics(
+    bootstrap: str,
+    profile: Profile,
+    *,
+    vendors: Iterable[str] = (),
+    grow_partitions: bool = False,
+    folder: Path = FOLDER,
+    connect_seconds: float = SECONDS,
+) -> list[str]:
+    """Make the cluster follow the declarations; a sentence for each thing done or left undone.
+
+    An empty list means that all was as declared. Vendors get their intake topics; those made before
+    are kept in line too. Raises `TopicError` naming the topic when the cluster refuses.
+    """
+    topics = tuple(declared(folder).values())
+    return await asyncio.to_thread(
+        _apply, bootstrap, profile, topics, tuple(vendors), grow_partitions, connect_seconds
+    )
+
+
+def _apply(
+    bootstrap: str,
+    profile: Profile,
+    topics: tuple[Topic, ...],
+    vendors: tuple[str, ...],
+    grow: bool,
+    connect_seconds: float,
+) -> list[str]:
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    try:
+        present = admin.list_topics(timeout=connect_seconds).topics
+    except KafkaException as error:
+        raise TopicError(
+            f"Kafka at {bootstrap}: no answer within {connect_seconds:.0f} s ({error}); check the address"
+        ) from error
+    wanted = _names(topics, vendors, present)
+    missing = {name: topic for name, topic in wanted.items() if name not in present}
+    kept = {name: topic for name, topic in wanted.items() if name in present}
+    return [
+        *_create(admin, missing, profile),
+        *_partitions(admin, kept, present, profile, grow),
+        *_configure(admin, kept, profile),
+    ]
+
+
+def _names(
+    topics: Iterable[Topic], vendors: tuple[str, ...], present: Iterable[str]
+) -> dict[str, Topic]:
+    names: dict[str, Topic] = {}
+    for topic in topics:
+        if topic.per_vendor:
+            names |= {topic.for_vendor(vendor): topic for vendor in vendors}
+            names |= {name: topic for name in present if topic.owns(name)}
+        else:
+            names[topic.name] = topic
+    return dict(sorted(names.items()))
+
+
+def _config(topic: Topic, profile: Profile) -> dict[str, str]:
+    return {**DURABILITY[profile], **topic.config}
+
+
+def _create(admin: AdminClient, missing: Mapping[str, Topic], profile: Profile) -> list[str]:
+    if not missing:
+        return []
+    new = [
+        NewTopic(
+            name,
+            num_partitions=topic.partitions[profile],
+            replication_factor=COPIES[profile],
+            config=_config(topic, profile),
+        )
+        for name, topic in missing.items()
+    ]
+    _wait(admin.create_topics(new, operation_timeout=SECONDS, request_timeout=SECONDS))
+    return [
+        f"{name}: created with {topic.partitions[profile]} partitions, {COPIES[profile]} copies"
+        for name, topic in missing.items()
+    ]
+
+
+def _partitions(
+    admin: AdminClient,
+    kept: Mapping[str, Topic],
+    present: Mapping[str, Any],
+    profile: Profile,
+    grow: bool,
+) -> list[str]:
+    said = []
+    for name, topic in kept.items():
+        has, wants = len(present[name].partitions), topic.partitions[profile]
+        copies = min(len(partition.replicas) for partition in present[name].partitions.values())
+        if copies != COPIES[profile]:
+            said.append(
+                f"{name}: left with {copies} copies, profile {profile} wants {COPIES[profile]}; "
+                "move them with kafka-reassign-partitions"
+            )
+        if has < wants and grow:
+            _wait(admin.create_partitions([NewPartitions(name, wants)], request_timeout=SECONDS))
+            said.append(f"{name}: grown from {has} to {wants} partitions")
+        elif has < wants:
+            said.append(f"{name}: left with {has} partitions, {wants} are declared: {_KEPT}")
+        elif has > wants:
+            said.append(
+                f"{name}: left with {has} partitions, {wants} are declared; none is removed"
+            )
+    return said
+
+
+def _configure(admin: AdminClient, kept: Mapping[str, Topic], profile: Profile) -> list[str]:
+    if not kept:
+        return []
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in kept]
+    found = _wait(admin.describe_configs(resources, request_timeout=SECONDS))
+    said, changed = [], []
+    for resource, entries in found.items():
+        differing = {
+            key: value
+            for key, value in _config(kept[resource.name], profile).items()
+            if entries[key].value != value
+        }
+        for key, value in differing.items():
+            said.append(f"{resource.name}: {key} changed from {entries[key].value} to {value}")
+        if differing:
+            changed.append(_alteration(resource.name, differing))
+    if changed:
+        _wait(admin.incremental_alter_configs(changed, request_timeout=SECONDS))
+    return sorted(said)
+
+
+def _alteration(name: str, values: Mapping[str, str]) -> ConfigResource:
+    entries = [
+        ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        for key, value in values.items()
+    ]
+    return ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries)
+
+
+def _wait(futures: Mapping[Any, Future[Any]]) -> dict[Any, Any]:
+    results = {}
+    for subject, future in futures.items():
+        try:
+            results[subject] = future.result(SECONDS)
+        except KafkaException as error:
+            raise TopicError(
+                f"topic {subject}: the cluster refused: {error.args[0].str()}"
+            ) from error
+    return results
+
+
+def main() -> int:
+    """Apply the declarations and print what was done."""
+    parser = argparse.ArgumentParser(prog="python -m infra.topics", description=__doc__)
+    parser.add_argument("bootstrap", nargs="?", default=os.environ.get("EARNBACK_KAFKA"))
+    parser.add_argument("--profile", choices=list(COPIES), default="trial")
+    parser.add_argument("--vendor", action="append", default=[], help="gets an intake topic")
+    parser.add_argument("--grow-partitions", action="store_true", help="see infra/README.md first")
+    given = parser.parse_args()
+    if not given.bootstrap:
+        parser.error("no cluster named: give its bootstrap servers, or set EARNBACK_KAFKA")
+    try:
+        said = asyncio.run(
+            apply_topics(
+                given.bootstrap,
+                given.profile,
+                vendors=given.vendor,
+                grow_partitions=given.grow_partitions,
+            )
+        )
+    except TopicError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\n".join(said) or "all topics are as declared")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Servers, databases and topics for the tests that need real ones."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import threading
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from infra.migrations import migrate
+from infra.topics import apply_topics, declared
+from tests.ladder import Rung, climb
+
+T = TypeVar("T")
+
+_USED = pytest.StashKey[Rung]()
+
+
+def pytest_report_header() -> str:
+    forced = os.environ.get("EARNBACK_RUNG")
+    return f"servers: {forced or 'best rung to be had'}, when the first test needs them"
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if _USED in config.stash:
+        terminalreporter.section("servers")
+        terminalreporter.line(str(config.stash[_USED]))
+
+
+@pytest.fixture(scope="session")
+def servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rung]:
+    """Kafka and Postgres for the whole session; `kafka` and `postgres` are their addresses."""
+    with climb(tmp_path_factory.mktemp("servers")) as rung:
+        request.config.stash[_USED] = rung
+        yield rung
+
+
+@pytest.fixture(scope="session")
+def _template(servers: Rung) -> Iterator[str]:
+    """Name of a migrated database that nobody connects to: a copy of it is a fresh database."""
+    name = f"earnback_template_{secrets.token_hex(4)}"
+    _run(_execute(servers.postgres, f'create database "{name}"'))
+    try:
+        _run(migrate(with_database(servers.postgres, name)))
+        yield name
+    finally:
+        _run(_execute(servers.postgres, f'drop database "{name}" with (force)'))
+
+
+@pytest.fixture
+def database(servers: Rung, _template: str) -> Iterator[str]:
+    """DSN of a fresh, migrated database that is this test's alone."""
+    name = f"earnback_test_{secrets.token_hex(4)}"
+    _run(_execute(servers.postgres, f'create database "{name}" template "{_template}"'))
+    try:
+        yield with_database(servers.postgres, name)
+    finally:
+        _run(_execute(servers.postgres, f'drop database "{name}" with (force)'))
+
+
+@pytest.fixture(scope="session")
+def topics(servers: Rung) -> tuple[str, ...]:
+    """Names of the declared topics, made on the session's Kafka. Tests share their records."""
+    _run(apply_topics(servers.kafka, "trial"))
+    return tuple(name for name, topic in declared().items() if not topic.per_vendor)
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The same server, another database."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end from a fixture, beside whatever loop the test itself has."""
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            results.append(asyncio.run(work))
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=body, name="fixture")
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return results[0]

@@ -1,0 +1,162 @@
+"""Processes in care: restarted when they die, and gone when their keeper is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.processes import Child
+from infra.supervisor import BACKOFF_SECONDS_FIRST, Supervisor
+
+SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+DEAF = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print('up', flush=True); time.sleep(600)",
+]
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    with Supervisor(tmp_path / "logs", grace_seconds=1.0) as running:
+        yield running
+
+
+def eventually(holds: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Whether it comes to hold in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def pid_or_none(supervisor: Supervisor, name: str) -> int | None:
+    try:
+        return supervisor.pid(name)
+    except LookupError:
+        return None
+
+
+def test_a_killed_process_is_started_again_under_its_name(supervisor: Supervisor) -> None:
+    supervisor.start("worker", SLEEPER)
+    first = supervisor.pid("worker")
+    os.kill(first, signal.SIGKILL)
+    assert eventually(lambda: pid_or_none(supervisor, "worker") not in (None, first))
+    assert supervisor.restarts("worker") == 1
+
+
+def test_deaths_are_told_with_their_cause(tmp_path: Path) -> None:
+    told: list[tuple[str, int]] = []
+    with Supervisor(tmp_path, on_restart=lambda name, code: told.append((name, code))) as running:
+        running.start("worker", SLEEPER)
+        os.kill(running.pid("worker"), signal.SIGKILL)
+        assert eventually(lambda: told)
+    assert told == [("worker", -signal.SIGKILL)]
+
+
+def test_one_that_keeps_dying_is_started_at_growing_intervals(supervisor: Supervisor) -> None:
+    supervisor.start("failing", [sys.executable, "-c", "raise SystemExit(3)"])
+    time.sleep(BACKOFF_SECONDS_FIRST * 8)
+    assert 1 <= supervisor.restarts("failing") <= 3
+
+
+def test_output_of_all_lives_is_kept_in_one_file(supervisor: Supervisor) -> None:
+    supervisor.start("worker", SLEEPER)
+    log = supervisor.log("worker")
+    assert eventually(lambda: log.read_text() == "up\n")
+    os.kill(supervisor.pid("worker"), signal.SIGKILL)
+    assert eventually(lambda: log.read_text() == "up\nup\n")
+
+
+def test_stop_leaves_nothing_running(supervisor: Supervisor) -> None:
+    for name in ("one", "two", "three"):
+        supervisor.start(name, SLEEPER)
+    pids = [supervisor.pid(name) for name in supervisor.names()]
+    supervisor.stop()
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_one_stopped_on_purpose_is_not_started_again(supervisor: Supervisor) -> None:
+    supervisor.start("one", SLEEPER)
+    supervisor.start("other", SLEEPER)
+    pid = supervisor.pid("one")
+    supervisor.stop("one")
+    time.sleep(BACKOFF_SECONDS_FIRST * 3)
+    assert not alive(pid)
+    assert supervisor.names() == ["other"]
+
+
+def test_one_that_ignores_the_request_is_killed_after_the_grace(supervisor: Supervisor) -> None:
+    supervisor.start("deaf", DEAF)
+    assert eventually(lambda: supervisor.log("deaf").read_text() == "up\n")
+    pid, begun = supervisor.pid("deaf"), time.monotonic()
+    supervisor.stop()
+    assert not alive(pid)
+    assert 1.0 <= time.monotonic() - begun < 3.0
+
+
+def test_a_paused_process_is_stopped_too(supervisor: Supervisor) -> None:
+    supervisor.start("paused", SLEEPER)
+    pid = supervisor.pid("paused")
+    os.kill(pid, signal.SIGSTOP)
+    supervisor.stop()
+    assert not alive(pid)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_outlives_the_keeper(tmp_path: Path, end: signal.Signals) -> None:
+    keeper_script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from infra.supervisor import Supervisor, stop_on_signals\n"
+        "asked = stop_on_signals()\n"
+        "with Supervisor(Path(sys.argv[1]), grace_seconds=5) as supervisor:\n"
+        f"    supervisor.start('worker', {SLEEPER!r})\n"
+        "    print(supervisor.pid('worker'), flush=True)\n"
+        "    asked.wait()\n"
+    )
+    keeper = subprocess.Popen(
+        [sys.executable, "-c", keeper_script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert keeper.stdout is not None
+    with keeper.stdout:
+        pid = int(keeper.stdout.readline())
+        assert alive(pid)
+        keeper.send_signal(end)
+        keeper.wait(10)
+    assert eventually(lambda: not alive(pid))
+
+
+def test_the_watcher_leaves_with_its_command(tmp_path: Path) -> None:
+    child = Child(SLEEPER, log=tmp_path / "log")
+    watchers = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if process.info["cmdline"]
+        and "guard" in process.info["cmdline"]
+        and SLEEPER[-1] in process.info["cmdline"]
+    ]
+    assert watchers
+    child.stop(5)
+    assert eventually(lambda: not any(alive(watcher.pid) for watcher in watchers))
+
+
+def test_a_command_that_is_not_there_says_so_in_its_log(tmp_path: Path) -> None:
+    child = Child(["/no/such/program"], log=tmp_path / "log")
+    assert child.wait(5) == 127
+    assert "/no/such/program" in child.tail()

@@ -1,0 +1,147 @@
+"""Topics: what schemas/topics declares is what the cluster has."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+
+from infra.topics import (
+    COPIES,
+    FOLDER,
+    TopicError,
+    apply_topics,
+    declared,
+    topic_partitions,
+)
+from tests.ladder import Rung
+
+ALL = sorted(declared())
+
+
+def config(kafka: str, name: str) -> dict[str, str]:
+    """A topic's settings as the cluster has them."""
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+    admin = AdminClient({"bootstrap.servers": kafka})
+    entries = admin.describe_configs([resource])[resource].result(10)
+    return {key: entry.value for key, entry in entries.items()}
+
+
+def one_topic(folder: Path, name: str, partitions: int, retention: int = 1000) -> None:
+    """A folder that declares a single topic."""
+    (folder / "topic.toml").write_text(
+        f'name = "{name}"\ndescription = "d"\nkey = "k"\nproducers = ["p"]\nconsumers = ["c"]\n'
+        f'[versions.1]\nschema = "s:S"\nexamples = "e"\n'
+        f"[partitions]\ntrial = {partitions}\nproduction = {partitions}\n"
+        f'[config]\n"retention.ms" = "{retention}"\n'
+    )
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> str:
+    """Name of the only topic that `tmp_path` declares, with two partitions."""
+    name = f"test-{secrets.token_hex(4)}"
+    one_topic(tmp_path, name, 2)
+    return name
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_declares_a_key_its_users_and_a_version(name: str) -> None:
+    topic = declared()[name]
+    assert topic.description.strip()
+    assert topic.key
+    assert topic.producers
+    assert topic.consumers
+    assert 1 in topic.versions
+    assert all(version.keys() == {"schema", "examples"} for version in topic.versions.values())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_retention_is_a_decision_and_not_a_default(name: str) -> None:
+    assert "retention.ms" in declared()[name].config
+    assert declared()[name].config["cleanup.policy"] == "delete"
+
+
+def test_file_and_topic_have_one_name() -> None:
+    stems = {path.stem for path in FOLDER.glob("*.toml")}
+    assert stems == {re.sub(r"\.\{vendor\}$", "", name) for name in ALL}
+
+
+def test_a_field_that_is_missing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text('name = "bad"\ncolour = "red"\n')
+    with pytest.raises(TopicError, match=r"bad\.toml: missing .*'key'.* unknown \['colour'\]"):
+        declared(tmp_path)
+
+
+def test_partitions_are_those_of_the_declaration() -> None:
+    assert topic_partitions("measurements") == 4
+    assert topic_partitions("intake.northwind") == 4
+    with pytest.raises(TopicError, match="nothing: not declared"):
+        topic_partitions("nothing")
+
+
+async def test_all_are_made_as_declared(servers: Rung, topics: tuple[str, ...]) -> None:
+    present = AdminClient({"bootstrap.servers": servers.kafka}).list_topics(timeout=10).topics
+    for name in topics:
+        assert len(present[name].partitions) == declared()[name].partitions["trial"]
+        found = config(servers.kafka, name)
+        assert {key: found[key] for key in declared()[name].config} == declared()[name].config
+
+
+async def test_applying_twice_changes_nothing(servers: Rung, topics: tuple[str, ...]) -> None:
+    assert await apply_topics(servers.kafka, "trial") == []
+
+
+async def test_a_vendor_gets_an_intake_topic_that_is_kept_in_line(servers: Rung) -> None:
+    vendor = f"v{secrets.token_hex(4)}"
+    said = await apply_topics(servers.kafka, "trial", vendors=[vendor])
+    assert f"intake.{vendor}: created with 4 partitions, 1 copies" in said
+    assert await apply_topics(servers.kafka, "trial") == []
+
+
+async def test_a_setting_that_differs_is_set_right_and_told(
+    servers: Rung, one: str, tmp_path: Path
+) -> None:
+    await apply_topics(servers.kafka, "trial", folder=tmp_path)
+    one_topic(tmp_path, one, 2, retention=2000)
+    said = await apply_topics(servers.kafka, "trial", folder=tmp_path)
+    assert said == [f"{one}: retention.ms changed from 1000 to 2000"]
+    assert config(servers.kafka, one)["retention.ms"] == "2000"
+
+
+async def test_partitions_grow_only_when_asked_and_the_reason_is_told(
+    servers: Rung, one: str, tmp_path: Path
+) -> None:
+    await apply_topics(servers.kafka, "trial", folder=tmp_path)
+    one_topic(tmp_path, one, 3)
+    (said,) = await apply_topics(servers.kafka, "trial", folder=tmp_path)
+    assert said.startswith(f"{one}: left with 2 partitions, 3 are declared")
+    assert "identity is bound to the partition" in said
+    said_then = await apply_topics(servers.kafka, "trial", grow_partitions=True, folder=tmp_path)
+    assert said_then == [f"{one}: grown from 2 to 3 partitions"]
+    assert await apply_topics(servers.kafka, "trial", folder=tmp_path) == []
+
+
+async def test_partitions_and_copies_that_do_not_fit_are_told(
+    servers: Rung, one: str, tmp_path: Path
+) -> None:
+    admin = AdminClient({"bootstrap.servers": servers.kafka})
+    admin.create_topics([NewTopic(one, 5, 1)])[one].result(10)
+    said = await apply_topics(servers.kafka, "production", folder=tmp_path)
+    assert f"{one}: left with 1 copies, profile production wants {COPIES['production']}" in said[0]
+    assert said[1].startswith(f"{one}: left with 5 partitions, 2 are declared")
+
+
+async def test_a_cluster_too_small_for_the_profile_is_named(
+    servers: Rung, one: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TopicError, match=rf"topic {one}: the cluster refused"):
+        await apply_topics(servers.kafka, "production", folder=tmp_path)
+
+
+async def test_a_wrong_address_is_named() -> None:
+    with pytest.raises(TopicError, match=r"Kafka at 127\.0\.0\.1:1: no answer within 1 s"):
+        await apply_topics("127.0.0.1:1", "trial", connect_seconds=1.0)
