@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from schemas.base import Count, Instant, Name, Noun, Number, Text
 from schemas.period import PeriodLabel
@@ -29,7 +29,7 @@ class Measured(Noun):
 class Sample(Measured):
     """One probe: the service answered or not."""
 
-    up: bool
+    up: StrictBool
 
 
 class Counted(Measured):
@@ -56,6 +56,7 @@ class Volume(Measured):
 class Outage(Measured):
     """An outage opens, closes, or is corrected. The same ``outage`` name joins the parts.
 
+    Names are the source's own: two sources may use one name for two outages.
     ``open``: the event's time is the start. ``close``: the event's time is the end.
     ``correct``: ``started_at`` and ``ended_at`` replace what was said; ``void`` takes it back.
     """
@@ -64,7 +65,7 @@ class Outage(Measured):
     phase: Literal["open", "close", "correct"]
     started_at: Instant | None = None
     ended_at: Instant | None = None
-    void: bool = False
+    void: StrictBool = False
     cause: Text | None = None
 
 
@@ -81,7 +82,10 @@ class Ticket(Measured):
 
 
 class Delivery(Measured):
-    """Something was due and was delivered, or not yet."""
+    """Something was due and was delivered, or not yet. The last word about it stands.
+
+    Names are the source's own, as with outages and tickets.
+    """
 
     delivery: Subject
     due_at: Instant
@@ -98,12 +102,17 @@ class Figure(Measured):
 
 
 class Correction(Noun):
-    """Takes back an earlier event of the same source, or puts other data in its place."""
+    """Takes back an earlier event of the same source, or puts other data or time in its place.
+
+    With neither ``data`` nor ``time`` the event is taken back. The data replaces the original's
+    whole data and must fit its type. Of several corrections of one event the last stands, by time
+    and then id. A correction can itself be corrected: taken back, it leaves the event as it was.
+    """
 
     corrects: EventId
     reason: Text
     data: dict[str, Any] | None = Field(
-        None, description="Data that replaces the original's. Absent: the original is taken back."
+        None, description="Data that replaces the original's. Absent: it keeps its data."
     )
     time: Instant | None = Field(None, description="Replaces the original's time.")
 
@@ -119,6 +128,10 @@ class Charge(Noun):
     subject: Subject | None = None
 
 
+Stated = Annotated[Number | StrictBool | str, Field(union_mode="left_to_right")]
+"""A number where it reads as one, so that what is written reads back as itself."""
+
+
 class Circumstance(Noun):
     """A fact about an agreement's period that no probe measures.
 
@@ -132,7 +145,7 @@ class Circumstance(Noun):
     level: Name | None = None
     subject: Subject | None = None
     value: Number | None = None
-    values: dict[Name, Number | str | bool] = Field(default_factory=dict)
+    values: dict[Name, Stated] = Field(default_factory=dict)
 
 
 EVENT_TYPES: dict[str, type[Noun]] = {

@@ -7,6 +7,7 @@ the numeric columns; those carry it, canonical, in ``data``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,9 +27,9 @@ class Facts:
     """Columns of equal length, a row per fact. Also what the core counts from.
 
     ``id_high``/``id_low``: BLAKE2b-128 of source, NUL, id. ``payload``: BLAKE2b-64 of the
-    normalised type, time and data. ``kind``: position of the type in ``EVENT_TYPES``.
-    ``metric``: number of the metric in the catalogue, -1 for none. ``at_us``: the event's time in
-    microseconds since 1970 UTC. ``a`` and ``b`` by kind:
+    normalised type, time and data, by `services.core.facts`. ``kind``: position of the
+    type in ``EVENT_TYPES``. ``metric``: number of the metric in the catalogue, -1 for none.
+    ``at_us``: the event's time in microseconds since 1970 UTC. ``a`` and ``b`` by kind:
 
     ========== ================================ =========================
     kind       a                                b
@@ -46,7 +47,7 @@ class Facts:
     charge and circumstance; empty for the rest.
     """
 
-    ids: list[str]
+    ids: Sequence[str]
     id_high: UInt64s
     id_low: UInt64s
     payload: UInt64s
@@ -57,9 +58,9 @@ class Facts:
     b: Int64s
     source: Int32s
     subject: Int32s
-    data: list[str]
-    sources: list[str]
-    subjects: list[str]
+    data: Sequence[str]
+    sources: Sequence[str]
+    subjects: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.at_us)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from itertools import pairwise
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -114,13 +115,54 @@ class WithinLimit(Noun):
     equal_is_within: bool
 
 
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WallClock = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+
+
+class Opening(Noun):
+    """Hours of a day, on the wall clock: ``[opens, closes)``. ``24:00`` is the day's end."""
+
+    days: Annotated[tuple[Weekday, ...], Field(min_length=1)]
+    opens: WallClock
+    closes: WallClock
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.closes <= self.opens:
+            raise ValueError("the opening closes before it opens; split it at 24:00")
+        return self
+
+
+class BusinessHours(Noun):
+    """When a clock of business hours runs. Openings of one weekday must not overlap."""
+
+    time_zone: str = Field(description="IANA zone of the wall clock.")
+    hours: Annotated[tuple[Opening, ...], Field(min_length=1)]
+    holidays: tuple[date, ...] = Field(
+        default=(), description="Days on which the clock stands."
+    )
+
+    @model_validator(mode="after")
+    def _without_overlap(self) -> Self:
+        for weekday in get_args(Weekday):
+            spans = sorted((each.opens, each.closes) for each in self.hours if weekday in each.days)
+            for (_, closes), (opens, _) in pairwise(spans):
+                if opens < closes:
+                    raise ValueError(f"two openings overlap on {weekday}; join them into one")
+        return self
+
+
 class TicketsInTime(Noun):
     """Share of tickets resolved in time, in percent, on the clock of the vendor that holds them.
 
     The clock runs from the moment the ticket is assigned to a vendor until it is resolved or
     handed on, and stands in the states of ``stops_in``. All stretches with one vendor are added.
-    A ticket counts in the window in which it is resolved. ``open_past_limit``: whether a ticket
-    still open at the window's end, whose time is over, counts as late.
+    A ticket that a vendor's own source reports is with that vendor until it is assigned.
+    ``resolved`` ends the clock and only ``reopened`` starts it again. A ticket counts in the
+    window in which it is resolved, once for each vendor that held it. ``open_past_limit``:
+    whether a ticket still open at the window's end, whose time with its holder is over, counts as
+    late there; it does so at the end of every window until it is resolved. Without
+    ``business_hours`` the clock runs day and night.
     """
 
     kind: Literal["tickets_in_time"]
@@ -129,6 +171,7 @@ class TicketsInTime(Noun):
     stops_in: tuple[Name, ...]
     open_past_limit: Literal["late", "left_out"]
     priorities: tuple[Name, ...] = ()
+    business_hours: BusinessHours | None = None
 
 
 class Declared(Noun):
@@ -140,7 +183,11 @@ class Declared(Noun):
 
 
 class DeliveryDelay(Noun):
-    """Deliveries with their delay; the figure is the number of late ones."""
+    """Deliveries that are due in the window, with their delay; the figure is how many are late.
+
+    Each delay is a part's amount: in the metric's unit where that is one of time, else in days;
+    negative when early. What is not delivered yet is as late as the window's end makes it.
+    """
 
     kind: Literal["delivery_delay"]
 

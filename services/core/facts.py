@@ -1,0 +1,238 @@
+"""How an event becomes a row of facts. The one place that says so, at the door and offline.
+
+Identity is BLAKE2b-128 of source, NUL, id. The payload's hash is BLAKE2b-64 of the normalised
+type, time and data, so that spacing, key order, ``1.50`` for ``1.5`` or a time with another offset
+make no difference. Metrics go in by name: the hash is the same in every installation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from hashlib import blake2b
+from re import compile as pattern
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from schemas.base import Noun
+from schemas.event import EVENT_TYPES, KIND_OF_TYPE
+from schemas.frame import Facts, UInt64s
+
+TYPE_OF_KIND = tuple(EVENT_TYPES)
+SAMPLE = KIND_OF_TYPE["earnback.sample.v1"]
+COUNT = KIND_OF_TYPE["earnback.count.v1"]
+RESPONSE = KIND_OF_TYPE["earnback.response.v1"]
+VOLUME = KIND_OF_TYPE["earnback.volume.v1"]
+OUTAGE = KIND_OF_TYPE["earnback.outage.v1"]
+TICKET = KIND_OF_TYPE["earnback.ticket.v1"]
+DELIVERY = KIND_OF_TYPE["earnback.delivery.v1"]
+FIGURE = KIND_OF_TYPE["earnback.figure.v1"]
+CORRECTION = KIND_OF_TYPE["earnback.correction.v1"]
+CHARGE = KIND_OF_TYPE["earnback.charge.v1"]
+CIRCUMSTANCE = KIND_OF_TYPE["earnback.circumstance.v1"]
+
+NO_METRIC = -1
+LARGEST = 2**62
+"""A scaled value or count must stay below this, so that the columns never overflow."""
+
+_DECIMAL = pattern(r"[+-]?[0-9]{1,24}(\.[0-9]{1,18})?")
+Index = npt.NDArray[np.intp]
+
+
+class Row(NamedTuple):
+    """One event, ready to be put into columns. See `schemas.frame.Facts` for their meaning."""
+
+    source: str
+    id: str
+    identity: bytes
+    payload: bytes
+    kind: int
+    metric: int
+    at_us: int
+    a: int
+    b: int
+    subject: str | None
+    data: str
+
+
+def identity_of(source: str, event_id: str) -> bytes:
+    """Sixteen bytes that stand for an event's identity."""
+    return blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest()
+
+
+def payload_of(
+    kind: int, at_us: int, metric: str, subject: str | None, a: int, b: int, data: str
+) -> bytes:
+    """Eight bytes that stand for all that an event says. ``data`` is canonical JSON, or empty."""
+    said = f"{kind}\0{at_us}\0{metric}\0{subject or ''}\0{a}\0{b}\0{data}"
+    return blake2b(said.encode(), digest_size=8).digest()
+
+
+def canonical_data(noun: Noun) -> str:
+    """An event's data as facts keep it: JSON, keys sorted, no spaces, absent for null."""
+    return msgspec.json.encode(
+        noun.model_dump(mode="json", exclude_none=True), order="sorted"
+    ).decode()
+
+
+def scaled(value: object) -> tuple[int, int] | None:
+    """An exact decimal as a whole number and its decimals: ``"1.50"`` is (15, 1).
+
+    None for what is no exact decimal: a binary float, NaN, a ratio that does not end.
+    """
+    if type(value) is int:
+        return value, 0
+    if isinstance(value, Decimal):
+        value = format(value, "f") if value.is_finite() else ""
+    if type(value) is not str or not _DECIMAL.fullmatch(value):
+        return None
+    whole, _, part = value.partition(".")
+    part = part.rstrip("0")
+    return int(whole + part), len(part)
+
+
+def columns(rows: Sequence[Row]) -> Facts:
+    """The rows as columns, in their order."""
+    if not rows:
+        return EMPTY
+    source, ids, identity, payload, kind, metric, at_us, a, b, subject, data = zip(
+        *rows, strict=True
+    )
+    halves = np.frombuffer(b"".join(identity), ">u8").reshape(-1, 2)
+    sources, subjects = _positions(source), _positions(each for each in subject if each is not None)
+    return Facts(
+        ids=list(ids),
+        id_high=halves[:, 0].astype(np.uint64),
+        id_low=halves[:, 1].astype(np.uint64),
+        payload=np.frombuffer(b"".join(payload), ">u8").astype(np.uint64),
+        kind=np.array(kind, np.int8),
+        metric=np.array(metric, np.int32),
+        at_us=np.array(at_us, np.int64),
+        a=np.array(a, np.int64),
+        b=np.array(b, np.int64),
+        source=np.array([sources[each] for each in source], np.int32),
+        subject=np.array([-1 if each is None else subjects[each] for each in subject], np.int32),
+        data=list(data),
+        sources=list(sources),
+        subjects=list(subjects),
+    )
+
+
+def _positions(names: Iterable[str]) -> dict[str, int]:
+    positions: dict[str, int] = {}
+    for name in names:
+        positions.setdefault(name, len(positions))
+    return positions
+
+
+def joined(parts: Sequence[Facts]) -> Facts:
+    """All facts of several frames as one, in order. Sources and subjects get common positions."""
+    parts = [part for part in parts if len(part)]
+    if len(parts) < 2:
+        return parts[0] if parts else EMPTY
+    sources = _positions(name for part in parts for name in part.sources)
+    subjects = _positions(name for part in parts for name in part.subjects)
+    ids: list[str] = []
+    data: list[str] = []
+    for part in parts:
+        ids.extend(part.ids)
+        data.extend(part.data)
+    return Facts(
+        ids=ids,
+        id_high=np.concatenate([part.id_high for part in parts]),
+        id_low=np.concatenate([part.id_low for part in parts]),
+        payload=np.concatenate([part.payload for part in parts]),
+        kind=np.concatenate([part.kind for part in parts]),
+        metric=np.concatenate([part.metric for part in parts]),
+        at_us=np.concatenate([part.at_us for part in parts]),
+        a=np.concatenate([part.a for part in parts]),
+        b=np.concatenate([part.b for part in parts]),
+        source=np.concatenate([_moved(part.source, part.sources, sources) for part in parts]),
+        subject=np.concatenate([_moved(part.subject, part.subjects, subjects) for part in parts]),
+        data=data,
+        sources=list(sources),
+        subjects=list(subjects),
+    )
+
+
+def _moved(
+    codes: npt.NDArray[np.int32], names: Sequence[str], positions: dict[str, int]
+) -> npt.NDArray[np.int32]:
+    """Positions in ``names`` as positions in the common list; -1 stays -1."""
+    table = np.array([*(positions[name] for name in names), -1], np.int32)
+    return table[codes]
+
+
+def taken(facts: Facts, index: Index) -> Facts:
+    """The facts at these positions, in that order."""
+    rows = index.tolist()
+    return Facts(
+        ids=[facts.ids[row] for row in rows],
+        id_high=facts.id_high[index],
+        id_low=facts.id_low[index],
+        payload=facts.payload[index],
+        kind=facts.kind[index],
+        metric=facts.metric[index],
+        at_us=facts.at_us[index],
+        a=facts.a[index],
+        b=facts.b[index],
+        source=facts.source[index],
+        subject=facts.subject[index],
+        data=[facts.data[row] for row in rows],
+        sources=facts.sources,
+        subjects=facts.subjects,
+    )
+
+
+def by_identity(facts: Facts) -> Index:
+    """Positions in order of identity; facts of one identity in order of arrival."""
+    order = np.argsort(facts.id_high, kind="stable")
+    high = facts.id_high[order]
+    if bool(np.any(high[1:] == high[:-1])):
+        order = np.lexsort((facts.id_low, facts.id_high))
+    return order
+
+
+def distinct(facts: Facts) -> tuple[Index, Index]:
+    """Positions of each identity's first fact, in order of identity; and of conflicts with it.
+
+    A fact that says the same as the first of its identity is a duplicate and in neither.
+    """
+    order = by_identity(facts)
+    high, low = facts.id_high[order], facts.id_low[order]
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    if bool(first.all()):
+        return order, order[:0]
+    standing = np.repeat(order[first], np.diff(np.flatnonzero(first), append=len(order)))
+    conflicts = order[facts.payload[order] != facts.payload[standing]]
+    return order[first], np.sort(conflicts)
+
+
+def identities(facts: Facts, index: Index) -> npt.NDArray[np.uint64]:
+    """Identity and payload of facts as rows of 24 bytes, big-endian: what evidence hashes."""
+    rows = np.empty((len(index), 3), ">u8")
+    rows[:, 0] = facts.id_high[index]
+    rows[:, 1] = facts.id_low[index]
+    rows[:, 2] = facts.payload[index]
+    return rows
+
+
+def number(digest: bytes) -> int:
+    """Eight bytes as the number that a column holds."""
+    return int.from_bytes(digest, "big")
+
+
+def _empty() -> Facts:
+    wide: UInt64s = np.empty(0, np.uint64)
+    long, short = np.empty(0, np.int64), np.empty(0, np.int32)
+    return Facts(
+        ids=(), id_high=wide, id_low=wide, payload=wide, kind=np.empty(0, np.int8), metric=short,
+        at_us=long, a=long, b=long, source=short, subject=short, data=(), sources=(), subjects=(),
+    )  # fmt: skip
+
+
+EMPTY = _empty()

@@ -1,0 +1,181 @@
+"""When a period begins and ends, which one holds an instant, and how long the clock has run.
+
+Everything here counts in microseconds since 1970 UTC or in half-open windows. A calendar day is
+as long as its zone makes it: 23, 24 or 25 hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from schemas.period import PeriodLength, Window, first_day, label_of, next_label, period_length
+from schemas.programme import BusinessHours
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
+_MONTHS: dict[PeriodLength, int] = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 UTC of an aware instant."""
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds
+
+
+def instant(at_us: int) -> datetime:
+    """The instant that many microseconds after 1970 UTC."""
+    return EPOCH + timedelta(microseconds=at_us)
+
+
+@lru_cache(maxsize=256)
+def zone_of(name: str) -> ZoneInfo:
+    """The IANA zone of that name. Raises ValueError for an unknown one."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
+        raise ValueError(
+            f"time_zone '{name}' is not an IANA zone; write one such as Europe/Berlin or UTC"
+        ) from unknown
+
+
+@lru_cache(maxsize=4096)
+def day_start(day: date, zone: str) -> datetime:
+    """The first instant of a calendar day in the zone, in UTC.
+
+    Where a clock change skips midnight the day begins at the change.
+    """
+    return datetime.combine(day, time(), zone_of(zone)).astimezone(UTC)
+
+
+@lru_cache(maxsize=4096)
+def window_of(label: str, zone: str) -> Window:
+    """The window of a period label in an IANA zone, ``[start, end)`` in UTC.
+
+    Raises ValueError for a label of no period, and for the rare day that a zone has skipped.
+    """
+    start = day_start(first_day(label), zone)
+    end = day_start(first_day(next_label(label)), zone)
+    if end <= start:
+        raise ValueError(f"{label} does not exist in {zone}: its calendar skipped that day")
+    return Window(start=start, end=end)
+
+
+def bounds_us(window: Window) -> tuple[int, int]:
+    """Start and end of a window in microseconds since 1970 UTC."""
+    return microseconds(window.start), microseconds(window.end)
+
+
+def label_at(at: datetime, zone: str, length: PeriodLength) -> str:
+    """The label of the period of this length that holds the instant."""
+    return label_of(at.astimezone(zone_of(zone)).date(), length)
+
+
+def labels_between(first: str, last: str) -> tuple[str, ...]:
+    """All labels from ``first`` to ``last``, both included; none when ``last`` is earlier."""
+    if period_length(first) != period_length(last):
+        raise ValueError(f"{first} and {last} are periods of different length; give two of one")
+    labels: list[str] = []
+    while first_day(first) <= first_day(last):
+        labels.append(first)
+        first = next_label(first)
+    return tuple(labels)
+
+
+def parts_of(label: str, length: PeriodLength) -> tuple[str, ...]:
+    """The periods of a length that make up a period, in order: the months of a quarter.
+
+    Raises ValueError where they do not fit, such as quarters of a month.
+    """
+    own = period_length(label)
+    fits = length == "day" or (own != "day" and _MONTHS[own] % _MONTHS[length] == 0)
+    if not fits:
+        raise ValueError(f"{label} is not made of periods of length {length}; choose a shorter one")
+    end = first_day(next_label(label))
+    labels = [label_of(first_day(label), length)]
+    while first_day(following := next_label(labels[-1])) < end:
+        labels.append(following)
+    return tuple(labels)
+
+
+def holds(label: str, inner: str) -> bool:
+    """Whether the period ``inner`` begins within the period ``label``."""
+    return first_day(label) <= first_day(inner) < first_day(next_label(label))
+
+
+def days_in(label: str) -> int:
+    """Calendar days of a period: 29 for February of a leap year."""
+    return (first_day(next_label(label)) - first_day(label)).days
+
+
+def seconds_in(label: str, zone: str) -> int:
+    """Seconds of a period in its zone; clock changes are in it."""
+    start, end = bounds_us(window_of(label, zone))
+    return (end - start) // SECOND_US
+
+
+def is_working_day(day: date, calendar: BusinessHours) -> bool:
+    """Whether the calendar is open at some hour of the day."""
+    return day not in calendar.holidays and bool(_openings(day, calendar))
+
+
+def working_days(first: date, last: date, calendar: BusinessHours) -> int:
+    """How many working days lie from ``first`` to ``last``, both included."""
+    return sum(is_working_day(day, calendar) for day in _days(first, last))
+
+
+def after_working_days(day: date, count: int, calendar: BusinessHours) -> date:
+    """The day on which the n-th working day after ``day`` falls. ``count`` is at least 1.
+
+    Raises ValueError where ten years hold fewer working days: the calendar never opens.
+    """
+    if count < 1:
+        raise ValueError("count of working days is below 1; give 1 or more")
+    for _ in range(3660 + 7 * count):
+        day += timedelta(days=1)
+        count -= is_working_day(day, calendar)
+        if count == 0:
+            return day
+    raise ValueError("the calendar has too few working days; check its hours and holidays")
+
+
+def business_us(start_us: int, end_us: int, calendar: BusinessHours) -> int:
+    """Microseconds of business hours between two instants; 0 when the end is not later."""
+    if end_us <= start_us:
+        return 0
+    zone = zone_of(calendar.time_zone)
+    first = instant(start_us).astimezone(zone).date()
+    last = instant(end_us).astimezone(zone).date()
+    return sum(
+        max(0, min(end_us, closes) - max(start_us, opens))
+        for day in _days(first, last)
+        for opens, closes in _open_us(day, calendar)
+    )
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    for offset in range((last - first).days + 1):
+        yield first + timedelta(days=offset)
+
+
+def _openings(day: date, calendar: BusinessHours) -> list[tuple[str, str]]:
+    weekday = _WEEKDAYS[day.weekday()]
+    return [(each.opens, each.closes) for each in calendar.hours if weekday in each.days]
+
+
+def _open_us(day: date, calendar: BusinessHours) -> Iterator[tuple[int, int]]:
+    """The day's open stretches in microseconds. Local wall clock decides, so DST is right."""
+    if day in calendar.holidays:
+        return
+    for opens, closes in _openings(day, calendar):
+        yield _wall_us(day, opens, calendar.time_zone), _wall_us(day, closes, calendar.time_zone)
+
+
+def _wall_us(day: date, clock: str, zone: str) -> int:
+    if clock == "24:00":
+        return microseconds(day_start(day + timedelta(days=1), zone))
+    return microseconds(datetime.combine(day, time.fromisoformat(clock), zone_of(zone)))
