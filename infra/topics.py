@@ -150,7 +150,8 @@ def _apply(
         present = admin.list_topics(timeout=connect_seconds).topics
     except KafkaException as error:
         raise TopicError(
-            f"Kafka at {bootstrap}: no answer within {connect_seconds:.0f} s ({error}); check the address"
+            f"Kafka at {bootstrap}: no answer within {connect_seconds:.0f} s ({error}); "
+            "check the address"
         ) from error
     wanted = _names(topics, vendors, present)
     missing = {name: topic for name, topic in wanted.items() if name not in present}

@@ -1,0 +1,68 @@
+# Everything starts here. Needs make and Python 3.11 or later; brings the rest into .venv by itself.
+
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$p" && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+SUBSET := $(wildcard tests/core tests/schemas tests/house)
+UV := uv==0.13.9
+
+# Hash checking covers what the lock names; nothing else may be fetched on the way.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check static bench lock venv clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## three vendors, one quarter, from events to statements, on real Kafka and Postgres
+	$(BIN)/earnback demo
+
+check: static  ## daily use, under a minute: lint, format, types, import rules, core and schemas
+	$(BIN)/pytest -q $(SUBSET)
+
+test: static  ## all of it: the checks, and every test on real Kafka and Postgres
+	$(BIN)/pytest
+
+static: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## events per second through the chain, beside the raw limit of this machine
+	$(BIN)/python -m bench
+
+venv: $(STAMP)  ## only the environment, in .venv
+
+lock:  ## resolve the dependencies anew and pin each by its hashes
+	@$(call need_python)
+	"$(PYTHON)" -m venv build/lock
+	build/lock/bin/pip install -q $(UV)
+	echo 'setuptools>=80' | build/lock/bin/uv pip compile pyproject.toml - --extra dev \
+		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--quiet --output-file requirements.lock
+
+clean:  ## remove the environment and all caches in this folder; data and downloads stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+		.import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(call need_python)
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+define need_python
+test -n "$(PYTHON)" || { \
+	echo "No Python 3.11 or later with venv was found."; \
+	echo "Install one (on Debian and Ubuntu: python3 and python3-venv), or say where it is:"; \
+	echo "  make PYTHON=/path/to/python3.11 ..."; exit 1; }
+endef
