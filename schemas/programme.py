@@ -138,9 +138,7 @@ class BusinessHours(Noun):
 
     time_zone: str = Field(description="IANA zone of the wall clock.")
     hours: Annotated[tuple[Opening, ...], Field(min_length=1)]
-    holidays: tuple[date, ...] = Field(
-        default=(), description="Days on which the clock stands."
-    )
+    holidays: tuple[date, ...] = Field(default=(), description="Days on which the clock stands.")
 
     @model_validator(mode="after")
     def _without_overlap(self) -> Self:
