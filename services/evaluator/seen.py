@@ -139,7 +139,7 @@ class Seen:
 
 
 def _merged(older: _Run, newer: _Run) -> _Run:
-    """Both runs as one. The places of the newer rows are looked up, the older ones fill the rest."""
+    """Both runs as one: the newer rows' places are looked up, the older ones fill the rest."""
     size = len(older) + len(newer)
     at = np.searchsorted(older.high, newer.high, side="right") + np.arange(len(newer))
     kept = np.ones(size, np.bool_)

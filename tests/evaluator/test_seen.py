@@ -20,23 +20,22 @@ class Oracle:
         self.accepted: dict[tuple[int, int], int] = {}
 
     def take(self, rows: list[tuple[int, int, int]]) -> list[int]:
-        verdicts = []
-        for high, low, payload in rows:
-            first = self.accepted.setdefault((high, low), payload)
-            known = (high, low) in self.known
-            verdict = index.NEW if not known else index.DUPLICATE
-            if first != payload:
-                verdict = index.CONFLICT
-            self.known.add((high, low))
-            verdicts.append(verdict)
-        return verdicts
+        return [self._verdict((high, low), payload) for high, low, payload in rows]
 
-    known: set[tuple[int, int]]
+    def _verdict(self, identity: tuple[int, int], payload: int) -> int:
+        if identity not in self.accepted:
+            self.accepted[identity] = payload
+            return index.NEW
+        same = self.accepted[identity] == payload
+        return index.DUPLICATE if same else index.CONFLICT
 
-    def __new__(cls) -> Oracle:
-        made = super().__new__(cls)
-        made.known = set()
-        return made
+
+def told_apart(rows: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Rows whose payloads differ between identities, as 64-bit hashes do.
+
+    Equal halves of two identities together with equal payloads would be taken for a repetition.
+    """
+    return [(high, low, payload * 10 + low) for high, low, payload in rows]
 
 
 def columns(rows: list[tuple[int, int, int]]) -> list[np.ndarray]:
@@ -49,7 +48,7 @@ def take(
     """One step as the consumer makes it: judge, read the doubtful frames, settle, store, add."""
     high, low, payload = columns(rows)
     judged = seen.judge(high, low, payload)
-    stored = {(h, l): p for frame in judged.frames for h, l, p in store[frame]}
+    stored = {(one, two): told for frame in judged.frames for one, two, told in store[frame]}
     verdict = index.settle(judged.verdict, high, low, payload, stored)
     fresh = verdict == index.NEW
     number = len(store)
@@ -61,10 +60,7 @@ def take(
 @settings(max_examples=400, deadline=None)
 @given(BATCHES)
 def test_every_row_gets_the_verdict_that_a_dict_gives(batches):
-    # With three payloads and half-hash collisions that differ in `low` alone, an equal payload
-    # under an equal half hash would be taken for a duplicate; make payloads tell identities apart,
-    # as a 64-bit hash over other content does.
-    batches = [[(h, l, p * 10 + l) for h, l, p in rows] for rows in batches]
+    batches = [told_apart(rows) for rows in batches]
     oracle, seen, store = Oracle(), index.Seen(), {}
     for rows in batches:
         assert take(seen, store, rows) == oracle.take(rows)
@@ -74,7 +70,7 @@ def test_every_row_gets_the_verdict_that_a_dict_gives(batches):
 @settings(max_examples=100, deadline=None)
 @given(st.lists(ROW, max_size=60), st.integers(1, 60))
 def test_where_the_batches_are_cut_changes_no_verdict(rows, size):
-    rows = [(h, l, p * 10 + l) for h, l, p in rows]
+    rows = told_apart(rows)
     whole = take(index.Seen(), {}, rows)
     seen, store, cut = index.Seen(), {}, []
     for first in range(0, len(rows), size):

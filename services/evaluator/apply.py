@@ -1,0 +1,407 @@
+"""One step of a partition: frames in, each fact counted once, the rest set aside.
+
+Everything is decided from what the partition has accepted before, in offset order; how the
+records were cut into steps changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from schemas.frame import Int8s, UInt64s
+from services.catalogue.cached import CatalogueCopy
+from services.evaluator import columns as cols
+from services.evaluator import store
+from services.evaluator.columns import Columns
+from services.evaluator.horizon import Horizon
+from services.evaluator.seen import CONFLICT, DUPLICATE, NEW, Seen, settle
+from services.evaluator.store import Aside, Known, StoredFrame, Tallies
+from services.shell import metrics
+from services.shell.frames import MAX_ROWS, NotAFrame, read_batch
+from services.shell.outbox import Outgoing, enqueue_many
+from services.shell.postgres import Connection
+from services.shell.progress import Claim
+from services.shell.steps import Applied, Record
+
+REVIEW = 4
+"""A fact beyond the restatement horizon, beside the verdicts of `seen`."""
+
+QUARANTINE = "quarantine"
+QUARANTINED = "earnback.event.quarantined.v1"
+_WINDOW_US = {"minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000}
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Partition:
+    """What is held in memory of one partition: always what is committed, never more."""
+
+    seen: Seen = field(default_factory=Seen)
+    next_number: int = 0
+    watermark_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The records of a step: readable frames with their batches, and the unreadable ones."""
+
+    frames: tuple[tuple[Record, Any], ...]
+    poison: tuple[tuple[Record, str], ...]
+
+
+class Frames:
+    """Applies the records of `measurements`. See `services.shell.steps.Handler`."""
+
+    def __init__(self, catalogue: CatalogueCopy, service: str = "evaluator") -> None:
+        self._catalogue, self._service = catalogue, service
+        self.partitions: dict[int, Partition] = {}
+        self._horizon: Horizon | None = None
+
+    async def load(self, connection: Connection, claims: Mapping[int, Claim]) -> None:
+        """Read the identities of these partitions from their stored frames."""
+        loaded: dict[int, Partition] = {}
+        for number, claim in claims.items():
+            loaded[number] = await _load(connection, claim)
+        self.partitions.update(loaded)
+
+    def forget(self, partitions: Collection[int]) -> None:
+        """Drop what is held of these partitions."""
+        for number in partitions:
+            self.partitions.pop(number, None)
+
+    async def apply(
+        self, connection: Connection, partition: int, records: Sequence[Record]
+    ) -> Applied:
+        """Write the effects of these records."""
+        held = self.partitions[partition]
+        given = await self._read(records)
+        columns = cols.joined([batch for _, batch in given.frames]) if given.frames else None
+        if columns is None or not len(columns):
+            aside = await self._set_aside(connection, partition, [], given.poison)
+            return Applied(committed=lambda: self._count(None, len(given.poison), aside))
+        verdict, known = await self._judge(connection, partition, columns)
+        fresh = verdict == NEW
+        frames, numbers = stored_frames(given.frames, columns, verdict, held.next_number)
+        await store.insert_frames(connection, partition, frames)
+        await store.add_tallies(connection, partition, self._tallies(columns, fresh))
+        bad = np.flatnonzero((verdict == CONFLICT) | (verdict == REVIEW)).tolist()
+        items = await self._describe(connection, partition, columns, given, verdict, bad, known)
+        aside = await self._set_aside(connection, partition, items, given.poison)
+        latest = int(columns.at_us[fresh].max()) if fresh.any() else None
+
+        def committed() -> None:
+            held.seen.add(columns.high[fresh], columns.payload[fresh], numbers[fresh])
+            held.next_number += len(frames)
+            if latest is not None:
+                held.watermark_us = max(latest, held.watermark_us or latest)
+            self._count(verdict, len(given.poison), aside)
+
+        return Applied(latest, committed)
+
+    async def _read(self, records: Sequence[Record]) -> Input:
+        """Tell frames from poison. A metric the copy does not know yet makes it look again."""
+        frames, poison = [], []
+        for record in records:
+            try:
+                batch = cols.checked(record.value)
+                numbers = np.unique(batch.column("metric").to_numpy()).tolist()
+                if not self._current().knows(numbers):
+                    await self._catalogue.refresh()
+                    if not self._current().knows(numbers):
+                        raise NotAFrame("a metric number that the catalogue does not know")
+                frames.append((record, batch))
+            except NotAFrame as error:
+                poison.append((record, str(error)))
+        return Input(tuple(frames), tuple(poison))
+
+    def _current(self) -> Horizon:
+        catalogue = self._catalogue.current
+        if self._horizon is None or self._horizon.revision != catalogue.revision:
+            self._horizon = Horizon(catalogue)
+        return self._horizon
+
+    async def _judge(
+        self, connection: Connection, partition: int, columns: Columns
+    ) -> tuple[Int8s, dict[tuple[int, int], Known]]:
+        """The verdict of every row, and the stored facts that doubts were settled with."""
+        held = self.partitions[partition]
+        high, low, payload = columns.high, columns.low, columns.payload
+        judged = held.seen.judge(high, low, payload)
+        verdict, known = judged.verdict, {}
+        if len(judged.doubtful):
+            highs = set(high[judged.doubtful].tolist())
+            known = await store.known_facts(connection, partition, judged.frames, highs)
+            told = {identity: fact.payload for identity, fact in known.items()}
+            verdict = settle(verdict, high, low, payload, told)
+        # What conflicts says nothing about time: it may not push others over the horizon.
+        sane = np.flatnonzero(verdict != CONFLICT)
+        old = np.zeros(len(columns), np.bool_)
+        old[sane] = self._current().too_old(
+            columns.metric[sane], columns.at_us[sane], held.watermark_us
+        )
+        if old.any():
+            verdict = verdict.copy()
+            verdict[old & (verdict == NEW)] = REVIEW
+            # A repetition of what goes to review goes there too; one of an accepted fact does not.
+            for row in np.flatnonzero(old & (verdict == DUPLICATE)).tolist():
+                if not held.seen.frames_of(int(high[row])):
+                    verdict[row] = REVIEW
+        return verdict, known
+
+    def _tallies(self, columns: Columns, fresh: Bools) -> Tallies:
+        catalogue = self._catalogue.current
+        widths = {}
+        for number in np.unique(columns.metric).tolist():
+            metric = catalogue.metric(number) if number >= 0 else None
+            widths[number] = _WINDOW_US[metric.tally_window if metric else "day"]
+        return tallies(columns, fresh, widths)
+
+    async def _describe(
+        self,
+        connection: Connection,
+        partition: int,
+        columns: Columns,
+        given: Input,
+        verdict: Int8s,
+        rows: Sequence[int],
+        known: Mapping[tuple[int, int], Known],
+    ) -> list[Aside]:
+        """What is set aside of readable frames, with both payloads where they conflict."""
+        if not rows:
+            return []
+        first = _first_accepted(columns, verdict, rows)
+        wanted = {known[each].number for each in _identities(columns, rows) if each in known}
+        bodies = await store.frame_bodies(connection, partition, sorted(wanted))
+        stored = {number: read_batch(body) for number, body in bodies.items()}
+        items = []
+        for row in rows:
+            identity = (int(columns.high[row]), int(columns.low[row]))
+            index, place = columns.place(row)
+            told = self._event(columns.batches[index], place)
+            held = None
+            if verdict[row] == CONFLICT and identity in known:
+                held = self._event(stored[known[identity].number], known[identity].row)
+            elif verdict[row] == CONFLICT and identity in first:
+                other, at = columns.place(first[identity])
+                held = self._event(columns.batches[other], at)
+            conflict = verdict[row] == CONFLICT
+            items.append(
+                Aside(
+                    reason="conflict" if conflict else "beyond_horizon",
+                    id128=cols.identity_bytes(*identity),
+                    payload=int(columns.payload[row]).to_bytes(8, "big"),
+                    source=told["source"],
+                    event_id=told["id"],
+                    offset=given.frames[index][0].offset,
+                    problem=_CONFLICT if conflict else _TOO_OLD,
+                    told=told,
+                    held=held,
+                )
+            )
+        return items
+
+    def _event(self, batch: Any, row: int) -> dict[str, Any]:
+        named = self._catalogue.current.metrics.get(batch.column("metric")[row].as_py())
+        return cols.event_of(batch, row, named[1] if named else None)
+
+    async def _set_aside(
+        self,
+        connection: Connection,
+        partition: int,
+        items: Sequence[Aside],
+        poison: Sequence[tuple[Record, str]],
+    ) -> int:
+        """Quarantine, and tell the first time of each. Gives how many were told."""
+        every = [*items, *(_unreadable(partition, record, why) for record, why in poison)]
+        times = Counter(item.key for item in every)
+        once = {item.key: item for item in reversed(every)}
+        first = await store.set_aside(
+            connection, partition, [(item, times[key]) for key, item in once.items()]
+        )
+        first.sort(key=lambda item: (item.offset, item.key))
+        await enqueue_many(connection, QUARANTINE, [_notice(item) for item in first])
+        return len(first)
+
+    def _count(self, verdict: Int8s | None, poison: int, told: int) -> None:
+        counted = {"unreadable": poison, "quarantined": told}
+        if verdict is not None:
+            for outcome, code in _OUTCOMES.items():
+                counted[outcome] = int((verdict == code).sum())
+        for outcome, number in counted.items():
+            metrics.EVENTS.labels(self._service, outcome).inc(number)
+
+
+_OUTCOMES = {"accepted": NEW, "duplicate": DUPLICATE, "conflict": CONFLICT, "review": REVIEW}
+_CONFLICT = (
+    "This identity was accepted with another payload, which stands. Send a correction that names "
+    "the event, or send the new fact under an id of its own."
+)
+_TOO_OLD = (
+    "The fact lies in a period that is past its restatement; a person must decide whether the "
+    "period is to be opened again."
+)
+
+
+async def _load(connection: Connection, claim: Claim) -> Partition:
+    highs, payloads, frames = [], [], []
+    last = -1
+    async with connection.transaction(readonly=True):
+        async for number, high, payload in store.index_rows(connection, claim.partition):
+            highs.append(high)
+            payloads.append(payload)
+            frames.append(np.full(len(high), number, np.uint32))
+            last = number
+    partition = Partition(next_number=last + 1, watermark_us=claim.max_event_us)
+    if highs:
+        partition.seen.add(np.concatenate(highs), np.concatenate(payloads), np.concatenate(frames))
+    return partition
+
+
+def stored_frames(
+    given: Sequence[tuple[Record, Any]], columns: Columns, verdict: Int8s, number: int
+) -> tuple[list[StoredFrame], npt.NDArray[np.uint32]]:
+    """The rows of `fact_frame` for a step, and the number of the one that holds each fact.
+
+    Small frames that follow each other share a row; a full one of which everything was accepted
+    is kept as it came.
+    """
+    fresh, repeated = verdict == NEW, verdict == DUPLICATE
+    numbers = np.zeros(len(columns), np.uint32)
+    bounds = np.cumsum([0, *(batch.num_rows for _, batch in given)])
+    counts = [int(fresh[a:b].sum()) for a, b in pairwise(bounds)]
+    stored: list[StoredFrame] = []
+    for first, last in _groups(counts):
+        rows = slice(int(bounds[first]), int(bounds[last]))
+        if not (fresh[rows].any() or repeated[rows].any()):
+            continue
+        keep = [fresh[bounds[each] : bounds[each + 1]] for each in range(first, last)]
+        numbers[rows] = number + len(stored)
+        stored.append(
+            _stored_frame(given[first:last], columns, rows, keep, repeated, number + len(stored))
+        )
+    return stored, numbers
+
+
+def _groups(counts: Sequence[int]) -> list[tuple[int, int]]:
+    """Neighbouring frames whose accepted rows fit into one, as ranges of positions."""
+    groups: list[tuple[int, int]] = []
+    filled = 0
+    for place, count in enumerate(counts):
+        if groups and filled + count <= MAX_ROWS:
+            groups[-1] = (groups[-1][0], place + 1)
+            filled += count
+        else:
+            groups.append((place, place + 1))
+            filled = count
+    return groups
+
+
+def _stored_frame(
+    given: Sequence[tuple[Record, Any]],
+    columns: Columns,
+    rows: slice,
+    keep: Sequence[Bools],
+    repeated: Bools,
+    number: int,
+) -> StoredFrame:
+    fresh = np.concatenate(keep)
+    high, low = columns.high[rows], columns.low[rows]
+    at_us, again = columns.at_us[rows][fresh], repeated[rows]
+    untouched = len(given) == 1 and bool(fresh.all())
+    return StoredFrame(
+        number=number,
+        first_offset=given[0][0].offset,
+        last_offset=given[-1][0].offset,
+        n=len(at_us),
+        min_us=int(at_us.min()) if len(at_us) else None,
+        max_us=int(at_us.max()) if len(at_us) else None,
+        metrics=np.unique(columns.metric[rows][fresh]).tolist(),
+        frame=given[0][0].value
+        if untouched
+        else cols.frame_of([batch for _, batch in given], keep),
+        ids=cols.identities(high[fresh], low[fresh]),
+        payloads=columns.payload[rows][fresh].astype(">u8").tobytes(),
+        dup_ids=cols.identities(high[again], low[again]),
+    )
+
+
+def tallies(columns: Columns, fresh: Bools, widths: Mapping[int, int]) -> Tallies:
+    """Sums per metric and window of the accepted rows. ``widths``: metric to microseconds."""
+    metric, at_us = columns.metric[fresh], columns.at_us[fresh]
+    if not len(metric):
+        return Tallies([], [], [], [], [], [])
+    names = np.array(sorted(widths))
+    width = np.array([widths[name] for name in names.tolist()])[np.searchsorted(names, metric)]
+    window = at_us - at_us % width
+    order = np.lexsort((window, metric))
+    metric, window = metric[order], window[order]
+    new = np.ones(len(metric), np.bool_)
+    new[1:] = (metric[1:] != metric[:-1]) | (window[1:] != window[:-1])
+    starts = np.flatnonzero(new)
+    payload = columns.payload[fresh][order]
+    return Tallies(
+        metric=metric[starts].tolist(),
+        window_us=window[starts].tolist(),
+        n=np.diff(starts, append=len(metric)).tolist(),
+        a=store.modular(np.add.reduceat(columns.a[fresh][order], starts)),
+        b=store.modular(np.add.reduceat(columns.b[fresh][order], starts)),
+        checksum=store.modular(np.add.reduceat(payload, starts)),
+    )
+
+
+def _identities(columns: Columns, rows: Sequence[int]) -> list[tuple[int, int]]:
+    return [(int(columns.high[row]), int(columns.low[row])) for row in rows]
+
+
+def _first_accepted(
+    columns: Columns, verdict: Int8s, rows: Sequence[int]
+) -> dict[tuple[int, int], int]:
+    """Among this step's rows, the accepted ones that others conflict with."""
+    highs: UInt64s = np.unique(columns.high[np.array(rows)])
+    accepted = np.flatnonzero((verdict == NEW) & np.isin(columns.high, highs)).tolist()
+    return dict(zip(_identities(columns, accepted), accepted, strict=True))
+
+
+def _unreadable(partition: int, record: Record, why: str) -> Aside:
+    place = f"measurements/{partition}/{record.offset}"
+    return Aside(
+        reason="unreadable",
+        id128=blake2b(place.encode(), digest_size=16).digest(),
+        payload=blake2b(record.value, digest_size=8).digest(),
+        source=place,
+        event_id=str(record.offset),
+        offset=record.offset,
+        problem=f"{why}. The record was passed over; mend the writer and send its facts again.",
+        raw=record.value,
+    )
+
+
+def _notice(item: Aside) -> Outgoing:
+    """The record that tells operations of something set aside."""
+    name = f"{item.reason}-{item.id128.hex()}-{item.payload.hex()}"
+    event = {
+        "specversion": "1.0",
+        "id": name,
+        "source": "/earnback/evaluator",
+        "type": QUARANTINED,
+        "datacontenttype": "application/json",
+        "data": {
+            "reason": item.reason,
+            "problem": item.problem,
+            "source": item.source,
+            "event_id": item.event_id,
+            "told": item.told,
+            "held": item.held,
+        },
+    }
+    return Outgoing(item.source, name, msgspec.json.encode(event, order="sorted"))

@@ -1,0 +1,161 @@
+"""Record batches of frames: checked, cut, joined, and read row by row where a person will look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.base import written
+from schemas.event import EVENT_TYPES, KIND_OF_TYPE
+from schemas.frame import Int8s, Int32s, Int64s, UInt64s
+from services.core.windows import instant
+from services.shell.frames import MAX_ROWS, NotAFrame, numbers_of, read_batch, write_batch
+
+TYPES = tuple(EVENT_TYPES)
+SAMPLE = KIND_OF_TYPE["earnback.sample.v1"]
+COUNT = KIND_OF_TYPE["earnback.count.v1"]
+CORRECTION = KIND_OF_TYPE["earnback.correction.v1"]
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The numbers of one or more frames, row after row. ``batches`` hold the rest."""
+
+    batches: tuple[Any, ...]
+    high: UInt64s
+    low: UInt64s
+    payload: UInt64s
+    kind: Int8s
+    metric: Int32s
+    at_us: Int64s
+    a: Int64s
+    b: Int64s
+
+    def __len__(self) -> int:
+        return len(self.at_us)
+
+    def place(self, row: int) -> tuple[int, int]:
+        """The batch of a row, and its place in there."""
+        for index, batch in enumerate(self.batches):
+            if row < batch.num_rows:
+                return index, row
+            row -= batch.num_rows
+        raise IndexError(row)
+
+
+_COLUMNS = {"high": "id_high", "low": "id_low"}
+_NAMES = ("high", "low", "payload", "kind", "metric", "at_us", "a", "b")
+
+
+def checked(body: bytes) -> Any:
+    """The record batch of a frame that came from outside.
+
+    Raises NotAFrame when it is malformed in any way: whatever passes can be counted.
+    """
+    batch = read_batch(body)
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise NotAFrame(f"the frame's columns contradict themselves: {error}") from error
+    if batch.num_rows > MAX_ROWS:
+        raise NotAFrame(f"a frame of {batch.num_rows} rows; at most {MAX_ROWS} are allowed")
+    for name in batch.schema.names:
+        if name != "subject" and batch.column(name).null_count:
+            raise NotAFrame(f"the column {name} has rows without a value")
+    if batch.num_rows:
+        numbers = numbers_of(batch)
+        if numbers["kind"].min() < 0 or numbers["kind"].max() >= len(TYPES):
+            raise NotAFrame("a kind of event that this version does not know; update this program")
+        if numbers["metric"].min() < -1:
+            raise NotAFrame("a metric number below -1")
+    return batch
+
+
+def joined(batches: Sequence[Any]) -> Columns:
+    """The numeric columns of all batches, one after another."""
+    parts = [numbers_of(batch) for batch in batches]
+    columns: dict[str, Any] = {}
+    for name in _NAMES:
+        own = _COLUMNS.get(name, name)
+        columns[name] = (
+            parts[0][own] if len(parts) == 1 else np.concatenate([part[own] for part in parts])
+        )
+    return Columns(tuple(batches), **columns)
+
+
+def frame_of(batches: Sequence[Any], keep: Sequence[Bools]) -> bytes:
+    """One frame of the kept rows of some batches, in order."""
+    kept = [
+        batch if mask.all() else batch.filter(pa.array(mask))
+        for batch, mask in zip(batches, keep, strict=True)
+    ]
+    return write_batch(one_batch(kept))
+
+
+def one_batch(batches: Sequence[Any]) -> Any:
+    """Batches as one; their dictionaries are made one as well."""
+    if len(batches) == 1:
+        return batches[0]
+    table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
+    return table.to_batches()[0] if table.num_rows else batches[0].slice(0, 0)
+
+
+def identities(high: UInt64s, low: UInt64s) -> bytes:
+    """16 bytes a row, as the hash has them."""
+    both = np.empty((len(high), 2), ">u8")
+    both[:, 0], both[:, 1] = high, low
+    return both.tobytes()
+
+
+def identity_bytes(high: int, low: int) -> bytes:
+    """One identity's 16 bytes."""
+    return high.to_bytes(8, "big") + low.to_bytes(8, "big")
+
+
+def identities_from(body: bytes) -> tuple[UInt64s, UInt64s]:
+    """High and low halves of what `identities` wrote."""
+    both = np.frombuffer(body, ">u8").astype(np.uint64).reshape(-1, 2)
+    return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
+
+
+def event_of(batch: Any, row: int, metric: str | None) -> dict[str, Any]:
+    """A row as the event it came from, normalised: identity, type, time and data."""
+    number = {
+        name: batch.column(name)[row].as_py() for name in ("id", "kind", "at_us", "a", "b", "data")
+    }
+    subject = batch.column("subject")[row].as_py()
+    return {
+        "source": batch.column("source")[row].as_py(),
+        "id": number["id"],
+        "type": TYPES[number["kind"]],
+        "time": instant(number["at_us"]).isoformat(),
+        "data": _data(number, metric, subject),
+    }
+
+
+def _data(number: dict[str, Any], metric: str | None, subject: str | None) -> dict[str, Any]:
+    if number["data"]:
+        own = msgspec.json.decode(number["data"])
+        assert isinstance(own, dict)
+        return own
+    data: dict[str, Any] = {"metric": metric}
+    if subject is not None:
+        data["subject"] = subject
+    if number["kind"] == SAMPLE:
+        return {**data, "up": bool(number["a"])}
+    if number["kind"] == COUNT:
+        return {**data, "good": number["a"], "total": number["b"]}
+    return {**data, "value": _decimal(number["a"], number["b"])}
+
+
+def _decimal(scaled: int, decimals: int) -> str:
+    return written(Fraction(scaled, 10 ** max(decimals, 0)))

@@ -1,0 +1,304 @@
+"""The evaluator's tables: every statement it sends, and nothing that decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from schemas.frame import Int64s, UInt64s
+from services.evaluator.columns import identities_from, identity_bytes
+from services.shell.postgres import Connection
+
+_MASK = 2**62 - 1
+_BIG = np.dtype(">u8")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """One row of `fact_frame`. ``dup_ids`` are repetitions seen in the same records."""
+
+    number: int
+    first_offset: int
+    last_offset: int
+    n: int
+    min_us: int | None
+    max_us: int | None
+    metrics: list[int]
+    frame: bytes
+    ids: bytes
+    payloads: bytes
+    dup_ids: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tallies:
+    """What a step adds to the running sums; a row per (metric, window), sorted by it."""
+
+    metric: list[int]
+    window_us: list[int]
+    n: list[int]
+    a: list[int]
+    b: list[int]
+    checksum: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Something set aside, never applied. See `quarantine_item`."""
+
+    reason: str
+    id128: bytes
+    payload: bytes
+    source: str
+    event_id: str
+    offset: int
+    problem: str
+    told: dict[str, Any] | None = None
+    held: dict[str, Any] | None = None
+    raw: bytes | None = None
+
+    @property
+    def key(self) -> tuple[str, bytes, bytes]:
+        """What makes it the same thing when it comes again."""
+        return self.reason, self.id128, self.payload
+
+
+async def insert_frames(
+    connection: Connection, partition: int, frames: Sequence[StoredFrame]
+) -> None:
+    """Store accepted facts, a row per frame."""
+    await connection.executemany(
+        "insert into fact_frame (partition, number, first_offset, last_offset, n, min_us, max_us,"
+        " metrics, frame, ids, payloads, dup_ids)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        [
+            (
+                partition,
+                each.number,
+                each.first_offset,
+                each.last_offset,
+                each.n,
+                each.min_us,
+                each.max_us,
+                each.metrics,
+                each.frame,
+                each.ids,
+                each.payloads,
+                each.dup_ids,
+            )
+            for each in frames
+        ],
+    )
+
+
+_ADD_TALLIES = f"""
+    insert into tally as t (partition, metric, window_us, n, a, b, checksum)
+    select $1, * from unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                             $7::bigint[])
+    on conflict (partition, metric, window_us) do update set
+        n = t.n + excluded.n,
+        a = (t.a + excluded.a) & {_MASK},
+        b = (t.b + excluded.b) & {_MASK},
+        checksum = (t.checksum + excluded.checksum) & {_MASK}
+"""  # noqa: S608 - the mask is a constant of this file
+
+
+async def add_tallies(connection: Connection, partition: int, sums: Tallies) -> None:
+    """Add to the running sums. Keys are distinct and sorted, so that two writers cannot lock
+    crosswise."""
+    if sums.metric:
+        await connection.execute(
+            _ADD_TALLIES,
+            partition,
+            sums.metric,
+            sums.window_us,
+            sums.n,
+            sums.a,
+            sums.b,
+            sums.checksum,
+        )
+
+
+_SET_ASIDE = """
+    insert into quarantine_item as q (partition, reason, id128, payload, source, event_id,
+                                      first_offset, told, held, raw, problem, times)
+    select $1, item.*
+      from unnest($2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::bigint[],
+                  $8::jsonb[], $9::jsonb[], $10::bytea[], $11::text[], $12::bigint[])
+           as item(reason, id128, payload, source, event_id, first_offset, told, held, raw,
+                   problem, times)
+     order by item.id128, item.payload, item.reason
+    on conflict (id128, payload, reason) do update
+        set times = q.times + excluded.times, last_at = clock_timestamp()
+    returning id128, payload, reason, xmax = 0 as first
+"""
+
+
+async def set_aside(
+    connection: Connection, partition: int, items: Sequence[tuple[Aside, int]]
+) -> list[Aside]:
+    """Quarantine things, each with how often it came; gives those that are there for the first
+    time."""
+    if not items:
+        return []
+    rows = await connection.fetch(
+        _SET_ASIDE,
+        partition,
+        [item.reason for item, _ in items],
+        [item.id128 for item, _ in items],
+        [item.payload for item, _ in items],
+        [item.source for item, _ in items],
+        [item.event_id for item, _ in items],
+        [item.offset for item, _ in items],
+        [_json(item.told) for item, _ in items],
+        [_json(item.held) for item, _ in items],
+        [item.raw for item, _ in items],
+        [item.problem for item, _ in items],
+        [times for _, times in items],
+    )
+    first = {(row["reason"], row["id128"], row["payload"]) for row in rows if row["first"]}
+    return [item for item, _ in items if item.key in first]
+
+
+def _json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+async def index_rows(
+    connection: Connection, partition: int
+) -> AsyncIterator[tuple[int, UInt64s, UInt64s]]:
+    """Number, high halves and payload hashes of every stored frame of a partition, in order.
+
+    To be read inside a transaction.
+    """
+    cursor = connection.cursor(
+        "select number, ids, payloads from fact_frame where partition = $1 order by number",
+        partition,
+        prefetch=64,
+    )
+    async for row in cursor:
+        high, _ = identities_from(row["ids"])
+        yield row["number"], high, np.frombuffer(row["payloads"], _BIG).astype(np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An accepted fact: its payload's hash, and where it is stored."""
+
+    payload: int
+    number: int
+    row: int
+
+
+async def known_facts(
+    connection: Connection, partition: int, numbers: Sequence[int], highs: set[int]
+) -> dict[tuple[int, int], Known]:
+    """By identity, the facts in these frames whose high half is asked for."""
+    if not numbers:
+        return {}
+    rows = await connection.fetch(
+        "select number, ids, payloads from fact_frame"
+        " where partition = $1 and number = any($2::int[])",
+        partition,
+        list(numbers),
+    )
+    wanted = np.array(sorted(highs), np.uint64)
+    found: dict[tuple[int, int], Known] = {}
+    for row in rows:
+        high, low = identities_from(row["ids"])
+        payload = np.frombuffer(row["payloads"], _BIG)
+        for place in np.flatnonzero(np.isin(high, wanted)).tolist():
+            identity = (int(high[place]), int(low[place]))
+            found[identity] = Known(int(payload[place]), row["number"], place)
+    return found
+
+
+async def frame_bodies(
+    connection: Connection, partition: int, numbers: Sequence[int]
+) -> dict[int, bytes]:
+    """Stored frames by number."""
+    rows = await connection.fetch(
+        "select number, frame from fact_frame where partition = $1 and number = any($2::int[])",
+        partition,
+        list(numbers),
+    )
+    return {row["number"]: row["frame"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an accepted fact is stored."""
+
+    partition: int
+    number: int
+    first_offset: int
+    last_offset: int
+    row: int
+    frame: bytes
+    stored_at: Any
+
+
+async def find(
+    connection: Connection,
+    high: int,
+    low: int,
+    partition: int,
+    numbers: Sequence[int] | None = None,
+) -> Place | None:
+    """The stored fact of an identity, searched in all frames of its partition or in some."""
+    needle = identity_bytes(high, low)
+    rows = await connection.fetch(
+        "select number, first_offset, last_offset, ids, frame, stored_at from fact_frame"
+        " where partition = $1 and ($3::int[] is null or number = any($3::int[]))"
+        " and position($2::bytea in ids) > 0 order by number",
+        partition,
+        needle,
+        None if numbers is None else list(numbers),
+    )
+    for row in rows:
+        at = _aligned(row["ids"], needle)
+        if at:
+            return Place(
+                partition,
+                row["number"],
+                row["first_offset"],
+                row["last_offset"],
+                at[0],
+                row["frame"],
+                row["stored_at"],
+            )
+    return None
+
+
+async def repetitions(connection: Connection, high: int, low: int, partition: int) -> int:
+    """How often an identity came again with the same payload."""
+    needle = identity_bytes(high, low)
+    rows = await connection.fetch(
+        "select dup_ids from fact_frame"
+        " where partition = $1 and position($2::bytea in dup_ids) > 0",
+        partition,
+        needle,
+    )
+    return sum(len(_aligned(row["dup_ids"], needle)) for row in rows)
+
+
+def _aligned(ids: bytes, needle: bytes) -> list[int]:
+    """Rows whose 16 bytes are these. A match across two rows is none."""
+    high, low = identities_from(ids)
+    wanted = (int.from_bytes(needle[:8], "big"), int.from_bytes(needle[8:], "big"))
+    rows = np.flatnonzero((high == np.uint64(wanted[0])) & (low == np.uint64(wanted[1])))
+    return [int(row) for row in rows]
+
+
+def modular(sums: Int64s | UInt64s) -> list[int]:
+    """Sums as `tally` holds them: modulo 2^62. Wrapping sums of 64 bits give the same."""
+    return [int(each) & _MASK for each in sums.tolist()]
+
+
+def signed(stored: int) -> int:
+    """A stored sum as a number: right for every sum between -2^61 and 2^61."""
+    return stored - 2**62 if stored >= 2**61 else stored
