@@ -1,0 +1,140 @@
+"""Topics, workers and relays for these tests: started, hurt and counted."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import asyncpg
+import httpx
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from infra.processes import Child
+from services.shell.outbox import declare
+from tests.shell.worker import TABLES
+
+ROOT = Path(__file__).parents[2]
+
+
+class Bench:
+    """One test's servers and processes. Names are its own, so tests do not meet."""
+
+    def __init__(self, kafka: str, database: str, folder: Path, stack: ExitStack) -> None:
+        self.kafka, self.database, self.folder, self._stack = kafka, database, folder, stack
+        self.group = f"g{token_hex(4)}"
+        self.admin = AdminClient({"bootstrap.servers": kafka})
+        self._children = 0
+
+    def topic(self, partitions: int, **config: str) -> str:
+        name = f"shell-{token_hex(4)}"
+        for done in self.admin.create_topics(
+            [NewTopic(name, partitions, 1, config=config)]
+        ).values():
+            done.result()
+        self._stack.callback(self.admin.delete_topics, [name])
+        return name
+
+    def produce(self, topic: str, values: Iterable[int], partitions: int) -> None:
+        producer = Producer({"bootstrap.servers": self.kafka, "linger.ms": 20})
+        for value in values:
+            producer.produce(topic, str(value).encode(), partition=value % partitions)
+        assert producer.flush(30) == 0
+
+    def produce_raw(
+        self, topic: str, records: Sequence[tuple[bytes, Sequence[tuple[str, bytes]]]]
+    ) -> None:
+        producer = Producer({"bootstrap.servers": self.kafka})
+        for value, headers in records:
+            producer.produce(topic, value, partition=0, headers=list(headers))
+        assert producer.flush(30) == 0
+
+    def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        """Remove records as retention does."""
+        for done in self.admin.delete_records([TopicPartition(topic, partition, offset)]).values():
+            done.result()
+
+    def forget_members(self, service: str = "adder") -> None:
+        """Have the broker forget the members of a dead worker's group, as its session end would."""
+        group = f"{self.group}-{service}"
+        for done in self.admin.delete_consumer_groups([group]).values():
+            with suppress(KafkaException):
+                done.result()
+
+    async def get(self, port: int, path: str) -> tuple[int, str]:
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"http://127.0.0.1:{port}{path}")
+        return answer.status_code, answer.text
+
+    def start(self, what: str, **environ: str) -> Child:
+        """Start `work` or `relay` as a process that this test may do anything to."""
+        self._children += 1
+        child = Child(
+            [sys.executable, "-m", "tests.shell.worker", what],
+            log=self.folder / f"{what}-{self._children}.log",
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "EARNBACK_KAFKA": self.kafka,
+                "EARNBACK_POSTGRES": self.database,
+                "EARNBACK_GROUP": self.group,
+                "EARNBACK_SESSION_TIMEOUT": "6",
+                "EARNBACK_HEARTBEAT": "1",
+                **environ,
+            },
+        )
+        self._stack.callback(child.kill)
+        return child
+
+    async def connect(self) -> Any:
+        return await asyncpg.connect(self.database)
+
+    async def prepare(self, *outputs: tuple[str, int]) -> Any:
+        """Make the test's tables and return a connection."""
+        connection = await self.connect()
+        await connection.execute(TABLES)
+        for topic, partitions in outputs:
+            await declare(connection, topic, partitions)
+        return connection
+
+    def read_committed(self, topic: str, partitions: int) -> dict[int, list[tuple[int, str]]]:
+        """Return (sequence, event id) of every committed record, as a plain reader sees them."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.kafka,
+                "group.id": f"reader-{token_hex(4)}",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+        consumer.assign([TopicPartition(topic, each, 0) for each in range(partitions)])
+        found: dict[int, list[tuple[int, str]]] = {each: [] for each in range(partitions)}
+        ended: set[int] = set()
+        deadline = time.monotonic() + 30
+        while len(ended) < partitions:
+            assert time.monotonic() < deadline, "the topic could not be read to its end"
+            message = consumer.poll(1.0)
+            if message is None:
+                continue
+            if message.error():
+                ended.add(message.partition())
+                continue
+            headers = {name: value.decode() for name, value in message.headers()}
+            found[message.partition()].append((int(headers["sequence"]), headers["event_id"]))
+        consumer.close()
+        return found
+
+
+def wait(what: str, ready: Callable[[], bool], seconds: float, *children: Child) -> None:
+    """Wait for something outside this process; show the logs when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            logs = "\n".join(f"--- {child.log.name}\n{child.tail(30)}" for child in children)
+            raise AssertionError(f"{what} did not happen in {seconds} s\n{logs}")
+        time.sleep(0.05)

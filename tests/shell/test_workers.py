@@ -1,0 +1,206 @@
+"""What a worker keeps through kill, freeze and rebalance: every record applied once."""
+
+import asyncio
+import random
+import signal
+import time
+from typing import Any
+
+from infra.processes import Child, free_port
+from services.shell.settings import Settings
+from services.shell.steps import SEQUENCE
+from tests.shell.bench_of_workers import Bench
+
+PARTITIONS = 3
+
+
+async def applied(connection: Any, topic: str) -> int:
+    count: int = await connection.fetchval("select count(*) from test_seen where topic = $1", topic)
+    return count
+
+
+async def until_applied(
+    connection: Any, topic: str, count: int, *children: Child, seconds: float = 40
+) -> None:
+    deadline = time.monotonic() + seconds
+    while await applied(connection, topic) < count:
+        if time.monotonic() > deadline:
+            logs = "\n".join(f"--- {each.log.name}\n{each.tail(40)}" for each in children)
+            raise AssertionError(
+                f"{await applied(connection, topic)} of {count} applied in {seconds} s\n{logs}"
+            )
+        await asyncio.sleep(0.05)
+
+
+async def assert_each_once(connection: Any, topic: str, count: int) -> None:
+    """The facts, the running totals and the stored offsets all say: 0 .. count-1, once each."""
+    values = [
+        row["value"]
+        for row in await connection.fetch(
+            "select value from test_seen where topic = $1 order by value", topic
+        )
+    ]
+    assert values == list(range(count))
+    totals = {
+        row["partition"]: row["total"]
+        for row in await connection.fetch(
+            "select partition, total from test_total where topic = $1", topic
+        )
+    }
+    assert totals == {each: sum(range(each, count, PARTITIONS)) for each in range(PARTITIONS)}
+    offsets = {
+        row["partition"]: row["next_offset"]
+        for row in await connection.fetch(
+            "select partition, next_offset from progress where topic = $1", topic
+        )
+    }
+    assert offsets == {each: len(range(each, count, PARTITIONS)) for each in range(PARTITIONS)}
+
+
+async def test_a_worker_starts_at_the_stored_offset_and_stops_in_good_order(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(PARTITIONS)
+    bench.produce(topic, range(60), PARTITIONS)
+    await connection.execute(
+        "insert into progress (app, topic, partition, epoch, next_offset)"
+        " select $1, $2, p, 4, 7 from generate_series(0, 2) p",
+        f"{bench.group}-adder",
+        topic,
+    )
+    worker = bench.start("work", TEST_TOPIC=topic)
+    await until_applied(connection, topic, 39, worker)
+    worker.send(signal.SIGTERM)
+    assert await asyncio.to_thread(worker.wait, 15) == 0, worker.tail()
+    rows = await connection.fetch("select at from test_seen order by at")
+    assert sorted({row["at"] for row in rows}) == list(range(7, 20))
+    epochs = await connection.fetch("select epoch, next_offset from progress")
+    assert [tuple(row) for row in epochs] == [(5, 20)] * 3
+
+
+async def test_five_kills_in_the_middle_leave_exact_sums(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(PARTITIONS)
+    count = 6000
+    bench.produce(topic, range(count), PARTITIONS)
+    chance = random.Random(20261124)
+    settings = {"TEST_TOPIC": topic, "TEST_MAX": "20", "EARNBACK_SESSION_TIMEOUT": "6"}
+    for kill in range(5):
+        worker = bench.start("work", **settings)
+        before = await applied(connection, topic)
+        await until_applied(connection, topic, before + 100 + chance.randrange(400), worker)
+        worker.kill()
+        assert await applied(connection, topic) < count, f"kill {kill} came too late to prove much"
+        # The dead member is forgotten at once, or the next would wait for its session to end.
+        bench.forget_members()
+    last = bench.start("work", **settings)
+    await until_applied(connection, topic, count, last)
+    await assert_each_once(connection, topic, count)
+
+
+async def test_dying_between_effect_and_commit_and_right_after_commit_counts_once(
+    bench: Bench,
+) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(PARTITIONS)
+    bench.produce(topic, range(900), PARTITIONS)
+    for point in ("step.before-commit:3", "step.after-commit:2"):
+        worker = bench.start("work", TEST_TOPIC=topic, EARNBACK_FAULTPOINT=point)
+        assert await asyncio.to_thread(worker.wait, 20) == 137, worker.tail()
+        bench.forget_members()
+    worker = bench.start("work", TEST_TOPIC=topic)
+    await until_applied(connection, topic, 900, worker)
+    await assert_each_once(connection, topic, 900)
+
+
+async def test_a_frozen_worker_that_wakes_up_late_writes_nothing(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(PARTITIONS)
+    count = 9000
+    bench.produce(topic, range(count), PARTITIONS)
+    settings = {"TEST_TOPIC": topic, "TEST_MAX": "20"}
+    frozen = bench.start("work", **settings)
+    await until_applied(connection, topic, 300, frozen)
+    frozen.send(signal.SIGSTOP)
+    other = bench.start("work", **settings)
+    await until_applied(connection, topic, 3000, other, frozen)
+    epoch = await connection.fetchval("select min(epoch) from progress")
+    frozen.send(signal.SIGCONT)
+    await until_applied(connection, topic, count, other, frozen, seconds=60)
+    await assert_each_once(connection, topic, count)
+    assert epoch >= 2, "the second worker never took over"
+    assert frozen.returncode is None, frozen.tail()
+
+
+async def test_a_hole_in_the_input_stops_the_worker_with_the_reason(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(1)
+    bench.produce(topic, range(5), 1)
+    bench.delete_before(topic, 0, 3)
+    await connection.execute(
+        "insert into progress (app, topic, partition, epoch, next_offset) values ($1, $2, 0, 1, 1)",
+        f"{bench.group}-adder",
+        topic,
+    )
+    worker = bench.start("work", TEST_TOPIC=topic)
+    assert await asyncio.to_thread(worker.wait, 15) == 70, worker.tail()
+    assert "input_lost" in worker.tail()
+    assert await applied(connection, topic) == 0
+
+
+async def test_a_record_that_cannot_be_applied_ends_the_process_and_is_not_skipped(
+    bench: Bench,
+) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(1)
+    bench.produce_raw(topic, [(b"1", ()), (b"not a number", ())])
+    worker = bench.start("work", TEST_TOPIC=topic, TEST_MAX="1")
+    assert await asyncio.to_thread(worker.wait, 15) == 70, worker.tail()
+    assert await connection.fetchval("select next_offset from progress") == 1
+
+
+async def test_a_missing_sequence_is_read_again_and_then_taken_for_lost(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(1)
+    bench.produce_raw(
+        topic,
+        [(b"1", ((SEQUENCE, b"1"),)), (b"2", ((SEQUENCE, b"2"),)), (b"4", ((SEQUENCE, b"4"),))],
+    )
+    worker = bench.start(
+        "work", TEST_TOPIC=topic, TEST_DENSE="sequence", TEST_REREAD_PAUSE="0.2", TEST_MAX="1"
+    )
+    assert await asyncio.to_thread(worker.wait, 20) == 70, worker.tail()
+    assert "InputLost" in worker.tail(60)
+    row = await connection.fetchrow("select next_offset, last_sequence from progress")
+    assert tuple(row) == (2, 2)
+
+
+async def test_a_worker_that_hangs_is_ended_by_its_watchdog(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(1)
+    bench.produce(topic, range(10), 1)
+    worker = bench.start("work", TEST_TOPIC=topic, TEST_PAUSE="3600", EARNBACK_STALL="3")
+    assert await asyncio.to_thread(worker.wait, 30) == 70, worker.tail()
+    assert "stands_still" in worker.tail()
+    assert await applied(connection, topic) == 0
+
+
+async def test_a_worker_tells_its_health_and_its_lag(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(1)
+    bench.produce(topic, range(10), 1)
+    port = free_port()
+    worker = bench.start(
+        "work", TEST_TOPIC=topic, EARNBACK_METRICS_PORT=str(port), EARNBACK_STALL="10"
+    )
+    await until_applied(connection, topic, 10, worker)
+    assert await bench.get(port, "/livez") == (200, "alive")
+    assert await bench.get(port, "/readyz") == (200, "ready")
+    wanted = f'earnback_lag_records{{app="{bench.group}-adder",partition="0",topic="{topic}"}} 0.0'
+    deadline = time.monotonic() + 10
+    while wanted not in (await bench.get(port, "/metrics"))[1]:
+        assert time.monotonic() < deadline, (await bench.get(port, "/metrics"))[1]
+        await asyncio.sleep(0.2)
+
+
+def test_the_name_in_the_progress_table_is_the_consumer_group() -> None:
+    assert Settings("evaluator", "k:1", "postgresql://p", group="bank").app == "bank-evaluator"

@@ -1,0 +1,106 @@
+"""A worker and a relay small enough to be counted by hand. Run by the tests as processes of their own."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+
+from services.shell import logs
+from services.shell import steps as steps_module
+from services.shell.kafka import consume, make_app, run_worker, wires_of
+from services.shell.outbox import Outgoing, Relay, enqueue_many
+from services.shell.postgres import Connection, open_pool
+from services.shell.progress import Claim
+from services.shell.settings import read
+from services.shell.steps import Applied, Dense, Record
+
+TABLES = """
+    create table if not exists test_seen (
+        topic text, partition int, at bigint, value bigint, worker text,
+        primary key (topic, partition, at)
+    );
+    create table if not exists test_total (
+        topic text, partition int, total bigint not null, primary key (topic, partition)
+    );
+"""
+
+
+class Adder:
+    """Adds whole numbers per partition, in a table and in memory, and says when the two differ."""
+
+    def __init__(self, topic: str, output: str | None, pause: float) -> None:
+        self.topic, self.output, self.pause = topic, output, pause
+        self.totals: dict[int, int] = {}
+
+    async def load(self, connection: Connection, claims: Mapping[int, Claim]) -> None:
+        rows = await connection.fetch(
+            "select partition, total from test_total where topic = $1 and partition = any($2)",
+            self.topic,
+            list(claims),
+        )
+        self.totals = {each: 0 for each in claims} | {r["partition"]: r["total"] for r in rows}
+
+    def forget(self, partitions: Collection[int]) -> None:
+        for each in partitions:
+            self.totals.pop(each, None)
+
+    async def apply(
+        self, connection: Connection, partition: int, records: Sequence[Record]
+    ) -> Applied:
+        values = [int(record.value) for record in records]
+        total = self.totals[partition] + sum(values)
+        # No "on conflict": a record that is applied twice must be seen.
+        await connection.executemany(
+            "insert into test_seen values ($1, $2, $3, $4, $5)",
+            [
+                (self.topic, partition, record.offset, value, str(os.getpid()))
+                for record, value in zip(records, values, strict=True)
+            ],
+        )
+        await connection.execute(
+            "insert into test_total values ($1, $2, $3)"
+            " on conflict (topic, partition) do update set total = excluded.total",
+            self.topic,
+            partition,
+            total,
+        )
+        if self.output:
+            await enqueue_many(
+                connection,
+                self.output,
+                [
+                    Outgoing(str(value), f"{partition}:{record.offset}", record.value)
+                    for record, value in zip(records, values, strict=True)
+                ],
+            )
+        await asyncio.sleep(self.pause)
+        return Applied(max(values), partial(self.totals.__setitem__, partition, total))
+
+
+def work() -> None:
+    """Run the adder on TEST_TOPIC; give every record on to TEST_OUTPUT when that is set."""
+    settings = read(os.environ.get("TEST_SERVICE", "adder"))
+    app = make_app(settings)
+    topic = os.environ["TEST_TOPIC"]
+    adder = Adder(topic, os.environ.get("TEST_OUTPUT"), float(os.environ.get("TEST_PAUSE", "0.02")))
+    steps_module.REREAD_PAUSE = float(os.environ.get("TEST_REREAD_PAUSE", "5"))
+    dense = Dense(os.environ.get("TEST_DENSE", "offset"))
+    consume(app, topic, adder, dense=dense, max_records=int(os.environ.get("TEST_MAX", "50")))
+    run_worker(app)
+
+
+async def relay() -> None:
+    """Run a relay on TEST_OUTPUT until killed."""
+    settings = read("relay")
+    logs.configure("relay", settings.log_level)
+    pool = await open_pool(settings.postgres, name="relay")
+    lease = float(os.environ.get("TEST_LEASE", "2"))
+    await Relay(settings, pool, [os.environ["TEST_OUTPUT"]], lease=lease).run()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "relay":
+        asyncio.run(relay())
+    else:
+        work()
