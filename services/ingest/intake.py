@@ -1,0 +1,266 @@
+"""Reads what vendors write to Kafka themselves: topics ``intake.<vendor>``, into frames.
+
+The hot path, in a thread of its own. Records are read in batches, decoded once, and leave as
+frames. The group's offset moves only after the broker has acknowledged every frame and every
+quarantine record of a batch: what is read twice after a crash, the evaluator counts once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from services.catalogue.snapshot import Catalogue
+from services.core.facts import Row
+from services.ingest import quarantine
+from services.ingest.door import Door
+from services.ingest.framing import HEADERS, TOPIC, frames_of
+from services.ingest.refusal import Refusal
+from services.ingest.rules import rules_of
+from services.shell import metrics
+from services.shell.clock import now_us
+from services.shell.faults import faultpoint
+from services.shell.frames import partition_of
+from services.shell.logs import log
+
+PREFIX = "intake."
+BATCH = 10_000
+WITHIN = 0.05
+"""A batch is this many records, or what came within this many seconds."""
+MOST_BATCHES = 4
+"""Batches sent and not yet acknowledged; with more, reading waits."""
+_ACK_SECONDS = 30.0
+_BINARY_MARK = "ce_specversion"
+
+
+class IntakeFailed(Exception):
+    """The intake cannot go on. The process ends and starts again from the last offset."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was read at once: the offsets behind it, and the acknowledgements it waits for."""
+
+    offsets: dict[tuple[str, int], int] = field(default_factory=dict)
+    outstanding: int = 0
+    failure: str | None = None
+
+    def acknowledged(self, error: Any, _: Any) -> None:
+        """Called by the producer for each record of the batch."""
+        self.outstanding -= 1
+        if error is not None and self.failure is None:
+            self.failure = str(error)
+
+
+class Intake:
+    """One reader. `run` is the thread; `stop` ends it after what was read is acknowledged."""
+
+    def __init__(
+        self, kafka: str, *, group: str, catalogue: Callable[[], Catalogue], session: int = 30
+    ) -> None:
+        self._catalogue = catalogue
+        self._stopping = threading.Event()
+        self._sent: deque[_Batch] = deque()
+        self._topics: frozenset[str] = frozenset()
+        self._door: Door | None = None
+        self._partition: dict[str, int] = {}
+        common = {"bootstrap.servers": kafka, "client.id": group}
+        self._consumer = Consumer(
+            {
+                **common,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "session.timeout.ms": session * 1000,
+                "partition.assignment.strategy": "cooperative-sticky",
+                "topic.metadata.refresh.interval.ms": 10_000,
+                "allow.auto.create.topics": False,
+                "fetch.min.bytes": 1,
+                "fetch.message.max.bytes": 4 * 1024 * 1024,
+                "queued.min.messages": 50_000,
+                "queued.max.messages.kbytes": 32 * 1024,
+                "check.crcs": True,
+            }
+        )
+        self._producer = Producer(
+            {
+                **common,
+                "enable.idempotence": True,
+                "acks": "all",
+                # Frames are compressed inside; once more would only cost time.
+                "compression.type": "none",
+                "linger.ms": 0,
+                "message.max.bytes": 4 * 1024 * 1024,
+                "delivery.timeout.ms": int(_ACK_SECONDS * 1000),
+            }
+        )
+        self._partitions = 0
+
+    def stop(self) -> None:
+        """Ask `run` to return."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Read until stopped.
+
+        Raises IntakeFailed or KafkaException when it cannot go on; nothing unacknowledged is
+        committed then.
+        """
+        try:
+            self._partitions = _partitions_of(self._producer, TOPIC)
+            while not self._stopping.is_set():
+                self._follow_catalogue()
+                self._step(self._consumer.consume(BATCH, WITHIN) if self._topics else [])
+                if not self._topics:
+                    self._stopping.wait(WITHIN)
+            self._settle(0)
+        finally:
+            self._consumer.close()
+
+    def _follow_catalogue(self) -> None:
+        """Take up a new revision of the catalogue: its rules, and the topics of its vendors."""
+        catalogue = self._catalogue()
+        if self._door is not None and self._door.rules.revision == catalogue.revision:
+            return
+        self._door = Door(rules_of(catalogue))
+        topics = frozenset(PREFIX + vendor for vendor in catalogue.vendors)
+        if topics and topics != self._topics:
+            self._consumer.subscribe(sorted(topics), on_revoke=self._revoked)
+            log(__name__).info("intake_subscribed", topics=sorted(topics))
+        self._topics = topics
+
+    def _revoked(self, _: Any, __: Any) -> None:
+        """Settle what was read before another reader goes on from the committed offsets."""
+        self._settle(0, wait_for_commit=True)
+
+    def _step(self, messages: list[Any]) -> None:
+        """Judge a batch of records, send what came of it, and commit what is acknowledged."""
+        if messages:
+            batch = _Batch()
+            rows = self._judge(messages, batch)
+            for partition, part in rows.items():
+                for frame in frames_of(part):
+                    self._send(batch, TOPIC, frame, partition=partition, headers=HEADERS)
+            self._sent.append(batch)
+        self._producer.poll(0)
+        self._settle(MOST_BATCHES)
+
+    def _judge(self, messages: list[Any], batch: _Batch) -> dict[int, list[Row]]:
+        """Rows by measurement partition. What is refused goes to quarantine, offset and all."""
+        assert self._door is not None
+        admit, now = self._door.admit, now_us()
+        rows: dict[int, list[Row]] = {each: [] for each in range(self._partitions)}
+        partitions = self._partition
+        refused = 0
+        vendor_of: dict[str, str] = {}
+        for message in messages:
+            if message.error() is not None:
+                _check(message.error())
+                continue
+            topic, place = message.topic(), (message.topic(), message.partition())
+            vendor = vendor_of.get(topic) or vendor_of.setdefault(topic, topic[len(PREFIX) :])
+            raw, headers = message.value() or b"", message.headers()
+            verdict = (
+                admit(raw, vendor, now)
+                if headers is None
+                else self._with_headers(raw, headers, vendor, now)
+            )
+            batch.offsets[place] = message.offset() + 1
+            if isinstance(verdict, Row):
+                partition = partitions.get(verdict.source)
+                if partition is None:
+                    partition = partition_of(verdict.source, self._partitions)
+                    partitions[verdict.source] = partition
+                rows[partition].append(verdict)
+            else:
+                refused += 1
+                self._set_aside(batch, message, vendor, raw, verdict, now)
+        metrics.EVENTS.labels("intake", "accepted").inc(sum(map(len, rows.values())))
+        metrics.EVENTS.labels("intake", "rejected").inc(refused)
+        return rows
+
+    def _with_headers(
+        self, raw: bytes, headers: list[tuple[str, bytes]], vendor: str, now: int
+    ) -> Row | Refusal:
+        """Judge a record that has headers: in binary mode they are the event's envelope."""
+        assert self._door is not None
+        texts = _texts(headers)
+        if _BINARY_MARK not in texts:
+            return self._door.admit(raw, vendor, now)
+        attributes = {name[3:]: value for name, value in texts.items() if name.startswith("ce_")}
+        return self._door.admit_binary(attributes, texts.get("content-type"), raw, vendor, now)
+
+    def _set_aside(
+        self, batch: _Batch, message: Any, vendor: str, raw: bytes, refusal: Refusal, now: int
+    ) -> None:
+        place = f"{message.topic()}-{message.partition()}-{message.offset()}"
+        texts = _texts(message.headers() or [])
+        key, value = quarantine.record(place, vendor, raw, refusal, now, texts)
+        self._send(batch, quarantine.TOPIC, value, key=key, headers=quarantine.HEADERS)
+
+    def _send(self, batch: _Batch, topic: str, value: bytes, **more: Any) -> None:
+        batch.outstanding += 1
+        while True:
+            try:
+                self._producer.produce(topic, value, on_delivery=batch.acknowledged, **more)
+                return
+            except BufferError:  # the producer's queue is full: let the broker catch up
+                self._producer.poll(0.1)
+
+    def _settle(self, most: int, *, wait_for_commit: bool = False) -> None:
+        """Commit acknowledged batches in order, waiting until at most ``most`` are left."""
+        while self._sent:
+            first = self._sent[0]
+            if first.failure is not None:
+                raise IntakeFailed(f"the broker did not take a record: {first.failure}")
+            if first.outstanding:
+                if len(self._sent) <= most:
+                    return
+                self._producer.poll(0.1)
+                continue
+            faultpoint("intake.before-commit")
+            self._commit(first, wait=wait_for_commit or self._stopping.is_set())
+            self._sent.popleft()
+
+    def _commit(self, batch: _Batch, *, wait: bool) -> None:
+        offsets = [
+            TopicPartition(topic, partition, offset)
+            for (topic, partition), offset in batch.offsets.items()
+        ]
+        if not offsets:
+            return
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=not wait)
+        except KafkaException as error:
+            # Read again by whoever has the partition now, and counted once by the evaluator.
+            log(__name__).warning("intake_commit_failed", error=str(error))
+
+
+def _texts(headers: list[tuple[str, bytes]]) -> dict[str, str]:
+    """A record's headers as text; what is no text shows as replacement characters."""
+    return {
+        name.lower(): value.decode("utf-8", "replace")
+        for name, value in headers
+        if value is not None
+    }
+
+
+def _check(error: Any) -> None:
+    """Pass over what mends itself. Raises IntakeFailed for what does not."""
+    if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._PARTITION_EOF):
+        return  # a new vendor's topic is not there yet
+    if error.fatal() or not error.retriable():
+        raise IntakeFailed(f"reading failed: {error}")
+    log(__name__).warning("intake_reading", error=str(error))
+
+
+def _partitions_of(producer: Any, topic: str) -> int:
+    found = producer.list_topics(topic, timeout=_ACK_SECONDS).topics[topic]
+    if found.error is not None or not found.partitions:
+        raise IntakeFailed(f"topic {topic} is not there; apply the topics before starting")
+    return len(found.partitions)

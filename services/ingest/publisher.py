@@ -1,0 +1,175 @@
+"""Rows of many requests become frames; published means that the broker has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from services.core.facts import Row
+from services.ingest import quarantine
+from services.ingest.framing import HEADERS, TOPIC, frames_of
+from services.shell.frames import MAX_ROWS, partition_of
+from services.shell.logs import log
+
+LINGER = 0.010
+"""Seconds that rows wait for others to share a frame with."""
+MAX_IN_FLIGHT = 200_000
+"""Rows taken in and not yet acknowledged by the broker; more is refused, not queued."""
+
+
+class Unavailable(Exception):
+    """The rows are not, or not surely, with the broker. Sending them again is safe."""
+
+
+@dataclass(slots=True)
+class _Buffer:
+    """What waits for one partition, and who waits for it."""
+
+    rows: list[Row] = field(default_factory=list)
+    waiters: list[asyncio.Future[None]] = field(default_factory=list)
+    timer: asyncio.TimerHandle | None = None
+
+
+class Publisher:
+    """Publishes rows to `measurements`, and what was set aside to `quarantine`."""
+
+    def __init__(self, kafka: str, *, name: str, timeout: float = 20.0) -> None:
+        self._producer: Any = None
+        self._kafka, self._name, self._timeout = kafka, name, timeout
+        self._buffers: dict[int, _Buffer] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
+        self._partitions = 0
+        self.failure: str | None = "has not started"
+
+    @property
+    def in_flight(self) -> int:
+        """Rows taken and not yet acknowledged."""
+        return self._in_flight
+
+    async def start(self) -> None:
+        """Connect. Raises KafkaError where the broker or the topic is not there."""
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._kafka.split(","),
+            client_id=self._name,
+            enable_idempotence=True,
+            acks="all",
+            # Frames are compressed inside; once more would only cost time.
+            max_batch_size=512 * 1024,
+            max_request_size=4 * 1024 * 1024,
+            linger_ms=0,
+            request_timeout_ms=int(self._timeout * 1000),
+        )
+        await self._producer.start()
+        partitions = await self._producer.partitions_for(TOPIC)
+        self._partitions = len(partitions)
+        self.failure = None
+
+    async def stop(self) -> None:
+        """Send what waits, wait for the broker, and disconnect."""
+        for partition in list(self._buffers):
+            self._flush(partition)
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=self._timeout)
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def publish(self, rows: Sequence[Row]) -> None:
+        """Return once the broker has acknowledged all rows.
+
+        Raises Unavailable when there is too much under way, or the broker does not acknowledge.
+        """
+        if not rows:
+            return
+        if self._in_flight + len(rows) > MAX_IN_FLIGHT:
+            raise Unavailable(f"{self._in_flight} events wait for the broker")
+        self._in_flight += len(rows)
+        try:
+            done = self._enqueue(rows)
+            finished, waiting = await asyncio.wait(done, timeout=self._timeout)
+            for each in finished:
+                each.result()
+            if waiting:
+                raise Unavailable("the broker has not acknowledged in time")
+        finally:
+            self._in_flight -= len(rows)
+
+    async def set_aside(self, key: bytes, value: bytes) -> None:
+        """Return once the broker has acknowledged a quarantine record. Raises Unavailable."""
+        try:
+            await asyncio.wait_for(
+                self._producer.send_and_wait(
+                    quarantine.TOPIC, value, key=key, headers=quarantine.HEADERS
+                ),
+                self._timeout,
+            )
+        except (KafkaError, TimeoutError) as error:
+            raise Unavailable(f"the broker does not take the record: {error!r}") from error
+
+    async def probe(self) -> None:
+        """Raise Unavailable where the last attempt to reach the broker failed."""
+        try:
+            async with asyncio.timeout(3):
+                await self._producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError, AttributeError) as error:
+            raise Unavailable(f"the broker does not answer: {error!r}") from error
+        if self.failure is not None:
+            raise Unavailable(self.failure)
+
+    def _enqueue(self, rows: Sequence[Row]) -> list[asyncio.Future[None]]:
+        loop = asyncio.get_running_loop()
+        touched: dict[int, asyncio.Future[None]] = {}
+        for row in rows:
+            partition = partition_of(row.source, self._partitions)
+            buffer = self._buffers.setdefault(partition, _Buffer())
+            if partition not in touched:
+                touched[partition] = loop.create_future()
+                buffer.waiters.append(touched[partition])
+            buffer.rows.append(row)
+        for partition in touched:
+            buffer = self._buffers[partition]
+            if len(buffer.rows) >= MAX_ROWS:
+                self._flush(partition)
+            elif buffer.timer is None:
+                buffer.timer = loop.call_later(LINGER, self._flush, partition)
+        return list(touched.values())
+
+    def _flush(self, partition: int) -> None:
+        buffer = self._buffers.pop(partition, None)
+        if buffer is None:
+            return
+        if buffer.timer is not None:
+            buffer.timer.cancel()
+        task = asyncio.create_task(self._send(partition, buffer))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self, partition: int, buffer: _Buffer) -> None:
+        """Send one buffer's frames and tell all who wait what came of it."""
+        error: Exception | None = None
+        try:
+            acks = [
+                await self._producer.send(TOPIC, frame, partition=partition, headers=HEADERS)
+                for frame in frames_of(buffer.rows)
+            ]
+            await asyncio.gather(*acks)
+            self.failure = None
+        except KafkaError as failed:
+            self.failure = f"the broker does not acknowledge: {failed!r}"
+            log(__name__).warning("not_acknowledged", partition=partition, error=repr(failed))
+            error = Unavailable(self.failure)
+        except Exception as failed:
+            log(__name__).exception("frames_failed", partition=partition)
+            error = failed
+        for waiter in buffer.waiters:
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)

@@ -1,0 +1,26 @@
+"""What this process has lately seen acknowledged: identities with their payloads, bounded."""
+
+from __future__ import annotations
+
+
+class Recent:
+    """Remembers at least the last ``size`` identities, at most twice as many.
+
+    Two generations: when the young one is full it becomes the old one, and the old is dropped.
+    What it does not remember, the evaluator still knows; it only can't be told at the door.
+    """
+
+    def __init__(self, size: int = 200_000) -> None:
+        self._size = size
+        self._young: dict[bytes, bytes] = {}
+        self._old: dict[bytes, bytes] = {}
+
+    def get(self, identity: bytes) -> bytes | None:
+        """The payload first acknowledged under an identity, if remembered."""
+        return self._young.get(identity) or self._old.get(identity)
+
+    def add(self, identity: bytes, payload: bytes) -> None:
+        """Remember an acknowledged event."""
+        if len(self._young) >= self._size:
+            self._old, self._young = self._young, {}
+        self._young[identity] = payload
