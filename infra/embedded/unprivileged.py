@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 _CAP_DAC_OVERRIDE = 1
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS, _NO_SETUID_FIXUP = 28, 1 << 2
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -46,7 +46,8 @@ def drop(reach: bool) -> None:
     user = account()
     libc = ctypes.CDLL(None, use_errno=True)
     if reach:
-        _checked(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities")
+        # Else a change of user drops every capability, and access(2) goes on to act as if it had.
+        _checked(libc.prctl(_PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0), "keep capabilities")
     os.setgroups([])
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
