@@ -22,7 +22,7 @@ from services.settlement.announcements import (
     entry_events,
     statement_event,
 )
-from services.shell.outbox import enqueue_many
+from services.shell.outbox import Outgoing, enqueue_many
 from services.shell.postgres import Connection
 
 _REFUSED = UUID("0b1d7f5e-3a3e-5b7a-8d55-5c1f4f4a9a10")
@@ -202,7 +202,8 @@ async def post(connection: Connection, postings: Sequence[Posting], *, at: datet
         "update book_head set next_position = next_position + $1 returning next_position - $1",
         wanted,
     )
-    told, booked = [], []
+    told: list[Outgoing] = []
+    booked: list[Outgoing] = []
     for posting in postings:
         await _write_statement(connection, posting, position, at)
         told.append(statement_event(posting, at=at))
@@ -275,3 +276,16 @@ async def _write_entries(
             for place, entry in enumerate(posting.entries)
         ],
     )
+
+
+async def revisions(
+    connection: Connection, agreement: str, periods: Sequence[str]
+) -> tuple[PeriodEvaluation, ...]:
+    """Every revision of the evaluations of these periods, newest first."""
+    rows = await connection.fetch(
+        "select body, sha256 from evaluation_received"
+        " where agreement = $1 and period = any($2::text[]) order by revision desc, period",
+        agreement,
+        list(periods),
+    )
+    return tuple(_parsed(row["sha256"], row["body"]) for row in rows)

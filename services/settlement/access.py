@@ -1,0 +1,147 @@
+"""Who may see and do what. A vendor sees its own and nothing else; for the rest there is a 404."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from schemas.agreement import Agreement
+from services.catalogue.keys import Role, bearer, recognise
+from services.catalogue.snapshot import Catalogue
+from services.shell.http import Problem
+
+READERS: tuple[Role, ...] = ("vendor", "procurement", "admin")
+BOOK_READERS: tuple[Role, ...] = ("vendor", "procurement", "finance", "admin")
+BUYERS: tuple[Role, ...] = ("procurement", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, and the part of the world that is theirs."""
+
+    party: str
+    role: Role
+    prefix: str
+    catalogue: Catalogue
+
+    @property
+    def name(self) -> str:
+        """Whose idempotency keys these are."""
+        return f"{self.role}:{self.party}"
+
+    @property
+    def scope(self) -> tuple[str | None, str | None]:
+        """The limits by vendor and by buyer, as queries take them."""
+        return self.vendor, self.buyer
+
+    @property
+    def vendor(self) -> str | None:
+        """The vendor that all they see belongs to; None: no limit by vendor."""
+        return self.party if self.role == "vendor" else None
+
+    @property
+    def buyer(self) -> str | None:
+        """The buyer that all they see belongs to; None: no limit by buyer."""
+        return self.party if self.role in ("procurement", "finance") else None
+
+    def buyer_of(self, programme: str) -> str:
+        """The buyer of an applied programme."""
+        found = self.catalogue.programme(programme)
+        assert found is not None, "an agreement is applied after its programme"
+        return found.buyer
+
+    def sees(self, agreement: Agreement) -> bool:
+        """Whether an agreement is in their part of the world."""
+        return self.vendor in (None, agreement.vendor) and self.buyer in (
+            None,
+            self.buyer_of(agreement.programme),
+        )
+
+    def agreement(self, name: str) -> tuple[Agreement, ...]:
+        """All versions of an agreement they may see. Raises a 404 for one they may not."""
+        versions = self.catalogue.agreements.get(name)
+        if not versions or not self.sees(versions[-1]):
+            raise not_found(f"agreement {name}")
+        return versions
+
+    def agreements(self) -> list[str]:
+        """The names of all agreements they may see, sorted."""
+        return sorted(
+            name for name, versions in self.catalogue.agreements.items() if self.sees(versions[-1])
+        )
+
+    def sees_source(self, source: str) -> bool:
+        """Whether a source reports in their part of the world. Unknown ones are the operator's."""
+        if self.role == "admin":
+            return True
+        owner = self.catalogue.sources.get(source)
+        if owner is None:
+            return False
+        if self.vendor is not None:
+            return owner.party == self.vendor
+        return self.buyer_of(owner.programme) == self.buyer
+
+    def sources(self) -> list[str] | None:
+        """The sources they may see; None: all."""
+        if self.role == "admin":
+            return None
+        return [source for source in self.catalogue.sources if self.sees_source(source)]
+
+    def may_see_evidence_of(self, source: str) -> bool:
+        """Whether an event may be named to them as evidence of a figure they may see.
+
+        A vendor is told of its own events and the buyer's; those of other vendors are withheld.
+        """
+        if self.vendor is None:
+            return True
+        owner = self.catalogue.sources.get(source)
+        return owner is not None and owner.party in (self.vendor, self.buyer_of(owner.programme))
+
+
+def not_found(what: str) -> Problem:
+    """There is none, or none that the asker may know of: the answer is the same."""
+    return Problem(
+        404,
+        "not-found",
+        f"There is no {what}.",
+        "Check the name. What belongs to another party is not found either.",
+    )
+
+
+def asks(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
+    """A dependency that lets only these roles pass."""
+
+    async def principal(request: Request) -> Principal:
+        catalogue: Catalogue = request.app.state.parts.catalogue.current
+        text = bearer(request.headers.get("authorization"))
+        key = recognise(catalogue.keys, text) if text else None
+        if key is None:
+            raise Problem(
+                401,
+                "not-authenticated",
+                "The request does not say who asks.",
+                "Send a valid key as 'Authorization: Bearer eb_...'.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if key.role not in roles:
+            raise Problem(
+                403,
+                "not-allowed",
+                f"The role {key.role} may not do this.",
+                f"It takes a key of the role {' or '.join(roles)}.",
+            )
+        return Principal(key.party, key.role, key.prefix, catalogue)
+
+    return principal
+
+
+Reader = Annotated[Principal, Depends(asks(*READERS))]
+"""Vendors, and the buyer's side that manages the agreements."""
+BookReader = Annotated[Principal, Depends(asks(*BOOK_READERS))]
+"""The same and the buyer's finance, who read statements and the ledger."""
+Buyer = Annotated[Principal, Depends(asks(*BUYERS))]
+Vendor = Annotated[Principal, Depends(asks("vendor"))]
+Operator = Annotated[Principal, Depends(asks("admin"))]

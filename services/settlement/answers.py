@@ -1,0 +1,339 @@
+"""What the API answers with: nouns of the field, with amounts also as text and places in lists."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import Field
+
+from schemas.base import Instant, Noun, Number, Text
+from schemas.dispute import DisputeAct, DisputeState
+from schemas.evaluation import EventRef, PeriodEvaluation
+from schemas.finance import EntryBooked
+from schemas.ledger_entry import SettlementRun
+from schemas.money import amount_text
+from schemas.period import Window
+from schemas.statement import LevelResult, LineKind, SettlementStatement, Step
+
+Item = TypeVar("Item", bound=Noun)
+
+
+class Page(Noun, Generic[Item]):
+    """Part of a list. ``next`` is the cursor of the rest; null at the end."""
+
+    items: tuple[Item, ...]
+    next: str | None
+
+
+class Amount(Noun):
+    """Whole minor units, the currency, and the same amount as people write it."""
+
+    minor_units: int
+    currency: str
+    amount: str
+
+    @classmethod
+    def of(cls, minor_units: int, currency: str) -> Amount:
+        """The amount of so many minor units."""
+        return cls(
+            minor_units=minor_units, currency=currency, amount=amount_text(minor_units, currency)
+        )
+
+
+class VersionSummary(Noun):
+    """One version of an agreement. ``rules_from``: since when settlement lets it rule."""
+
+    version: int
+    effective_from: date
+    effective_until: date | None
+    rules_from: date | None = Field(
+        description="Null: not met by settlement yet. Later than effective_from where periods "
+        "were settled before the version came."
+    )
+
+
+class AgreementSummary(Noun):
+    """An agreement and its versions, oldest first."""
+
+    agreement: str
+    programme: str
+    vendor: str
+    buyer: str
+    name: str
+    currency: str
+    versions: tuple[VersionSummary, ...]
+
+
+class AgreementApplied(Noun):
+    """What applying came to. ``already``: the very same version was there before."""
+
+    agreement: str
+    version: int
+    already: bool
+    rules_from: date
+
+
+class EvaluationSummary(Noun):
+    """One revision of what was counted for a period."""
+
+    agreement: str
+    period: str
+    revision: int
+    reason: str
+    sha256: str
+    received_at: Instant
+
+
+class EvaluationAnswer(EvaluationSummary):
+    """An evaluation in full. ``withheld``: what belongs to other vendors and is not shown."""
+
+    evaluation: PeriodEvaluation
+    withheld: int
+
+
+class StatementSummary(Noun):
+    """One revision of a statement."""
+
+    agreement: str
+    period: str
+    revision: int
+    supersedes: int | None
+    programme: str
+    version: int
+    vendor: str
+    buyer: str
+    total: Amount
+    run_id: UUID
+    sha256: str
+    recorded_at: Instant
+    position: int = Field(description="Its number in the book.")
+
+
+class StatementAnswer(StatementSummary):
+    """A statement in full."""
+
+    statement: SettlementStatement
+
+
+class EntryAnswer(EntryBooked):
+    """A ledger entry with the moment it was booked."""
+
+    recorded_at: Instant
+
+
+class AccountBalance(Noun):
+    """Debits minus credits of one account."""
+
+    account: str
+    balance: Amount
+
+
+class VendorBalance(Noun):
+    """Who owes what between a vendor and a buyer, in one currency."""
+
+    vendor: str
+    buyer: str
+    owes: Literal["vendor", "buyer", "nobody"]
+    owed: Amount = Field(description="Never negative; see owes.")
+    accounts: tuple[AccountBalance, ...]
+
+
+class Balances(Noun):
+    """All balances as the book stood at a position."""
+
+    position: int
+    as_of: Instant | None
+    items: tuple[VendorBalance, ...]
+
+
+class ContractTerm(Noun):
+    """The term a step refers to, as the agreement's version has it."""
+
+    path: str
+    text: Any = Field(description="The term itself; null where the path names no single term.")
+
+
+class FigureSource(Noun):
+    """A figure that an amount rests on: what was counted, in which window, from how many facts."""
+
+    metric: str
+    subject: str | None
+    period: str
+    window: Window
+    value: Number | None
+    good: Number | None
+    total: Number | None
+    facts: int
+    digest: str
+    telling: tuple[EventRef, ...]
+    revision: int = Field(description="Revision of the evaluation that holds it.")
+
+
+class FactsPage(Noun):
+    """Identities of the events behind the figures, figure by figure.
+
+    ``unavailable``: why the evaluator could not be asked; the figures and their digests stand.
+    """
+
+    items: tuple[EventRef, ...]
+    withheld: int
+    next: str | None
+    unavailable: str | None
+
+
+class Explanation(Noun):
+    """From an amount to the events behind it."""
+
+    agreement: str
+    period: str
+    revision: int
+    line: str
+    kind: LineKind
+    level: str | None
+    for_period: str
+    amount: Amount
+    steps: tuple[Step, ...]
+    contract_version: int
+    terms: tuple[ContractTerm, ...]
+    results: tuple[LevelResult, ...]
+    figures: tuple[FigureSource, ...]
+    events: tuple[EventRef, ...] = Field(description="Events that the line itself names.")
+    facts: FactsPage
+
+
+class Preview(Noun):
+    """What an open period would come to if it ended with what is known. Nothing is stored."""
+
+    preview: Literal[True] = True
+    agreement: str
+    period: str
+    total: Amount | None
+    statement: SettlementStatement | None
+    waits_for: tuple[str, ...] = Field(description="Why it could not be settled yet.")
+
+
+class PendingPeriod(Noun):
+    """A closed period that cannot be settled yet, and why."""
+
+    agreement: str
+    vendor: str
+    period: str
+    reasons: tuple[str, ...]
+    since: Instant
+    run_id: UUID
+
+
+class RunSummary(SettlementRun):
+    """A run with what it posted."""
+
+    recorded_at: Instant
+    statements: int
+    entries: int
+
+
+class RunAnswer(RunSummary):
+    """A run with the statements that it posted, as agreement, period and revision."""
+
+    posted: tuple[StatementSummary, ...]
+
+
+class QuarantineSummary(Noun):
+    """Something set aside: an event in conflict, too old, or unreadable."""
+
+    number: int
+    reason: str
+    source: str
+    event_id: str
+    problem: str
+    times: int
+    first_at: Instant
+    last_at: Instant
+
+
+class QuarantineItem(QuarantineSummary):
+    """The same with what came and, in a conflict, what is held under its identity."""
+
+    told: Any
+    held: Any
+
+
+class RefusedEvaluation(Noun):
+    """A record of the evaluations topic that can never be settled, and why."""
+
+    refused_id: UUID
+    topic: str
+    partition: int
+    kafka_offset: int
+    reason: str
+    refused_at: Instant
+
+
+class CloseOrder(Noun):
+    """Close a period now, whatever the watermark says; or look at a closed one again."""
+
+    agreement: str
+    period: str
+
+
+class DisputeOrder(Noun):
+    """A vendor contests a line of its statement."""
+
+    agreement: str
+    period: str
+    line: str
+    revision: int | None = Field(None, description="Absent: the latest.")
+    comment: Text
+
+
+class DisputeActOrder(Noun):
+    """A step in a dispute."""
+
+    act: DisputeAct
+    comment: Text
+
+
+class DisputeTransition(Noun):
+    """One row of the table of a dispute's life."""
+
+    state: DisputeState
+    act: DisputeAct
+    leads_to: DisputeState
+    by: Literal["vendor", "buyer"]
+
+
+class DisputeTable(Noun):
+    """The whole table."""
+
+    transitions: tuple[DisputeTransition, ...]
+
+
+class Verdict(Noun):
+    """What became of an event, in the evaluator's words."""
+
+    source: str
+    id: str
+    verdict: str
+    detail: dict[str, Any] = Field(default_factory=dict)
+
+
+class ProblemFault(Noun):
+    """One thing wrong with a request."""
+
+    within: str = Field(alias="in")
+    pointer: str
+    reason: str
+    remedy: str
+
+
+class ProblemDocument(Noun):
+    """RFC 9457: what is wrong, with a stable code."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str | None = None
+    errors: tuple[ProblemFault, ...] = ()
+    trace_id: str | None = None

@@ -1,0 +1,62 @@
+"""The settlement API, put together: routes, what they need, and when it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+
+from services.catalogue.cached import CatalogueCopy
+from services.settlement.evaluator import Evaluator
+from services.settlement.routes import agreements, disputes, ledger, operations, statements
+from services.settlement.routes.common import Parts
+from services.shell.http import Probe, make_api
+from services.shell.postgres import open_pool
+from services.shell.settings import Settings
+
+TITLE = "earnback settlement"
+VERSION = "1.0.0"
+CONNECTIONS = 8
+
+
+def settlement_api(
+    settings: Settings,
+    *,
+    evaluator: str | None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    probes: Mapping[str, Probe] | None = None,
+) -> FastAPI:
+    """The API over its own connections. ``evaluator``: address of the evaluator's HTTP door."""
+
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        pool = await open_pool(settings.postgres, name=f"{settings.app}-api", size=CONNECTIONS)
+        parts = Parts(pool, CatalogueCopy(pool), Evaluator(evaluator, transport))
+        try:
+            await parts.catalogue.start()
+            api.state.parts = parts
+            yield
+        finally:
+            await parts.catalogue.stop()
+            await parts.evaluator.close()
+            await pool.close()
+
+    async def postgres() -> None:
+        await api.state.parts.pool.fetchval("select 1")
+
+    async def catalogue() -> None:
+        if api.state.parts.catalogue.failure:
+            raise RuntimeError(api.state.parts.catalogue.failure)
+
+    api = make_api(
+        settings,
+        title=TITLE,
+        version=VERSION,
+        lifespan=lifespan,
+        probes={"postgres": postgres, "catalogue": catalogue, **(probes or {})},
+    )
+    for noun in (agreements, statements, ledger, disputes, operations):
+        api.include_router(noun.routes)
+    return api

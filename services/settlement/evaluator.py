@@ -1,0 +1,112 @@
+"""The evaluator, asked over HTTP: open periods, verdicts, the events behind a figure, closes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from services.shell.http import Answer, Problem
+from services.shell.logs import correlation_id
+
+SECONDS = 20.0
+
+
+class Evaluator:
+    """A client for the life of the process."""
+
+    def __init__(
+        self, address: str | None, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._client = (
+            httpx.AsyncClient(base_url=address, timeout=SECONDS, transport=transport)
+            if address
+            else None
+        )
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def preview(self, agreement: str, period: str) -> bytes:
+        """The evaluation of a period that is still open, as JSON."""
+        answer = await self._ask("GET", f"/v1/previews/{_part(agreement)}/{_part(period)}")
+        return answer.content
+
+    async def verdict(self, source: str, event_id: str) -> Answer:
+        """What became of an event."""
+        answer = await self._ask("GET", f"/v1/events/{_part(source)}/{_part(event_id)}")
+        return _passed_on(answer)
+
+    async def facts(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """A page of event identities behind a figure: ``items`` with source and id, ``next``."""
+        answer = await self._ask("GET", "/v1/facts", params=query)
+        page: dict[str, Any] = answer.json()
+        return page
+
+    async def close_period(self, order: bytes, *, requested_by: str, key: str) -> Answer:
+        """Order a close. The key makes it safe to order again after a lost answer."""
+        answer = await self._ask(
+            "POST",
+            "/v1/closes",
+            content=order,
+            headers={
+                "content-type": "application/json",
+                "idempotency-key": key,
+                "x-requested-by": requested_by,
+            },
+        )
+        return _passed_on(answer)
+
+    async def _ask(self, method: str, path: str, **given: Any) -> httpx.Response:
+        """Ask; what the evaluator refuses is passed on as it says it.
+
+        Raises Problem: 503 where the evaluator is away, its own problem otherwise.
+        """
+        if self._client is None:
+            raise _away("its address is not set: set EARNBACK_EVALUATOR")
+        headers = {**given.pop("headers", {}), "x-correlation-id": correlation_id() or "none"}
+        try:
+            answer = await self._client.request(method, path, headers=headers, **given)
+        except httpx.HTTPError as error:
+            raise _away(f"it does not answer ({type(error).__name__})") from error
+        if answer.status_code >= 500:
+            raise _away(f"it answered {answer.status_code}")
+        if answer.status_code >= 400:
+            raise _its_problem(answer)
+        return answer
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _passed_on(answer: httpx.Response) -> Answer:
+    media = answer.headers.get("content-type", "application/json")
+    return Answer(answer.status_code, answer.content, {"content-type": media})
+
+
+def _away(why: str) -> Problem:
+    return Problem(
+        503,
+        "evaluator-away",
+        "The evaluator cannot be asked.",
+        f"Its view is needed for this answer, but {why}. Try again in a moment.",
+        headers={"Retry-After": "5"},
+    )
+
+
+def _its_problem(answer: httpx.Response) -> Problem:
+    try:
+        document = answer.json()
+        return Problem(
+            answer.status_code,
+            str(document["code"]),
+            str(document["title"]),
+            str(document.get("detail", "")),
+        )
+    except (ValueError, KeyError, TypeError):
+        return Problem(answer.status_code, "evaluator-refused", "The evaluator refused.")

@@ -1,0 +1,293 @@
+"""The SQL behind each read, one function a question. Every list is cut off where it began.
+
+A *cut* is the book's position when the first page was asked for: later pages show the book as it
+stood then, so that a walk loses nothing and repeats nothing while others write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.shell.postgres import Connection
+
+Row = Any
+"""An asyncpg record."""
+
+_WITHIN = "($1::text is null or vendor = $1) and ($2::text is null or buyer = $2)"
+_STATEMENT = (
+    "agreement, period, revision, supersedes, programme, version, vendor, buyer, currency,"
+    " total_minor, run_id, sha256, recorded_at, position"
+)
+
+
+async def book_position(connection: Connection) -> int:
+    """The last position that was given out; all up to it are committed."""
+    return int(await connection.fetchval("select next_position - 1 from book_head"))
+
+
+async def rules_from(connection: Connection, agreements: Sequence[str]) -> list[Row]:
+    """Since when settlement lets versions rule: agreement, version, applies_from."""
+    rows: list[Row] = await connection.fetch(
+        "select agreement, version, applies_from from version_taken_up"
+        " where agreement = any($1::text[])",
+        list(agreements),
+    )
+    return rows
+
+
+async def settled_periods(connection: Connection, agreement: str) -> list[str]:
+    """All periods of an agreement that have a statement."""
+    rows = await connection.fetch(
+        "select distinct period from statement where agreement = $1", agreement
+    )
+    return [row["period"] for row in rows]
+
+
+async def evaluations(
+    connection: Connection, agreement: str, *, after: tuple[str, int], limit: int
+) -> list[Row]:
+    """Evaluations of one agreement by period and revision. One partition writes them in order."""
+    rows: list[Row] = await connection.fetch(
+        "select agreement, period, revision, reason, sha256, received_at from evaluation_received"
+        " where agreement = $1 and (period, revision) > ($2, $3)"
+        " order by period, revision limit $4",
+        agreement,
+        *after,
+        limit,
+    )
+    return rows
+
+
+async def evaluation(
+    connection: Connection, agreement: str, period: str, revision: int | None
+) -> Row | None:
+    """One evaluation, the latest where no revision is named."""
+    return await connection.fetchrow(
+        "select agreement, period, revision, reason, sha256, received_at, body"
+        "  from evaluation_received"
+        " where agreement = $1 and period = $2 and ($3::int is null or revision = $3)"
+        " order by revision desc limit 1",
+        agreement,
+        period,
+        revision,
+    )
+
+
+async def statements(
+    connection: Connection,
+    scope: tuple[str | None, str | None],
+    *,
+    agreement: str | None,
+    period: str | None,
+    vendor: str | None,
+    all_revisions: bool,
+    after: int,
+    cut: int,
+    limit: int,
+) -> list[Row]:
+    """Statements by position; only those that were the latest at the cut, unless all are asked."""
+    rows: list[Row] = await connection.fetch(
+        f"select {_STATEMENT} from statement s"  # noqa: S608
+        f" where {_WITHIN} and position > $3 and position <= $4"
+        "   and ($5::text is null or agreement = $5) and ($6::text is null or period = $6)"
+        "   and ($7::text is null or vendor = $7)"
+        "   and ($8 or not exists (select from statement n where n.agreement = s.agreement"
+        "        and n.period = s.period and n.revision > s.revision and n.position <= $4))"
+        " order by position limit $9",
+        *scope,
+        after,
+        cut,
+        agreement,
+        period,
+        vendor,
+        all_revisions,
+        limit,
+    )
+    return rows
+
+
+async def statement(
+    connection: Connection, agreement: str, period: str, revision: int | None
+) -> Row | None:
+    """One statement with its body, the latest where no revision is named."""
+    return await connection.fetchrow(
+        f"select {_STATEMENT}, body from statement"  # noqa: S608
+        " where agreement = $1 and period = $2 and ($3::int is null or revision = $3)"
+        " order by revision desc limit 1",
+        agreement,
+        period,
+        revision,
+    )
+
+
+_ENTRY = (
+    "entry_id, run_id, programme, agreement, version, vendor, period, line, kind, level,"
+    " debit_account, credit_account, minor_units, currency, facts_digest, buyer, position,"
+    " recorded_at"
+)
+
+
+async def entries(
+    connection: Connection,
+    scope: tuple[str | None, str | None],
+    *,
+    agreement: str | None,
+    period: str | None,
+    vendor: str | None,
+    line: str | None,
+    run_id: UUID | None,
+    after: int,
+    cut: int,
+    limit: int,
+) -> list[Row]:
+    """Ledger entries by position."""
+    rows: list[Row] = await connection.fetch(
+        f"select {_ENTRY} from ledger_entry"  # noqa: S608
+        f" where {_WITHIN} and position > $3 and position <= $4"
+        "   and ($5::text is null or agreement = $5) and ($6::text is null or period = $6)"
+        "   and ($7::text is null or vendor = $7) and ($8::text is null or line = $8)"
+        "   and ($9::uuid is null or run_id = $9)"
+        " order by position limit $10",
+        *scope,
+        after,
+        cut,
+        agreement,
+        period,
+        vendor,
+        line,
+        run_id,
+        limit,
+    )
+    return rows
+
+
+async def entry(
+    connection: Connection, scope: tuple[str | None, str | None], entry_id: UUID
+) -> Row | None:
+    """One ledger entry."""
+    return await connection.fetchrow(
+        f"select {_ENTRY} from ledger_entry where {_WITHIN} and entry_id = $3",  # noqa: S608
+        *scope,
+        entry_id,
+    )
+
+
+async def balances(
+    connection: Connection,
+    scope: tuple[str | None, str | None],
+    *,
+    vendor: str | None,
+    as_of: datetime | None,
+) -> list[Row]:
+    """Debits minus credits by vendor, buyer, currency and account."""
+    rows: list[Row] = await connection.fetch(
+        "with side as ("  # noqa: S608
+        "  select vendor, buyer, currency, side.account, side.amount"
+        "    from ledger_entry cross join lateral"
+        "         (values (debit_account, minor_units), (credit_account, -minor_units))"
+        "         as side(account, amount)"
+        f"  where {_WITHIN} and ($3::text is null or vendor = $3)"
+        "     and ($4::timestamptz is null or recorded_at < $4))"
+        " select vendor, buyer, currency, account, sum(amount)::bigint as minor_units"
+        "   from side group by 1, 2, 3, 4 order by 1, 2, 3, 4",
+        *scope,
+        vendor,
+        as_of,
+    )
+    return rows
+
+
+async def pending(
+    connection: Connection, agreements: Sequence[str], *, after: tuple[str, str], limit: int
+) -> list[Row]:
+    """Closed periods that wait, by agreement and period."""
+    rows: list[Row] = await connection.fetch(
+        "select agreement, period, run_id, reasons, since from settlement_pending"
+        " where agreement = any($1::text[]) and (agreement, period) > ($2, $3)"
+        " order by agreement, period limit $4",
+        list(agreements),
+        *after,
+        limit,
+    )
+    return rows
+
+
+_RUN = (
+    "select run_id, agreement, number, because_of, revision, reason, recorded_at,"
+    " (select count(*) from statement s where s.run_id = r.run_id) as statements,"
+    " (select count(*) from ledger_entry e where e.run_id = r.run_id) as entries"
+    " from settlement_run r"
+)
+
+
+async def runs(
+    connection: Connection, agreements: Sequence[str], *, after: tuple[str, int], limit: int
+) -> list[Row]:
+    """Runs by agreement and number."""
+    rows: list[Row] = await connection.fetch(
+        f"{_RUN} where agreement = any($1::text[]) and (agreement, number) > ($2, $3)"
+        " order by agreement, number limit $4",
+        list(agreements),
+        *after,
+        limit,
+    )
+    return rows
+
+
+async def run(connection: Connection, run_id: UUID) -> Row | None:
+    """One run."""
+    return await connection.fetchrow(f"{_RUN} where run_id = $1", run_id)
+
+
+async def statements_of_run(connection: Connection, run_id: UUID) -> list[Row]:
+    """What a run posted."""
+    rows: list[Row] = await connection.fetch(
+        f"select {_STATEMENT} from statement where run_id = $1 order by position",  # noqa: S608
+        run_id,
+    )
+    return rows
+
+
+_QUARANTINED = "number, reason, source, event_id, problem, times, first_at, last_at"
+
+
+async def quarantine(
+    connection: Connection, sources: Sequence[str] | None, *, after: int, limit: int
+) -> list[Row]:
+    """What the evaluator set aside, oldest first."""
+    rows: list[Row] = await connection.fetch(
+        f"select {_QUARANTINED} from quarantine_item"  # noqa: S608
+        " where ($1::text[] is null or source = any($1)) and number > $2"
+        " order by number limit $3",
+        sources,
+        after,
+        limit,
+    )
+    return rows
+
+
+async def quarantined(
+    connection: Connection, sources: Sequence[str] | None, number: int
+) -> Row | None:
+    """One item with what came and what is held."""
+    return await connection.fetchrow(
+        f"select {_QUARANTINED}, told, held from quarantine_item"  # noqa: S608
+        " where ($1::text[] is null or source = any($1)) and number = $2",
+        sources,
+        number,
+    )
+
+
+async def refused(connection: Connection, *, after: tuple[int, int], limit: int) -> list[Row]:
+    """Records that can never be settled, by partition and offset."""
+    rows: list[Row] = await connection.fetch(
+        "select refused_id, topic, partition, kafka_offset, reason, refused_at"
+        "  from settlement_refused where (partition, kafka_offset) > ($1, $2)"
+        " order by partition, kafka_offset limit $3",
+        *after,
+        limit,
+    )
+    return rows

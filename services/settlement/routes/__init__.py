@@ -1,0 +1,1 @@
+"""The routes of the settlement API, a file per noun."""

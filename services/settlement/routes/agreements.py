@@ -1,0 +1,151 @@
+"""Agreements: what is in force, and applying a version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+from fastapi import Request
+from fastapi.responses import Response
+
+from schemas.agreement import Agreement
+from schemas.statement import canonical
+from services.catalogue.store import NotApplicable, apply
+from services.core.versions import first_open_day
+from services.settlement import queries
+from services.settlement.access import Buyer, Principal, Reader, not_found
+from services.settlement.answers import (
+    AgreementApplied,
+    AgreementSummary,
+    Page,
+    VersionSummary,
+)
+from services.settlement.routes.common import (
+    Cursor,
+    IdempotencyKey,
+    IfNoneMatch,
+    Limit,
+    done,
+    parts_of,
+    router,
+    shown,
+)
+from services.shell.http import Answer, Problem, decode_cursor, encode_cursor, once, tagged
+from services.shell.postgres import Connection
+
+routes = router("agreements")
+
+
+@routes.get("/agreements", response_model=Page[AgreementSummary])
+async def list_agreements(
+    request: Request, asker: Reader, cursor: Cursor = None, limit: Limit = 100
+) -> Response:
+    """List agreements by name, each with its versions."""
+    (after,) = decode_cursor("agreements", cursor, [str]) if cursor else ("",)
+    names = [name for name in asker.agreements() if name > after]
+    async with parts_of(request).pool.acquire() as connection:
+        ruling = await _ruling(connection, names[:limit])
+    items = [
+        summary(asker, asker.catalogue.agreements[name], ruling).model_dump(mode="json")
+        for name in names[:limit]
+    ]
+    following = encode_cursor("agreements", names[limit - 1]) if len(names) > limit else None
+    return tagged(request, msgspec.json.encode({"items": items, "next": following}))
+
+
+@routes.get("/agreements/{agreement}", response_model=AgreementSummary)
+async def get_agreement(
+    request: Request, asker: Reader, agreement: str, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Show an agreement with its versions."""
+    versions = asker.agreement(agreement)
+    async with parts_of(request).pool.acquire() as connection:
+        ruling = await _ruling(connection, [agreement])
+    return shown(request, summary(asker, versions, ruling))
+
+
+@routes.get("/agreements/{agreement}/versions/{version}", response_model=Agreement)
+async def get_version(
+    request: Request,
+    asker: Reader,
+    agreement: str,
+    version: int,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Show one version as applied, in its canonical bytes."""
+    for found in asker.agreement(agreement):
+        if found.version == version:
+            return tagged(request, canonical(found))
+    raise not_found(f"version {version} of agreement {agreement}")
+
+
+@routes.post("/agreements", response_model=AgreementApplied, status_code=201)
+async def apply_agreement(
+    request: Request, asker: Buyer, agreement: Agreement, key: IdempotencyKey = None
+) -> Response:
+    """Apply a version. It never reaches back into periods that are settled."""
+    programme = asker.catalogue.programme(agreement.programme)
+    if programme is None or asker.buyer not in (None, programme.buyer):
+        raise not_found(f"programme {agreement.programme}")
+
+    async def effect(connection: Connection) -> Answer:
+        try:
+            applied = await apply(connection, agreement)
+        except NotApplicable as reason:
+            raise Problem(
+                409, "version-not-applicable", "This version cannot be applied.", str(reason)
+            ) from reason
+        open_day = first_open_day(await queries.settled_periods(connection, agreement.agreement))
+        return done(
+            AgreementApplied(
+                agreement=applied.name,
+                version=applied.version,
+                already=applied.already,
+                rules_from=max(agreement.effective_from, open_day or date.min),
+            ),
+            status=200 if applied.already else 201,
+            location=f"/v1/agreements/{applied.name}/versions/{applied.version}",
+        )
+
+    answer = await once(parts_of(request).pool, request, asker.name, effect)
+    await parts_of(request).catalogue.refresh()
+    return answer
+
+
+Ruling = dict[tuple[str, int], date | None]
+
+
+async def _ruling(connection: Connection, names: Sequence[str]) -> Ruling:
+    rows: Sequence[Any] = await queries.rules_from(connection, names)
+    return {(row["agreement"], row["version"]): row["applies_from"] for row in rows}
+
+
+def summary(asker: Principal, versions: Sequence[Agreement], ruling: Ruling) -> AgreementSummary:
+    """An agreement with its versions, and since when each rules."""
+    newest = versions[-1]
+    return AgreementSummary(
+        agreement=newest.agreement,
+        programme=newest.programme,
+        vendor=newest.vendor,
+        buyer=asker.buyer_of(newest.programme),
+        name=newest.name,
+        currency=newest.currency,
+        versions=tuple(
+            VersionSummary(
+                version=version.version,
+                effective_from=version.effective_from,
+                effective_until=version.effective_until,
+                rules_from=_rules_from(version, ruling),
+            )
+            for version in versions
+        ),
+    )
+
+
+def _rules_from(version: Agreement, ruling: Ruling) -> date | None:
+    key = (version.agreement, version.version)
+    if key not in ruling:
+        return None
+    return max(version.effective_from, ruling[key] or date.min)

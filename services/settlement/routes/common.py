@@ -1,0 +1,101 @@
+"""What the routes share: the parts of the running process, pages, and documented problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import Response
+
+from schemas.base import Noun
+from schemas.statement import canonical
+from services.catalogue.cached import CatalogueCopy
+from services.settlement.answers import ProblemDocument
+from services.settlement.evaluator import Evaluator
+from services.settlement.queries import Row
+from services.shell.http import Answer, encode_cursor, tagged
+from services.shell.postgres import Pool
+
+MOST = 500
+"""Rows on a page, at most."""
+
+Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows on a page.")]
+Cursor = Annotated[str | None, Query(description="The `next` of the page before, unchanged.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Needed: a new random id per intended change, the same one on every retry.",
+    ),
+]
+IfNoneMatch = Annotated[
+    str | None, Header(alias="If-None-Match", description="The ETag you have; 304 if it still is.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a running API holds."""
+
+    pool: Pool
+    catalogue: CatalogueCopy
+    evaluator: Evaluator
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the process that answers."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+_PROBLEM: dict[str, Any] = {
+    "model": ProblemDocument,
+    "description": "What is wrong and what to do about it.",
+}
+
+
+def router(tag: str) -> APIRouter:
+    """A router whose routes all document their problems."""
+    problems: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
+    return APIRouter(prefix="/v1", tags=[tag], responses=problems)
+
+
+def page(
+    request: Request,
+    rows: Sequence[Row],
+    show: Callable[[Row], Noun],
+    *,
+    limit: int,
+    scope: str,
+    keys: Callable[[Row], tuple[str | int, ...]],
+) -> Response:
+    """Answer with one page. ``rows`` holds one more than ``limit`` where there is more."""
+    shown = rows[:limit]
+    following = encode_cursor(scope, *keys(shown[-1])) if len(rows) > limit else None
+    return tagged(
+        request,
+        msgspec.json.encode(
+            {
+                "items": [show(row).model_dump(mode="json", by_alias=True) for row in shown],
+                "next": following,
+            }
+        ),
+    )
+
+
+def shown(request: Request, noun: Noun) -> Response:
+    """Answer with one noun and its tag."""
+    return tagged(request, canonical(noun))
+
+
+def done(noun: Noun, status: int = 200, **headers: str) -> Answer:
+    """The answer to a POST, as bytes to be given again."""
+    return Answer(status, canonical(noun), {"content-type": "application/json", **headers})
+
+
+def listed(*parts: object) -> str:
+    """The name of a list with its filters: a cursor of one is refused by another."""
+    return "|".join("" if part is None else str(part) for part in parts)

@@ -1,0 +1,196 @@
+"""The ledger: entries, balances, and the runs that booked them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query, Request
+from fastapi.responses import Response
+from pydantic import AwareDatetime
+
+from schemas.finance import EntryBooked
+from schemas.ledger_entry import SettlementRun
+from schemas.money import amount_text
+from services.core.ledger import vendor_account
+from services.settlement import queries
+from services.settlement.access import BookReader, not_found
+from services.settlement.answers import (
+    AccountBalance,
+    Amount,
+    Balances,
+    EntryAnswer,
+    Page,
+    RunAnswer,
+    RunSummary,
+    VendorBalance,
+)
+from services.settlement.queries import Row
+from services.settlement.routes.common import (
+    Cursor,
+    IfNoneMatch,
+    Limit,
+    listed,
+    page,
+    parts_of,
+    router,
+    shown,
+)
+from services.settlement.routes.statements import statement_summary
+from services.shell.http import decode_cursor
+
+routes = router("ledger")
+
+AsOf = Annotated[
+    AwareDatetime | None,
+    Query(description="As the book stood before this moment (RFC 3339 with offset). Absent: now."),
+]
+
+
+def entry_answer(row: Row) -> EntryAnswer:
+    """An entry as it was booked."""
+    stored = {name: row[name] for name in EntryBooked.model_fields if name != "amount"}
+    return EntryAnswer(
+        **stored,
+        amount=amount_text(row["minor_units"], row["currency"]),
+        recorded_at=row["recorded_at"],
+    )
+
+
+@routes.get("/ledger-entries", response_model=Page[EntryAnswer])
+async def list_entries(
+    request: Request,
+    asker: BookReader,
+    vendor: str | None = None,
+    agreement: str | None = None,
+    period: str | None = None,
+    line: str | None = None,
+    run_id: UUID | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Response:
+    """List entries in the order of the book. A walk shows the book as it stood when it began."""
+    scope = listed("entries", *asker.scope, vendor, agreement, period, line, run_id)
+    async with parts_of(request).pool.acquire() as connection:
+        cut, after = (
+            decode_cursor(scope, cursor, [int, int])
+            if cursor
+            else (await queries.book_position(connection), 0)
+        )
+        rows = await queries.entries(
+            connection,
+            asker.scope,
+            agreement=agreement,
+            period=period,
+            vendor=vendor,
+            line=line,
+            run_id=run_id,
+            after=after,
+            cut=cut,
+            limit=limit + 1,
+        )
+    return page(
+        request,
+        rows,
+        entry_answer,
+        limit=limit,
+        scope=scope,
+        keys=lambda row: (cut, row["position"]),
+    )
+
+
+@routes.get("/ledger-entries/{entry_id}", response_model=EntryAnswer)
+async def get_entry(
+    request: Request, asker: BookReader, entry_id: UUID, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Show one entry."""
+    async with parts_of(request).pool.acquire() as connection:
+        row = await queries.entry(connection, asker.scope, entry_id)
+    if row is None:
+        raise not_found(f"ledger entry {entry_id}")
+    return shown(request, entry_answer(row))
+
+
+@routes.get("/balances", response_model=Balances)
+async def get_balances(
+    request: Request, asker: BookReader, vendor: str | None = None, as_of: AsOf = None
+) -> Response:
+    """Tell who owes what: per vendor, buyer and currency, now or at a past moment."""
+    moment = as_of.astimezone(UTC) if isinstance(as_of, datetime) else None
+    async with (
+        parts_of(request).pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        position = await queries.book_position(connection)
+        rows = await queries.balances(connection, asker.scope, vendor=vendor, as_of=moment)
+    between = groupby(rows, key=lambda row: (row["vendor"], row["buyer"], row["currency"]))
+    items = tuple(_balance(*key, list(accounts)) for key, accounts in between)
+    return shown(request, Balances(position=position, as_of=moment, items=items))
+
+
+def _balance(vendor: str, buyer: str, currency: str, rows: Sequence[Row]) -> VendorBalance:
+    held = {row["account"]: row["minor_units"] for row in rows}
+    assert sum(held.values()) == 0, f"the books of {vendor} and {buyer} do not balance"
+    owed = held[vendor_account(vendor)]
+    return VendorBalance(
+        vendor=vendor,
+        buyer=buyer,
+        owes="vendor" if owed > 0 else "buyer" if owed < 0 else "nobody",
+        owed=Amount.of(abs(owed), currency),
+        accounts=tuple(
+            AccountBalance(account=account, balance=Amount.of(amount, currency))
+            for account, amount in held.items()
+        ),
+    )
+
+
+def _run_fields(row: Row) -> dict[str, object]:
+    extra = ("recorded_at", "statements", "entries")
+    return {name: row[name] for name in (*SettlementRun.model_fields, *extra)}
+
+
+@routes.get("/runs", response_model=Page[RunSummary])
+async def list_runs(
+    request: Request,
+    asker: BookReader,
+    agreement: str | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Response:
+    """List settlement runs by agreement and number."""
+    if agreement is not None:
+        asker.agreement(agreement)
+    names = [agreement] if agreement is not None else asker.agreements()
+    scope = listed("runs", *asker.scope, agreement)
+    after = decode_cursor(scope, cursor, [str, int]) if cursor else ("", 0)
+    async with parts_of(request).pool.acquire() as connection:
+        rows = await queries.runs(connection, names, after=(after[0], after[1]), limit=limit + 1)
+    return page(
+        request,
+        rows,
+        lambda row: RunSummary.model_validate(_run_fields(row)),
+        limit=limit,
+        scope=scope,
+        keys=lambda row: (row["agreement"], row["number"]),
+    )
+
+
+@routes.get("/runs/{run_id}", response_model=RunAnswer)
+async def get_run(
+    request: Request, asker: BookReader, run_id: UUID, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Show a run and the statements that it posted."""
+    async with parts_of(request).pool.acquire() as connection:
+        row = await queries.run(connection, run_id)
+        if row is None or row["agreement"] not in asker.agreements():
+            raise not_found(f"settlement run {run_id}")
+        posted = await queries.statements_of_run(connection, run_id)
+    return shown(
+        request,
+        RunAnswer.model_validate(
+            {**_run_fields(row), "posted": tuple(statement_summary(each) for each in posted)}
+        ),
+    )

@@ -1,0 +1,161 @@
+"""What waits, what was set aside, closing a period, and what became of an event."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import unquote
+from uuid import UUID, uuid5
+
+import msgspec
+from fastapi import Request
+from fastapi.responses import Response
+
+from services.settlement import queries
+from services.settlement.access import Buyer, Operator, Reader, not_found
+from services.settlement.answers import (
+    CloseOrder,
+    Page,
+    PendingPeriod,
+    QuarantineItem,
+    QuarantineSummary,
+    RefusedEvaluation,
+)
+from services.settlement.queries import Row
+from services.settlement.routes.common import (
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    listed,
+    page,
+    parts_of,
+    router,
+    shown,
+)
+from services.shell.http import Answer, decode_cursor, once
+from services.shell.postgres import Connection
+
+routes = router("operations")
+
+_ORDERS = UUID("7b5f7a44-98c1-5b0e-a0a4-0c9d4a0f2d37")
+
+
+@routes.get("/pending", response_model=Page[PendingPeriod])
+async def list_pending(
+    request: Request, asker: Reader, cursor: Cursor = None, limit: Limit = 100
+) -> Response:
+    """List closed periods that cannot be settled yet, and why each waits."""
+    scope = listed("pending", *asker.scope)
+    agreement, period = decode_cursor(scope, cursor, [str, str]) if cursor else ("", "")
+    async with parts_of(request).pool.acquire() as connection:
+        rows = await queries.pending(
+            connection, asker.agreements(), after=(agreement, period), limit=limit + 1
+        )
+
+    def show(row: Row) -> PendingPeriod:
+        return PendingPeriod(
+            agreement=row["agreement"],
+            vendor=asker.agreement(row["agreement"])[-1].vendor,
+            period=row["period"],
+            reasons=tuple(json.loads(row["reasons"])),
+            since=row["since"],
+            run_id=row["run_id"],
+        )
+
+    return page(
+        request,
+        rows,
+        show,
+        limit=limit,
+        scope=scope,
+        keys=lambda row: (row["agreement"], row["period"]),
+    )
+
+
+@routes.get("/quarantine", response_model=Page[QuarantineSummary])
+async def list_quarantine(
+    request: Request, asker: Reader, cursor: Cursor = None, limit: Limit = 100
+) -> Response:
+    """List events that were set aside and never applied, oldest first."""
+    scope = listed("quarantine", *asker.scope)
+    (after,) = decode_cursor(scope, cursor, [int]) if cursor else (0,)
+    async with parts_of(request).pool.acquire() as connection:
+        rows = await queries.quarantine(connection, asker.sources(), after=after, limit=limit + 1)
+    return page(
+        request,
+        rows,
+        lambda row: QuarantineSummary(**dict(row)),
+        limit=limit,
+        scope=scope,
+        keys=lambda row: (row["number"],),
+    )
+
+
+@routes.get("/quarantine/{number}", response_model=QuarantineItem)
+async def get_quarantine_item(request: Request, asker: Reader, number: int) -> Response:
+    """Show one item with what came and, in a conflict, what is held under its identity."""
+    async with parts_of(request).pool.acquire() as connection:
+        row = await queries.quarantined(connection, asker.sources(), number)
+    if row is None:
+        raise not_found(f"quarantined item {number}")
+    item: dict[str, Any] = dict(row)
+    for name in ("told", "held"):
+        item[name] = json.loads(item[name]) if item[name] is not None else None
+    return shown(request, QuarantineItem(**item))
+
+
+@routes.get("/refused-evaluations", response_model=Page[RefusedEvaluation])
+async def list_refused(
+    request: Request, asker: Operator, cursor: Cursor = None, limit: Limit = 100
+) -> Response:
+    """List records of the evaluations topic that can never be settled. For the operator."""
+    after = decode_cursor("refused", cursor, [int, int]) if cursor else (-1, -1)
+    async with parts_of(request).pool.acquire() as connection:
+        rows = await queries.refused(connection, after=(after[0], after[1]), limit=limit + 1)
+    return page(
+        request,
+        rows,
+        lambda row: RefusedEvaluation(**dict(row)),
+        limit=limit,
+        scope="refused",
+        keys=lambda row: (row["partition"], row["kafka_offset"]),
+    )
+
+
+@routes.post("/closes", status_code=202, response_model=dict[str, Any])
+async def order_close(
+    request: Request, asker: Buyer, order: CloseOrder, key: IdempotencyKey = None
+) -> Response:
+    """Order a close. The evaluator does it and answers in its own words."""
+    asker.agreement(order.agreement)
+
+    async def effect(connection: Connection) -> Answer:
+        # The same key on every retry: if this process dies after the evaluator has taken the
+        # order and before the answer is stored, the repeated order is known there.
+        derived = uuid5(_ORDERS, f"{asker.name}\0{request.headers['idempotency-key']}")
+        return await parts_of(request).evaluator.close_period(
+            msgspec.json.encode(order.model_dump()), requested_by=asker.name, key=str(derived)
+        )
+
+    return await once(parts_of(request).pool, request, asker.name, effect)
+
+
+@routes.get("/events/{source:path}/{event_id:path}", response_model=dict[str, Any])
+async def get_verdict(request: Request, asker: Reader, source: str, event_id: str) -> Response:
+    """Tell what became of an event: accepted, duplicate, conflict, late, or not seen.
+
+    Both parts are percent-encoded, slashes too.
+    """
+    source, event_id = _identity(request, source, event_id)
+    if not asker.sees_source(source):
+        raise not_found(f"event {event_id} of source {source}")
+    answer = await parts_of(request).evaluator.verdict(source, event_id)
+    return Response(answer.body, status_code=answer.status, headers=dict(answer.headers))
+
+
+def _identity(request: Request, source: str, event_id: str) -> tuple[str, str]:
+    """Source and id as they were encoded: decoded, a slash inside could not be told from ours."""
+    raw = request.scope.get("raw_path", b"").decode("ascii")
+    parts = raw.partition("?")[0].split("/")
+    # "", "v1", "events", source, id
+    return (unquote(parts[3]), unquote(parts[4])) if len(parts) == 5 else (source, event_id)

@@ -1,0 +1,320 @@
+"""Statements, what they rest on, and what an open period would come to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from schemas.evaluation import PeriodEvaluation
+from schemas.statement import SettlementStatement, StatementLine
+from services.core.settlement import Unsettled, settle
+from services.core.versions import first_open_day, prospective
+from services.settlement import explain, queries, store
+from services.settlement.access import BookReader, Principal, Reader, not_found
+from services.settlement.answers import (
+    Amount,
+    EvaluationAnswer,
+    EvaluationSummary,
+    Explanation,
+    Page,
+    Preview,
+    StatementAnswer,
+    StatementSummary,
+)
+from services.settlement.queries import Row
+from services.settlement.routes.common import (
+    Cursor,
+    IfNoneMatch,
+    Limit,
+    listed,
+    page,
+    parts_of,
+    router,
+    shown,
+)
+from services.shell.http import Problem, decode_cursor
+from services.shell.postgres import Connection
+
+routes = router("statements")
+
+
+def statement_summary(row: Row) -> StatementSummary:
+    """One revision as lists show it."""
+    return StatementSummary(**_summary_fields(row))
+
+
+def _summary_fields(row: Row) -> dict[str, object]:
+    plain = (
+        "agreement period revision supersedes programme version vendor buyer run_id recorded_at"
+        " position"
+    ).split()
+    return {
+        **{name: row[name] for name in plain},
+        "total": Amount.of(row["total_minor"], row["currency"]),
+        "sha256": row["sha256"].hex(),
+    }
+
+
+@routes.get("/statements", response_model=Page[StatementSummary])
+async def list_statements(
+    request: Request,
+    asker: BookReader,
+    vendor: str | None = None,
+    agreement: str | None = None,
+    period: str | None = None,
+    all_revisions: bool = False,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Response:
+    """List statements in the order in which they were posted: the latest of each period, or all."""
+    scope = listed("statements", *asker.scope, vendor, agreement, period, all_revisions)
+    async with parts_of(request).pool.acquire() as connection:
+        cut, after = (
+            decode_cursor(scope, cursor, [int, int])
+            if cursor
+            else (await queries.book_position(connection), 0)
+        )
+        rows = await queries.statements(
+            connection,
+            asker.scope,
+            agreement=agreement,
+            period=period,
+            vendor=vendor,
+            all_revisions=all_revisions,
+            after=after,
+            cut=cut,
+            limit=limit + 1,
+        )
+    return page(
+        request,
+        rows,
+        statement_summary,
+        limit=limit,
+        scope=scope,
+        keys=lambda row: (cut, row["position"]),
+    )
+
+
+@routes.get("/statements/{agreement}/{period}", response_model=StatementAnswer)
+async def get_statement(
+    request: Request,
+    asker: BookReader,
+    agreement: str,
+    period: str,
+    revision: int | None = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Show the latest statement of a period, or the revision asked for."""
+    async with parts_of(request).pool.acquire() as connection:
+        row = await statement_row(connection, asker, agreement, period, revision)
+    statement = SettlementStatement.model_validate_json(row["body"])
+    return shown(request, StatementAnswer(**_summary_fields(row), statement=statement))
+
+
+@routes.get("/statements/{agreement}/{period}/document", response_model=SettlementStatement)
+async def get_statement_document(
+    request: Request,
+    asker: BookReader,
+    agreement: str,
+    period: str,
+    revision: int | None = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Give the statement's canonical bytes: anyone can compute them again and compare.
+
+    The ETag is the SHA-256 of the bytes.
+    """
+    async with parts_of(request).pool.acquire() as connection:
+        row = await statement_row(connection, asker, agreement, period, revision)
+    tag = f'"{row["sha256"].hex()}"'
+    if tag in (if_none_match or ""):
+        return Response(status_code=304, headers={"ETag": tag})
+    return Response(row["body"], media_type="application/json", headers={"ETag": tag})
+
+
+async def statement_row(
+    connection: Connection, asker: Principal, agreement: str, period: str, revision: int | None
+) -> Row:
+    """A statement that the asker may see. Raises a 404."""
+    asker.agreement(agreement)
+    row = await queries.statement(connection, agreement, period, revision)
+    if row is None:
+        which = f" revision {revision}" if revision is not None else ""
+        raise not_found(f"statement of {agreement} for {period}{which}")
+    return row
+
+
+@routes.get(
+    "/statements/{agreement}/{period}/lines/{line:path}/explanation", response_model=Explanation
+)
+async def explain_line(
+    request: Request,
+    asker: BookReader,
+    agreement: str,
+    period: str,
+    line: str,
+    revision: int | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Response:
+    """Lead an amount back to rules, terms of the contract, figures, windows and event ids."""
+    parts = parts_of(request)
+    async with parts.pool.acquire() as connection:
+        row = await statement_row(connection, asker, agreement, period, revision)
+        statement = SettlementStatement.model_validate_json(row["body"])
+        found = next((each for each in statement.lines if each.line == line), None)
+        if found is None:
+            raise not_found(f"line {line} in the statement of {agreement} for {period}")
+        evaluations = await store.revisions(
+            connection, agreement, [statement.period, found.for_period]
+        )
+    explanation = _explained(asker, statement, row["revision"], found, evaluations)
+    facts = await explain.facts_behind(
+        parts.evaluator,
+        asker,
+        agreement=agreement,
+        figures=explanation.figures,
+        scope=listed("facts", agreement, period, row["revision"], line),
+        cursor=cursor,
+        limit=limit,
+    )
+    return shown(request, explanation.model_copy(update={"facts": facts}))
+
+
+def _explained(
+    asker: Principal,
+    statement: SettlementStatement,
+    revision: int,
+    line: StatementLine,
+    evaluations: Sequence[PeriodEvaluation],
+) -> Explanation:
+    agreement = next(
+        version
+        for version in asker.agreement(statement.agreement)
+        if version.version == line.version
+    )
+    results = explain.results_behind(statement, line)
+    return Explanation(
+        agreement=statement.agreement,
+        period=statement.period,
+        revision=revision,
+        line=line.line,
+        kind=line.kind,
+        level=line.level,
+        for_period=line.for_period,
+        amount=Amount.of(line.minor_units, statement.currency),
+        steps=line.steps,
+        contract_version=line.version,
+        terms=explain.terms_behind(agreement, line),
+        results=results,
+        figures=explain.figures_behind(
+            results, [explain.shown_to(asker, e)[0] for e in evaluations]
+        ),
+        events=explain.visible(asker, line.events)[0],
+        facts=explain.NO_FACTS,
+    )
+
+
+@routes.get("/previews/{agreement}/{period}", response_model=Preview)
+async def preview(request: Request, asker: Reader, agreement: str, period: str) -> Response:
+    """Settle a period that is still open, in memory, with what is known. Nothing is stored."""
+    versions = asker.agreement(agreement)
+    parts = parts_of(request)
+    open_period = _evaluated(await parts.evaluator.preview(agreement, period))
+    async with parts.pool.acquire() as connection:
+        known = await store.evaluations(connection, agreement)
+        settled = await queries.settled_periods(connection, agreement)
+        taken_up = {
+            row["version"]: row["applies_from"]
+            for row in await queries.rules_from(connection, [agreement])
+        }
+    applies_from = {
+        version.version: taken_up.get(version.version, first_open_day(settled))
+        for version in versions
+    }
+    outcome = settle(
+        prospective(versions, applies_from),
+        (*(each for each in known if each.period != period), open_period),
+    )
+    return shown(request, _previewed(agreement, period, outcome))
+
+
+def _evaluated(body: bytes) -> PeriodEvaluation:
+    try:
+        return PeriodEvaluation.model_validate_json(body)
+    except ValidationError as error:
+        raise Problem(
+            502, "evaluator-misunderstood", "The evaluator's answer is not an evaluation."
+        ) from error
+
+
+def _previewed(
+    agreement: str, period: str, outcome: Sequence[SettlementStatement | Unsettled]
+) -> Preview:
+    found = next((each for each in outcome if each.period == period), None)
+    if isinstance(found, SettlementStatement):
+        return Preview(
+            agreement=agreement,
+            period=period,
+            total=Amount.of(found.total_minor, found.currency),
+            statement=found,
+            waits_for=(),
+        )
+    reasons = found.reasons if found else ("no version of the agreement covers the period",)
+    return Preview(
+        agreement=agreement, period=period, total=None, statement=None, waits_for=tuple(reasons)
+    )
+
+
+@routes.get("/agreements/{agreement}/evaluations", response_model=Page[EvaluationSummary])
+async def list_evaluations(
+    request: Request, asker: Reader, agreement: str, cursor: Cursor = None, limit: Limit = 100
+) -> Response:
+    """List what was counted for an agreement, by period and revision."""
+    asker.agreement(agreement)
+    scope = listed("evaluations", agreement)
+    period, revision = decode_cursor(scope, cursor, [str, int]) if cursor else ("", 0)
+    async with parts_of(request).pool.acquire() as connection:
+        rows = await queries.evaluations(
+            connection, agreement, after=(period, revision), limit=limit + 1
+        )
+    return page(
+        request,
+        rows,
+        lambda row: EvaluationSummary(**_evaluation_fields(row)),
+        limit=limit,
+        scope=scope,
+        keys=lambda row: (row["period"], row["revision"]),
+    )
+
+
+@routes.get("/agreements/{agreement}/evaluations/{period}", response_model=EvaluationAnswer)
+async def get_evaluation(
+    request: Request,
+    asker: Reader,
+    agreement: str,
+    period: str,
+    revision: int | None = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Show the figures of a period with their evidence."""
+    asker.agreement(agreement)
+    async with parts_of(request).pool.acquire() as connection:
+        row = await queries.evaluation(connection, agreement, period, revision)
+    if row is None:
+        raise not_found(f"evaluation of {agreement} for {period}")
+    evaluation, withheld = explain.shown_to(
+        asker, PeriodEvaluation.model_validate_json(row["body"])
+    )
+    return shown(
+        request,
+        EvaluationAnswer(**_evaluation_fields(row), evaluation=evaluation, withheld=withheld),
+    )
+
+
+def _evaluation_fields(row: Row) -> dict[str, object]:
+    plain = ("agreement", "period", "revision", "reason", "received_at")
+    return {**{name: row[name] for name in plain}, "sha256": row["sha256"].hex()}
