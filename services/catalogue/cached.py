@@ -18,7 +18,7 @@ class CatalogueCopy:
     remains true; only what was added since is missing.
     """
 
-    def __init__(self, pool: Pool, *, every: float = 1.0) -> None:
+    def __init__(self, pool: Pool | None = None, *, every: float = 1.0) -> None:
         self._pool = pool
         self._every = every
         self._task: asyncio.Task[None] | None = None
@@ -37,14 +37,16 @@ class CatalogueCopy:
 
     async def refresh(self) -> bool:
         """Load the catalogue if its revision has moved. Returns whether it had."""
+        assert self._pool is not None, "a pool is needed to read from"
         async with self._pool.acquire() as connection:
             if await revision(connection) == self._current.revision:
                 return False
             self._current = await load(connection)
         return True
 
-    async def start(self) -> None:
-        """Load once, then keep current until `stop`."""
+    async def start(self, pool: Pool | None = None) -> None:
+        """Load once, then keep current until `stop`. The pool may be given here or before."""
+        self._pool = pool or self._pool
         await self.refresh()
         self._task = asyncio.create_task(self._poll(), name="catalogue-poll")
 

@@ -65,9 +65,12 @@ class Publisher:
             linger_ms=0,
             request_timeout_ms=int(self._timeout * 1000),
         )
-        await self._producer.start()
-        partitions = await self._producer.partitions_for(TOPIC)
-        self._partitions = len(partitions)
+        try:
+            await self._producer.start()
+            self._partitions = len(await self._producer.partitions_for(TOPIC))
+        except BaseException:
+            await self._producer.stop()
+            raise
         self.failure = None
 
     async def stop(self) -> None:

@@ -1,0 +1,129 @@
+"""Admits the events of one request: the door, what is known of repeats, the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from services.catalogue.snapshot import Catalogue
+from services.core.facts import Row
+from services.ingest import quarantine
+from services.ingest.door import Door
+from services.ingest.publisher import Publisher
+from services.ingest.recent import Recent
+from services.ingest.refusal import CONFLICT, Refusal
+from services.ingest.rules import rules_of
+from services.shell import metrics
+from services.shell.clock import now_us
+from services.shell.http import Problem
+
+Status = Literal["accepted", "duplicate", "rejected"]
+
+NOT_LOADED = Problem(
+    503,
+    "starting",
+    "The catalogue is not loaded yet.",
+    "Send it again in a moment.",
+    headers={"Retry-After": "2"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one event."""
+
+    status: Status
+    source: str | None
+    id: str | None
+    refusal: Refusal | None = None
+
+    def document(self, index: int) -> dict[str, Any]:
+        """The event's entry in the answer to a batch."""
+        entry: dict[str, Any] = {
+            "index": index,
+            "source": self.source,
+            "id": self.id,
+            "status": self.status,
+        }
+        if self.refusal is not None:
+            entry["problem"] = {**self.refusal.document(), "item": index}
+        return entry
+
+
+Judge = Callable[[Door, int], Row | Refusal]
+"""Asks the door about one event; given the door and the time."""
+
+
+class Admission:
+    """One process's way in. Holds the door of the current catalogue and what was acknowledged."""
+
+    def __init__(self, catalogue: Callable[[], Catalogue], publisher: Publisher) -> None:
+        self._catalogue, self._publisher = catalogue, publisher
+        self._recent = Recent()
+        self._door: Door | None = None
+
+    async def admit(self, events: Sequence[tuple[bytes, Judge]], party: str) -> list[Outcome]:
+        """Admit events; each has an outcome, and the accepted ones are with the broker.
+
+        Raises Unavailable when the broker does not take them, and Problem 503 before the
+        catalogue is loaded; none is acknowledged then, and sending all again is safe.
+        """
+        door, now = self._current_door(), now_us()
+        outcomes: list[Outcome] = []
+        fresh: dict[bytes, Row] = {}
+        for raw, judge in events:
+            verdict = judge(door, now)
+            outcome = self._compare(verdict, fresh) if isinstance(verdict, Row) else _told(verdict)
+            outcomes.append(outcome)
+            if isinstance(verdict, Row) and outcome.refusal is not None:
+                await self._set_aside(raw, verdict, outcome.refusal, party, now)
+        await self._publisher.publish(list(fresh.values()))
+        for identity, row in fresh.items():
+            self._recent.add(identity, row.payload)
+        for status in ("accepted", "duplicate", "rejected"):
+            number = sum(outcome.status == status for outcome in outcomes)
+            metrics.EVENTS.labels("ingest", status).inc(number)
+        return outcomes
+
+    def _current_door(self) -> Door:
+        catalogue = self._catalogue()
+        if catalogue.revision < 0:
+            raise NOT_LOADED
+        if self._door is None or self._door.rules.revision != catalogue.revision:
+            self._door = Door(rules_of(catalogue))
+        return self._door
+
+    def _compare(self, row: Row, fresh: dict[bytes, Row]) -> Outcome:
+        """Tell a repeat or a conflict as far as this process can; else take the row in."""
+        twin = fresh.get(row.identity)
+        known = twin.payload if twin is not None else self._recent.get(row.identity)
+        if known is None:
+            fresh[row.identity] = row
+            return Outcome("accepted", row.source, row.id)
+        if known == row.payload:
+            return Outcome("duplicate", row.source, row.id)
+        return Outcome("rejected", row.source, row.id, _conflict(row, known))
+
+    async def _set_aside(
+        self, raw: bytes, row: Row, refusal: Refusal, party: str, now: int
+    ) -> None:
+        place = f"conflict-{row.identity.hex()}-{row.payload.hex()}"
+        await self._publisher.set_aside(*quarantine.record(place, party, raw, refusal, now))
+
+
+def _told(refusal: Refusal) -> Outcome:
+    return Outcome("rejected", refusal.source, refusal.id, refusal)
+
+
+def _conflict(row: Row, known: bytes) -> Refusal:
+    return Refusal(
+        CONFLICT,
+        "/id",
+        f"the event {row.id} of {row.source} was already taken with the payload {known.hex()}; "
+        f"this one has {row.payload.hex()}. The first stands, this one is in quarantine",
+        "send a correction of the first, or give what is another event an id of its own",
+        source=row.source,
+        id=row.id,
+        more=(("first_payload", known.hex()), ("second_payload", row.payload.hex())),
+    )
