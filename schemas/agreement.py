@@ -46,6 +46,7 @@ class Base(Noun):
     if_missing: Literal["wait", "zero"] = Field(
         description="wait: the period is not settled until the charge is known."
     )
+    per_subject: bool = Field(False, description="The charge of the level's own subject.")
     part_of_period: Literal["full_charge", "by_days_in_use"] = Field(
         description="by_days_in_use: the circumstance 'service_in_use' states days_in_use and "
         "days_in_period; cancelled: true makes the base zero."
@@ -120,6 +121,12 @@ class Averaged(Noun):
     missing_period: Literal["use_what_is_there", "no_result"]
 
 
+class CountsAs(Noun):
+    """A period without data is judged as if this were its result."""
+
+    counts_as: Number
+
+
 class Level(Noun):
     """One service level: what is promised about one metric, and what follows from missing it."""
 
@@ -127,6 +134,9 @@ class Level(Noun):
     name: Text
     metric: Name
     subject: Subject | None = Field(None, description="One subject of the metric. Absent: all.")
+    each_subject: bool = Field(
+        False, description="Judged and priced for every subject of the metric on its own."
+    )
     measured: PeriodLength | None = Field(
         None, description="Measurement period. Absent: the settlement period."
     )
@@ -137,9 +147,22 @@ class Level(Noun):
     )
     averaged: Averaged | None = None
     low_volume: LowVolume | None = None
-    no_data: Literal["miss", "met", "no_result"]
+    no_data: Literal["miss", "met", "no_result"] | CountsAs
     defaults: Defaults
     credits: tuple[Credit, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_data_has_one_price(self) -> Self:
+        if self.subject is not None and self.each_subject:
+            raise ValueError("state one subject or each_subject, not both")
+        if self.no_data != "miss":
+            return self
+        if self.minimum is not None or any(credit.looks_at_result for credit in self.credits):
+            raise ValueError(
+                "no_data: miss leaves open which result a missing one counts as, and the minimum "
+                "level or a price depends on it; write no_data with counts_as, such as 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _same_direction(self) -> Self:
@@ -216,6 +239,22 @@ class Cap(Noun):
     periods: Annotated[int, Field(ge=2, le=120)] | None = None
     limit: Limit
     levels: tuple[Name, ...] = Field(default=(), description="Empty: all levels.")
+    earned_back: Literal["still_counts", "frees_the_cap"] | None = Field(
+        None, description="How earned-back credits count; needed where both meet in one window."
+    )
+    opening: Name | None = Field(
+        None,
+        description="Circumstance with 'charges' and 'credits' of the window's periods before the "
+        "first one settled here.",
+    )
+
+    @model_validator(mode="after")
+    def _earned_back_is_said(self) -> Self:
+        if self.window == "period" and (self.earned_back is not None or self.opening is not None):
+            raise ValueError(
+                "a cap of one period looks at no other; leave out earned_back, opening"
+            )
+        return self
 
     @model_validator(mode="after")
     def _trailing_length(self) -> Self:
@@ -229,6 +268,9 @@ class DropSmall(Noun):
 
     kind: Literal["drop"]
     only_above: Number
+    compared: Literal["exact", "rounded"] = Field(
+        description="rounded: the total is first rounded as money is."
+    )
 
 
 class RaiseSmall(Noun):
@@ -236,6 +278,7 @@ class RaiseSmall(Noun):
 
     kind: Literal["raise_to"]
     amount: Number
+    compared: Literal["exact", "rounded"]
 
 
 SmallAmounts = Annotated[DropSmall | RaiseSmall, Field(discriminator="kind")]
@@ -245,19 +288,23 @@ class EarnBackAfterRun(Noun):
     """A period's credit is earned back by good results in each of the periods directly after it.
 
     It falls into the last of these periods. ``better`` asks for more than the expected level;
-    ``met`` is content with it.
+    ``met`` is content with it; ``no_credit`` asks for periods in which no credit is due at all.
     """
 
     kind: Literal["after_good_run"]
     earn_back: Name
     levels: tuple[Name, ...] = Field(default=(), description="Empty: every level with a credit.")
     periods: Annotated[int, Field(ge=1, le=60)]
-    asks: Literal["met", "better"]
+    asks: Literal["met", "better", "no_credit"]
     percent: Annotated[Number, Field(gt=0, le=100)]
     barred_below_minimum: bool
     no_data: Literal["breaks_the_run", "is_passed_over"]
     given_as: Literal["amount", "balance"] = Field(
-        description="amount: booked back at once. balance: only set off against later credits."
+        description="amount: booked back at once. balance: only set off against later credits, "
+        "from the period after it was earned."
+    )
+    lasts: Annotated[int, Field(ge=1, le=120)] | None = Field(
+        None, description="Periods that a balance can be used in. Absent: until the agreement ends."
     )
 
 
@@ -270,7 +317,7 @@ class EarnBackByYear(Noun):
     target: Threshold | None = Field(None, description="Absent: the expected level.")
     percent: Annotated[Number, Field(gt=0, le=100)]
     barred_below_minimum: bool
-    given_as: Literal["amount", "balance"]
+    no_data: Literal["no_earn_back", "is_passed_over"]
 
 
 EarnBack = Annotated[EarnBackAfterRun | EarnBackByYear, Field(discriminator="kind")]
@@ -364,6 +411,16 @@ class Agreement(Noun):
                 raise ValueError(
                     f"{name} {day} is not the first day of a {self.settled}; a version begins and "
                     "ends with a settlement period"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _caps_and_earn_backs_agree(self) -> Self:
+        for cap in self.caps:
+            if cap.window != "period" and self.earn_backs and cap.earned_back is None:
+                raise ValueError(
+                    f"cap {cap.cap} looks back at credits that can be earned back; state "
+                    "earned_back: still_counts or frees_the_cap"
                 )
         return self
 

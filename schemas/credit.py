@@ -47,6 +47,7 @@ class Shortfall(Noun):
     """
 
     kind: Literal["shortfall"]
+    metric: Name | None = Field(None, description="Absent: the level's own result, as judged.")
     counted_from: Number
     step: Annotated[Number, Field(gt=0)]
     part_step: PartOfUnit
@@ -60,6 +61,7 @@ class Excess(Noun):
     """
 
     kind: Literal["excess"]
+    metric: Name | None = Field(None, description="Absent: the level's own result, as judged.")
     counted_from: Number
     in_percent_of_start: bool
     step: Annotated[Number, Field(gt=0)]
@@ -94,6 +96,10 @@ class Duration(Noun):
     kind: Literal["duration"]
     metric: Name | None = Field(None, description="Absent: the level's own metric.")
     of: Literal["each", "total"]
+    counted: Literal["elapsed", "calendar_days"] = Field(
+        description="calendar_days: the date of the end minus the date of the start, in the "
+        "programme's time zone; the unit is then a number of days."
+    )
     unit: Annotated[Number, Field(gt=0)]
     part_unit: PartOfUnit
     grace: Grace | None = None
@@ -106,6 +112,8 @@ class Duration(Noun):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if self.counted == "calendar_days" and self.of == "total":
+            raise ValueError("calendar days are counted per occurrence; write of: each")
         if (self.block is None) != (self.part_block is None):
             raise ValueError("block and part_block go together: say what a part of a block counts")
         if (self.shorter_than_a_unit == "only_if_asked") != (self.asked is not None):
@@ -204,10 +212,18 @@ class ByRun(Noun):
 
     kind: Literal["by_run"]
     amounts: Annotated[tuple[Number, ...], Field(min_length=1)]
+    no_data: Literal["ends_the_run", "is_passed_over"]
+
+
+class PointsEach(Noun):
+    """So many service points for each unit."""
+
+    kind: Literal["points"]
+    points: Number
 
 
 Rate = Annotated[
-    PercentOf | FractionOf | DayOf | WorthOf | Amount | AtRiskShare | ByBand | ByRun,
+    PercentOf | FractionOf | DayOf | WorthOf | Amount | AtRiskShare | ByBand | ByRun | PointsEach,
     Field(discriminator="kind"),
 ]
 
@@ -245,7 +261,16 @@ class FactorByBand(BandTable):
     metric: Name
 
 
-Factor = Annotated[Constant | Repeat | When | FactorByBand, Field(discriminator="kind")]
+class FactorOfFigure(Noun):
+    """The figure of a metric as a factor, such as the kilograms that a distance is charged for."""
+
+    kind: Literal["figure"]
+    metric: Name
+
+
+Factor = Annotated[
+    Constant | Repeat | When | FactorByBand | FactorOfFigure, Field(discriminator="kind")
+]
 
 # --- when it is due -----------------------------------------------------------------------------
 
@@ -318,10 +343,19 @@ class Credit(Noun):
     """One priced consequence of a level."""
 
     name: Name | None = Field(None, description="Tells several consequences of a level apart.")
-    is_a: Literal["service_credit", "penalty", "bonus"]
+    is_a: Literal["service_credit", "penalty", "bonus", "fee"] = Field(
+        description="Credits and penalties are owed by the vendor, bonuses and fees by the buyer."
+    )
     due: Due
     quantity: Quantity
     rate: Rate
     factors: tuple[Factor, ...] = ()
     at_most: Limit | None = Field(None, description="A ceiling of this consequence alone.")
     rounded_quantity: Rounding | None = None
+
+    @property
+    def looks_at_result(self) -> bool:
+        """Whether the price depends on the level's result itself."""
+        of_result = isinstance(self.rate, ByBand) and self.rate.of == "result"
+        distance = isinstance(self.quantity, Shortfall | Excess) and self.quantity.metric is None
+        return of_result or distance or isinstance(self.due, OnTrigger)

@@ -1,0 +1,170 @@
+"""The desk on which one period is settled: what is known, what went before, what is being made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from schemas.agreement import Agreement
+from schemas.evaluation import EventRef
+from schemas.period import first_day, label_of, next_label
+from schemas.statement import LevelResult, LineKind, StatementLine, Step, TerminationRight
+from services.core.arithmetic import ZERO, money_text
+from services.core.known import Charges, Known, Missing, labels_from
+
+OWED_BY_VENDOR: frozenset[LineKind] = frozenset({"service_credit", "penalty"})
+"""The kinds of line that caps and small-amount rules speak of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Earned-back or banked money that can be set off against later credits, in minor units."""
+
+    name: str
+    for_period: str
+    left: int
+    usable_from: str
+    last_period: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What later periods look back at. ``lines`` is None while the period cannot be settled."""
+
+    period: str
+    version: Agreement
+    results: tuple[LevelResult, ...]
+    lines: tuple[StatementLine, ...] | None
+    balances: tuple[Balance, ...] = ()
+    levels_now: Mapping[str, tuple[Fraction | None, Fraction | None]] = field(default_factory=dict)
+
+    def amount(self, kinds: frozenset[LineKind], levels: Sequence[str] = ()) -> int:
+        """Minor units of the lines of some kinds, of some levels (none named: of all)."""
+        return sum(
+            line.minor_units
+            for line in self.lines or ()
+            if line.kind in kinds and (not levels or line.level in levels)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One period of one agreement, with its past, oldest first."""
+
+    version: Agreement
+    period: str
+    known: Known
+    charges: Charges
+    past: tuple[Settled, ...]
+    begins: str
+    ends_with: str | None
+    time_zone: str
+    missing: Missing
+
+    def base(self, name: str, subject: str | None = None, period: str | None = None) -> Fraction:
+        """A base in main units; zero, and noted as missing, while its charge is not known."""
+        return self.charges.base(self.version, name, period or self.period, subject, self.missing)
+
+    def at_risk(self, name: str, subject: str | None = None, period: str | None = None) -> Fraction:
+        """An amount at risk in main units."""
+        term = next(term for term in self.version.at_risk if term.at_risk == name)
+        return term.percent * self.base(term.base, subject, period) / 100
+
+    def earlier_results(self, level: str, subject: str | None) -> list[LevelResult]:
+        """The level's results before this settlement period, the latest first."""
+        return [
+            result
+            for settled in reversed(self.past)
+            for result in reversed(settled.results)
+            if result.level == level and result.subject == subject
+        ]
+
+    def window(self, periods: int) -> list[str]:
+        """The settlement periods, this one last, that a window of that many holds."""
+        first = next_label(self.period, 1 - periods)
+        return [label for label in labels_from(first, self.period) if self._has_begun(label)]
+
+    def contract_year(self) -> list[str]:
+        """The settlement periods of the contract year so far, this one last."""
+        begin, now = first_day(self.begins), first_day(self.period)
+        years = now.year - begin.year - ((now.month, now.day) < (begin.month, begin.day))
+        first = label_of(begin.replace(year=begin.year + years), self.version.settled)
+        return list(labels_from(first, self.period))
+
+    def term(self) -> list[str]:
+        """All settlement periods so far, this one last."""
+        return list(labels_from(self.begins, self.period))
+
+    def _has_begun(self, label: str) -> bool:
+        return first_day(label) >= first_day(self.begins)
+
+    def money(self, value: Fraction) -> str:
+        """An amount for people, in the agreement's currency."""
+        return money_text(value, self.version.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A line in the making. ``value`` in main units, exact; positive: the vendor owes."""
+
+    line: str
+    kind: LineKind
+    level: str | None
+    for_period: str
+    value: Fraction
+    steps: tuple[Step, ...]
+    subject: str | None = None
+    measured: str | None = None
+    weight: Fraction | None = None
+    events: tuple[EventRef, ...] = ()
+
+    def becomes(self, value: Fraction, step: Step) -> Amount:
+        """The same line with another value and the step that changed it."""
+        return replace(self, value=value, steps=(*self.steps, step))
+
+
+@dataclass(frozen=True, slots=True)
+class PointsScored:
+    """Service points of one level in one measurement period."""
+
+    level: str
+    subject: str | None
+    period: str
+    points: Fraction
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What a period comes to so far. Every step of the order of operations gives a new one."""
+
+    results: tuple[LevelResult, ...] = ()
+    amounts: tuple[Amount, ...] = ()
+    points: tuple[PointsScored, ...] = ()
+    figures: Mapping[str, Fraction | str | bool | None] = field(default_factory=dict)
+    rights: tuple[TerminationRight, ...] = ()
+    balances: tuple[Balance, ...] = ()
+    levels_now: Mapping[str, tuple[Fraction | None, Fraction | None]] = field(default_factory=dict)
+
+    def owed(self, levels: Sequence[str] = ()) -> Fraction:
+        """Credits and penalties so far, in main units, of some levels (none named: of all)."""
+        return sum((amount.value for amount in self.amounts if counts(amount, levels)), ZERO)
+
+    def with_figures(self, figures: Mapping[str, Fraction | str | bool | None]) -> Sheet:
+        """With further named figures."""
+        return replace(self, figures={**self.figures, **figures})
+
+    def adding(self, *amounts: Amount) -> Sheet:
+        """With further lines at the end."""
+        return replace(self, amounts=(*self.amounts, *amounts))
+
+
+def counts(amount: Amount, levels: Sequence[str] = ()) -> bool:
+    """Whether a line is a credit or penalty of these levels (none named: of any)."""
+    return amount.kind in OWED_BY_VENDOR and (not levels or amount.level in levels)
+
+
+def step(rule: str, term: str, text: str, value: Fraction | None = None) -> Step:
+    """One operation of the calculation as a person would write it down."""
+    return Step(rule=rule, term=term, text=text[:2000], value=value)

@@ -1,0 +1,269 @@
+"""Earning credits back: by good results afterwards, by the year's mean, and what a balance pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from schemas.agreement import EarnBackAfterRun, EarnBackByYear
+from schemas.money import exponent
+from schemas.period import first_day, next_label
+from schemas.statement import LevelResult, StatementLine
+from services.core.arithmetic import ZERO, number_text, percent_of
+from services.core.case import OWED_BY_VENDOR, Amount, Balance, Case, Settled, Sheet, step
+
+
+def apply_earn_backs(case: Case, sheet: Sheet) -> Sheet:
+    """First balances are set off against this period's credits; then new earn-backs are found."""
+    sheet = _set_off(case, sheet)
+    for index, term in enumerate(case.version.earn_backs):
+        sheet = _EARN_BACKS[type(term)](case, sheet, term, f"earn_backs[{index}]")
+    return _with_balance_figures(case, sheet)
+
+
+def _minor(case: Case, minor: int) -> Fraction:
+    return Fraction(minor, 10 ** exponent(case.version.currency))
+
+
+# --- balances -----------------------------------------------------------------------------------
+
+
+def _set_off(case: Case, sheet: Sheet) -> Sheet:
+    """Balances of earlier periods pay for this period's credits, the oldest first."""
+    held = case.past[-1].balances if case.past else ()
+    unit = 10 ** exponent(case.version.currency)
+    kept: list[Balance] = []
+    for balance in held:
+        usable = first_day(balance.usable_from) <= first_day(case.period)
+        room = int((sheet.owed() + _already_set_off(sheet)) * unit)
+        used = min(balance.left, max(room, 0)) if usable else 0
+        if used:
+            sheet = sheet.adding(_set_off_line(case, balance, used))
+        kept.append(replace(balance, left=balance.left - used))
+    return replace(sheet, balances=tuple(kept))
+
+
+def _already_set_off(sheet: Sheet) -> Fraction:
+    return sum((one.value for one in sheet.amounts if one.kind == "set_off"), ZERO)
+
+
+def _set_off_line(case: Case, balance: Balance, used: int) -> Amount:
+    amount = _minor(case, used)
+    text = (
+        f"{case.money(amount)} of the balance {balance.name} from {balance.for_period} "
+        f"({case.money(_minor(case, balance.left))}) is set off"
+    )
+    return Amount(
+        line=f"set-off/{balance.name}/{balance.for_period}",
+        kind="set_off",
+        level=None,
+        for_period=balance.for_period,
+        value=-amount,
+        steps=(step("set-off", "earn_backs", text, -amount),),
+    )
+
+
+def _with_balance_figures(case: Case, sheet: Sheet) -> Sheet:
+    """Balances left after this period; what can no longer be used has expired."""
+    ends = case.ends_with == case.period
+    left: dict[str, Fraction] = {}
+    expired: dict[str, Fraction] = {}
+    kept: list[Balance] = []
+    for balance in sheet.balances:
+        over = ends or balance.last_period == case.period
+        book = expired if over else left
+        book[balance.name] = book.get(balance.name, ZERO) + _minor(case, balance.left)
+        if not over and balance.left:
+            kept.append(balance)
+    names = {*left, *expired}
+    figures = {f"balance/{name}": left.get(name, ZERO) for name in names}
+    figures |= {f"expired/{name}": amount for name, amount in expired.items() if amount}
+    return replace(sheet.with_figures(figures), balances=tuple(kept))
+
+
+# --- after a run of good periods ----------------------------------------------------------------
+
+
+def _after_run(case: Case, sheet: Sheet, term: EarnBackAfterRun, path: str) -> Sheet:
+    for settled in case.past:
+        for level, credited in _credited(settled, term):
+            if _earned_now(case, sheet, term, settled, level):
+                sheet = _give(case, sheet, term, path, settled, level, credited)
+    return sheet
+
+
+def _credited(settled: Settled, term: EarnBackAfterRun) -> Iterator[tuple[str | None, int]]:
+    """What a past period credited, per level; as one sum where no credit at all is asked for."""
+    if term.asks == "no_credit":
+        levels = term.levels
+        paid = settled.amount(OWED_BY_VENDOR, levels) + settled.amount(frozenset({"set_off"}))
+        if paid > 0:
+            yield None, paid
+        return
+    own = _by_level(settled.lines or (), term.levels)
+    yield from own.items()
+
+
+def _by_level(lines: tuple[StatementLine, ...], levels: tuple[str, ...]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for line in lines:
+        if line.kind in OWED_BY_VENDOR and line.level and (not levels or line.level in levels):
+            sums[line.level] = sums.get(line.level, 0) + line.minor_units
+    return {level: amount for level, amount in sums.items() if amount > 0}
+
+
+def _earned_now(
+    case: Case, sheet: Sheet, term: EarnBackAfterRun, failed: Settled, level: str | None
+) -> bool:
+    """Whether the run after a failing period is complete with this period, and unbroken."""
+    own = [one for one in failed.results if one.level == level]
+    if term.barred_below_minimum and any(one.standing == "below_minimum" for one in own):
+        return False
+    good = 0
+    period = failed.period
+    after = [one for one in case.past if first_day(one.period) > first_day(period)]
+    rows: list[Settled | None] = [*after, None]
+    for row in rows:
+        period = next_label(period)
+        if period != (row.period if row else case.period):
+            return False
+        verdict = _good_period(case, sheet, term, row, level)
+        if verdict is False:
+            return False
+        good += verdict is True
+        if good == term.periods:
+            return row is None
+    return False
+
+
+def _good_period(
+    case: Case, sheet: Sheet, term: EarnBackAfterRun, row: Settled | None, level: str | None
+) -> bool | None:
+    """True: a good period. False: it breaks the run. None: without data, and passed over."""
+    if term.asks == "no_credit":
+        due = row.amount(OWED_BY_VENDOR, term.levels) if row else sheet.owed(term.levels)
+        return due == 0
+    results = row.results if row else sheet.results
+    own = [one for one in results if one.level == level]
+    with_data = [one for one in own if one.standing != "no_result"]
+    if not with_data:
+        return None if term.no_data == "is_passed_over" else False
+    if len(with_data) < len(own) and term.no_data == "breaks_the_run":
+        return False
+    return all(_is_good(case, one, term.asks) for one in with_data)
+
+
+def _is_good(case: Case, result: LevelResult, asks: str) -> bool:
+    if result.standing != "met":
+        return False
+    if asks == "met" or result.result is None or result.expected is None:
+        return asks == "met"
+    return result.result != result.expected
+
+
+def _give(
+    case: Case,
+    sheet: Sheet,
+    term: EarnBackAfterRun,
+    path: str,
+    failed: Settled,
+    level: str | None,
+    credited: int,
+) -> Sheet:
+    credit = _minor(case, credited)
+    value = percent_of(term.percent, credit)
+    text = (
+        f"{term.periods} good periods after {failed.period}: {number_text(term.percent)} % of "
+        f"{case.money(credit)} = {case.money(value)} earned back"
+    )
+    made = step("earn-back", path, text, value)
+    if term.given_as == "balance":
+        usable = next_label(case.period)
+        last = None if term.lasts is None else next_label(usable, term.lasts - 1)
+        minor = int(value * 10 ** exponent(case.version.currency))
+        balance = Balance(term.earn_back, failed.period, minor, usable, last)
+        return replace(sheet, balances=(*sheet.balances, balance))
+    return sheet.adding(_line(case, term.earn_back, level, failed.period, -value, made))
+
+
+def _line(
+    case: Case, name: str, level: str | None, for_period: str, value: Fraction, made: Any
+) -> Amount:
+    whose = f"{level}/" if level else ""
+    return Amount(
+        line=f"earn-back/{name}/{whose}{for_period}",
+        kind="earn_back",
+        level=level,
+        for_period=for_period,
+        value=value,
+        steps=(made,),
+    )
+
+
+# --- by the year's mean -------------------------------------------------------------------------
+
+
+def _by_year(case: Case, sheet: Sheet, term: EarnBackByYear, path: str) -> Sheet:
+    year = case.contract_year()
+    if not _is_last_of_year(case, year):
+        return sheet
+    past = [one for one in case.past if one.period in year]
+    for level in case.version.levels:
+        if level.level not in (term.levels or (level.level,)):
+            continue
+        results = [one for row in past for one in row.results if one.level == level.level]
+        results += [one for one in sheet.results if one.level == level.level]
+        mean = _mean(results, term)
+        target = term.target or level.expected
+        if mean is None or target is None or not target.met_by(mean):
+            continue
+        barred = any(one.standing == "below_minimum" for one in results)
+        if barred and term.barred_below_minimum:
+            continue
+        sheet = _relieve(case, sheet, term, path, level.level, past, mean)
+    return sheet
+
+
+def _is_last_of_year(case: Case, year: list[str]) -> bool:
+    begin, after = first_day(year[0]), first_day(next_label(case.period))
+    return (after.year, after.month, after.day) >= (begin.year + 1, begin.month, begin.day)
+
+
+def _mean(results: list[LevelResult], term: EarnBackByYear) -> Fraction | None:
+    values = [one.result for one in results if one.result is not None]
+    if not values or (len(values) < len(results) and term.no_data == "no_earn_back"):
+        return None
+    return sum(values, ZERO) / len(values)
+
+
+def _relieve(
+    case: Case,
+    sheet: Sheet,
+    term: EarnBackByYear,
+    path: str,
+    level: str,
+    past: list[Settled],
+    mean: Fraction,
+) -> Sheet:
+    """Each period's credit of the level comes back on a line of its own."""
+    why = f"the year's mean of {level} is {number_text(mean)}"
+    rows = [(row.period, _minor(case, row.amount(OWED_BY_VENDOR, (level,)))) for row in past]
+    for period, credit in [*rows, (case.period, sheet.owed((level,)))]:
+        if credit <= 0:
+            continue
+        value = percent_of(term.percent, credit)
+        text = (
+            f"{why}: {number_text(term.percent)} % of {case.money(credit)} of {period} = "
+            f"{case.money(value)} earned back"
+        )
+        made = step("earn-back", path, text, value)
+        sheet = sheet.adding(_line(case, term.earn_back, level, period, -value, made))
+    return sheet
+
+
+_EARN_BACKS: dict[type, Callable[[Case, Sheet, Any, str], Sheet]] = {
+    EarnBackAfterRun: _after_run,
+    EarnBackByYear: _by_year,
+}
