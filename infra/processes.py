@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 
 # The shell starts a watcher and then becomes the command, so the watcher is there before the
@@ -125,11 +126,23 @@ class Child:
             os.close(leash)
 
 
-def free_port() -> int:
-    """A port of the loopback address that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+_PORTS = range(20_000, 32_000)
+
+
+def free_port(taken: Container[int] = ()) -> int:
+    """A port of the loopback address that nothing listens on now, and that is not in `taken`.
+
+    Lies below the ports that systems give to outgoing connections: one of those could be given to a
+    client while its server is down, even to a client that is trying to reach that very server.
+    """
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in taken:
+                return port
+    raise RuntimeError(
+        f"no port of 127.0.0.1 from {_PORTS.start} to {_PORTS.stop - 1} is free; end what holds them"
+    )
 
 
 def listens(port: int) -> bool:
@@ -139,7 +152,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def kept_port(file: Path) -> int:
+def kept_port(file: Path, taken: Container[int] = ()) -> int:
     """The port written in `file`; chosen and written there the first time, so that it stays.
 
     Services hold the address of what they talk to, so a server that is killed and started again
@@ -147,7 +160,7 @@ def kept_port(file: Path) -> int:
     """
     if file.exists():
         return int(file.read_text())
-    port = free_port()
+    port = free_port(taken)
     file.write_text(f"{port}\n")
     return port
 

@@ -156,7 +156,7 @@ class EmbeddedKafka:
 
     def _write_settings(self) -> Path:
         path = self.data_dir / "server.properties"
-        controller = kept_port(self.data_dir / "controller-port")
+        controller = kept_port(self.data_dir / "controller-port", taken=(self._port,))
         log = self.data_dir / "log"
         path.write_text(_SETTINGS.format(port=self._port, controller=controller, log=log))
         return path

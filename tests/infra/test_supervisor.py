@@ -143,17 +143,19 @@ def test_nothing_outlives_the_keeper(tmp_path: Path, end: signal.Signals) -> Non
 
 
 def test_the_watcher_leaves_with_its_command(tmp_path: Path) -> None:
-    child = Child(SLEEPER, log=tmp_path / "log")
-    watchers = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if process.info["cmdline"]
-        and "guard" in process.info["cmdline"]
-        and SLEEPER[-1] in process.info["cmdline"]
-    ]
-    assert watchers
+    child = Child([*SLEEPER, str(tmp_path)], log=tmp_path / "log")
+    assert eventually(lambda: child.tail() == "up")
+
+    def watchers() -> list[int]:
+        found = psutil.process_iter(["pid", "cmdline"])
+        named = [
+            each.info["pid"] for each in found if str(tmp_path) in (each.info["cmdline"] or ())
+        ]
+        return [pid for pid in named if pid != child.pid and alive(pid)]
+
+    assert eventually(lambda: len(watchers()) == 1)
     child.stop(5)
-    assert eventually(lambda: not any(alive(watcher.pid) for watcher in watchers))
+    assert eventually(lambda: not watchers())
 
 
 def test_a_command_that_is_not_there_says_so_in_its_log(tmp_path: Path) -> None:
