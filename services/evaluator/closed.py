@@ -1,0 +1,208 @@
+"""What the evaluator keeps of closing: evaluations, requests, alarms, and periods touched since."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.evaluation import PeriodEvaluation
+from schemas.statement import canonical
+from services.shell.postgres import Connection
+
+Place = tuple[str, str]
+"""Agreement and period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The newest evaluation of a period. ``cover``: partition to its last counted frame."""
+
+    revision: int
+    body: str
+    cover: Mapping[int, int]
+    versions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A close that somebody asked for."""
+
+    number: int
+    agreement: str
+    period: str
+    requested_by: str
+
+
+async def last(connection: Connection, agreement: str, period: str) -> Last | None:
+    """The newest evaluation of a period, or None when it is open."""
+    row = await connection.fetchrow(
+        "select revision, body, cover, record from evaluation"
+        " where agreement = $1 and period = $2 order by revision desc limit 1",
+        agreement,
+        period,
+    )
+    if row is None:
+        return None
+    versions = json.loads(row["record"]).get("versions", [])
+    return Last(row["revision"], row["body"], _cover(row["cover"]), tuple(versions))
+
+
+async def covers(connection: Connection) -> dict[Place, dict[int, int]]:
+    """Every closed period, with the frames that its newest evaluation has counted."""
+    rows = await connection.fetch(
+        "select distinct on (agreement, period) agreement, period, cover from evaluation"
+        " order by agreement, period, revision desc"
+    )
+    return {(row["agreement"], row["period"]): _cover(row["cover"]) for row in rows}
+
+
+def _cover(text: str) -> dict[int, int]:
+    return {int(partition): number for partition, number in json.loads(text).items()}
+
+
+async def insert(
+    connection: Connection,
+    evaluation: PeriodEvaluation,
+    cover: Mapping[int, int],
+    record: Mapping[str, Any],
+) -> bytes:
+    """Store a revision; gives its canonical bytes. The key collides when it is there already."""
+    body = canonical(evaluation)
+    await connection.execute(
+        "insert into evaluation (agreement, period, revision, programme, reason, body, sha256,"
+        " cover, record) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        evaluation.agreement,
+        evaluation.period,
+        evaluation.revision,
+        evaluation.programme,
+        evaluation.reason,
+        body.decode(),
+        hashlib.sha256(body).digest(),
+        json.dumps({str(partition): number for partition, number in cover.items()}),
+        json.dumps(record),
+    )
+    return body
+
+
+async def last_frames(connection: Connection) -> dict[int, int]:
+    """The number of the newest frame of each partition."""
+    rows = await connection.fetch(
+        "select partition, max(number) as number from fact_frame group by partition"
+    )
+    return {row["partition"]: row["number"] for row in rows}
+
+
+async def request(connection: Connection, agreement: str, period: str, requested_by: str) -> int:
+    """Ask for a close; gives the request's number."""
+    return int(
+        await connection.fetchval(
+            "insert into close_request (agreement, period, requested_by) values ($1, $2, $3)"
+            " returning number",
+            agreement,
+            period,
+            requested_by,
+        )
+    )
+
+
+async def waiting(connection: Connection) -> list[Request]:
+    """Requests that nobody has answered, oldest first."""
+    rows = await connection.fetch(
+        "select number, agreement, period, requested_by from close_request"
+        " where outcome is null order by number limit 100"
+    )
+    return [Request(**dict(row)) for row in rows]
+
+
+async def answer(
+    connection: Connection, numbers: Sequence[int], outcome: str, detail: str, revision: int | None
+) -> None:
+    """Say what became of requests."""
+    await connection.execute(
+        "update close_request set outcome = $2, detail = $3, revision = $4,"
+        " done_at = clock_timestamp() where number = any($1::bigint[]) and outcome is null",
+        list(numbers),
+        outcome,
+        detail,
+        revision,
+    )
+
+
+async def raise_alarm(connection: Connection, place: Place, found: Sequence[Any]) -> None:
+    """Say that tallies and facts differ; one open alarm per period."""
+    await connection.execute(
+        "insert into close_alarm (agreement, period, found) values ($1, $2, $3)"
+        " on conflict (agreement, period) where resolved_at is null"
+        " do update set found = excluded.found, checked_at = clock_timestamp()",
+        *place,
+        json.dumps(list(found)),
+    )
+
+
+async def resolve_alarm(connection: Connection, place: Place) -> None:
+    """Say that tallies and facts agree again."""
+    await connection.execute(
+        "update close_alarm set resolved_at = clock_timestamp()"
+        " where agreement = $1 and period = $2 and resolved_at is null",
+        *place,
+    )
+
+
+async def alarms(connection: Connection) -> dict[Place, float]:
+    """Open alarms, with the seconds since they were last checked."""
+    rows = await connection.fetch(
+        "select agreement, period,"
+        " extract(epoch from clock_timestamp() - checked_at)::float8 as age"
+        " from close_alarm where resolved_at is null"
+    )
+    return {(row["agreement"], row["period"]): row["age"] for row in rows}
+
+
+async def touch(connection: Connection, places: Mapping[Place, str]) -> None:
+    """Remember closed periods that may have changed, with the cause."""
+    ordered = sorted(places)
+    await connection.execute(
+        "insert into touched (agreement, period, cause)"
+        " select * from unnest($1::text[], $2::text[], $3::text[])"
+        " on conflict (agreement, period) do update set last_at = clock_timestamp()",
+        [agreement for agreement, _ in ordered],
+        [period for _, period in ordered],
+        [places[place] for place in ordered],
+    )
+
+
+async def untouch(connection: Connection, place: Place) -> None:
+    """Forget that a period was touched: it has been counted again."""
+    await connection.execute("delete from touched where agreement = $1 and period = $2", *place)
+
+
+async def quiet(connection: Connection, seconds: float) -> list[Place]:
+    """Touched periods that nothing has touched for so long, or that wait ten times as long."""
+    rows = await connection.fetch(
+        "select agreement, period from touched"
+        " where last_at <= clock_timestamp() - make_interval(secs => $1)"
+        "    or first_at <= clock_timestamp() - make_interval(secs => $1 * 10)"
+        " order by agreement, period",
+        seconds,
+    )
+    return [(row["agreement"], row["period"]) for row in rows]
+
+
+async def scanned(connection: Connection) -> dict[int, int]:
+    """The last frame of each partition that was looked at for touched periods."""
+    rows = await connection.fetch("select partition, number from touch_scan")
+    return {row["partition"]: row["number"] for row in rows}
+
+
+async def scan_to(connection: Connection, numbers: Mapping[int, int]) -> None:
+    """Remember how far was looked."""
+    partitions = sorted(numbers)
+    await connection.execute(
+        "insert into touch_scan (partition, number) select * from unnest($1::int[], $2::int[])"
+        " on conflict (partition) do update set number = excluded.number",
+        partitions,
+        [numbers[partition] for partition in partitions],
+    )

@@ -1,0 +1,184 @@
+"""Facts read back from storage: only the frames that can matter, only the rows that do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.frame import Facts, Int32s
+from services.core.facts import EMPTY
+from services.evaluator.store import modular
+from services.shell.frames import facts_of, numbers_of, read_batch
+from services.shell.postgres import Connection
+
+DAY_US = 86_400_000_000
+NO_METRIC = -1
+_LATEST = 2**62
+
+Span = tuple[int, int]
+"""Microseconds since 1970 UTC, half open."""
+Sums = tuple[int, int, int, int]
+"""Number of facts, sums of ``a``, ``b`` and payload hashes modulo 2^62."""
+Key = tuple[int, int, int]
+"""Partition, metric number, day since 1970 UTC."""
+
+EVER: Span = (-_LATEST, _LATEST)
+
+
+class Texts(Sequence[str]):
+    """A column of texts that makes a Python object only of what is asked for."""
+
+    def __init__(self, column: Any) -> None:
+        """``column``: an Arrow array of (large) strings without nulls or offset."""
+        assert column.null_count == 0
+        column = column.cast(pa.large_string())
+        _, places, body = column.buffers()
+        self._places: npt.NDArray[np.int64] = np.frombuffer(places, np.int64)[
+            column.offset : column.offset + len(column) + 1
+        ]
+        self._body = memoryview(body) if body is not None else memoryview(b"")
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._places) - 1 if len(self._places) else 0
+
+    def __getitem__(self, row: Any) -> Any:
+        if isinstance(row, slice):
+            return [self[each] for each in range(*row.indices(len(self)))]
+        if row < 0:
+            row += len(self)
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        return str(self._body[self._places[row] : self._places[row + 1]], "utf-8")
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._column.to_pylist()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Facts of one snapshot. ``partition``: of each fact, beside it."""
+
+    facts: Facts
+    partition: Int32s
+
+
+_FRAMES = """
+    select partition, frame from fact_frame
+     where exists (select from unnest($1::int[], $2::bigint[], $3::bigint[])
+                               as need(metric, first, past)
+                    where metric = any(metrics) and max_us >= first and min_us < past)
+     order by partition, number
+"""
+
+
+async def load(connection: Connection, spans: Mapping[int, Span]) -> Loaded:
+    """The facts of these metrics whose day touches their span, whole UTC days of them.
+
+    ``spans``: metric number to span; -1 asks for facts that name no metric. To be called inside a
+    transaction, so that all of it is of one snapshot.
+    """
+    wanted = {metric: whole_days(span) for metric, span in spans.items()}
+    names = sorted(wanted)
+    cursor = connection.cursor(
+        _FRAMES,
+        names,
+        [wanted[name][0] for name in names],
+        [wanted[name][1] for name in names],
+        prefetch=32,
+    )
+    batches: list[Any] = []
+    partitions: list[Int32s] = []
+    async for row in cursor:
+        batch = _within(read_batch(row["frame"]), wanted)
+        if batch.num_rows:
+            batches.append(batch)
+            partitions.append(np.full(batch.num_rows, row["partition"], np.int32))
+    if not batches:
+        return Loaded(EMPTY, np.empty(0, np.int32))
+    return Loaded(as_facts(batches), np.concatenate(partitions))
+
+
+def whole_days(span: Span) -> Span:
+    """The span widened to whole UTC days, so that every tally window lies within or without."""
+    first, past = span
+    return first - first % DAY_US, past + -past % DAY_US
+
+
+def _within(batch: Any, wanted: Mapping[int, Span]) -> Any:
+    numbers = numbers_of(batch)
+    keep = np.zeros(batch.num_rows, np.bool_)
+    for metric in np.unique(numbers["metric"]).tolist():
+        if metric in wanted:
+            first, past = wanted[metric]
+            at_us = numbers["at_us"]
+            keep |= (numbers["metric"] == metric) & (at_us >= first) & (at_us < past)
+    return batch if keep.all() else batch.filter(pa.array(keep))
+
+
+_TEXTS = ("id", "data")
+
+
+def as_facts(batches: Sequence[Any]) -> Facts:
+    """Batches with a frame's columns as facts. Their texts stay in Arrow's memory."""
+    table = pa.Table.from_batches(batches)
+    for name in _TEXTS:  # 64-bit places: all texts together may be larger than 2 GiB
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, name, table.column(name).cast(pa.large_string()))
+    (batch,) = table.unify_dictionaries().combine_chunks().to_batches()
+    texts = {name: Texts(batch.column(name)) for name in _TEXTS}
+    bare = batch.set_column(0, "id", pa.nulls(len(batch), pa.string()))
+    bare = bare.set_column(bare.schema.get_field_index("data"), "data", bare.column("id"))
+    return replace(facts_of(bare), ids=texts["id"], data=texts["data"])
+
+
+def counted(loaded: Loaded, spans: Mapping[int, Span]) -> dict[Key, Sums]:
+    """Sums of the facts per partition, metric and UTC day, over whole days of the spans."""
+    facts = loaded.facts
+    if not len(facts):
+        return {}
+    day = facts.at_us // DAY_US
+    order = np.lexsort((day, facts.metric, loaded.partition))
+    keys = np.stack([loaded.partition, facts.metric, day], axis=1)[order]
+    new = np.ones(len(keys), np.bool_)
+    new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+    starts = np.flatnonzero(new)
+    n = np.diff(starts, append=len(keys)).tolist()
+    sums = [
+        modular(np.add.reduceat(column[order], starts))
+        for column in (facts.a, facts.b, facts.payload)
+    ]
+    return {
+        (int(key[0]), int(key[1]), int(key[2])): (n[place], *(each[place] for each in sums))  # type: ignore[misc]
+        for place, key in enumerate(keys[starts].tolist())
+    }
+
+
+_TALLIED = """
+    select partition, t.metric, floor(window_us / 86400000000.0)::bigint as day,
+           sum(n) as n, sum(a) as a, sum(b) as b, sum(checksum) as checksum
+      from tally t join unnest($1::int[], $2::bigint[], $3::bigint[]) as need(metric, first, past)
+        on t.metric = need.metric and window_us >= need.first and window_us < need.past
+     group by 1, 2, 3
+"""
+
+
+async def tallied(connection: Connection, spans: Mapping[int, Span]) -> dict[Key, Sums]:
+    """What the running tallies say of the same."""
+    wanted = {metric: whole_days(span) for metric, span in spans.items()}
+    names = sorted(wanted)
+    rows = await connection.fetch(
+        _TALLIED, names, [wanted[name][0] for name in names], [wanted[name][1] for name in names]
+    )
+    return {
+        (row["partition"], row["metric"], row["day"]): (
+            int(row["n"]),
+            *(int(row[name]) % 2**62 for name in ("a", "b", "checksum")),
+        )
+        for row in rows
+    }
