@@ -141,7 +141,7 @@ def free_port(taken: Container[int] = ()) -> int:
             if port not in taken:
                 return port
     raise RuntimeError(
-        f"no port of 127.0.0.1 from {_PORTS.start} to {_PORTS.stop - 1} is free; end what holds them"
+        f"no port of 127.0.0.1 from {_PORTS.start} to {_PORTS.stop - 1} is free: end what holds one"
     )
 
 
