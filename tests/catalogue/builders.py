@@ -1,0 +1,98 @@
+"""A small programme and an agreement of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.agreement import Agreement
+from schemas.programme import Programme
+
+PROBE = "https://probe.example/net-1"
+DESK = "https://desk.example/"
+TOWN = "https://town.example/books"
+NARROW = "https://probe.example/net-2"
+
+
+def _metric(name: str, unit: str, better: str, kind: str, **more: Any) -> dict[str, Any]:
+    return {
+        "metric": name,
+        "name": name,
+        "unit": unit,
+        "better": better,
+        "measure": {"kind": kind, **more},
+        "decimals": 3,
+    }
+
+
+METRICS = (
+    _metric("net.availability", "percent", "higher", "availability_by_samples"),
+    _metric("net.rtt", "milliseconds", "lower", "mean"),
+    _metric("net.volume", "count", "higher", "total"),
+    _metric("net.delivered", "percent", "higher", "ratio"),
+    _metric("net.outages", "minutes", "lower", "outage_time", overlap="merged", part="exact"),
+    _metric("desk.leads", "count", "higher", "declared"),
+    _metric("desk.deliveries", "count", "lower", "delivery_delay"),
+    _metric(
+        "desk.in-time",
+        "percent",
+        "higher",
+        "tickets_in_time",
+        limit_minutes=60,
+        equal_is_in_time=True,
+        stops_in=[],
+        open_past_limit="late",
+    ),
+)
+
+
+def a_programme(version: int = 1, **changes: Any) -> Programme:
+    """Programme campus: vendors north and desk, buyer town."""
+    document: dict[str, Any] = {
+        "kind": "programme",
+        "programme": "campus",
+        "version": version,
+        "effective_from": "2025-01-01",
+        "buyer": "town",
+        "name": "Campus",
+        "time_zone": "Europe/Berlin",
+        "restated_for_days": 400,
+        "vendors": [{"vendor": "north", "name": "North"}, {"vendor": "desk", "name": "Desk"}],
+        "sources": [
+            {"source": PROBE, "reports_for": "north"},
+            {"source": NARROW, "reports_for": "north", "metrics": ["net.availability"]},
+            {"source": DESK, "reports_for": "desk"},
+            {"source": TOWN, "reports_for": "town"},
+        ],
+        "metrics": METRICS,
+    }
+    return Programme.model_validate({**document, **changes})
+
+
+def an_agreement(version: int = 1, **changes: Any) -> Agreement:
+    """Agreement campus-network of vendor north: one level, settled by the month."""
+    document: dict[str, Any] = {
+        "kind": "agreement",
+        "agreement": "campus-network",
+        "version": version,
+        "programme": "campus",
+        "type": "service",
+        "vendor": "north",
+        "name": "Campus network",
+        "currency": "EUR",
+        "effective_from": "2025-01-01",
+        "settled": "month",
+        "lateness_hours": 24,
+        "conventions": {"money_rounding": "half_up", "rounded_at": "total"},
+        "levels": [
+            {
+                "level": "availability",
+                "name": "Availability",
+                "metric": "net.availability",
+                "expected": {"at_least": "99.9"},
+                "judged": "exact",
+                "no_data": "no_result",
+                "defaults": {"kind": "every_miss"},
+            }
+        ],
+    }
+    return Agreement.model_validate({**document, **changes})
