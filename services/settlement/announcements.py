@@ -27,11 +27,22 @@ from schemas.statement import SettlementStatement
 from services.core import ledger
 from services.shell.outbox import Outgoing
 
-SETTLEMENTS = "settlements"
-LEDGER_ENTRIES = "ledger-entries"
 SOURCE = "urn:earnback:settlement"
 CONTENT_TYPE = "application/cloudevents+json"
 SCHEMA_ROOT = "urn:earnback:schema:"
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics that settlement reads and writes, by their declared names."""
+
+    evaluations: str = "evaluations"
+    settlements: str = "settlements"
+    ledger_entries: str = "ledger-entries"
+
+
+DECLARED = Topics()
+"""As schemas/topics has them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import uvicorn
 
-from services.settlement.announcements import LEDGER_ENTRIES, SETTLEMENTS
+from services.settlement.announcements import DECLARED, Topics
 from services.settlement.api import settlement_api
-from services.settlement.consumer import EVALUATIONS, Settler
+from services.settlement.consumer import Settler
 from services.shell.kafka import Dense, Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay
 from services.shell.settings import Settings
@@ -20,19 +20,19 @@ RECORDS = 16
 """Evaluations per transaction: each settles a whole agreement anew, so a few fill a step."""
 
 
-def settlement_app(settings: Settings, *, evaluator: str | None) -> Any:
+def settlement_app(settings: Settings, *, evaluator: str | None, topics: Topics = DECLARED) -> Any:
     """The Faust app. The API runs where the settings give it a port; without one it is left out."""
     app = make_app(settings)
     wires = wires_of(app)
-    consume(app, EVALUATIONS, Settler(), dense=Dense.BY_SEQUENCE, max_records=RECORDS)
-    wires.beside("relay", lambda: _relay(settings, wires))
+    consume(app, topics.evaluations, Settler(topics), dense=Dense.BY_SEQUENCE, max_records=RECORDS)
+    wires.beside("relay", lambda: _relay(settings, wires, topics))
     if settings.http_port:
         wires.beside("api", lambda: _serve(settings, wires, evaluator))
     return app
 
 
-async def _relay(settings: Settings, wires: Wires) -> None:
-    await Relay(settings, wires.pool, [SETTLEMENTS, LEDGER_ENTRIES]).run()
+async def _relay(settings: Settings, wires: Wires, topics: Topics) -> None:
+    await Relay(settings, wires.pool, [topics.settlements, topics.ledger_entries]).run()
 
 
 class _Server(uvicorn.Server):

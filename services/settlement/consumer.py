@@ -11,35 +11,30 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
-from services.catalogue.revision import revision as catalogue_revision
-from services.catalogue.snapshot import EMPTY, Catalogue
-from services.catalogue.store import load as load_catalogue
 from services.core import ledger
 from services.core.settlement import Unsettled, settle
 from services.core.versions import first_open_day, prospective
 from services.settlement import gauges, store
-from services.settlement.announcements import Posting
-from services.settlement.store import Standing, Unprocessable
+from services.settlement.announcements import DECLARED, Posting, Topics
+from services.settlement.store import Contract, Standing, Unprocessable
 from services.shell.clock import now
 from services.shell.logs import log
 from services.shell.postgres import Connection
 from services.shell.progress import Claim
 from services.shell.steps import Applied, Record
 
-EVALUATIONS = "evaluations"
 EVALUATED = "earnback.period.evaluated.v1"
 
 
 class Settler:
-    """The handler of the topic ``evaluations``. In memory it holds the catalogue alone."""
+    """The handler of the topic ``evaluations``. It holds nothing in memory."""
 
-    def __init__(self, clock: Callable[[], datetime] = now) -> None:
+    def __init__(self, topics: Topics = DECLARED, *, clock: Callable[[], datetime] = now) -> None:
+        self._topics = topics
         self._clock = clock
-        self._catalogue: Catalogue = EMPTY
 
     async def load(self, connection: Connection, claims: Mapping[int, Claim]) -> None:
         """Nothing is held per partition; show what waits since before this process."""
@@ -53,14 +48,13 @@ class Settler:
     ) -> Applied:
         """Settle what each evaluation changes. What can never be applied is set aside."""
         counts: Counter[str] = Counter()
-        catalogue = await self._current(connection)
         for record in records:
             try:
-                counts.update(await self._one(connection, catalogue, record))
+                counts.update(await self._one(connection, record))
             except Unprocessable as reason:
                 await store.refuse(
                     connection,
-                    topic=EVALUATIONS,
+                    topic=self._topics.evaluations,
                     partition=partition,
                     offset=record.offset,
                     body=record.value,
@@ -71,25 +65,20 @@ class Settler:
         waiting = await gauges.pending(connection)
         return Applied(committed=lambda: gauges.count(counts, waiting))
 
-    async def _current(self, connection: Connection) -> Catalogue:
-        if await catalogue_revision(connection) != self._catalogue.revision:
-            self._catalogue = await load_catalogue(connection)
-        return self._catalogue
-
-    async def _one(
-        self, connection: Connection, catalogue: Catalogue, record: Record
-    ) -> Counter[str]:
+    async def _one(self, connection: Connection, record: Record) -> Counter[str]:
         """Settle one evaluation. Raises Unprocessable before anything of it is written."""
         evaluation = read(record)
-        versions = catalogue.agreements.get(evaluation.agreement)
-        if not versions:
+        contract = await store.contract(connection, evaluation.agreement)
+        if contract is None:
             raise Unprocessable(
                 f"agreement {evaluation.agreement} is not applied; apply it, then have the "
                 "period closed again by command"
             )
         if not await store.receive(connection, evaluation):
             return Counter(repeated=1)
-        return await _settle(connection, versions, evaluation, at=self._clock())
+        return await _settle(
+            connection, contract, evaluation, topics=self._topics, at=self._clock()
+        )
 
 
 def read(record: Record) -> PeriodEvaluation:
@@ -116,9 +105,10 @@ def read(record: Record) -> PeriodEvaluation:
 
 async def _settle(
     connection: Connection,
-    versions: Sequence[Agreement],
+    contract: Contract,
     evaluation: PeriodEvaluation,
     *,
+    topics: Topics,
     at: datetime,
 ) -> Counter[str]:
     """One run: settle the whole agreement anew and post what differs from what is posted."""
@@ -127,7 +117,7 @@ async def _settle(
     applies_from = await store.take_up(
         connection,
         agreement,
-        [version.version for version in versions],
+        [version.version for version in contract.versions],
         applies_from=first_open_day(standing),
     )
     run_id = ledger.run_id(
@@ -135,13 +125,16 @@ async def _settle(
     )
     run = await store.begin_run(connection, run_id, evaluation, at=at)
     outcome = settle(
-        prospective(versions, applies_from), await store.evaluations(connection, agreement)
+        prospective(contract.versions, applies_from),
+        await store.evaluations(connection, agreement),
+        buyer=contract.buyer,
+        time_zone=contract.time_zone,
     )
     waiting = {each.period: each.reasons for each in outcome if isinstance(each, Unsettled)}
     settled = [each for each in outcome if isinstance(each, SettlementStatement)]
     await store.wait(connection, run, waiting)
     postings = changed(run, settled, standing, await store.posted(connection, agreement))
-    await store.post(connection, postings, at=at)
+    await store.post(connection, postings, topics=topics, at=at)
     _say(run, postings, waiting)
     first = sum(posting.revision == 1 for posting in postings)
     return Counter(settled=1, posted=first, adjusted=len(postings) - first)

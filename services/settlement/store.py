@@ -11,14 +11,15 @@ from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID, uuid5
 
+from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import LedgerEntry, SettlementRun
+from schemas.programme import Programme
 from schemas.statement import canonical
 from services.core.ledger import Position
 from services.settlement.announcements import (
-    LEDGER_ENTRIES,
-    SETTLEMENTS,
     Posting,
+    Topics,
     entry_events,
     statement_event,
 )
@@ -38,6 +39,15 @@ class Standing:
 
     revision: int
     sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What settling an agreement takes, besides evaluations. Versions oldest first."""
+
+    versions: tuple[Agreement, ...]
+    buyer: str
+    time_zone: str
 
 
 async def refuse(
@@ -88,6 +98,38 @@ async def receive(connection: Connection, evaluation: PeriodEvaluation) -> bool:
             "sender must give the new content the next revision"
         )
     return False
+
+
+async def contract(connection: Connection, agreement: str) -> Contract | None:
+    """An agreement as applied by now; None where it is not applied.
+
+    Read in the transaction that settles, not from a copy: a copy could be a moment behind.
+    """
+    rows = await connection.fetch(
+        "select body, sha256 from agreement_version where agreement = $1 order by version",
+        agreement,
+    )
+    if not rows:
+        return None
+    versions = tuple(_version(row["sha256"], row["body"]) for row in rows)
+    programme = await connection.fetchrow(
+        "select body, sha256 from programme_version where programme = $1"
+        " order by version desc limit 1",
+        versions[-1].programme,
+    )
+    # Buyer and zone are the same in all versions of a programme.
+    newest = _programme(programme["sha256"], programme["body"])
+    return Contract(versions, buyer=newest.buyer, time_zone=newest.time_zone)
+
+
+@lru_cache(maxsize=1024)
+def _version(digest: bytes, body: str) -> Agreement:
+    return Agreement.model_validate_json(body)
+
+
+@lru_cache(maxsize=64)
+def _programme(digest: bytes, body: str) -> Programme:
+    return Programme.model_validate_json(body)
 
 
 @lru_cache(maxsize=2048)
@@ -192,7 +234,9 @@ async def wait(
     )
 
 
-async def post(connection: Connection, postings: Sequence[Posting], *, at: datetime) -> None:
+async def post(
+    connection: Connection, postings: Sequence[Posting], *, topics: Topics, at: datetime
+) -> None:
     """Write statements and entries, and enqueue what finance is told. Call it last: it locks."""
     if not postings:
         return
@@ -210,8 +254,8 @@ async def post(connection: Connection, postings: Sequence[Posting], *, at: datet
         await _write_entries(connection, posting, position + 1, at)
         booked += entry_events(posting, first_position=position + 1, at=at)
         position += 1 + len(posting.entries)
-    await enqueue_many(connection, SETTLEMENTS, told)
-    await enqueue_many(connection, LEDGER_ENTRIES, booked)
+    await enqueue_many(connection, topics.settlements, told)
+    await enqueue_many(connection, topics.ledger_entries, booked)
 
 
 async def _write_statement(

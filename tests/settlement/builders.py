@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from hashlib import sha256
 
-from schemas.base import exact
+import msgspec
+
+from schemas.agreement import Agreement
+from schemas.base import exact, written
+from schemas.evaluation import PeriodEvaluation
+from schemas.period import first_day, next_label
+from schemas.programme import Programme
 from schemas.statement import LineKind, SettlementStatement, StatementLine, Step
+from services.shell.steps import Record
 
 
 def digest(text: str) -> str:
@@ -70,4 +78,193 @@ def a_statement(
         lines=lines,
         total_minor=sum(line.minor_units for line in lines),
         facts_digest=digest(facts),
+    )
+
+
+def a_programme() -> Programme:
+    """A town with two vendors that share the metric ``availability``; three sources report it."""
+    return Programme.model_validate(
+        {
+            "kind": "programme",
+            "programme": "campus",
+            "version": 1,
+            "effective_from": "2025-01-01",
+            "buyer": "town",
+            "name": "Campus services",
+            "time_zone": "Europe/Berlin",
+            "restated_for_days": 400,
+            "vendors": [
+                {"vendor": "nimbus", "name": "Nimbus"},
+                {"vendor": "cirrus", "name": "Cirrus"},
+            ],
+            "sources": [
+                {"source": "urn:nimbus:probe/1", "reports_for": "nimbus"},
+                {"source": "urn:cirrus:probe/1", "reports_for": "cirrus"},
+                {"source": "urn:town:probe/1", "reports_for": "town"},
+            ],
+            "metrics": [
+                {
+                    "metric": "availability",
+                    "name": "Availability",
+                    "unit": "percent",
+                    "better": "higher",
+                    "measure": {"kind": "ratio"},
+                }
+            ],
+        }
+    )
+
+
+def an_agreement(
+    agreement: str = "hosting",
+    *,
+    vendor: str = "nimbus",
+    version: int = 1,
+    effective_from: str = "2025-01-01",
+    per_point: str = "100",
+    needs_charge: bool = False,
+) -> Agreement:
+    """Every point of availability under 99 costs ``per_point`` EUR, in proportion.
+
+    ``needs_charge``: it costs so many percent of the charge ``monthly`` instead, and waits for it.
+    """
+    rate = (
+        {"kind": "percent_of", "percent": per_point, "base": "monthly"}
+        if needs_charge
+        else {"kind": "amount", "amount": per_point}
+    )
+    base = {
+        "base": "monthly",
+        "of_period": "same",
+        "if_missing": "wait",
+        "part_of_period": "full_charge",
+    }
+    return Agreement.model_validate(
+        {
+            "kind": "agreement",
+            "agreement": agreement,
+            "version": version,
+            "programme": "campus",
+            "type": "service",
+            "vendor": vendor,
+            "name": f"{agreement} of {vendor}",
+            "currency": "EUR",
+            "effective_from": effective_from,
+            "settled": "month",
+            "lateness_hours": 48,
+            "conventions": {"money_rounding": "half_up", "rounded_at": "line"},
+            "bases": [base] if needs_charge else [],
+            "levels": [
+                {
+                    "level": "uptime",
+                    "name": "Availability of the service",
+                    "metric": "availability",
+                    "expected": {"at_least": "99"},
+                    "judged": "exact",
+                    "no_data": "no_result",
+                    "defaults": {"kind": "every_miss"},
+                    "credits": [
+                        {
+                            "is_a": "service_credit",
+                            "due": {"kind": "on_default"},
+                            "quantity": {
+                                "kind": "shortfall",
+                                "counted_from": "99",
+                                "step": "1",
+                                "part_step": "in_proportion",
+                            },
+                            "rate": rate,
+                        }
+                    ],
+                }
+            ],
+        }
+    )
+
+
+def an_evaluation(
+    good: int,
+    *,
+    agreement: str = "hosting",
+    period: str = "2025-01",
+    revision: int = 1,
+    charge: str | None = None,
+    source: str = "urn:nimbus:probe/1",
+) -> PeriodEvaluation:
+    """So many good out of 10,000; each hundredth of a percent is one."""
+    return PeriodEvaluation.model_validate(
+        {
+            "programme": "campus",
+            "agreement": agreement,
+            "period": period,
+            "revision": revision,
+            "reason": "closed" if revision == 1 else "late_facts",
+            "figures": [
+                {
+                    "metric": "availability",
+                    "period": period,
+                    "window": {
+                        "start": f"{first_day(period)}T00:00:00+00:00",
+                        "end": f"{first_day(next_label(period))}T00:00:00+00:00",
+                    },
+                    "value": written(Fraction(good, 100)),
+                    "good": good,
+                    "total": 10_000,
+                    "evidence": {
+                        "facts": 10_000,
+                        "digest": digest(f"{agreement} {period} {good}"),
+                        "telling": [
+                            {"source": source, "id": "miss-1"},
+                            {"source": "urn:cirrus:probe/1", "id": "miss-2"},
+                        ],
+                    },
+                }
+            ],
+            "charges": [
+                {
+                    "event": {"source": "urn:town:probe/1", "id": f"charge-{period}"},
+                    "at": f"{first_day(next_label(period))}T00:00:00+00:00",
+                    "charge": {
+                        "agreement": agreement,
+                        "base": "monthly",
+                        "period": period,
+                        "amount": charge,
+                        "currency": "EUR",
+                    },
+                }
+            ]
+            if charge is not None
+            else [],
+            "circumstances": [],
+        }
+    )
+
+
+def a_record(
+    evaluation: PeriodEvaluation, *, offset: int = 0, sequence: int | None = None
+) -> Record:
+    """The evaluation as a record of its topic, a structured CloudEvent."""
+    return Record(
+        offset=offset,
+        timestamp_ms=0,
+        key=evaluation.agreement.encode(),
+        value=an_envelope(evaluation),
+        headers=(
+            ("content-type", b"application/cloudevents+json"),
+            ("sequence", str(offset + 1 if sequence is None else sequence).encode()),
+        ),
+    )
+
+
+def an_envelope(evaluation: PeriodEvaluation) -> bytes:
+    """The CloudEvent that carries an evaluation."""
+    return msgspec.json.encode(
+        {
+            "specversion": "1.0",
+            "id": f"{evaluation.agreement}/{evaluation.period}/{evaluation.revision}",
+            "source": "urn:earnback:evaluator",
+            "type": "earnback.period.evaluated.v1",
+            "time": "2025-02-03T00:00:00Z",
+            "data": evaluation.model_dump(mode="json"),
+        }
     )

@@ -221,10 +221,12 @@ def _explained(
 @routes.get("/previews/{agreement}/{period}", response_model=Preview)
 async def preview(request: Request, asker: Reader, agreement: str, period: str) -> Response:
     """Settle a period that is still open, in memory, with what is known. Nothing is stored."""
-    versions = asker.agreement(agreement)
+    asker.agreement(agreement)
     parts = parts_of(request)
     open_period = _evaluated(await parts.evaluator.preview(agreement, period))
     async with parts.pool.acquire() as connection:
+        contract = await store.contract(connection, agreement)
+        assert contract is not None, "an agreement in the catalogue is in its table"
         known = await store.evaluations(connection, agreement)
         settled = await queries.settled_periods(connection, agreement)
         taken_up = {
@@ -233,11 +235,13 @@ async def preview(request: Request, asker: Reader, agreement: str, period: str) 
         }
     applies_from = {
         version.version: taken_up.get(version.version, first_open_day(settled))
-        for version in versions
+        for version in contract.versions
     }
     outcome = settle(
-        prospective(versions, applies_from),
+        prospective(contract.versions, applies_from),
         (*(each for each in known if each.period != period), open_period),
+        buyer=contract.buyer,
+        time_zone=contract.time_zone,
     )
     return shown(request, _previewed(agreement, period, outcome))
 

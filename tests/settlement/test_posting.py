@@ -1,0 +1,262 @@
+"""What the consumer leaves in the books, on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+
+import asyncpg
+import msgspec
+import pytest
+
+from schemas.finance import EntryBooked, StatementPosted
+from schemas.statement import SettlementStatement, canonical
+from services.catalogue.store import apply
+from services.settlement.consumer import Settler, read
+from services.settlement.store import Unprocessable
+from services.shell.steps import Record
+from tests.settlement.builders import a_record, an_agreement, an_evaluation
+from tests.settlement.house import House, a_house
+
+BOOKS = ("statement", "statement_line", "ledger_entry", "settlement_run", "evaluation_received")
+
+
+async def test_a_closed_period_is_posted_as_statement_and_entries(database: str) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700))
+        (statement,) = await house.rows("select * from statement")
+        (entry,) = await house.rows("select * from ledger_entry")
+        body = statement["body"].encode()
+        assert canonical(SettlementStatement.model_validate_json(body)) == body
+        assert statement["sha256"] == sha256(body).digest()
+        assert (statement["total_minor"], statement["revision"]) == (20000, 1)
+        assert (entry["debit_account"], entry["credit_account"]) == (
+            "vendor:nimbus:owes",
+            "buyer:town:service_credits",
+        )
+        assert (entry["minor_units"], entry["owed_minor"]) == (20000, 20000)
+
+
+async def test_a_replayed_evaluation_posts_nothing(database: str) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700), an_evaluation(9700), an_evaluation(9700))
+        for table in BOOKS:
+            assert await house.pool.fetchval(f"select count(*) from {table}") == 1
+        assert await house.pool.fetchval("select count(*) from outbox") == 2
+
+
+async def test_a_late_revision_posts_only_the_difference(database: str) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700), an_evaluation(9750, revision=2))
+        entries = await house.rows("select owed_minor, run_id from ledger_entry order by position")
+        assert [entry["owed_minor"] for entry in entries] == [20000, -5000]
+        statements = await house.rows("select * from statement order by revision")
+        assert [(row["revision"], row["supersedes"], row["total_minor"]) for row in statements] == [
+            (1, None, 20000),
+            (2, 1, 15000),
+        ]
+        assert [row["run_id"] for row in statements] == [row["run_id"] for row in entries]
+
+
+async def test_a_revision_that_takes_the_miss_away_books_all_of_it_back(database: str) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700), an_evaluation(9950, revision=2))
+        assert await house.owed("2025-01") == 0
+        assert await house.pool.fetchval("select count(*) from ledger_entry") == 2
+
+
+async def test_runs_with_differences_come_to_what_one_run_from_scratch_does(database: str) -> None:
+    history = [
+        an_evaluation(9700),
+        an_evaluation(9800, period="2025-02"),
+        an_evaluation(9650, revision=2),
+        an_evaluation(9900, period="2025-02", revision=2),
+        an_evaluation(9720, revision=3),
+    ]
+    async with a_house(database) as house:
+        await house.settle(*history)
+        assert await house.owed("2025-01") == 18000
+        assert await house.owed("2025-02") == 0
+
+
+async def test_batching_changes_no_run_and_no_amount(database: str) -> None:
+    async with a_house(database) as house:
+        history = [an_evaluation(9700), an_evaluation(9750, revision=2)]
+        await house.apply(*(a_record(each, offset=at) for at, each in enumerate(history)))
+        runs = await house.rows("select number, revision from settlement_run order by number")
+        assert runs == [{"number": 1, "revision": 1}, {"number": 2, "revision": 2}]
+        assert await house.owed("2025-01") == 15000
+
+
+async def test_a_period_without_its_charge_waits_and_says_why(database: str) -> None:
+    async with a_house(database, [an_agreement(needs_charge=True, per_point="5")]) as house:
+        await house.settle(an_evaluation(9700))
+        (waiting,) = await house.rows("select * from settlement_pending")
+        assert "monthly" in waiting["reasons"]
+        assert await house.pool.fetchval("select count(*) from statement") == 0
+        await house.settle(an_evaluation(9700, revision=2, charge="1000"))
+        assert await house.rows("select * from settlement_pending") == []
+        assert await house.owed("2025-01") == 10000
+
+
+async def test_a_version_applied_later_never_reaches_back_into_settled_periods(
+    database: str,
+) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700))
+        async with house.pool.acquire() as connection:
+            await apply(connection, an_agreement(version=2, per_point="500"))
+        await house.settle(an_evaluation(9750, revision=2), an_evaluation(9700, period="2025-02"))
+        assert await house.owed("2025-01") == 15000
+        assert await house.owed("2025-02") == 100000
+
+
+async def test_an_unknown_agreement_is_set_aside_and_the_stream_goes_on(database: str) -> None:
+    async with a_house(database) as house:
+        await house.apply(
+            a_record(an_evaluation(9700, agreement="nobody"), offset=0),
+            a_record(an_evaluation(9700), offset=1),
+        )
+        (refused,) = await house.rows("select * from settlement_refused")
+        assert "agreement nobody is not applied; apply it" in refused["reason"]
+        assert await house.owed("2025-01") == 20000
+
+
+async def test_one_revision_with_two_contents_is_a_conflict_and_the_first_stands(
+    database: str,
+) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700), an_evaluation(9000))
+        (refused,) = await house.rows("select * from settlement_refused")
+        assert "is kept with other content" in refused["reason"]
+        assert await house.owed("2025-01") == 20000
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"\xff\xfe", "not a CloudEvent in JSON"),
+        (b"[]", "not a CloudEvent in JSON"),
+        (b'{"type":"something.else.v1","data":{}}', "its type is something.else.v1"),
+        (
+            b'{"type":"earnback.period.evaluated.v1","data":{"programme":"x"}}',
+            "not an evaluation: agreement",
+        ),
+    ],
+)
+def test_a_record_that_is_no_evaluation_says_what_is_wrong(value: bytes, reason: str) -> None:
+    record = Record(0, 0, None, value, (("content-type", b"application/cloudevents+json"),))
+    with pytest.raises(Unprocessable, match=reason.replace(".", r"\.")):
+        read(record)
+
+
+def test_an_evaluation_in_binary_mode_is_read_too() -> None:
+    evaluation = an_evaluation(9700)
+    record = Record(
+        0, 0, None, canonical(evaluation), (("ce_type", b"earnback.period.evaluated.v1"),)
+    )
+    assert read(record) == evaluation
+
+
+@pytest.mark.parametrize("table", [*BOOKS, "version_taken_up"])
+async def test_the_books_refuse_update_delete_and_truncate(database: str, table: str) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700))
+        for statement in (
+            f"update {table} set agreement = 'other'",
+            f"delete from {table}",
+            f"truncate {table} cascade",
+        ):
+            with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
+                await house.pool.execute(statement)
+
+
+async def test_an_entry_that_no_statement_asks_for_cannot_be_committed(database: str) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700))
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="differ on line"):
+            await house.pool.execute(
+                "insert into ledger_entry (entry_id, position, run_id, programme, agreement,"
+                " version, vendor, buyer, period, line, kind, debit_account, credit_account,"
+                " minor_units, currency, facts_digest)"
+                " select gen_random_uuid(), 1000, run_id, programme, agreement, version, vendor,"
+                " buyer, period, line, kind, debit_account, credit_account, 1, currency,"
+                " facts_digest from ledger_entry"
+            )
+        assert await house.owed("2025-01") == 20000
+
+
+async def test_a_statement_without_its_entries_cannot_be_committed(database: str) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700))
+        async with house.pool.acquire() as connection:
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="differ on line"):
+                async with connection.transaction():
+                    await _second_revision(connection)
+
+
+async def _second_revision(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        "insert into statement (position, agreement, period, revision, run_id, programme, version,"
+        " vendor, buyer, currency, total_minor, body, sha256, supersedes) select 1000, agreement,"
+        " period, 2, run_id, programme, version, vendor, buyer, currency, 1, body, sha256, 1"
+        " from statement"
+    )
+    await connection.execute(
+        "insert into statement_line (agreement, period, revision, line, ordinal, kind, for_period,"
+        " minor_units, version) select agreement, period, 2, line, 0, kind, for_period, 1, version"
+        " from statement_line"
+    )
+
+
+async def test_finance_is_told_of_each_posting_with_ids_that_a_replay_would_repeat(
+    database: str,
+) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700), an_evaluation(9750, revision=2))
+        told = await house.rows("select * from outbox order by topic, partition, seq")
+    events = [msgspec.json.decode(row["body"]) for row in told]
+    assert [event["type"] for event in events] == [
+        "earnback.ledger.entry.v1",
+        "earnback.ledger.entry.v1",
+        "earnback.statement.posted.v1",
+        "earnback.statement.adjusted.v1",
+    ]
+    assert [event["id"] for event in events] == [row["event_id"] for row in told]
+    assert {row["key"] for row in told} == {"nimbus"}
+    booked = [EntryBooked.model_validate(event["data"]) for event in events[:2]]
+    stated = [StatementPosted.model_validate(event["data"]) for event in events[2:]]
+    assert [entry.amount for entry in booked] == ["200.00", "50.00"]
+    assert [(each.total, each.difference_minor) for each in stated] == [
+        ("200.00", 20000),
+        ("150.00", -5000),
+    ]
+
+
+async def test_two_databases_that_see_the_same_make_the_same_ids(
+    database: str, other_database: str
+) -> None:
+    ids = []
+    for dsn in (database, other_database):
+        async with a_house(dsn) as house:
+            await house.settle(an_evaluation(9700), an_evaluation(9750, revision=2))
+            ids.append(await house.rows("select event_id from outbox order by event_id"))
+    assert ids[0] == ids[1]
+    assert len(ids[0]) == 4
+
+
+async def test_positions_have_no_holes_when_agreements_settle_at_the_same_time(
+    database: str,
+) -> None:
+    async with a_house(database) as house:
+        houses = [House(house.pool, Settler(), offset) for offset in (0, 100)]
+        for month in range(1, 7):
+            period = f"2025-{month:02d}"
+            await asyncio.gather(
+                houses[0].settle(an_evaluation(9700, period=period)),
+                houses[1].settle(an_evaluation(9600, agreement="network", period=period)),
+            )
+        positions = await house.rows(
+            "select position from statement union all select position from ledger_entry order by 1"
+        )
+        assert [row["position"] for row in positions] == list(range(1, 25))
