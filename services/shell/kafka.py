@@ -123,7 +123,12 @@ class Wires(Service):  # type: ignore[misc]
         """Open the pool and the door before Faust joins its group."""
         async for attempt in attempts("open the pool"):
             with attempt:
-                self._pool = await open_pool(self.settings.postgres, name=self.settings.app)
+                self._pool = await open_pool(
+                    self.settings.postgres,
+                    name=self.settings.app,
+                    # A successor comes after the session timeout and should not wait as long again.
+                    idle=max(5, self.settings.session_timeout // 2),
+                )
                 attempt.done()
         if self.settings.metrics_port:
             self._door = metrics.Door(

@@ -75,6 +75,10 @@ def configure(service: str, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    if level != "debug":
+        # They tell every start, stop and rebalance several times over.
+        for library in ("faust", "mode", "aiokafka"):
+            logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def log(name: str) -> Any:

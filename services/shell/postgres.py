@@ -19,12 +19,19 @@ GIVE_UP_AFTER = 300.0
 """Seconds of retrying before the caller hears of it. Longer than a failover, shorter than a
 night."""
 
-_SESSION = {
-    # A process frozen in the middle of a transaction holds locks that its successor needs.
-    "idle_in_transaction_session_timeout": "15s",
-    "lock_timeout": "60s",
-    "timezone": "UTC",
-}
+IDLE = 15
+"""Seconds that a transaction may stand open without a statement."""
+
+
+def _session(name: str, idle: int) -> dict[str, str]:
+    return {
+        "application_name": name[:63],
+        # A process frozen in the middle of a transaction holds locks that its successor needs.
+        "idle_in_transaction_session_timeout": f"{idle}s",
+        "lock_timeout": "60s",
+        "timezone": "UTC",
+    }
+
 
 _TRANSIENT_STATES = (
     "08",  # connection exceptions
@@ -36,16 +43,19 @@ _TRANSIENT_STATES = (
 )
 
 
-async def open_pool(dsn: str, *, name: str, size: int = 4) -> Pool:
-    """Open a pool of at most `size` connections, named so that operators can tell whose they
-    are."""
+async def open_pool(dsn: str, *, name: str, size: int = 4, idle: int = IDLE) -> Pool:
+    """Open a pool of at most `size` connections, named so that operators can tell whose they are.
+
+    `idle` is how long, in seconds, a transaction may wait for its next statement: a process that
+    is frozen in one keeps its successor waiting so long; one that computes in one must be faster.
+    """
     return await asyncpg.create_pool(
         dsn,
         min_size=1,
         max_size=size,
         timeout=10,
         command_timeout=120,
-        server_settings={**_SESSION, "application_name": name[:63]},
+        server_settings=_session(name, idle),
     )
 
 
@@ -55,7 +65,7 @@ async def connect(dsn: str, *, name: str) -> Connection:
         dsn,
         timeout=10,
         command_timeout=120,
-        server_settings={**_SESSION, "application_name": name[:63]},
+        server_settings=_session(name, IDLE),
     )
 
 
@@ -66,7 +76,8 @@ def is_transient(error: BaseException) -> bool:
         state = str(getattr(error, "sqlstate", "") or "")
         return state.startswith(_TRANSIENT_STATES)
     if isinstance(error, asyncpg.InterfaceError):
-        return "clos" in str(error) or "released" in str(error)
+        # A connection that went away under us, but not a pool that we are closing ourselves.
+        return "connection" in str(error) and ("clos" in str(error) or "released" in str(error))
     return isinstance(error, OSError | TimeoutError | asyncio.IncompleteReadError)
 
 

@@ -4,14 +4,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import asyncpg
 import httpx
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.protocol.group import LeaveGroupRequest
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from infra.processes import Child
@@ -58,12 +60,20 @@ class Bench:
         for done in self.admin.delete_records([TopicPartition(topic, partition, offset)]).values():
             done.result()
 
-    def forget_members(self, service: str = "adder") -> None:
-        """Have the broker forget the members of a dead worker's group, as its session end would."""
+    async def forget_members(self, service: str = "adder") -> None:
+        """Have the broker let go of a killed worker now instead of at its session's end."""
         group = f"{self.group}-{service}"
-        for done in self.admin.delete_consumer_groups([group]).values():
-            with suppress(KafkaException):
-                done.result()
+        described = self.admin.describe_consumer_groups([group])[group].result()
+        client = AIOKafkaClient(bootstrap_servers=self.kafka)
+        await client.bootstrap()
+        try:
+            node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+            await client.ready(node, group=ConnectionGroup.COORDINATION)
+            for member in described.members:
+                leave = LeaveGroupRequest(group, member.member_id)
+                await client.send(node, leave, group=ConnectionGroup.COORDINATION)
+        finally:
+            await client.close()
 
     async def get(self, port: int, path: str) -> tuple[int, str]:
         async with httpx.AsyncClient() as client:
@@ -109,6 +119,7 @@ class Bench:
                 "group.id": f"reader-{token_hex(4)}",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
             }
         )

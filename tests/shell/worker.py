@@ -1,4 +1,4 @@
-"""A worker and a relay small enough to be counted by hand. Run by the tests as processes of their own."""
+"""A worker and a relay small enough to be counted by hand, run as processes of their own."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from functools import partial
 
 from services.shell import logs
 from services.shell import steps as steps_module
-from services.shell.kafka import consume, make_app, run_worker, wires_of
+from services.shell.kafka import consume, make_app, run_worker
 from services.shell.outbox import Outgoing, Relay, enqueue_many
 from services.shell.postgres import Connection, open_pool
 from services.shell.progress import Claim
@@ -39,7 +39,7 @@ class Adder:
             self.topic,
             list(claims),
         )
-        self.totals = {each: 0 for each in claims} | {r["partition"]: r["total"] for r in rows}
+        self.totals = dict.fromkeys(claims, 0) | {r["partition"]: r["total"] for r in rows}
 
     def forget(self, partitions: Collection[int]) -> None:
         for each in partitions:

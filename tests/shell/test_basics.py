@@ -1,0 +1,219 @@
+"""Settings, logs, time, steps without servers, and the framework's hooks that we rely on."""
+
+import inspect
+import json
+import logging
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+
+import aiokafka
+import asyncpg
+import faust
+import pytest
+from aiokafka import TopicPartition
+from faust.tables.recovery import Recovery
+from faust.transport import consumer as base
+from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers import aiokafka as driver
+
+from services.shell import clock, logs
+from services.shell.kafka import SCHEME, Transport, make_app
+from services.shell.postgres import attempts, is_transient
+from services.shell.progress import Claim
+from services.shell.settings import BadSettings, Settings, read
+from services.shell.steps import SEQUENCE, Dense, InputLost, Record, unbroken
+from services.shell.watchdog import Judge
+
+GOOD = {"EARNBACK_KAFKA": "a:1, b:2", "EARNBACK_POSTGRES": "postgresql://u@h/d"}
+
+
+def test_settings_are_read_once_and_frozen() -> None:
+    settings = read(
+        "evaluator", {**GOOD, "EARNBACK_GROUP": "bank", "EARNBACK_METRICS_PORT": "9100"}
+    )
+    assert (settings.kafka, settings.app, settings.metrics_port) == (
+        "a:1,b:2",
+        "bank-evaluator",
+        9100,
+    )
+    with pytest.raises(AttributeError):
+        settings.kafka = "c:3"  # type: ignore[misc]
+
+
+def test_every_wrong_setting_is_named_at_once_and_no_secret_is_repeated() -> None:
+    with pytest.raises(BadSettings) as bad:
+        read(
+            "evaluator",
+            {
+                "EARNBACK_POSTGRES": "mysql://user:pass-phrase@h/d",
+                "EARNBACK_HTTP_PORT": "70000",
+                "EARNBACK_LOG_LEVEL": "loud",
+                "EARNBACK_HEARTBEAT": "20",
+            },
+        )
+    lines = str(bad.value).splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "EARNBACK_KAFKA",
+        "EARNBACK_POSTGRES",
+        "EARNBACK_LOG_LEVEL",
+        "EARNBACK_HTTP_PORT",
+        "EARNBACK_HEARTBEAT",
+    ]
+    assert "pass-phrase" not in str(bad.value)
+
+
+def test_microseconds_are_exact_in_any_zone() -> None:
+    moment = datetime(2026, 3, 29, 3, 0, 0, 1, tzinfo=timezone(timedelta(hours=2)))
+    assert clock.microseconds(moment) == 1_774_746_000_000_001
+    assert clock.microseconds(datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)) == -1_000_000
+
+
+def test_a_log_line_is_one_json_object_with_the_correlation_of_its_work(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        logs.configure("shop")
+        with logs.correlated("trace-9"):
+            logs.log("a").info("sold", amount=3)
+            logging.getLogger("library").warning("hm %s", 1)
+        logs.log("a").info("closed")
+    finally:
+        root.handlers[:], root.level = handlers, level
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["sold", "hm 1", "closed"]
+    assert [line.get("correlation_id") for line in lines] == ["trace-9", "trace-9", None]
+    assert (lines[0]["amount"], lines[0]["service"], lines[0]["level"]) == (3, "shop", "info")
+
+
+def test_leaving_ends_the_process_with_its_own_code_and_the_reason() -> None:
+    program = (
+        "import threading; from services.shell import logs; logs.configure('x');"
+        "threading.Thread(target=lambda: logs.leave('gone_wrong', at=7)).start()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    line = json.loads(done.stderr.splitlines()[-1])
+    assert (done.returncode, line["event"], line["at"]) == (70, "gone_wrong", 7)
+
+
+def record(offset: int, sequence: int | None = None) -> Record:
+    headers = () if sequence is None else ((SEQUENCE, str(sequence).encode()),)
+    return Record(offset, 0, None, b"", headers)
+
+
+def test_only_what_follows_without_a_gap_is_applied() -> None:
+    held = Claim("a", "t", 0, 1, 5)
+    run = [record(5), record(6), record(8)]
+    assert unbroken(held, run, Dense.BY_OFFSET) == run[:2]
+    assert unbroken(held, [record(6)], Dense.BY_OFFSET) == []
+
+
+def test_numbered_topics_may_have_gaps_in_offsets_but_none_in_numbers() -> None:
+    held = Claim("a", "t", 0, 1, 5, last_sequence=9)
+    run = [record(6, 10), record(8, 11), record(9, 13)]
+    assert unbroken(held, run, Dense.BY_SEQUENCE) == run[:2]
+    begun_late = Claim("a", "t", 0, 1, 5, last_sequence=None)
+    assert unbroken(begun_late, run, Dense.BY_SEQUENCE) == run[:2]
+    with pytest.raises(InputLost, match="only the relay may write"):
+        unbroken(held, [record(6)], Dense.BY_SEQUENCE)
+
+
+def test_the_watchdog_judges_only_what_stands_still_for_the_whole_time() -> None:
+    judge = Judge(stall=60)
+    ours, other = TopicPartition("t", 0), TopicPartition("t", 1)
+    assert judge.look({ours: 5, other: 5}, {ours}, 0) == []
+    assert judge.look({ours: 5, other: 5}, {ours}, 59) == []
+    assert judge.look({ours: 6, other: 5}, {ours}, 61) == []
+    assert judge.look({ours: 6, other: 5}, {ours}, 121) == [ours]
+
+
+def test_a_worker_that_holds_nothing_watches_everything_with_twice_the_patience() -> None:
+    judge = Judge(stall=60)
+    one = TopicPartition("t", 0)
+    assert judge.look({one: 5}, set(), 0) == []
+    assert judge.look({one: 5}, set(), 119) == []
+    assert judge.look({one: 5}, set(), 120) == [one]
+    assert judge.look({}, set(), 121) == []
+
+
+def test_what_passes_by_waiting_is_told_from_what_does_not() -> None:
+    for passing in (
+        asyncpg.DeadlockDetectedError("x"),
+        asyncpg.CannotConnectNowError("x"),
+        asyncpg.ConnectionDoesNotExistError("x"),
+        asyncpg.IdleInTransactionSessionTimeoutError("x"),
+        asyncpg.InterfaceError("cannot perform operation: connection is closed"),
+        ConnectionRefusedError(),
+        TimeoutError(),
+    ):
+        assert is_transient(passing), passing
+    for lasting in (
+        asyncpg.UniqueViolationError("x"),
+        asyncpg.UndefinedTableError("x"),
+        asyncpg.InterfaceError("pool is closing"),
+        ValueError("x"),
+    ):
+        assert not is_transient(lasting), lasting
+
+
+async def test_attempts_end_with_the_last_error_when_nothing_helps() -> None:
+    tries = 0
+
+    async def work() -> None:
+        nonlocal tries
+        async for attempt in attempts("test", give_up_after=0.1):
+            with attempt:
+                tries += 1
+                raise ConnectionRefusedError
+
+    with pytest.raises(ConnectionRefusedError):
+        await work()
+    assert tries >= 2
+
+
+def parameters(function: object) -> list[str]:
+    assert callable(function)
+    return list(inspect.signature(function).parameters)
+
+
+def test_the_hooks_we_override_are_where_faust_had_them() -> None:
+    """Written for faust-streaming 0.15.3. When this fails, read the new version before adapting."""
+    assert faust.__version__ == "0.15.3"
+    assert parameters(driver.Consumer._new_consumer_thread) == ["self"]
+    assert parameters(driver.Consumer.seek_to_committed) == ["self"]
+    assert parameters(driver.Consumer.seek_wait) == ["self", "partitions"]
+    assert parameters(driver.Consumer.earliest_offsets) == ["self", "partitions"]
+    assert parameters(driver.Consumer.highwaters) == ["self", "partitions"]
+    assert parameters(base.Consumer.on_partitions_revoked) == ["self", "revoked"]
+    assert parameters(base.Consumer.on_partitions_assigned) == ["self", "assigned", "generation_id"]
+    assert parameters(driver.AIOKafkaConsumerThread._create_worker_consumer) == [
+        "self",
+        "transport",
+    ]
+    assert parameters(faust.Worker._flag_as_shutdown_by_signal) == ["self"]
+
+
+def test_faust_still_asks_for_the_offsets_before_it_lets_records_flow() -> None:
+    source = inspect.getsource(Recovery._resume_streams)
+    assert 0 < source.index("consumer.perform_seek()") < source.index("consumer.resume_flow()")
+    assert "self.seek_to_committed()" in inspect.getsource(base.Consumer.perform_seek)
+
+
+async def test_the_isolation_level_is_where_we_set_it() -> None:
+    consumer = aiokafka.AIOKafkaConsumer(isolation_level="read_committed")
+    assert consumer._isolation_level == "read_committed"
+
+
+def test_our_transport_answers_to_its_scheme_and_the_app_has_the_settings_of_the_protocol() -> None:
+    assert TRANSPORTS.by_url(f"{SCHEME}://host:1") is Transport
+    app = make_app(Settings("evaluator", "a:1,b:2", "postgresql://p", session_timeout=12))
+    assert [str(each) for each in app.conf.broker] == [f"{SCHEME}://a:1", f"{SCHEME}://b:2"]
+    assert app.conf.id == "earnback-evaluator"
+    assert not app.conf.web_enabled
+    assert not app.conf.stream_wait_empty
+    assert not app.conf.topic_allow_declare
+    assert app.conf.table_standby_replicas == 0
+    assert app.conf.broker_session_timeout == 12
+    assert str(app.conf.processing_guarantee) == "ProcessingGuarantee.AT_LEAST_ONCE"
