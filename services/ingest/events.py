@@ -121,6 +121,7 @@ def microseconds_of(time: str) -> int | None:
         or time[10] != "T"
         or time[7] != "-"
         or time[16] != ":"
+        or time[19] not in ".Z"
         or not time[-2].isdigit()
     ):
         return None
