@@ -147,7 +147,9 @@ class Level(Noun):
     )
     averaged: Averaged | None = None
     low_volume: LowVolume | None = None
-    no_data: Literal["miss", "met", "no_result"] | CountsAs
+    no_data: Literal["miss", "met", "no_result"] | CountsAs = Field(
+        description="miss: below the expected level, never below the minimum."
+    )
     defaults: Defaults
     credits: tuple[Credit, ...] = ()
 
@@ -157,7 +159,8 @@ class Level(Noun):
             raise ValueError("state one subject or each_subject, not both")
         if self.no_data != "miss":
             return self
-        if self.minimum is not None or any(credit.looks_at_result for credit in self.credits):
+        decides = isinstance(self.defaults, BelowMinimumOnly | Misses)
+        if decides or any(credit.looks_at_result for credit in self.credits):
             raise ValueError(
                 "no_data: miss leaves open which result a missing one counts as, and the minimum "
                 "level or a price depends on it; write no_data with counts_as, such as 0"

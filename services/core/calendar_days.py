@@ -6,14 +6,15 @@ from calendar import monthrange
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from zoneinfo import ZoneInfo
+
+from services.core.windows import zone_of
 
 _SATURDAY = 5
 
 
 def local_day(moment: datetime, time_zone: str) -> date:
     """The date of a moment in a zone."""
-    return moment.astimezone(ZoneInfo(time_zone)).date()
+    return moment.astimezone(zone_of(time_zone)).date()
 
 
 def days_between(start: datetime | None, end: datetime | None, time_zone: str) -> Fraction:

@@ -11,7 +11,8 @@ from schemas.evaluation import EventRef
 from schemas.period import first_day, label_of, next_label
 from schemas.statement import LevelResult, LineKind, StatementLine, Step, TerminationRight
 from services.core.arithmetic import ZERO, money_text
-from services.core.known import Charges, Known, Missing, labels_from
+from services.core.known import Charges, Known, Missing
+from services.core.windows import labels_between
 
 OWED_BY_VENDOR: frozenset[LineKind] = frozenset({"service_credit", "penalty"})
 """The kinds of line that caps and small-amount rules speak of."""
@@ -83,18 +84,18 @@ class Case:
     def window(self, periods: int) -> list[str]:
         """The settlement periods, this one last, that a window of that many holds."""
         first = next_label(self.period, 1 - periods)
-        return [label for label in labels_from(first, self.period) if self._has_begun(label)]
+        return [label for label in labels_between(first, self.period) if self._has_begun(label)]
 
     def contract_year(self) -> list[str]:
         """The settlement periods of the contract year so far, this one last."""
         begin, now = first_day(self.begins), first_day(self.period)
         years = now.year - begin.year - ((now.month, now.day) < (begin.month, begin.day))
         first = label_of(begin.replace(year=begin.year + years), self.version.settled)
-        return list(labels_from(first, self.period))
+        return list(labels_between(first, self.period))
 
     def term(self) -> list[str]:
         """All settlement periods so far, this one last."""
-        return list(labels_from(self.begins, self.period))
+        return list(labels_between(self.begins, self.period))
 
     def _has_begun(self, label: str) -> bool:
         return first_day(label) >= first_day(self.begins)

@@ -22,7 +22,7 @@ from schemas.period import next_label
 from schemas.statement import LevelResult, Standing, Step
 from services.core.arithmetic import HUNDRED, ZERO, number_text, rounded
 from services.core.case import Case, step
-from services.core.known import labels_within
+from services.core.windows import parts_of
 
 MISSED: frozenset[Standing] = frozenset({"below_expected", "below_minimum"})
 
@@ -45,7 +45,7 @@ def judge(case: Case) -> tuple[LevelResult, ...]:
     for index, level in enumerate(case.version.levels):
         for subject in _subjects(case, level):
             own: list[LevelResult] = []
-            for period in labels_within(case.period, level.measured or case.version.settled):
+            for period in parts_of(case.period, level.measured or case.version.settled):
                 own.append(_judged(case, index, subject, period, tuple(own)))
             found.extend(own)
     return tuple(found)
@@ -117,7 +117,8 @@ def _without_few(term: LowVolume, figure: MetricFigure, reading: Reading, path: 
     value = HUNDRED * figure.good / total if total else None
     text = (
         f"{number_text(figure.total)} in all, fewer than {term.below_total}: "
-        f"{number_text(left_out)} bad left out, {number_text(figure.good)} good of {number_text(total)}"
+        f"{number_text(left_out)} bad left out, "
+        f"{number_text(figure.good)} good of {number_text(total)}"
         if left_out
         else f"{number_text(figure.total)} in all: none left out"
     )

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
 
 from schemas.agreement import Agreement, Base
 from schemas.evaluation import ChargeFact, CircumstanceFact, MetricFigure, PeriodEvaluation
-from schemas.period import PeriodLength, first_day, label_of, next_label, period_length
+from schemas.period import next_label
 from services.core.arithmetic import ZERO
 
 IN_USE = "service_in_use"
-
-
-def labels_within(label: str, length: PeriodLength) -> Iterator[str]:
-    """The periods of a length, equal or shorter, that begin inside the period a label names."""
-    end = first_day(next_label(label))
-    inner = label_of(first_day(label), length)
-    while first_day(inner) < end:
-        yield inner
-        inner = next_label(inner)
-
-
-def labels_from(first: str, last: str) -> Iterator[str]:
-    """The labels from the first to the last, both included."""
-    while first_day(first) <= first_day(last):
-        yield first
-        first = next_label(first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +64,14 @@ class Known:
             if fact.circumstance.level in (None, level)
             and fact.circumstance.subject in (None, subject)
         ]
-        return (
-            max(fitting, key=_exactness, default=None) if len(fitting) < 2 else _last_best(fitting)
-        )
+        if not fitting:
+            return None
+        best = max(map(_exactness, fitting))
+        return [fact for fact in fitting if _exactness(fact) == best][-1]
 
 
 def _exactness(fact: CircumstanceFact) -> tuple[bool, bool]:
     return (fact.circumstance.level is not None, fact.circumstance.subject is not None)
-
-
-def _last_best(facts: Sequence[CircumstanceFact]) -> CircumstanceFact:
-    best = max(map(_exactness, facts))
-    return [fact for fact in facts if _exactness(fact) == best][-1]
 
 
 def says_yes(fact: CircumstanceFact | None) -> bool:
@@ -179,8 +159,3 @@ def value_of(stated: object) -> Fraction:
 def day_of(stated: object) -> date:
     """A day among a circumstance's values, as ``2025-03-10``."""
     return date.fromisoformat(str(stated))
-
-
-def length_of(label: str) -> PeriodLength:
-    """The length of the period that a label names."""
-    return period_length(label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
@@ -51,9 +51,9 @@ class Need:
 class Question:
     """A need, with all that its measure has to know.
 
-    ``rows``: positions of the metric's facts of the subject, in order of identity. For measures
-    that count what lies in the window these are the window's; for those that carry a state they
-    are all that are known. ``holders``: source to the vendor it reports for.
+    ``rows``: positions of the metric's facts, in order of identity. For measures that count what
+    lies in the window these are the window's and the subject's; for those that carry a state they
+    are all that are known. ``holders``: source to the vendor it reports for. ``vendors``: all.
     """
 
     metric: Metric
@@ -61,12 +61,17 @@ class Question:
     window: Window
     facts: Facts
     rows: Index
-    holders: dict[str, str]
+    holders: Mapping[str, str]
+    vendors: frozenset[str]
 
     @property
     def bounds(self) -> tuple[int, int]:
         """The window in microseconds."""
         return bounds_us(self.window)
+
+    def is_about(self, subject: str | None) -> bool:
+        """Whether the question asks for this subject, or for all."""
+        return self.need.subject in (None, subject)
 
 
 @dataclass(frozen=True, slots=True)
