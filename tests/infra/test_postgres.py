@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import asyncpg
 import psutil
 import pytest
 
-from infra.embedded.postgres import EmbeddedPostgres
+from infra.embedded.postgres import EmbeddedPostgres, PostgresError
+from infra.embedded.unprivileged import reachable
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +88,17 @@ async def closes(connection: asyncpg.Connection) -> bool:
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         return True
     return False
+
+
+def test_a_folder_that_only_its_owner_may_enter_is_told_from_an_open_one(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "data").mkdir(parents=True)
+    closed.chmod(0o700)
+    assert not reachable(closed / "data")
+    assert reachable(Path("/bin/sh"))
+
+
+def test_a_folder_that_was_left_half_made_is_not_taken_for_a_database(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with pytest.raises(PostgresError, match="half made.*remove the folder"):
+        EmbeddedPostgres(tmp_path).start()

@@ -12,7 +12,7 @@ import pytest
 
 from infra.processes import free_port
 from infra.servers import servers as given_or_embedded
-from tests.infra.test_supervisor import alive, eventually
+from tests.infra.waiting import alive, eventually
 from tests.ladder import NotToBeHad, Rung, climb
 
 
