@@ -100,5 +100,5 @@ def test_a_folder_that_only_its_owner_may_enter_is_told_from_an_open_one(tmp_pat
 
 def test_a_folder_that_was_left_half_made_is_not_taken_for_a_database(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    with pytest.raises(PostgresError, match="half made.*remove the folder"):
+    with pytest.raises(PostgresError, match=r"half made.*remove the folder"):
         EmbeddedPostgres(tmp_path).start()
