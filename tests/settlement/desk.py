@@ -1,0 +1,127 @@
+"""The API over a house, asked as vendors, procurement, finance and the operator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from fastapi import FastAPI
+
+from schemas.evaluation import PeriodEvaluation
+from services.catalogue.keys import Role, create
+from services.settlement.api import settlement_api
+from services.shell.settings import Settings
+from tests.settlement.house import House, a_house
+
+PEOPLE: dict[str, tuple[str, Role]] = {
+    "nimbus": ("nimbus", "vendor"),
+    "cirrus": ("cirrus", "vendor"),
+    "town": ("town", "procurement"),
+    "books": ("town", "finance"),
+    "operator": ("operator", "admin"),
+    "probe": ("town", "probe"),
+    "stranger": ("village", "procurement"),
+}
+
+
+@dataclass
+class Elsewhere:
+    """The evaluator's door as the API meets it: what it is asked, and what it answers."""
+
+    previews: dict[tuple[str, str], PeriodEvaluation] = field(default_factory=dict)
+    facts: dict[tuple[str, str, str], list[tuple[str, str]]] = field(default_factory=dict)
+    closes: list[tuple[str, bytes]] = field(default_factory=list)
+    away: bool = False
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if self.away:
+            raise httpx.ConnectError("refused", request=request)
+        path = [each for each in request.url.raw_path.decode().partition("?")[0].split("/") if each]
+        if path[1] == "facts":
+            return self._facts(request.url.params)
+        if path[1] == "closes":
+            self.closes.append((request.headers["idempotency-key"], request.content))
+            return httpx.Response(202, json={"state": "ordered"})
+        if path[1] == "events":
+            return httpx.Response(200, json={"verdict": "accepted", "asked": path[2:]})
+        found = self.previews.get((path[2], path[3]))
+        if found is None:
+            problem = {"code": "period-not-open", "title": "Not open.", "detail": "It is closed."}
+            return httpx.Response(404, json=problem)
+        return httpx.Response(200, text=found.model_dump_json())
+
+    def _facts(self, asked: Mapping[str, str]) -> httpx.Response:
+        events = self.facts.get((asked["agreement"], asked["metric"], asked["period"]), [])
+        start = int(asked.get("cursor", 0))
+        end = start + int(asked["limit"])
+        items = [{"source": source, "id": name} for source, name in events[start:end]]
+        return httpx.Response(
+            200, json={"items": items, "next": str(end) if end < len(events) else None}
+        )
+
+
+@dataclass
+class Desk:
+    """A running API with a key for each of PEOPLE."""
+
+    house: House
+    api: FastAPI
+    client: httpx.AsyncClient
+    keys: Mapping[str, str]
+    elsewhere: Elsewhere
+
+    async def get(self, who: str, path: str, **given: Any) -> httpx.Response:
+        """GET as somebody."""
+        headers = {**self.as_(who), **given.pop("headers", {})}
+        return await self.client.get(path, headers=headers, **given)
+
+    async def post(
+        self, who: str, path: str, body: Any, *, key: str | None = None
+    ) -> httpx.Response:
+        """POST as somebody, with a key of its own unless one is given."""
+        headers = {**self.as_(who), "Idempotency-Key": key or uuid4().hex}
+        return await self.client.post(path, headers=headers, json=body)
+
+    def as_(self, who: str) -> dict[str, str]:
+        """The header that says who asks."""
+        return {"Authorization": f"Bearer {self.keys[who]}"}
+
+    async def walk(self, who: str, path: str, **params: Any) -> list[dict[str, Any]]:
+        """All items of a list, page by page."""
+        items: list[dict[str, Any]] = []
+        while True:
+            answer = await self.get(who, path, params=params)
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            items += page["items"]
+            if page["next"] is None:
+                return items
+            params["cursor"] = page["next"]
+
+
+@asynccontextmanager
+async def a_desk(dsn: str, **given: Any) -> AsyncIterator[Desk]:
+    """A house with an API over it."""
+    async with a_house(dsn, **given) as house:
+        async with house.pool.acquire() as connection:
+            keys = {
+                name: await create(connection, party=party, role=role, label=name)
+                for name, (party, role) in PEOPLE.items()
+            }
+        elsewhere = Elsewhere()
+        api = settlement_api(
+            Settings(service="settlement", kafka="127.0.0.1:1", postgres=dsn),
+            evaluator="http://evaluator",
+            transport=httpx.MockTransport(elsewhere),
+        )
+        async with (
+            api.router.lifespan_context(api),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(api), base_url="http://settlement"
+            ) as client,
+        ):
+            yield Desk(house, api, client, keys, elsewhere)

@@ -1,0 +1,553 @@
+"""The settlement API on a real database: what each party sees, and that nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from fastapi.routing import APIRoute
+
+from schemas.statement import SettlementStatement, canonical
+from services.core.settlement import settle
+from tests.settlement.builders import an_agreement, an_evaluation
+from tests.settlement.desk import Desk, a_desk
+from tests.settlement.house import House
+
+TWO_VENDORS = (
+    an_evaluation(9700),
+    an_evaluation(9600, agreement="network", source="urn:cirrus:probe/1"),
+)
+
+
+async def test_a_statement_is_shown_with_its_amount_as_text_and_its_tag(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        first = await desk.get("nimbus", "/v1/statements/hosting/2025-01")
+        assert first.status_code == 200
+        assert first.json()["total"] == {
+            "minor_units": 20000,
+            "currency": "EUR",
+            "amount": "200.00",
+        }
+        again = await desk.get(
+            "nimbus",
+            "/v1/statements/hosting/2025-01",
+            headers={"If-None-Match": first.headers["etag"]},
+        )
+        assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_the_document_is_byte_for_byte_what_anyone_can_compute_again(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        answer = await desk.get("nimbus", "/v1/statements/hosting/2025-01/document")
+        (computed,) = settle(
+            [an_agreement()], [an_evaluation(9700)], buyer="town", time_zone="Europe/Berlin"
+        )
+        assert isinstance(computed, SettlementStatement)
+        assert answer.content == canonical(computed)
+        assert answer.headers["etag"] == f'"{sha256(answer.content).hexdigest()}"'
+        again = await desk.get(
+            "nimbus",
+            "/v1/statements/hosting/2025-01/document",
+            headers={"If-None-Match": answer.headers["etag"]},
+        )
+        assert again.status_code == 304
+
+
+async def test_an_issued_statement_stays_readable_after_a_newer_revision(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        path = "/v1/statements/hosting/2025-01"
+        issued = await desk.get("town", f"{path}/document")
+        await desk.house.settle(an_evaluation(9750, revision=2))
+        first = await desk.get("town", f"{path}/document", params={"revision": 1})
+        latest = await desk.get("town", path)
+        assert first.content == issued.content
+        assert (latest.json()["revision"], latest.json()["supersedes"]) == (2, 1)
+        assert [item["revision"] for item in await desk.walk("town", "/v1/statements")] == [2]
+        everything = await desk.walk("town", "/v1/statements", all_revisions=True)
+        assert [item["revision"] for item in everything] == [1, 2]
+
+
+async def test_each_party_sees_its_own_part_of_the_books(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(*TWO_VENDORS)
+        for path in ("/v1/statements", "/v1/ledger-entries"):
+            seen = {
+                who: sorted(item["agreement"] for item in await desk.walk(who, path))
+                for who in ("nimbus", "cirrus", "town", "books", "operator", "stranger")
+            }
+            both = ["hosting", "network"]
+            assert seen == {
+                "nimbus": ["hosting"],
+                "cirrus": ["network"],
+                "town": both,
+                "books": both,
+                "operator": both,
+                "stranger": [],
+            }
+
+
+async def _addresses(desk: Desk) -> list[str]:
+    """Every GET address of the API, filled with what belongs to nimbus."""
+    (entry,) = await desk.walk("nimbus", "/v1/ledger-entries")
+    (run,) = await desk.walk("nimbus", "/v1/runs")
+    (line,) = (await desk.get("nimbus", "/v1/statements/hosting/2025-01")).json()["statement"][
+        "lines"
+    ]
+    body = {"agreement": "hosting", "period": "2025-01", "line": line["line"], "comment": "No."}
+    dispute = (await desk.post("nimbus", "/v1/disputes", body)).json()
+    filled = {
+        "agreement": "hosting",
+        "period": "2025-01",
+        "version": "1",
+        "line": line["line"],
+        "entry_id": entry["entry_id"],
+        "run_id": run["run_id"],
+        "dispute_id": dispute["dispute_id"],
+        "number": "1",
+        "source": "urn%3Animbus%3Aprobe%2F1",
+        "event_id": "m-1",
+    }
+    return [
+        re.sub(r"{(\w+)(?::path)?}", lambda found: filled[found[1]], route.path)
+        for route in desk.api.routes
+        if isinstance(route, APIRoute) and route.include_in_schema and "GET" in route.methods
+    ]
+
+
+async def test_no_route_shows_a_vendor_anything_of_another(database: str) -> None:
+    """Lists leave it out, single things are not found, and no body names the other vendor."""
+    async with a_desk(database) as desk:
+        await desk.house.settle(*TWO_VENDORS)
+        await _conflict(desk)
+        desk.elsewhere.previews[("hosting", "2025-01")] = an_evaluation(9700)
+        addresses = await _addresses(desk)
+        assert len(addresses) >= 20
+        for address in addresses:
+            own = await desk.get("nimbus", address)
+            other = await desk.get("cirrus", address)
+            if address == "/v1/refused-evaluations":
+                assert (own.status_code, other.status_code) == (403, 403)
+                continue
+            assert own.status_code == 200, (address, own.text)
+            single = "hosting" in address or address.rpartition("/")[2] not in LISTS
+            assert other.status_code == (404 if single else 200), (address, other.text)
+            if not single:
+                assert b"hosting" not in other.content, address
+                assert b"nimbus" not in other.content, address
+
+
+LISTS = {
+    "agreements",
+    "statements",
+    "ledger-entries",
+    "balances",
+    "runs",
+    "pending",
+    "quarantine",
+    "disputes",
+    "dispute-states",
+}
+
+
+async def _conflict(desk: Desk) -> None:
+    await desk.house.pool.execute(
+        "insert into quarantine_item (reason, id128, payload, source, event_id, partition,"
+        " first_offset, told, held, problem) values ('conflict', '\\x01', '\\x02',"
+        " 'urn:nimbus:probe/1', 'm-1', 0, 0, '{\"good\": 1}', '{\"good\": 2}', 'Told twice.')"
+    )
+
+
+async def test_what_others_may_not_do_is_refused_by_role(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(*TWO_VENDORS)
+        close = {"agreement": "hosting", "period": "2025-02"}
+        agreement = an_agreement(version=2).model_dump(mode="json")
+        for who, path, body in (
+            ("nimbus", "/v1/closes", close),
+            ("books", "/v1/closes", close),
+            ("nimbus", "/v1/agreements", agreement),
+            ("probe", "/v1/agreements", agreement),
+            ("town", "/v1/disputes", {**close, "line": "x", "comment": "No."}),
+        ):
+            answer = await desk.post(who, path, body)
+            assert (answer.status_code, answer.json()["code"]) == (403, "not-allowed")
+        assert (await desk.get("probe", "/v1/statements")).status_code == 403
+        assert (await desk.get("books", "/v1/agreements")).status_code == 403
+        stranger = await desk.post("stranger", "/v1/closes", close)
+        assert stranger.status_code == 404
+        assert desk.elsewhere.closes == []
+
+
+async def test_a_request_without_a_key_is_told_how_to_bring_one(database: str) -> None:
+    async with a_desk(database) as desk:
+        for header in ({}, {"Authorization": "Bearer eb_none_none"}, {"Authorization": "Basic x"}):
+            answer = await desk.client.get("/v1/statements", headers=header)
+            assert answer.status_code == 401
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["code"] == "not-authenticated"
+
+
+async def test_balances_say_who_owes_what_now_and_then(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        (entry,) = await desk.walk("town", "/v1/ledger-entries")
+        await desk.house.settle(an_evaluation(9750, revision=2))
+        now = (await desk.get("books", "/v1/balances")).json()
+        then = (
+            await desk.get("books", "/v1/balances", params={"as_of": entry["recorded_at"]})
+        ).json()
+        (balance,) = now["items"]
+        assert (balance["owes"], balance["owed"]["amount"]) == ("vendor", "150.00")
+        assert {
+            each["account"]: each["balance"]["minor_units"] for each in balance["accounts"]
+        } == {
+            "vendor:nimbus:owes": 15000,
+            "buyer:town:service_credits": -15000,
+        }
+        assert then["items"] == []
+
+
+async def test_an_amount_is_led_back_to_rule_term_figure_window_and_event_ids(
+    database: str,
+) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        events = [("urn:nimbus:probe/1", f"m-{number}") for number in range(7)]
+        events[3] = ("urn:cirrus:probe/1", "hidden")
+        desk.elsewhere.facts[("hosting", "availability", "2025-01")] = events
+        statement = (await desk.get("nimbus", "/v1/statements/hosting/2025-01")).json()
+        line = statement["statement"]["lines"][0]["line"]
+        path = f"/v1/statements/hosting/2025-01/lines/{line}/explanation"
+        told = (await desk.get("nimbus", path, params={"limit": 3})).json()
+        assert told["amount"]["amount"] == "200.00"
+        assert told["contract_version"] == 1
+        assert [step["term"] for step in told["steps"]]
+        assert any(term["text"] is not None for term in told["terms"])
+        (figure,) = told["figures"]
+        assert (figure["metric"], figure["value"], figure["good"]) == ("availability", "97", "9700")
+        assert figure["window"]["start"] == "2025-01-01T00:00:00Z"
+        seen = [each["id"] for each in told["facts"]["items"]]
+        withheld = told["facts"]["withheld"]
+        while told["facts"]["next"]:
+            told = (
+                await desk.get("nimbus", path, params={"limit": 3, "cursor": told["facts"]["next"]})
+            ).json()
+            seen += [each["id"] for each in told["facts"]["items"]]
+            withheld += told["facts"]["withheld"]
+        assert seen == ["m-0", "m-1", "m-2", "m-4", "m-5", "m-6"]
+        assert withheld == 1
+
+
+async def test_an_older_revision_is_explained_by_the_figures_it_was_made_from(
+    database: str,
+) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700), an_evaluation(9750, revision=2))
+        statement = (await desk.get("town", "/v1/statements/hosting/2025-01")).json()
+        line = statement["statement"]["lines"][0]["line"]
+        path = f"/v1/statements/hosting/2025-01/lines/{line}/explanation"
+        values = [
+            (await desk.get("town", path, params={"revision": revision})).json()["figures"][0][
+                "value"
+            ]
+            for revision in (1, 2)
+        ]
+        assert values == ["97", "97.5"]
+
+
+async def test_an_explanation_stands_without_the_evaluator_and_says_what_is_missing(
+    database: str,
+) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        desk.elsewhere.away = True
+        statement = (await desk.get("town", "/v1/statements/hosting/2025-01")).json()
+        line = statement["statement"]["lines"][0]["line"]
+        told = await desk.get("town", f"/v1/statements/hosting/2025-01/lines/{line}/explanation")
+        assert told.status_code == 200
+        assert "does not answer" in told.json()["facts"]["unavailable"]
+        assert told.json()["figures"][0]["facts"] == 10_000
+
+
+async def test_a_preview_settles_an_open_period_in_memory_and_stores_nothing(
+    database: str,
+) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        before = await _counts(desk.house)
+        desk.elsewhere.previews[("hosting", "2025-02")] = an_evaluation(9500, period="2025-02")
+        told = (await desk.get("nimbus", "/v1/previews/hosting/2025-02")).json()
+        assert (told["preview"], told["total"]["amount"]) == (True, "400.00")
+        assert told["statement"]["period"] == "2025-02"
+        assert await _counts(desk.house) == before
+        closed = await desk.get("nimbus", "/v1/previews/hosting/2025-01")
+        assert (closed.status_code, closed.json()["code"]) == (404, "period-not-open")
+        desk.elsewhere.away = True
+        away = await desk.get("nimbus", "/v1/previews/hosting/2025-02")
+        assert (away.status_code, away.json()["code"]) == (503, "evaluator-away")
+
+
+async def _counts(house: House) -> list[int]:
+    return [
+        await house.pool.fetchval(f"select count(*) from {table}")
+        for table in ("statement", "ledger_entry", "settlement_run", "outbox", "idempotency")
+    ]
+
+
+async def test_a_preview_says_what_the_period_would_wait_for(database: str) -> None:
+    agreements = [an_agreement(needs_charge=True, per_point="5")]
+    async with a_desk(database, agreements=agreements) as desk:
+        desk.elsewhere.previews[("hosting", "2025-01")] = an_evaluation(9500)
+        told = (await desk.get("town", "/v1/previews/hosting/2025-01")).json()
+        assert told["statement"] is None
+        assert "monthly" in " ".join(told["waits_for"])
+
+
+async def test_what_waits_is_listed_with_its_reasons(database: str) -> None:
+    agreements = [an_agreement(needs_charge=True, per_point="5")]
+    async with a_desk(database, agreements=agreements) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        (waiting,) = await desk.walk("nimbus", "/v1/pending")
+        assert (waiting["agreement"], waiting["period"]) == ("hosting", "2025-01")
+        assert "monthly" in " ".join(waiting["reasons"])
+
+
+async def test_other_vendors_parts_of_an_evaluation_are_withheld_and_counted(
+    database: str,
+) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        path = "/v1/agreements/hosting/evaluations/2025-01"
+        own = (await desk.get("nimbus", path)).json()
+        whole = (await desk.get("town", path)).json()
+        telling = [
+            answer["evaluation"]["figures"][0]["evidence"]["telling"] for answer in (own, whole)
+        ]
+        assert [len(each) for each in telling] == [1, 2]
+        assert (own["withheld"], whole["withheld"]) == (1, 0)
+
+
+async def test_a_version_is_applied_once_however_often_it_is_sent_in_parallel(
+    database: str,
+) -> None:
+    async with a_desk(database) as desk:
+        body = an_agreement(version=2, effective_from="2025-03-01").model_dump(mode="json")
+        answers = await asyncio.gather(
+            *(desk.post("town", "/v1/agreements", body, key="same") for _ in range(8))
+        )
+        kept = [answer for answer in answers if answer.status_code != 409]
+        assert {answer.status_code for answer in answers} <= {201, 409}
+        assert len({answer.content for answer in kept}) == 1
+        again = await desk.post("town", "/v1/agreements", body, key="same")
+        assert again.content == kept[0].content
+        assert again.headers["idempotency-hit"] == "true"
+        rows = await desk.house.rows("select from agreement_version where agreement = 'hosting'")
+        assert len(rows) == 2
+        other = await desk.post("town", "/v1/agreements", {**body, "version": 3}, key="same")
+        assert (other.status_code, other.json()["code"]) == (422, "key-used-otherwise")
+        shown = (await desk.get("town", "/v1/agreements/hosting")).json()
+        assert [version["version"] for version in shown["versions"]] == [1, 2]
+
+
+async def test_a_version_that_reaches_back_is_told_from_when_it_rules(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        body = an_agreement(version=2, per_point="500").model_dump(mode="json")
+        applied = await desk.post("town", "/v1/agreements", body)
+        assert applied.json()["rules_from"] == "2025-02-01"
+
+
+async def test_a_changed_text_under_an_applied_version_is_refused(database: str) -> None:
+    async with a_desk(database) as desk:
+        body = an_agreement(per_point="1").model_dump(mode="json")
+        answer = await desk.post("town", "/v1/agreements", body)
+        assert (answer.status_code, answer.json()["code"]) == (409, "version-not-applicable")
+        assert "give the changed text the version 2" in answer.json()["detail"]
+
+
+async def test_every_post_needs_an_idempotency_key(database: str) -> None:
+    async with a_desk(database) as desk:
+        bodies: dict[str, tuple[str, Any]] = {
+            "/v1/agreements": ("town", an_agreement(version=2).model_dump(mode="json")),
+            "/v1/closes": ("town", {"agreement": "hosting", "period": "2025-01"}),
+            "/v1/disputes": (
+                "nimbus",
+                {"agreement": "hosting", "period": "2025-01", "line": "x", "comment": "No."},
+            ),
+            "/v1/disputes/{dispute_id}/acts": ("town", {"act": "review", "comment": "Looking."}),
+        }
+        posts = [
+            route.path
+            for route in desk.api.routes
+            if isinstance(route, APIRoute) and "POST" in route.methods
+        ]
+        assert sorted(posts) == sorted(bodies)
+        for path, (who, body) in bodies.items():
+            address = path.replace("{dispute_id}", "00000000-0000-0000-0000-000000000000")
+            answer = await desk.client.post(address, headers=desk.as_(who), json=body)
+            assert (answer.status_code, answer.json()["code"]) == (400, "idempotency-key-needed")
+
+
+async def test_a_close_is_ordered_with_the_same_key_on_every_retry(database: str) -> None:
+    async with a_desk(database) as desk:
+        body = {"agreement": "hosting", "period": "2025-01"}
+        desk.elsewhere.away = True
+        assert (await desk.post("town", "/v1/closes", body, key="k")).status_code == 503
+        desk.elsewhere.away = False
+        first = await desk.post("town", "/v1/closes", body, key="k")
+        again = await desk.post("town", "/v1/closes", body, key="k")
+        assert (first.status_code, again.content) == (202, first.content)
+        assert len(desk.elsewhere.closes) == 1
+        assert msgspec.json.decode(desk.elsewhere.closes[0][1]) == body
+
+
+async def test_a_dispute_goes_its_way_and_keeps_its_history(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(*TWO_VENDORS)
+        statement = (await desk.get("nimbus", "/v1/statements/hosting/2025-01")).json()
+        line = statement["statement"]["lines"][0]["line"]
+        body = {
+            "agreement": "hosting",
+            "period": "2025-01",
+            "line": line,
+            "comment": "Our probe says otherwise.",
+        }
+        foreign = await desk.post("cirrus", "/v1/disputes", body)
+        assert foreign.status_code == 404
+        nowhere = await desk.post("nimbus", "/v1/disputes", {**body, "line": "none"})
+        assert nowhere.status_code == 404
+        raised = await desk.post("nimbus", "/v1/disputes", body)
+        assert raised.status_code == 201
+        acts = f"/v1/disputes/{raised.json()['dispute_id']}/acts"
+        twice = await desk.post("nimbus", "/v1/disputes", body)
+        assert (twice.status_code, twice.json()["code"]) == (409, "already-disputed")
+        assert (await _act(desk, "nimbus", acts, "uphold")).status_code == 403
+        assert (await _act(desk, "cirrus", acts, "withdraw")).status_code == 404
+        early = await _act(desk, "town", acts, "uphold")
+        assert (early.status_code, early.json()["code"]) == (409, "act-not-allowed")
+        assert (await _act(desk, "town", acts, "review")).json()["state"] == "under_review"
+        upheld = (await _act(desk, "town", acts, "uphold")).json()
+        assert [step["state"] for step in upheld["history"]] == [
+            "raised",
+            "under_review",
+            "upheld",
+        ]
+        assert [step["actor"] for step in upheld["history"]] == ["nimbus", "town", "town"]
+        (listed,) = await desk.walk("nimbus", "/v1/disputes", state="upheld")
+        assert listed == upheld
+        assert await desk.walk("cirrus", "/v1/disputes") == []
+
+
+async def _act(desk: Desk, who: str, path: str, act: str) -> Any:
+    return await desk.post(who, path, {"act": act, "comment": "So it is."})
+
+
+async def test_a_line_is_disputed_once_when_raised_many_times_at_once(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        statement = (await desk.get("nimbus", "/v1/statements/hosting/2025-01")).json()
+        line = statement["statement"]["lines"][0]["line"]
+        body = {"agreement": "hosting", "period": "2025-01", "line": line, "comment": "No."}
+        answers = await asyncio.gather(
+            *(desk.post("nimbus", "/v1/disputes", body) for _ in range(6))
+        )
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409, 409]
+
+
+async def test_a_walk_over_pages_loses_and_repeats_nothing_while_others_write(
+    database: str,
+) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(
+            *(an_evaluation(9700, period=f"2025-{month:02d}") for month in range(1, 13))
+        )
+        known = [item["entry_id"] for item in await desk.walk("town", "/v1/ledger-entries")]
+
+        async def write() -> None:
+            settler = House(desk.house.pool, offset=1000)
+            for month in range(1, 13):
+                await settler.settle(
+                    an_evaluation(9600, agreement="network", period=f"2025-{month:02d}")
+                )
+
+        writing = asyncio.ensure_future(write())
+        walks = []
+        while not writing.done():
+            walks.append(
+                [
+                    (item["position"], item["entry_id"])
+                    for item in await desk.walk("town", "/v1/ledger-entries", limit=2)
+                ]
+            )
+        await writing
+        assert len(walks) > 1
+        for walk in walks:
+            assert len(set(walk)) == len(walk)
+            assert walk == sorted(walk)
+            assert {entry for _, entry in walk} >= set(known)
+        whole = await desk.walk("town", "/v1/ledger-entries", limit=5)
+        assert len(whole) == 24
+        # Each walk is the book as it stood at its beginning: a prefix of the whole.
+        for walk in walks:
+            assert walk == [(item["position"], item["entry_id"]) for item in whole[: len(walk)]]
+
+
+async def test_a_cursor_of_another_list_is_refused(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(*TWO_VENDORS)
+        page = (await desk.get("town", "/v1/ledger-entries", params={"limit": 1})).json()
+        for path, params in (
+            ("/v1/statements", {}),
+            ("/v1/ledger-entries", {"vendor": "cirrus"}),
+        ):
+            answer = await desk.get("town", path, params={**params, "cursor": page["next"]})
+            assert (answer.status_code, answer.json()["code"]) == (400, "bad-cursor")
+
+
+async def test_a_verdict_reaches_the_evaluator_with_slashes_in_both_parts(database: str) -> None:
+    async with a_desk(database) as desk:
+        address = "/v1/events/urn%3Animbus%3Aprobe%2F1/a%2Fb"
+        told = await desk.get("nimbus", address)
+        assert told.json() == {
+            "verdict": "accepted",
+            "asked": ["urn%3Animbus%3Aprobe%2F1", "a%2Fb"],
+        }
+        for who in ("cirrus", "stranger"):
+            assert (await desk.get(who, address)).status_code == 404
+
+
+async def test_what_was_set_aside_is_shown_with_both_payloads(database: str) -> None:
+    async with a_desk(database) as desk:
+        await _conflict(desk)
+        (item,) = await desk.walk("nimbus", "/v1/quarantine")
+        whole = (await desk.get("nimbus", f"/v1/quarantine/{item['number']}")).json()
+        assert (whole["told"], whole["held"]) == ({"good": 1}, {"good": 2})
+        assert await desk.walk("cirrus", "/v1/quarantine") == []
+
+
+async def test_the_operator_sees_evaluations_that_can_never_be_settled(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700, agreement="nobody"))
+        (refused,) = await desk.walk("operator", "/v1/refused-evaluations")
+        assert "not applied" in refused["reason"]
+
+
+async def test_a_run_shows_why_it_was_made_and_what_it_posted(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700), an_evaluation(9750, revision=2))
+        first, second = await desk.walk("town", "/v1/runs", agreement="hosting", limit=1)
+        assert (first["reason"], second["reason"]) == ("closed", "late_facts")
+        whole = (await desk.get("town", f"/v1/runs/{second['run_id']}")).json()
+        assert [(each["period"], each["revision"]) for each in whole["posted"]] == [("2025-01", 2)]
+
+
+async def test_pages_of_health_need_no_key(database: str) -> None:
+    async with a_desk(database) as desk:
+        for path in ("/livez", "/readyz", "/metrics"):
+            assert (await desk.client.get(path)).status_code == 200
