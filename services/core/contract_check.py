@@ -1,0 +1,407 @@
+"""What one document cannot know of itself: names of the programme, totals, terms out of reach.
+
+Each check looks at one thing and says where, why, and what to do. None stops the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from schemas.agreement import Agreement, AtRisk, Base, Category, Level
+from schemas.bands import Band, BandTable, Threshold
+from schemas.base import Noun, written
+from schemas.credit import AtRiskShare, Credit, Duration, WorthOf
+from schemas.period import label_of
+from schemas.programme import Metric, Programme
+from services.core.contract_file import Document, Refusal
+from services.core.contract_words import Path, nearest
+from services.core.windows import parts_of
+
+_TIMES = frozenset({"milliseconds", "seconds", "minutes", "hours", "days"})
+_WITH_PARTS = frozenset(
+    {"outage_time", "outage_count", "availability_by_outages", "tickets_in_time", "delivery_delay"}
+)
+_RATIOS = frozenset({"ratio", "availability_by_samples", "within_limit", "tickets_in_time"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something wrong, at a path."""
+
+    path: Path
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """An agreement with the programme it belongs to."""
+
+    agreement: Agreement
+    programme: Programme
+
+    def metric(self, name: str) -> Metric | None:
+        """A metric of the programme."""
+        return self.programme.metric(name)
+
+    def levels(self) -> Iterator[tuple[Path, Level]]:
+        """The levels with their paths."""
+        for index, level in enumerate(self.agreement.levels):
+            yield ("levels", index), level
+
+    def credits(self) -> Iterator[tuple[Path, Level, Credit]]:
+        """The credits with their paths and levels."""
+        for path, level in self.levels():
+            for index, credit in enumerate(level.credits):
+                yield (*path, "credits", index), level, credit
+
+
+def check(
+    document: Document, programme: Programme | None, others: Sequence[Agreement] = ()
+) -> tuple[Refusal, ...]:
+    """Everything wrong with an agreement beside its programme and the versions of itself.
+
+    ``programme``: the version in force, or None where it is not known. ``others``: versions of the
+    same agreement that are applied or stand in the same files. A programme has nothing to check.
+    """
+    agreement = document.noun
+    if not isinstance(agreement, Agreement):
+        return ()
+    if programme is None or programme.programme != agreement.programme:
+        reason = f"the programme {agreement.programme} is not known"
+        remedy = "give its file as well, or apply it first"
+        return (document.refusal(("programme",), reason, remedy),)
+    contract = Contract(agreement, programme)
+    found = [one for checked in _CHECKS for one in checked(contract)]
+    found += _against_versions(agreement, others)
+    refusals = (document.refusal(one.path, one.reason, one.remedy) for one in found)
+    return tuple(sorted(refusals, key=lambda one: (one.line, one.column)))
+
+
+# --- names --------------------------------------------------------------------------------------
+
+_REFERS = {
+    "metric": "metric",
+    "highest": "metric",
+    "lowest": "metric",
+    "base": "base",
+    "at_risk": "amount at risk",
+    "category": "category",
+    "level": "level",
+    "levels": "level",
+}
+"""Fields that name something declared elsewhere, and what they name."""
+
+_DECLARES: dict[type[Noun], str] = {
+    Base: "base",
+    AtRisk: "at_risk",
+    Category: "category",
+    Level: "level",
+}
+"""The nouns that declare a name, in the field named here."""
+
+
+def _names(contract: Contract) -> Iterator[Found]:
+    agreement = contract.agreement
+    known = {
+        "metric": [metric.metric for metric in contract.programme.metrics],
+        "base": [base.base for base in agreement.bases],
+        "amount at risk": [term.at_risk for term in agreement.at_risk],
+        "category": [term.category for term in agreement.categories],
+        "level": [level.level for level in agreement.levels],
+    }
+    for path, what, name in _references(agreement, ()):
+        if name not in known[what]:
+            close = nearest(name, known[what])
+            listed = ", ".join(known[what]) or "none"
+            remedy = f"did you mean '{close}'?" if close else f"declared are: {listed}"
+            yield Found(path, f"there is no {what} '{name}'", remedy)
+    vendors = [vendor.vendor for vendor in contract.programme.vendors]
+    if agreement.vendor not in vendors:
+        close = nearest(agreement.vendor, vendors)
+        remedy = f"did you mean '{close}'?" if close else "add the vendor to the programme"
+        reason = f"the programme has no vendor '{agreement.vendor}'"
+        yield Found(("vendor",), reason, remedy)
+
+
+def _references(noun: Any, path: Path) -> Iterator[tuple[Path, str, str]]:
+    """Every name in an agreement that refers to something, with its path and what it names."""
+    if isinstance(noun, tuple):
+        for index, one in enumerate(noun):
+            yield from _references(one, (*path, index))
+    if not isinstance(noun, Noun):
+        return
+    for field in type(noun).model_fields:
+        value = getattr(noun, field)
+        what = _REFERS.get(field)
+        if what is None or _DECLARES.get(type(noun)) == field:
+            yield from _references(value, (*path, field))
+            continue
+        names = value if isinstance(value, tuple) else (value,)
+        if all(isinstance(name, str) for name in names):
+            yield from (((*path, field), what, name) for name in names)
+        else:
+            yield from _references(value, (*path, field))
+
+
+def _declared_once(contract: Contract) -> Iterator[Found]:
+    agreement = contract.agreement
+    declared: tuple[tuple[str, str, Sequence[Any]], ...] = (
+        ("bases", "base", agreement.bases),
+        ("at_risk", "at_risk", agreement.at_risk),
+        ("categories", "category", agreement.categories),
+        ("levels", "level", agreement.levels),
+        ("caps", "cap", agreement.caps),
+        ("earn_backs", "earn_back", agreement.earn_backs),
+        ("terminations", "term", agreement.terminations),
+        ("clauses", "clause", agreement.clauses),
+    )
+    for section, field, terms in declared:
+        names = [getattr(term, field) for term in terms]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                reason = f"'{name}' is declared twice in {section}"
+                yield Found((section, index, field), reason, "give it another name")
+
+
+def _lines_are_told_apart(contract: Contract) -> Iterator[Found]:
+    for path, level in contract.levels():
+        names = [credit.name for credit in level.credits]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                which = "without a name" if name is None else f"named '{name}'"
+                reason = f"two credits of level {level.level} are {which}"
+                yield Found((*path, "credits", index), reason, "give each a name of its own")
+
+
+# --- totals -------------------------------------------------------------------------------------
+
+
+def _allocations(contract: Contract) -> Iterator[Found]:
+    """The level's share, the last of its shares, counts towards its category's total."""
+    for index, category in enumerate(contract.agreement.categories):
+        shares = [
+            credit.rate.shares[-1]
+            for _, _, credit in contract.credits()
+            if isinstance(credit.rate, AtRiskShare)
+            and credit.rate.category == category.category
+            and credit.rate.shares
+            and not credit.rate.unallocated
+        ]
+        total = sum(shares, Fraction(0))
+        at_most = category.allocations_total == "at_most"
+        if total > category.percent or (not at_most and total != category.percent):
+            listed = " + ".join(f"{written(share)} %" for share in shares) or "nothing"
+            bound = "more than" if total > category.percent else "not"
+            reason = (
+                f"the level shares of category {category.category} total {written(total)} % "
+                f"({listed}), {bound} {written(category.percent)} %"
+            )
+            yield Found(("categories", index), reason, "change the shares so that they fit")
+
+
+# --- thresholds and units -----------------------------------------------------------------------
+
+
+def _directions(contract: Contract) -> Iterator[Found]:
+    for path, level in contract.levels():
+        metric = contract.metric(level.metric)
+        if metric is None:
+            continue
+        for name in ("expected", "minimum"):
+            threshold: Threshold | None = getattr(level, name)
+            if threshold is None:
+                continue
+            if threshold.higher_is_met != (metric.better == "higher"):
+                words = "at_most or below" if metric.better == "lower" else "at_least or above"
+                reason = f"'{threshold.text()}', but of {metric.metric} {metric.better} is better"
+                yield Found((*path, name), reason, f"write {words}, or correct the metric")
+            if metric.unit == "percent" and not 0 <= threshold.limit <= 100:
+                reason = f"'{threshold.text()}' is no percentage from 0 to 100"
+                yield Found((*path, name), reason, "correct the limit or the metric's unit")
+
+
+def _minimum_is_lower(contract: Contract) -> Iterator[Found]:
+    for path, level in contract.levels():
+        if level.expected is None or level.minimum is None:
+            continue
+        gap = level.expected.limit - level.minimum.limit
+        if (gap if level.expected.higher_is_met else -gap) < 0:
+            reason = f"the minimum '{level.minimum.text()}' asks for more than the expected level"
+            yield Found((*path, "minimum"), reason, "swap them or correct one")
+
+
+def _measured_fits(contract: Contract) -> Iterator[Found]:
+    agreement = contract.agreement
+    label = label_of(agreement.effective_from, agreement.settled)
+    for path, level in contract.levels():
+        if level.measured is None:
+            continue
+        try:
+            parts_of(label, level.measured)
+        except ValueError:
+            reason = f"a {agreement.settled} is not made of whole periods of a {level.measured}"
+            yield Found((*path, "measured"), reason, "measure in shorter periods, or leave it out")
+
+
+def _units_fit(contract: Contract) -> Iterator[Found]:
+    for path, level, credit in contract.credits():
+        quantity = credit.quantity
+        if isinstance(quantity, Duration):
+            metric = contract.metric(quantity.metric or level.metric)
+            at = (*path, "quantity")
+            if metric is None:
+                continue
+            kind = metric.measure.kind
+            if quantity.of == "each" and kind not in _WITH_PARTS:
+                reason = f"{metric.metric} ({kind}) has no single occurrences to count"
+                yield Found(
+                    at, reason, "write of: total, or name a metric of outages or deliveries"
+                )
+            if quantity.of == "total" and metric.unit not in _TIMES:
+                reason = f"{metric.metric} is in {metric.unit}, which is no time"
+                yield Found(at, reason, "name a metric whose unit is a time")
+        if isinstance(credit.rate, WorthOf) and not isinstance(quantity, Duration):
+            reason = "worth_of needs a duration of deliveries that state their worth"
+            yield Found((*path, "rate"), reason, "use a duration as quantity, or another rate")
+    for path, level in contract.levels():
+        metric = contract.metric(level.metric)
+        if level.low_volume and metric and metric.measure.kind not in _RATIOS:
+            reason = f"low_volume leaves events out, but {metric.metric} is no share of events"
+            yield Found((*path, "low_volume"), reason, "leave low_volume out")
+
+
+# --- terms out of reach -------------------------------------------------------------------------
+
+
+def _credits_out_of_reach(contract: Contract) -> Iterator[Found]:
+    for path, level, credit in contract.credits():
+        kind = credit.due.kind
+        if kind == "on_default" and level.defaults.kind == "never":
+            reason = f"due on default, but level {level.level} never defaults"
+            yield Found((*path, "due"), reason, "change the level's defaults or when it is due")
+        elif kind in ("on_default", "on_run") and level.expected is None:
+            reason = f"level {level.level} has no expected level, so it is never missed"
+            yield Found((*path, "due"), reason, "state expected, or due: every_period")
+        if getattr(credit.rate, "over", None) == "run" and kind != "on_run":
+            reason = "over: run needs a credit that is due on a run"
+            yield Found((*path, "rate", "over"), reason, "write due: {kind: on_run, ...}")
+
+
+def _bands_out_of_reach(contract: Contract) -> Iterator[Found]:
+    for path, level, credit in contract.credits():
+        rate = credit.rate
+        metric = contract.metric(level.metric)
+        if not isinstance(rate, BandTable) or getattr(rate, "of", "") != "result":
+            continue
+        met_is_priced = credit.due.kind != "on_default" or level.expected is None
+        for index, band in enumerate(rate.bands):
+            at = (*path, "rate", "bands", index)
+            if metric is not None and metric.unit == "percent" and _beyond_percent(band):
+                reason = f"no percentage is ever in '{band.text()}'"
+                yield Found(at, reason, "correct the band")
+            elif not met_is_priced and band.gives and _always_met(band, level.expected):
+                reason = (
+                    f"'{band.text()}' gives {written(band.gives)}, but such a result meets the "
+                    "level and nothing is due"
+                )
+                yield Found(at, reason, "correct the band or the expected level")
+
+
+def _beyond_percent(band: Band) -> bool:
+    low, high = band.lower, band.upper
+    above = low is not None and (low.value > 100 or (low.value == 100 and not low.closed))
+    below = high is not None and (high.value < 0 or (high.value == 0 and not high.closed))
+    return above or below
+
+
+def _always_met(band: Band, expected: Threshold | None) -> bool:
+    """Whether every value of the band meets the expected level."""
+    if expected is None:
+        return False
+    end = band.lower if expected.higher_is_met else band.upper
+    if end is None:
+        return False
+    beyond = end.value > expected.limit if expected.higher_is_met else end.value < expected.limit
+    return beyond or (
+        end.value == expected.limit and (expected.met_by(end.value) or not end.closed)
+    )
+
+
+def _points_out_of_reach(contract: Contract) -> Iterator[Found]:
+    if contract.agreement.points is None:
+        return
+    for _, _, credit in contract.credits():
+        if credit.rate.kind == "points" or getattr(credit.rate, "gives", "") == "points":
+            return
+    reason = "points are turned into money, but no credit gives points"
+    yield Found(("points",), reason, "give points in a level's credits, or leave points out")
+
+
+def _counts_out_of_reach(contract: Contract) -> Iterator[Found]:
+    for path, level in contract.levels():
+        rule = level.defaults
+        if rule.kind == "misses_in_window" and rule.misses > rule.of_last:
+            reason = f"{rule.misses} misses cannot fall into {rule.of_last} periods"
+            yield Found((*path, "defaults"), reason, "ask for fewer misses or a longer window")
+
+
+def _earn_backs_out_of_reach(contract: Contract) -> Iterator[Found]:
+    paying = {
+        level.level
+        for _, level, credit in contract.credits()
+        if credit.is_a in ("service_credit", "penalty")
+    }
+    for index, term in enumerate(contract.agreement.earn_backs):
+        for name in term.levels:
+            if name not in paying:
+                reason = f"level {name} bears no credit that could be earned back"
+                yield Found(("earn_backs", index, "levels"), reason, "leave the level out")
+
+
+_CHECKS: tuple[Callable[[Contract], Iterator[Found]], ...] = (
+    _names,
+    _declared_once,
+    _lines_are_told_apart,
+    _allocations,
+    _directions,
+    _minimum_is_lower,
+    _measured_fits,
+    _units_fit,
+    _credits_out_of_reach,
+    _bands_out_of_reach,
+    _points_out_of_reach,
+    _counts_out_of_reach,
+    _earn_backs_out_of_reach,
+)
+
+
+# --- versions -----------------------------------------------------------------------------------
+
+
+def _against_versions(agreement: Agreement, others: Sequence[Agreement]) -> Iterator[Found]:
+    for other in others:
+        if other.agreement != agreement.agreement or other == agreement:
+            continue
+        if other.version == agreement.version:
+            reason = f"version {other.version} of {other.agreement} is there with other terms"
+            yield Found(("version",), reason, "give the changed terms a new version")
+            continue
+        yield from _in_order(agreement, other)
+        for field in ("programme", "vendor", "currency", "settled"):
+            if getattr(other, field) != getattr(agreement, field):
+                reason = f"version {other.version} has {field} {getattr(other, field)}"
+                yield Found((field,), reason, f"keep the {field}, or write a new agreement")
+
+
+def _in_order(agreement: Agreement, other: Agreement) -> Iterator[Found]:
+    later, earlier = (agreement, other) if agreement.version > other.version else (other, agreement)
+    if later.effective_from <= earlier.effective_from:
+        reason = (
+            f"version {later.version} begins on {later.effective_from}, not after version "
+            f"{earlier.version} ({earlier.effective_from})"
+        )
+        yield Found(("effective_from",), reason, "let the later version begin later")
