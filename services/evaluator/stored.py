@@ -137,8 +137,8 @@ def as_facts(batches: Sequence[Any]) -> Facts:
     return replace(facts_of(bare), ids=texts["id"], data=texts["data"])
 
 
-def counted(loaded: Loaded, spans: Mapping[int, Span]) -> dict[Key, Sums]:
-    """Sums of the facts per partition, metric and UTC day, over whole days of the spans."""
+def counted(loaded: Loaded) -> dict[Key, Sums]:
+    """Sums of the facts per partition, metric and UTC day."""
     facts = loaded.facts
     if not len(facts):
         return {}
@@ -153,10 +153,11 @@ def counted(loaded: Loaded, spans: Mapping[int, Span]) -> dict[Key, Sums]:
         modular(np.add.reduceat(column[order], starts))
         for column in (facts.a, facts.b, facts.payload)
     ]
-    return {
-        (int(key[0]), int(key[1]), int(key[2])): (n[place], *(each[place] for each in sums))  # type: ignore[misc]
-        for place, key in enumerate(keys[starts].tolist())
-    }
+    found: dict[Key, Sums] = {}
+    for place, (partition, metric, at_day) in enumerate(keys[starts].tolist()):
+        a, b, checksum = (column[place] for column in sums)
+        found[partition, metric, at_day] = (n[place], a, b, checksum)
+    return found
 
 
 _TALLIED = """
@@ -178,7 +179,9 @@ async def tallied(connection: Connection, spans: Mapping[int, Span]) -> dict[Key
     return {
         (row["partition"], row["metric"], row["day"]): (
             int(row["n"]),
-            *(int(row[name]) % 2**62 for name in ("a", "b", "checksum")),
+            int(row["a"]) % 2**62,
+            int(row["b"]) % 2**62,
+            int(row["checksum"]) % 2**62,
         )
         for row in rows
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from schemas.agreement import Agreement
-from schemas.period import first_day, label_of, next_label
+from schemas.period import first_day, label_of, next_label, period_length
 from schemas.programme import Programme
 from services.core.windows import bounds_us, window_of
 from services.shell.frames import partition_of
@@ -70,20 +70,30 @@ def feeding(
     )
 
 
-def begun(versions: Iterable[Agreement], zone: str, at_us: int) -> list[str]:
+def begun(versions: Sequence[Agreement], zone: str, at_us: int) -> list[str]:
     """The settlement periods that have begun at an instant, in order, of all versions.
 
     ``versions`` are sorted. A version ends where it says, or where the next one begins.
     """
-    every = list(versions)
     labels: list[str] = []
-    for version, following in zip(every, [*every[1:], None], strict=True):
+    for version in versions:
         label = label_of(version.effective_from, version.settled)
-        while _belongs(label, version, following) and _start_us(label, zone) <= at_us:
-            if label not in labels:
+        while _start_us(label, zone) <= at_us and _may_hold(version, label):
+            if version_of(versions, label) is version and label not in labels:
                 labels.append(label)
             label = next_label(label)
     return labels
+
+
+def version_of(versions: Sequence[Agreement], period: str) -> Agreement | None:
+    """The version whose settlement period this is; None when it is none."""
+    day = first_day(period)
+    in_force = [each for each in versions if each.effective_from <= day]
+    if not in_force:
+        return None
+    version = in_force[-1]
+    fits = period_length(period) == version.settled and _may_hold(version, period)
+    return version if fits else None
 
 
 def due_at_us(version: Agreement, period: str, zone: str) -> int:
@@ -91,11 +101,8 @@ def due_at_us(version: Agreement, period: str, zone: str) -> int:
     return bounds_us(window_of(period, zone))[1] + version.lateness_hours * HOUR_US
 
 
-def _belongs(label: str, version: Agreement, following: Agreement | None) -> bool:
-    day = first_day(label)
-    if version.effective_until is not None and day >= version.effective_until:
-        return False
-    return following is None or day < following.effective_from
+def _may_hold(version: Agreement, label: str) -> bool:
+    return version.effective_until is None or first_day(label) < version.effective_until
 
 
 def _start_us(label: str, zone: str) -> int:

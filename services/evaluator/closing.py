@@ -1,0 +1,397 @@
+"""Closing periods: when they are due or asked for, once each, and again when facts come late.
+
+One closer works at a time, held by a lock that lives and dies with its connection. Everything it
+decides is read from the database, so that it may be killed anywhere and started anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Literal
+
+import msgspec
+
+from schemas.evaluation import PeriodEvaluation
+from services.catalogue.cached import CatalogueCopy
+from services.catalogue.snapshot import Catalogue
+from services.core.evaluation import Why
+from services.core.windows import instant
+from services.evaluator import closed, gauges, recount, touching
+from services.evaluator.closed import Place
+from services.evaluator.recount import NoSuchPeriod, Snapshot, Subject
+from services.evaluator.watermark import (
+    Mark,
+    Watermark,
+    begun,
+    due_at_us,
+    feeding,
+    version_of,
+    watermark,
+)
+from services.shell import metrics
+from services.shell.faults import faultpoint
+from services.shell.logs import correlated, log
+from services.shell.outbox import enqueue
+from services.shell.postgres import Connection, is_transient
+
+TOPIC = "evaluations"
+EVALUATED = "earnback.period.evaluated.v1"
+MEASUREMENTS = "measurements"
+SHOWN = 20
+"""At most so many differences are told at once."""
+ALARM_RETRY_S = 60.0
+"""A period whose tallies differ is counted again after this long, or at once when asked for."""
+
+_LOCK = 0x6561_726E_636C_6F73  # any constant, the same in every closer
+
+Ends = Callable[[], Awaitable[Mapping[int, int] | None]]
+"""Partition of `measurements` to the end of its log; None when the broker does not say."""
+Outcome = Literal["closed", "revised", "unchanged", "refused", "alarm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Times in seconds. ``idle_after``: when a silent partition no longer holds others back.
+
+    ``quiet``: how long nothing may have come before late facts are counted. ``every``: between
+    two looks.
+    """
+
+    idle_after: float
+    quiet: float
+    every: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one close."""
+
+    outcome: Outcome
+    detail: str
+    revision: int | None = None
+
+
+class Closer:
+    """Closes periods for one worker. ``app``: whose progress tells how far the partitions are."""
+
+    def __init__(
+        self,
+        *,
+        app: str,
+        catalogue: CatalogueCopy,
+        connect: Callable[[], Awaitable[Connection]],
+        ends: Ends,
+        pace: Pace,
+        health: metrics.Health,
+    ) -> None:
+        self._app, self._catalogue, self._connect = app, catalogue, connect
+        self._ends, self._pace, self._health = ends, pace, health
+        self._subjects: dict[Place, Subject] = {}
+        self._refused: dict[Place, tuple[float, str]] = {}
+        self._revision = -1
+
+    async def run(self) -> None:
+        """Close for as long as the process lives; begin anew when the database was away."""
+        while True:
+            try:
+                await self._turn()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log(__name__).warning("closer_begins_anew", error=repr(error))
+                await asyncio.sleep(1.0)
+
+    async def _turn(self) -> None:
+        """Wait for the lock, then look again and again over the connection that holds it."""
+        connection = await self._connect()
+        try:
+            holds = False
+            while True:
+                if not holds:
+                    holds = await connection.fetchval("select pg_try_advisory_lock($1)", _LOCK)
+                if holds:
+                    await self.look(connection)
+                await asyncio.sleep(self._pace.every)
+        finally:
+            connection.terminate()
+
+    async def look(self, connection: Connection) -> None:
+        """One round: what came late, what was asked for, what is due, what was touched."""
+        catalogue = self._catalogue.current
+        if self._revision != catalogue.revision:
+            self._subjects.clear()
+            self._refused.clear()
+            self._revision = catalogue.revision
+        more = True
+        while more:
+            more = await touching.scan(connection, catalogue, self._subject)
+        await self._answer_requests(connection, catalogue)
+        await self._close_due(connection, catalogue)
+        stuck = await self._stuck(connection)
+        for place in await closed.quiet(connection, self._pace.quiet):
+            if place not in stuck:
+                await self._close(connection, catalogue, place, "late_facts", {})
+        await self._report(connection)
+
+    def _subject(self, catalogue: Catalogue, place: Place) -> Subject | None:
+        """What is to be counted for a period, kept while the catalogue stays the same.
+
+        None where the catalogue contradicts itself about the period; somebody has to be told.
+        """
+        if place not in self._subjects:
+            try:
+                self._subjects[place] = recount.subject_of(catalogue, *place)
+            except (NoSuchPeriod, ValueError) as error:
+                self._refused[place] = (monotonic(), str(error))
+                return None
+        return self._subjects[place]
+
+    async def _stuck(self, connection: Connection) -> set[Place]:
+        """Periods that could not be counted and are not to be tried again yet."""
+        alarms = await closed.alarms(connection)
+        now = monotonic()
+        return {place for place, age in alarms.items() if age < ALARM_RETRY_S} | {
+            place for place, (at, _) in self._refused.items() if now - at < ALARM_RETRY_S
+        }
+
+    async def _answer_requests(self, connection: Connection, catalogue: Catalogue) -> None:
+        """Close what was asked for; requests for one period are answered together."""
+        asked: dict[Place, list[closed.Request]] = {}
+        for request in await closed.waiting(connection):
+            asked.setdefault((request.agreement, request.period), []).append(request)
+        for place, requests in asked.items():
+            numbers = [request.number for request in requests]
+            by = sorted({request.requested_by for request in requests})
+            record = {"requests": numbers, "requested_by": by}
+            with correlated(f"close-{numbers[0]}"):
+                await self._close(connection, catalogue, place, "commanded", record, numbers)
+
+    async def _close_due(self, connection: Connection, catalogue: Catalogue) -> None:
+        marks = await _marks(connection, self._app, await self._ends())
+        done = (await closed.covers(connection)).keys()
+        stuck = await self._stuck(connection)
+        waiting = 0
+        for agreement in sorted(catalogue.agreements) if marks else ():
+            for period in _begun(catalogue, agreement, marks):
+                place = (agreement, period)
+                if place in done:
+                    continue
+                why = self._due(catalogue, place, marks)
+                if why is None:
+                    waiting += 1
+                    continue
+                if place in stuck:
+                    break
+                result = await self._close(connection, catalogue, place, "closed", why)
+                if result.outcome in ("alarm", "refused"):
+                    break  # later periods rest on earlier ones
+        metrics.WINDOWS_OPEN.labels("evaluator").set(waiting)
+
+    def _due(
+        self, catalogue: Catalogue, place: Place, marks: Mapping[int, Mark]
+    ) -> dict[str, Any] | None:
+        """Why a period is due now; None when it is not."""
+        versions = catalogue.agreements[place[0]]
+        programmes = catalogue.programmes[versions[-1].programme]
+        subject = self._subject(catalogue, place)
+        version = version_of(versions, place[1])
+        if subject is None or version is None:
+            return None
+        due = due_at_us(version, place[1], programmes[-1].time_zone)
+        feeds = feeding(programmes, subject.metrics, len(marks))
+        mark = watermark([marks[each] for each in feeds], self._pace.idle_after)
+        return None if mark.at_us is None or mark.at_us < due else _why(mark, marks, due)
+
+    async def _close(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        place: Place,
+        reason: Why,
+        record: dict[str, Any],
+        requests: Sequence[int] = (),
+    ) -> Done:
+        """Count a period, and store what it comes to, if that is new."""
+        started = monotonic()
+        subject = self._subject(catalogue, place)
+        if subject is None:
+            return await self._refuse(connection, place, self._refused.pop(place)[1], requests)
+        snapshot = await recount.take(connection, subject)
+        found = recount.differences(snapshot)
+        if found:
+            return await self._alarm(connection, place, found, requests)
+        last = snapshot.last
+        why: Why = reason
+        if last is not None and reason == "commanded" and last.versions != subject.versions:
+            why = "changed_agreement"
+        revision = 1 if last is None else last.revision + 1
+        faultpoint("close.counted")
+        try:
+            made, refused = await asyncio.to_thread(
+                recount.evaluation, subject, snapshot, revision, why
+            )
+        except ValueError as error:
+            self._refused[place] = (started, str(error))
+            return await self._refuse(connection, place, str(error), requests)
+        if last is not None and recount.same_content(made, last.body):
+            done = Done("unchanged", f"revision {last.revision} stands", last.revision)
+            made_new = None
+        else:
+            outcome: Outcome = "closed" if last is None else "revised"
+            done = Done(outcome, f"revision {revision}", revision)
+            made_new = made
+        full = {**record, "versions": subject.versions, "refused_corrections": refused}
+        await _commit(connection, place, made_new, snapshot, full, done, requests)
+        metrics.CLOSE_SECONDS.observe(monotonic() - started)
+        log(__name__).info(
+            "period_counted",
+            agreement=place[0],
+            period=place[1],
+            outcome=done.outcome,
+            revision=done.revision,
+            reason=why,
+            facts=len(snapshot.loaded.facts),
+        )
+        return done
+
+    async def _alarm(
+        self,
+        connection: Connection,
+        place: Place,
+        found: Sequence[Mapping[str, Any]],
+        requests: Sequence[int],
+    ) -> Done:
+        """Stop this period's close, loudly."""
+        detail = (
+            f"tallies and stored facts differ in {len(found)} places, first {dict(found[0])}; the "
+            "period stays open until they agree: find out which of the two was changed"
+        )
+        async with connection.transaction():
+            await closed.raise_alarm(connection, place, found[:SHOWN])
+            await closed.answer(connection, requests, "alarm", detail, None)
+        log(__name__).critical(
+            "tallies_differ", agreement=place[0], period=place[1], found=found[:SHOWN]
+        )
+        return Done("alarm", detail)
+
+    async def _refuse(
+        self, connection: Connection, place: Place, reason: str, requests: Sequence[int]
+    ) -> Done:
+        """The catalogue does not let this period be counted: say so, and go on with the others."""
+        await closed.answer(connection, requests, "refused", reason, None)
+        log(__name__).error("cannot_close", agreement=place[0], period=place[1], reason=reason)
+        return Done("refused", reason)
+
+    async def _report(self, connection: Connection) -> None:
+        """Show open alarms where operators look."""
+        stuck = await closed.alarms(connection)
+        gauges.CLOSE_ALARMS.set(len(stuck))
+        said = [f"{' '.join(place)}: tallies and facts differ" for place in sorted(stuck)]
+        said += [f"{' '.join(place)}: {why}" for place, (_, why) in sorted(self._refused.items())]
+        if said:
+            self._health.not_ready("close", "; ".join(said[:SHOWN]))
+        else:
+            self._health.ready("close")
+
+
+def _begun(catalogue: Catalogue, agreement: str, marks: Mapping[int, Mark]) -> list[str]:
+    """The agreement's settlement periods up to the latest fact."""
+    latest = max((m.max_event_us for m in marks.values() if m.max_event_us), default=None)
+    if latest is None:
+        return []
+    versions = catalogue.agreements[agreement]
+    zone = catalogue.programmes[versions[-1].programme][-1].time_zone
+    return begun(versions, zone, latest)
+
+
+async def _commit(
+    connection: Connection,
+    place: Place,
+    made: PeriodEvaluation | None,
+    snapshot: Snapshot,
+    record: Mapping[str, Any],
+    done: Done,
+    requests: Sequence[int],
+) -> None:
+    """The evaluation, its announcement and the answers, all or nothing."""
+    async with connection.transaction():
+        if made is not None:
+            body = await closed.insert(connection, made, snapshot.cover, record)
+            identity = event_id(made)
+            await enqueue(
+                connection,
+                TOPIC,
+                made.agreement,
+                identity,
+                announcement(made, body),
+                {"content-type": "application/cloudevents+json"},
+            )
+        await closed.untouch(connection, place)
+        await closed.resolve_alarm(connection, place)
+        await closed.answer(connection, requests, done.outcome, done.detail, done.revision)
+        faultpoint("close.before-commit")
+    faultpoint("close.after-commit")
+
+
+def event_id(made: PeriodEvaluation) -> str:
+    """The same for the same revision, whoever announces it."""
+    return f"{made.agreement}/{made.period}/{made.revision}"
+
+
+def announcement(made: PeriodEvaluation, body: bytes) -> bytes:
+    """The CloudEvent that tells settlement of an evaluation. ``body``: its canonical JSON."""
+    return msgspec.json.encode(
+        {
+            "specversion": "1.0",
+            "id": event_id(made),
+            "source": "/earnback/evaluator",
+            "type": EVALUATED,
+            "subject": f"{made.agreement}/{made.period}",
+            "datacontenttype": "application/json",
+            "data": msgspec.Raw(body),
+        },
+        order="sorted",
+    )
+
+
+def _why(mark: Watermark, marks: Mapping[int, Mark], due_us: int) -> dict[str, Any]:
+    """What the decision to close rested on."""
+    assert mark.at_us is not None
+    return {
+        "due": instant(due_us).isoformat(),
+        "watermark": instant(mark.at_us).isoformat(),
+        "held_by": mark.held_by,
+        "idle": [
+            {"partition": each, "silent_seconds": round(marks[each].silent_s)} for each in mark.idle
+        ],
+    }
+
+
+async def _marks(
+    connection: Connection, app: str, ends: Mapping[int, int] | None
+) -> dict[int, Mark]:
+    """How far every partition has come. What the broker does not tell of counts as behind."""
+    rows = await connection.fetch(
+        "select partition, next_offset, max_event_us,"
+        " extract(epoch from clock_timestamp() - last_advanced_at)::float8 as silent"
+        " from progress where app = $1 and topic = $2",
+        app,
+        MEASUREMENTS,
+    )
+    known = {row["partition"]: row for row in rows}
+    count = max([*known, *(ends or {}), -1]) + 1
+    marks = {}
+    for partition in range(count):
+        row = known.get(partition)
+        end = None if ends is None else ends.get(partition)
+        if row is None:
+            marks[partition] = Mark(partition, None, 0.0, True)
+        else:
+            behind = end is None or row["next_offset"] < end
+            marks[partition] = Mark(partition, row["max_event_us"], row["silent"], behind)
+    return marks

@@ -1,0 +1,39 @@
+"""What the evaluator is told beside the common settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from services.evaluator.closing import Pace
+from services.shell.settings import BadSettings
+
+_DEFAULTS = {
+    "EARNBACK_IDLE_AFTER": 6 * 3600.0,
+    "EARNBACK_QUIET": 1.0,
+    "EARNBACK_CLOSE_EVERY": 1.0,
+}
+
+
+def read_pace(environ: Mapping[str, str] | None = None) -> Pace:
+    """How patient the closer is.
+
+    `EARNBACK_IDLE_AFTER`: seconds of silence after which a partition no longer holds periods open.
+    `EARNBACK_QUIET`: seconds without late facts before they are counted.
+    `EARNBACK_CLOSE_EVERY`: seconds between two looks.
+    Raises BadSettings naming every variable that is wrong.
+    """
+    given = os.environ if environ is None else environ
+    values, complaints = dict(_DEFAULTS), []
+    for name in _DEFAULTS:
+        text = given.get(name)
+        if text:
+            try:
+                values[name] = float(text)
+            except ValueError:
+                values[name] = -1.0
+            if not 0.01 <= values[name] <= 10**9:
+                complaints.append(f"{name} cannot be used: give seconds, 0.01 or more")
+    if complaints:
+        raise BadSettings("\n".join(complaints))
+    return Pace(*(values[name] for name in _DEFAULTS))

@@ -1,0 +1,198 @@
+"""Which closed periods the frames stored since may change. Too many is harmless, too few is not.
+
+A period that is named here is counted again, and where nothing has changed nothing follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from schemas.frame import Facts
+from services.catalogue.snapshot import Catalogue
+from services.core.facts import CHARGE, CIRCUMSTANCE, CORRECTION
+from services.core.windows import holds, microseconds
+from services.evaluator import closed, recount
+from services.evaluator.closed import Place
+from services.evaluator.recount import Subject
+from services.evaluator.store import frame_bodies
+from services.evaluator.stored import NO_METRIC, as_facts
+from services.shell.frames import read_batch
+from services.shell.postgres import Connection
+
+AT_ONCE = 2000
+"""Frames looked at in one transaction."""
+_CHAIN = 32
+"""Corrections of corrections are followed so far; a longer chain touches everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What is known of a stored frame without reading it."""
+
+    partition: int
+    number: int
+    min_us: int
+    max_us: int
+    metrics: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A closed period and the frames that its newest evaluation has counted."""
+
+    subject: Subject
+    cover: Mapping[int, int]
+
+    def has_counted(self, partition: int, number: int) -> bool:
+        """Whether the newest evaluation knows this frame."""
+        return number <= self.cover.get(partition, -1)
+
+    def needs(self, metric: int, first_us: int, last_us: int) -> bool:
+        """Whether facts of a metric within these times, both included, can matter to it."""
+        span = self.subject.spans.get(metric)
+        return span is not None and span[0] <= last_us and first_us < span[1]
+
+
+SubjectOf = Callable[[Catalogue, Place], Subject | None]
+
+
+async def scan(connection: Connection, catalogue: Catalogue, subject_of: SubjectOf) -> bool:
+    """Look at the frames that nobody has looked at; whether there may be more.
+
+    Writes what it found and how far it came in one transaction.
+    """
+    async with connection.transaction():
+        frames = await _next_frames(connection)
+        if not frames:
+            return False
+        periods = []
+        for place, cover in (await closed.covers(connection)).items():
+            subject = subject_of(catalogue, place)
+            if subject is not None:
+                periods.append(Closed(subject, cover))
+        touched: dict[Place, str] = {}
+        for frame in frames:
+            await _look(connection, frame, periods, touched)
+        await closed.touch(connection, touched)
+        await closed.scan_to(connection, {each.partition: each.number for each in frames})
+    return len(frames) == AT_ONCE
+
+
+async def _next_frames(connection: Connection) -> list[Frame]:
+    """Frames that were not looked at, in order, with facts or without."""
+    rows = await connection.fetch(
+        "select f.partition, f.number, f.min_us, f.max_us, f.metrics"
+        "  from fact_frame f left join touch_scan s on s.partition = f.partition"
+        " where f.number > coalesce(s.number, -1) order by f.partition, f.number limit $1",
+        AT_ONCE,
+    )
+    return [
+        Frame(
+            row["partition"],
+            row["number"],
+            row["min_us"] or 0,
+            row["max_us"] or 0,
+            tuple(row["metrics"]),
+        )
+        for row in rows
+    ]
+
+
+async def _look(
+    connection: Connection, frame: Frame, periods: Iterable[Closed], touched: dict[Place, str]
+) -> None:
+    open_to = [
+        each
+        for each in periods
+        if each.subject.place not in touched and not each.has_counted(frame.partition, frame.number)
+    ]
+    for each in open_to:
+        if any(
+            metric != NO_METRIC and each.needs(metric, frame.min_us, frame.max_us)
+            for metric in frame.metrics
+        ):
+            touched[each.subject.place] = "facts"
+    if open_to and NO_METRIC in frame.metrics:
+        await _look_inside(connection, frame, open_to, touched)
+
+
+async def _look_inside(
+    connection: Connection, frame: Frame, periods: list[Closed], touched: dict[Place, str]
+) -> None:
+    """Facts that name no metric say themselves which period they touch."""
+    bodies = await frame_bodies(connection, frame.partition, [frame.number])
+    facts = as_facts([read_batch(bodies[frame.number])])
+    for row in np.flatnonzero(facts.metric == NO_METRIC).tolist():
+        if facts.kind[row] == CORRECTION:
+            for each in await _corrected(connection, frame.partition, facts, row, periods):
+                touched[each.subject.place] = "correction"
+        else:
+            for each in _stated(facts, row, periods):
+                touched[each.subject.place] = "charge or circumstance"
+
+
+def _stated(facts: Facts, row: int, periods: Iterable[Closed]) -> list[Closed]:
+    """The periods that a charge or a circumstance is for."""
+    if facts.kind[row] not in (CHARGE, CIRCUMSTANCE):
+        return []
+    return _for_period(msgspec.json.decode(facts.data[row]), periods)
+
+
+def _for_period(said: Mapping[str, Any], periods: Iterable[Closed]) -> list[Closed]:
+    if "agreement" not in said or "period" not in said:
+        return []
+    return [
+        each
+        for each in periods
+        if each.subject.place[0] == said["agreement"]
+        and _within(each.subject.period, str(said["period"]))
+    ]
+
+
+def _within(period: str, inner: str) -> bool:
+    """Whether the inner period begins in the other; a label of no period begins nowhere."""
+    try:
+        return holds(period, inner)
+    except ValueError:
+        return False
+
+
+async def _corrected(
+    connection: Connection, partition: int, facts: Facts, row: int, periods: list[Closed]
+) -> list[Closed]:
+    """The periods of the event that a correction names, before and after the correction.
+
+    Charges may move to another period by their data: then both the old and the new one count.
+    """
+    times: list[int] = []
+    stated: list[Closed] = []
+    for _ in range(_CHAIN):
+        said: dict[str, Any] = msgspec.json.decode(facts.data[row])
+        if said.get("time"):
+            times.append(_us(said["time"]))
+        stated += _for_period(said.get("data") or {}, periods)
+        target = recount.target_of(facts.sources[facts.source[row]], facts.data[row])
+        found = await recount.find_rows(connection, partition, [target])
+        if not found:
+            return stated  # it came first: its event, when it comes, touches what it touches
+        number, rows = next(iter(found.items()))
+        bodies = await frame_bodies(connection, partition, [number])
+        facts, row = as_facts([read_batch(bodies[number]).slice(rows[0], 1)]), 0
+        if facts.kind[0] == CORRECTION:
+            continue
+        metric = int(facts.metric[0])
+        if metric == NO_METRIC:
+            return stated + _stated(facts, 0, periods)
+        times.append(int(facts.at_us[0]))
+        return [each for each in periods if any(each.needs(metric, at, at) for at in times)]
+    return periods
+
+
+def _us(text: str) -> int:
+    return microseconds(datetime.fromisoformat(text))
