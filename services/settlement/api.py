@@ -19,6 +19,7 @@ from services.shell.settings import Settings
 TITLE = "earnback settlement"
 VERSION = "1.0.0"
 CONNECTIONS = 8
+ROUTERS = tuple(noun.routes for noun in (agreements, statements, ledger, disputes, operations))
 
 
 def settlement_api(
@@ -57,6 +58,6 @@ def settlement_api(
         lifespan=lifespan,
         probes={"postgres": postgres, "catalogue": catalogue, **(probes or {})},
     )
-    for noun in (agreements, statements, ledger, disputes, operations):
-        api.include_router(noun.routes)
+    for router in ROUTERS:
+        api.include_router(router)
     return api

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
+from fastapi.security import HTTPBearer
 
 from schemas.base import Noun
 from schemas.statement import canonical
@@ -57,10 +58,14 @@ _PROBLEM: dict[str, Any] = {
 }
 
 
+# For the document only: who asks is found out by services.settlement.access.
+_KEY = Depends(HTTPBearer(auto_error=False, description="An API key: eb_..."))
+
+
 def router(tag: str) -> APIRouter:
     """A router whose routes all document their problems."""
     problems: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
-    return APIRouter(prefix="/v1", tags=[tag], responses=problems)
+    return APIRouter(prefix="/v1", tags=[tag], responses=problems, dependencies=[_KEY])
 
 
 def page(
