@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import faust
 import uvloop
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -50,39 +51,59 @@ class CommittedThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """A consumer whose committed offsets are the ones in Postgres."""
 
-    _assigned_anew = False
+    _turn = 0
+    """Grows with every change of the assignment."""
+    _claim_due = False
 
     def _new_consumer_thread(self) -> CommittedThread:
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let go of everything at once: the next owner may be claiming already."""
-        self._assigned_anew = False
+        self._turn, self._claim_due = self._turn + 1, False
         wires_of(self.app).release(revoked)
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Remember that a claim is due; Faust asks for the offsets a little later."""
-        self._assigned_anew = True
+        self._turn, self._claim_due = self._turn + 1, True
+        wires_of(self.app).assigned = set(assigned)
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Go to the offsets in Postgres; after an assignment, claim the partitions first.
 
-        Faust also calls this between losing an assignment and getting the next. Claiming then
-        would shut out the new owner, so such a call only goes back to what is still held, which
-        may be nothing.
+        Faust also calls this between losing an assignment and getting the next. Claiming then would
+        shut out the new owner, so such a call only goes back to what is still held, which may be
+        nothing.
         """
-        wires = wires_of(self.app)
-        if self._assigned_anew:
-            self._assigned_anew = False
-            offsets = await wires.claim(self, self.assignment())
+        try:
+            if self._claim_due:
+                await self._claim()
+            return await self._go_to(wires_of(self.app).offsets())
+        except IllegalStateError as error:
+            # The assignment changed under the seek; the next one asks again.
+            log(__name__).info("assignment_changed", error=str(error))
+            return {}
+        except Exception as error:
+            leave("claim_failed", error=repr(error))
+
+    async def _claim(self) -> None:
+        turn, wires = self._turn, wires_of(self.app)
+        await wires.claim(self, self.assignment())
+        if self._turn == turn:
+            self._claim_due = False
         else:
-            offsets = wires.offsets()
-        offsets = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
-        if offsets:
-            await self.seek_wait(offsets)
-        return offsets
+            # Assigned otherwise meanwhile: these claims may have come after their new owner's. Not
+            # using them leaves that owner's next step refused, and its watchdog starts it again.
+            wires.release(wires.offsets())
+
+    async def _go_to(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
+        here = self.assignment()
+        wanted = {tp: offset for tp, offset in offsets.items() if tp in here}
+        if wanted:
+            await self.seek_wait(wanted)
+        return wanted
 
 
 class Transport(driver.Transport):  # type: ignore[misc]
@@ -105,8 +126,11 @@ class Wires(Service):  # type: ignore[misc]
         self.steps: dict[str, Steps] = {}
         self._pool: Pool | None = None
         self._beside: list[tuple[str, Callable[[], Awaitable[None]]]] = []
-        self._watchdog = Watchdog(settings, self._held)
+        self.assigned: set[TP] = set()
+        """What Kafka says is ours. What is assigned but not held is watched all the same."""
+        self._watchdog = Watchdog(settings, self._watched)
         self._door: metrics.Door | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def pool(self) -> Pool:
@@ -136,20 +160,24 @@ class Wires(Service):  # type: ignore[misc]
             )
             self._door.open()
         self._watchdog.start()
-        self.add_future(self._beat())
+        self._tasks = [asyncio.create_task(self._beat())]
         for name, work in self._beside:
-            self.add_future(self._guard(name, work))
+            self._tasks.append(asyncio.create_task(self._guard(name, work), name=name))
 
     async def on_stop(self) -> None:
         """Close what on_start opened."""
         self._watchdog.stop()
+        # Side tasks first: they may have something to give back, and need the pool for it.
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._door is not None:
             self._door.close()
         if self._pool is not None:
             await self._pool.close()
 
-    async def claim(self, consumer: Any, assigned: Iterable[TP]) -> dict[TP, int]:
-        """Claim what Kafka assigned, topic by topic, and return where each partition goes on."""
+    async def claim(self, consumer: Any, assigned: Iterable[TP]) -> None:
+        """Claim what Kafka assigned, topic by topic."""
         ours = [tp for tp in assigned if tp.topic in self.steps]
         beginnings = await consumer.earliest_offsets(*ours) if ours else {}
         ends = await consumer.highwaters(*ours) if ours else {}
@@ -160,11 +188,11 @@ class Wires(Service):  # type: ignore[misc]
             for partition, held in claims.items():
                 _check_reach(topic, partition, held.next_offset, first[partition], last[partition])
         self.health.ready("start")
-        return self.offsets()
 
     def release(self, revoked: Iterable[TP]) -> None:
         """Stop applying these partitions."""
         for tp in revoked:
+            self.assigned.discard(tp)
             if tp.topic in self.steps:
                 self.steps[tp.topic].release([tp.partition])
 
@@ -176,8 +204,12 @@ class Wires(Service):  # type: ignore[misc]
             for partition, held in steps.claims.items()
         }
 
-    def _held(self) -> dict[str, set[int]]:
-        return {topic: set(steps.claims) for topic, steps in list(self.steps.items())}
+    def _watched(self) -> dict[str, set[int]]:
+        watched: dict[str, set[int]] = {topic: set() for topic in self.steps}
+        for tp in tuple(self.assigned):
+            if tp.topic in watched:
+                watched[tp.topic].add(tp.partition)
+        return watched
 
     async def _beat(self) -> None:
         while not self.should_stop:
@@ -273,7 +305,9 @@ def consume(
     assert topic not in wires.steps, "one handler per topic: two would share one acknowledgement"
 
     async def rewind(partition: int, offset: int) -> None:
-        await app.consumer.seek_wait({TP(topic, partition): offset})
+        tp = TP(topic, partition)
+        if tp in app.consumer.assignment():
+            await app.consumer.seek_wait({tp: offset})
 
     steps = Steps(app=wires.settings.app, topic=topic, handler=handler, dense=dense, rewind=rewind)
     wires.steps[topic] = steps

@@ -201,8 +201,10 @@ class Relay:
         while not self._stopped.is_set():
             try:
                 if await self._take_lease(topic):
-                    await self._turn(topic)
-                    await self._give_back(topic)
+                    try:
+                        await self._turn(topic)
+                    finally:
+                        await self._give_back(topic)
                     pause = POLL
             except OutboxBroken:
                 raise

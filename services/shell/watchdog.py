@@ -20,8 +20,8 @@ from services.shell.logs import leave, log
 from services.shell.postgres import connect
 from services.shell.settings import Settings
 
-Held = Callable[[], Mapping[str, Collection[int]]]
-"""Topics of the app, each with the partitions that this worker holds now. Called from another
+Watched = Callable[[], Mapping[str, Collection[int]]]
+"""Topics of the app, each with the partitions that Kafka assigns to us. Called from another
 thread."""
 
 LOOKS_PER_STALL = 10
@@ -65,8 +65,8 @@ class Judge:
 class Watchdog:
     """The thread that looks."""
 
-    def __init__(self, settings: Settings, held: Held) -> None:
-        self._settings, self._held = settings, held
+    def __init__(self, settings: Settings, watched: Watched) -> None:
+        self._settings, self._watched = settings, watched
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -113,13 +113,13 @@ class Watchdog:
             await reader.stop()
 
     async def _look(self, judge: Judge, reader: Any, connection: Any) -> None:
-        held = {topic: set(partitions) for topic, partitions in self._held().items()}
+        watched = {topic: set(partitions) for topic, partitions in self._watched().items()}
         stored = {
             TopicPartition(topic, partition): offset
             for (topic, partition), offset in (
                 await progress.positions(connection, self._settings.app)
             ).items()
-            if topic in held
+            if topic in watched
         }
         if not stored:
             return
@@ -129,7 +129,7 @@ class Watchdog:
         for tp, offset in stored.items():
             lag = ends[tp] - offset if tp in waiting else 0
             metrics.LAG.labels(self._settings.app, tp.topic, tp.partition).set(lag)
-        ours = {TopicPartition(topic, each) for topic, parts in held.items() for each in parts}
+        ours = {TopicPartition(topic, each) for topic, parts in watched.items() for each in parts}
         stuck = judge.look(waiting, ours, monotonic())
         if stuck and not self._stopped.is_set():
             leave("stands_still", partitions=[f"{tp.topic}-{tp.partition}" for tp in stuck])

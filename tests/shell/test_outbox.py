@@ -114,7 +114,7 @@ async def test_a_relay_killed_again_and_again_publishes_each_number_once(bench: 
     topic = bench.topic(PARTITIONS)
     connection = await bench.prepare((topic, PARTITIONS))
     chance = random.Random(7)
-    points = ["relay.before-commit:2", "relay.after-publish:1", "", "relay.before-commit:1", "", ""]
+    points = ["relay.before-commit:2", "relay.after-publish:1", "", "relay.before-commit:1", ""]
     count = 0
     for point in points:
         await fill(connection, topic, count, count + 900)

@@ -10,6 +10,7 @@ from infra.processes import Child, free_port
 from services.shell.settings import Settings
 from services.shell.steps import SEQUENCE
 from tests.shell.bench_of_workers import Bench
+from tests.shell.deaf_proxy import deaf_after_commit
 
 PARTITIONS = 3
 
@@ -80,14 +81,14 @@ async def test_a_worker_starts_at_the_stored_offset_and_stops_in_good_order(benc
 async def test_five_kills_in_the_middle_leave_exact_sums(bench: Bench) -> None:
     connection = await bench.prepare()
     topic = bench.topic(PARTITIONS)
-    count = 3000
+    count = 2400
     bench.produce(topic, range(count), PARTITIONS)
     chance = random.Random(20261124)
     settings = {"TEST_TOPIC": topic, "TEST_MAX": "20"}
     for kill in range(5):
         worker = bench.start("work", **settings)
         before = await applied(connection, topic)
-        await until_applied(connection, topic, before + 60 + chance.randrange(240), worker)
+        await until_applied(connection, topic, before + 40 + chance.randrange(200), worker)
         worker.kill()
         assert await applied(connection, topic) < count, f"kill {kill} came too late to prove much"
         # The dead member is forgotten at once, or the next would wait for its session to end.
@@ -131,6 +132,69 @@ async def test_a_frozen_worker_that_wakes_up_late_writes_nothing(bench: Bench) -
     assert "not_ours" in frozen.log.read_text()
 
 
+async def test_workers_that_come_and_go_leave_exact_sums(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(PARTITIONS)
+    count = 2400
+    bench.produce(topic, range(count), PARTITIONS)
+    settings = {"TEST_TOPIC": topic, "TEST_MAX": "20", "TEST_PAUSE": "0.02"}
+    workers = [bench.start("work", **settings)]
+    for number in range(2):
+        workers.append(bench.start("work", **settings))
+        await until_applied(connection, topic, 300 * (number + 1), *workers)
+        leaving = workers.pop(0)
+        leaving.send(signal.SIGTERM)
+        assert await asyncio.to_thread(leaving.wait, 20) == 0, leaving.tail()
+    await until_applied(connection, topic, count, *workers)
+    await assert_each_once(connection, topic, count)
+    assert await connection.fetchval("select max(epoch) from progress") >= 3
+
+
+async def test_connections_cut_in_the_middle_of_steps_change_nothing(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(PARTITIONS)
+    count = 1000
+    bench.produce(topic, range(count), PARTITIONS)
+    worker = bench.start("work", TEST_TOPIC=topic, TEST_MAX="20")
+    for step in range(1, 8):
+        await until_applied(connection, topic, step * 100, worker)
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
+            f"{bench.group}-adder",
+        )
+    await until_applied(connection, topic, count, worker)
+    await assert_each_once(connection, topic, count)
+    assert worker.returncode is None
+    assert "database_away" in worker.log.read_text()
+
+
+async def test_a_commit_whose_answer_is_lost_is_settled_by_reading_progress(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(PARTITIONS)
+    count = 600
+    bench.produce(topic, range(count), PARTITIONS)
+    async with deaf_after_commit(bench.database, every=4) as (dsn, cuts):
+        worker = bench.start("work", TEST_TOPIC=topic, TEST_MAX="20", EARNBACK_POSTGRES=dsn)
+        await until_applied(connection, topic, count, worker)
+        await asyncio.sleep(0.2)
+        assert cuts() >= 4
+        assert worker.returncode is None, worker.tail()
+        assert "not_ours" not in worker.log.read_text()
+    await assert_each_once(connection, topic, count)
+    worker.kill()
+
+
+async def test_one_worker_applies_several_topics(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topics = [bench.topic(PARTITIONS), bench.topic(PARTITIONS)]
+    for topic in topics:
+        bench.produce(topic, range(300), PARTITIONS)
+    worker = bench.start("work", TEST_TOPIC=",".join(topics))
+    for topic in topics:
+        await until_applied(connection, topic, 300, worker)
+        await assert_each_once(connection, topic, 300)
+
+
 async def test_a_hole_in_the_input_stops_the_worker_with_the_reason(bench: Bench) -> None:
     connection = await bench.prepare()
     topic = bench.topic(1)
@@ -166,7 +230,12 @@ async def test_a_missing_sequence_is_read_again_and_then_taken_for_lost(bench: B
         [(b"1", ((SEQUENCE, b"1"),)), (b"2", ((SEQUENCE, b"2"),)), (b"4", ((SEQUENCE, b"4"),))],
     )
     worker = bench.start(
-        "work", TEST_TOPIC=topic, TEST_DENSE="sequence", TEST_REREAD_PAUSE="0.2", TEST_MAX="1"
+        "work",
+        TEST_TOPIC=topic,
+        TEST_DENSE="sequence",
+        TEST_REREAD_PAUSE="0.1",
+        TEST_REREADS="1",
+        TEST_MAX="1",
     )
     assert await asyncio.to_thread(worker.wait, 20) == 70, worker.tail()
     assert "InputLost" in worker.tail(60)
@@ -178,7 +247,7 @@ async def test_a_worker_that_hangs_is_ended_by_its_watchdog(bench: Bench) -> Non
     connection = await bench.prepare()
     topic = bench.topic(1)
     bench.produce(topic, range(10), 1)
-    worker = bench.start("work", TEST_TOPIC=topic, TEST_PAUSE="3600", EARNBACK_STALL="3")
+    worker = bench.start("work", TEST_TOPIC=topic, TEST_PAUSE="3600", EARNBACK_STALL="2")
     assert await asyncio.to_thread(worker.wait, 30) == 70, worker.tail()
     assert "stands_still" in worker.tail()
     assert await applied(connection, topic) == 0

@@ -82,11 +82,13 @@ def work() -> None:
     """Run the adder on TEST_TOPIC; give every record on to TEST_OUTPUT when that is set."""
     settings = read(os.environ.get("TEST_SERVICE", "adder"))
     app = make_app(settings)
-    topic = os.environ["TEST_TOPIC"]
-    adder = Adder(topic, os.environ.get("TEST_OUTPUT"), float(os.environ.get("TEST_PAUSE", "0.02")))
+    output, pause = os.environ.get("TEST_OUTPUT"), float(os.environ.get("TEST_PAUSE", "0.02"))
+    steps_module.REREADS = int(os.environ.get("TEST_REREADS", "4"))
     steps_module.REREAD_PAUSE = float(os.environ.get("TEST_REREAD_PAUSE", "5"))
     dense = Dense(os.environ.get("TEST_DENSE", "offset"))
-    consume(app, topic, adder, dense=dense, max_records=int(os.environ.get("TEST_MAX", "50")))
+    most = int(os.environ.get("TEST_MAX", "50"))
+    for topic in os.environ["TEST_TOPIC"].split(","):
+        consume(app, topic, Adder(topic, output, pause), dense=dense, max_records=most)
     run_worker(app)
 
 
