@@ -309,15 +309,6 @@ class DisputeTable(Noun):
     transitions: tuple[DisputeTransition, ...]
 
 
-class Verdict(Noun):
-    """What became of an event, in the evaluator's words."""
-
-    source: str
-    id: str
-    verdict: str
-    detail: dict[str, Any] = Field(default_factory=dict)
-
-
 class ProblemFault(Noun):
     """One thing wrong with a request."""
 
