@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +14,6 @@ from services.ingest.door import Door
 from services.ingest.publisher import Publisher
 from services.ingest.recent import Recent
 from services.ingest.refusal import CONFLICT, Refusal
-from services.ingest.rules import rules_of
 from services.shell import metrics
 from services.shell.clock import now_us
 from services.shell.http import Problem
@@ -63,7 +63,9 @@ class Admission:
         self._recent = Recent()
         self._door: Door | None = None
 
-    async def admit(self, events: Sequence[tuple[bytes, Judge]], party: str) -> list[Outcome]:
+    async def admit(
+        self, events: Sequence[tuple[bytes, Judge]], party: str | None
+    ) -> list[Outcome]:
         """Admit events; each has an outcome, and the accepted ones are with the broker.
 
         Raises Unavailable when the broker does not take them, and Problem 503 before the
@@ -76,8 +78,8 @@ class Admission:
             verdict = judge(door, now)
             outcome = self._compare(verdict, fresh) if isinstance(verdict, Row) else _told(verdict)
             outcomes.append(outcome)
-            if isinstance(verdict, Row) and outcome.refusal is not None:
-                await self._set_aside(raw, verdict, outcome.refusal, party, now)
+            if outcome.refusal is not None and outcome.refusal.for_review:
+                await self._set_aside(raw, outcome.refusal, party, now)
         await self._publisher.publish(list(fresh.values()))
         for identity, row in fresh.items():
             self._recent.add(identity, row.payload)
@@ -90,8 +92,8 @@ class Admission:
         catalogue = self._catalogue()
         if catalogue.revision < 0:
             raise NOT_LOADED
-        if self._door is None or self._door.rules.revision != catalogue.revision:
-            self._door = Door(rules_of(catalogue))
+        if self._door is None or self._door.revision != catalogue.revision:
+            self._door = Door(catalogue)
         return self._door
 
     def _compare(self, row: Row, fresh: dict[bytes, Row]) -> Outcome:
@@ -105,11 +107,11 @@ class Admission:
             return Outcome("duplicate", row.source, row.id)
         return Outcome("rejected", row.source, row.id, _conflict(row, known))
 
-    async def _set_aside(
-        self, raw: bytes, row: Row, refusal: Refusal, party: str, now: int
-    ) -> None:
-        place = f"conflict-{row.identity.hex()}-{row.payload.hex()}"
-        await self._publisher.set_aside(*quarantine.record(place, party, raw, refusal, now))
+    async def _set_aside(self, raw: bytes, refusal: Refusal, party: str | None, now: int) -> None:
+        """Keep an event that a person must look at; the same bytes always under the same id."""
+        place = f"http-{hashlib.sha256(raw).hexdigest()}"
+        sender = party or "operator"
+        await self._publisher.set_aside(*quarantine.record(place, sender, raw, refusal, now))
 
 
 def _told(refusal: Refusal) -> Outcome:
@@ -126,4 +128,5 @@ def _conflict(row: Row, known: bytes) -> Refusal:
         source=row.source,
         id=row.id,
         more=(("first_payload", known.hex()), ("second_payload", row.payload.hex())),
+        for_review=True,
     )

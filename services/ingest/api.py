@@ -121,7 +121,7 @@ def authenticated(request: Request, catalogue: CatalogueCopy) -> ApiKey:
     return key
 
 
-async def _read(request: Request, party: str) -> tuple[bool, Sequence[tuple[bytes, Judge]]]:
+async def _read(request: Request, party: str | None) -> tuple[bool, Sequence[tuple[bytes, Judge]]]:
     """Whether the request is one event, and each event with how to judge it."""
     content_type = request.headers.get("content-type")
     if "ce-specversion" in request.headers:
@@ -134,14 +134,14 @@ async def _read(request: Request, party: str) -> tuple[bool, Sequence[tuple[byte
     return False, [(raw, _structured(raw, party)) for raw in body.items(media, text)]
 
 
-def _structured(raw: bytes, party: str) -> Judge:
+def _structured(raw: bytes, party: str | None) -> Judge:
     def judge(door: Door, now: int) -> Any:
         return door.admit(raw, party, now)
 
     return judge
 
 
-def _binary(request: Request, content_type: str | None, data: bytes, party: str) -> Judge:
+def _binary(request: Request, content_type: str | None, data: bytes, party: str | None) -> Judge:
     attributes = {
         name[3:]: unquote(value)
         for name, value in request.headers.items()

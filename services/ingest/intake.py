@@ -21,7 +21,6 @@ from services.ingest import quarantine
 from services.ingest.door import Door
 from services.ingest.framing import HEADERS, TOPIC, frames_of
 from services.ingest.refusal import Refusal
-from services.ingest.rules import rules_of
 from services.shell import metrics
 from services.shell.clock import now_us
 from services.shell.faults import faultpoint
@@ -125,9 +124,9 @@ class Intake:
     def _follow_catalogue(self) -> None:
         """Take up a new revision of the catalogue: its rules, and the topics of its vendors."""
         catalogue = self._catalogue()
-        if self._door is not None and self._door.rules.revision == catalogue.revision:
+        if self._door is not None and self._door.revision == catalogue.revision:
             return
-        self._door = Door(rules_of(catalogue))
+        self._door = Door(catalogue)
         topics = frozenset(PREFIX + vendor for vendor in catalogue.vendors)
         if topics and topics != self._topics:
             self._consumer.subscribe(sorted(topics), on_revoke=self._revoked)

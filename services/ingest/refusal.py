@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from services.core.acceptance import Problem
+from services.core.acceptance import Reason as Code
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -19,24 +22,38 @@ NOT_JSON = Reason("not-json", 400, "The event is not JSON.")
 TOO_LARGE = Reason("event-too-large", 413, "The event is too large.")
 TOO_DEEP = Reason("too-deep", 400, "The event is nested too deeply.")
 NOT_AN_EVENT = Reason("invalid-event", 422, "The event does not fit its schema.")
-UNKNOWN_TYPE = Reason("unknown-type", 422, "The event's type is not known.")
 WRONG_CONTENT = Reason("wrong-content", 415, "The event's content type is not understood.")
-UNKNOWN_SOURCE = Reason("unknown-source", 422, "The event's source is not known.")
-NOT_YOUR_SOURCE = Reason("not-your-source", 403, "The source reports for another party.")
-UNKNOWN_METRIC = Reason("unknown-metric", 422, "The metric is not known.")
-NOT_YOUR_METRIC = Reason("not-your-metric", 403, "The source may not report this metric.")
-WRONG_KIND = Reason("wrong-kind", 422, "The metric is not made of this type of event.")
-WRONG_UNIT = Reason("wrong-unit", 422, "The value has another unit than the metric.")
-TOO_FINE = Reason("too-fine", 422, "The value has more decimals than the metric.")
-OUT_OF_RANGE = Reason("out-of-range", 422, "The number is too large.")
-IN_THE_FUTURE = Reason("in-the-future", 422, "The event's time has not come yet.")
-TOO_LATE = Reason("too-late", 422, "The event's period can no longer be settled.")
-UNKNOWN_AGREEMENT = Reason("unknown-agreement", 422, "The agreement is not known.")
-UNKNOWN_VENDOR = Reason("unknown-vendor", 422, "The vendor is not known.")
-WRONG_CURRENCY = Reason("wrong-currency", 422, "The amount has another currency.")
 CONFLICT = Reason("conflict", 409, "The same event was sent with another content.")
 
-REASONS = tuple(value for value in list(globals().values()) if isinstance(value, Reason))
+_TITLES: dict[Code, tuple[int, str]] = {
+    Code.UNKNOWN_TYPE: (422, "The event's type is not known."),
+    Code.UNKNOWN_SOURCE: (422, "The event's source is not known."),
+    Code.SOURCE_OF_ANOTHER_PARTY: (403, "The source reports for another party."),
+    Code.BAD_IDENTITY: (422, "The event's identity is not written as it must be."),
+    Code.IN_THE_FUTURE: (422, "The event's time has not come yet."),
+    Code.BAD_DATA: (422, "The data does not fit the schema of its type."),
+    Code.UNKNOWN_METRIC: (422, "The metric is not known."),
+    Code.METRIC_NOT_OF_SOURCE: (403, "The source may not report this metric."),
+    Code.KIND_DOES_NOT_FIT: (422, "The metric is not made of this type of event."),
+    Code.WRONG_UNIT: (422, "The value has another unit than the metric."),
+    Code.NOT_EXACT: (422, "The number is not exact."),
+    Code.TOO_MANY_DECIMALS: (422, "The value has more decimals than the metric."),
+    Code.TOO_LARGE: (422, "The number is too large."),
+    Code.NEGATIVE_COUNT: (422, "The count is below zero."),
+    Code.GOOD_EXCEEDS_TOTAL: (422, "There are more good ones than there are in total."),
+    Code.OUT_OF_RANGE: (422, "The value is outside the possible range."),
+    Code.TIMES_OUT_OF_ORDER: (422, "The times contradict each other."),
+    Code.UNKNOWN_VENDOR: (422, "The vendor is not known."),
+    Code.UNKNOWN_AGREEMENT: (422, "The agreement is not known."),
+    Code.AGREEMENT_OF_ANOTHER_PARTY: (403, "The agreement is another party's."),
+    Code.UNKNOWN_BASE: (422, "The agreement has no such charge."),
+    Code.WRONG_CURRENCY: (422, "The amount has another currency."),
+    Code.BEYOND_HORIZON: (422, "The event's period can no longer be settled."),
+}
+REASONS: dict[Code, Reason] = {
+    code: Reason(code.value.replace("_", "-"), *_TITLES[code]) for code in Code
+}
+"""The core's codes as kinds of problem. Every code has its own, checked when this is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,7 @@ class Refusal:
     """One event turned away. ``pointer`` is a JSON pointer into the event ("" for all of it).
 
     ``source`` and ``id`` as far as they could be read. ``more`` goes into the problem document.
+    ``for_review``: well formed, but a person must decide; it is kept in quarantine.
     """
 
     reason: Reason
@@ -53,6 +71,7 @@ class Refusal:
     source: str | None = None
     id: str | None = None
     more: tuple[tuple[str, str], ...] = ()
+    for_review: bool = False
 
     def document(self) -> dict[str, Any]:
         """The problem document (RFC 9457) of this one event."""
@@ -80,3 +99,22 @@ class Refused(Exception):
     def __init__(self, reason: Reason, pointer: str, detail: str, remedy: str) -> None:
         super().__init__(f"{reason.code} at '{pointer}': {detail}; {remedy}")
         self.reason, self.pointer, self.detail, self.remedy = reason, pointer, detail, remedy
+
+    def refusal(self, source: str | None, event_id: str | None) -> Refusal:
+        """The refusal of the event that these checks were about."""
+        return Refusal(
+            self.reason, self.pointer, self.detail, self.remedy, source=source, id=event_id
+        )
+
+
+def from_core(problem: Problem, source: str, event_id: str) -> Refusal:
+    """A problem of the core as a refusal at the door."""
+    return Refusal(
+        REASONS[problem.code],
+        problem.field,
+        problem.reason,
+        problem.remedy,
+        source=source,
+        id=event_id,
+        for_review=problem.for_review,
+    )

@@ -30,7 +30,7 @@ METRICS = (
     _metric("net.volume", "count", "higher", "total"),
     _metric("net.delivered", "percent", "higher", "ratio"),
     _metric("net.outages", "minutes", "lower", "outage_time", overlap="merged", part="exact"),
-    _metric("desk.leads", "count", "higher", "declared"),
+    _metric("desk.leads", "count", "higher", "declared", at_most=1000),
     _metric("desk.deliveries", "count", "lower", "delivery_delay"),
     _metric(
         "desk.in-time",
@@ -82,6 +82,14 @@ def an_agreement(version: int = 1, **changes: Any) -> Agreement:
         "effective_from": "2025-01-01",
         "settled": "month",
         "lateness_hours": 24,
+        "bases": [
+            {
+                "base": "monthly",
+                "of_period": "same",
+                "if_missing": "wait",
+                "part_of_period": "full_charge",
+            }
+        ],
         "conventions": {"money_rounding": "half_up", "rounded_at": "total"},
         "levels": [
             {

@@ -12,7 +12,6 @@ from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.core.facts import Row
 from services.ingest.door import Door
 from services.ingest.refusal import Refusal
-from services.ingest.rules import rules_of
 from services.shell.clock import microseconds
 from tests.catalogue.builders import PROBE, a_programme, an_agreement
 
@@ -63,10 +62,10 @@ def a_catalogue(programme: Programme | None = None) -> Catalogue:
 
 def a_door() -> Door:
     """A door under that catalogue."""
-    return Door(rules_of(a_catalogue()))
+    return Door(a_catalogue())
 
 
-def admitted(event: Any, party: str = "*") -> Row | Refusal:
+def admitted(event: Any, party: str | None = None) -> Row | Refusal:
     """What the door says to an event, given as a dict or as bytes."""
     raw = event if isinstance(event, bytes) else text(event)
     return a_door().admit(raw, party, NOW_US)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
 from services.core.facts import Row
-from services.ingest import events
-from services.ingest.door import MAX_EVENT, _parsed, read_event
-from services.ingest.refusal import REASONS, Refusal, Refused
-from services.ingest.rules import KINDS_OF_MEASURE
+from services.ingest import refusal
+from services.ingest.door import MAX_EVENT
+from services.ingest.events import decode_envelope, microseconds_of, parsed
+from services.ingest.refusal import Reason, Refusal
 from tests.catalogue.builders import DESK, NARROW, PROBE, TOWN
 from tests.ingest.builders import NOW_US, TIME, a_door, admitted, an_event, at, text
 
@@ -59,57 +59,95 @@ def test_every_type_of_event_has_a_good_example_here() -> None:
     assert {f"earnback.{kind}.v1" for kind, _, _ in GOOD} == set(EVENT_TYPES)
 
 
+COUNT = {"metric": "net.delivered", "good": 1, "total": 2}
+UP = {"metric": "net.availability", "up": True}
+OUTAGE = {"metric": "net.outages", "outage": "o-1", "phase": "correct"}
+LEADS = {"metric": "desk.leads", "period": "2025-01", "value": 1001, "unit": "count"}
+TICKET = {"metric": "desk.in-time", "ticket": "t-1", "state": "open", "assigned_to": "south"}
+CLAIM = {"agreement": "campus-network", "circumstance": "claim", "period": "2025-01"}
+
 REFUSALS: list[tuple[str, Any, str, str, str]] = [
-    # what is sent, code, field, part of the remedy
-    ("a later day", an_event(time="2025-06-02T00:00:00Z"), "in-the-future", "/time", "clock"),
-    ("six minutes ahead", an_event(time="2025-06-01T00:06:00Z"), "in-the-future", "/time", "clock"),
-    ("too old", an_event(time=at(days=500)), "too-late", "/time", "buyer"),
-    ("no such source", an_event(source="/nobody"), "unknown-source", "/source", "correct"),
-    ("another's source", an_event(source=DESK), "not-your-source", "/source", "key"),
-    ("no such metric", an_event(data={"metric": "x", "up": True}), "unknown-metric",
-     "/data/metric", "correct the metric"),
-    ("not its metric", an_event("response", RTT, source=NARROW), "not-your-metric",
-     "/data/metric", "add it to the source"),
-    ("wrong kind", an_event("count", {"metric": "net.availability", "good": 1, "total": 1}),
-     "wrong-kind", "/type", "earnback.sample.v1"),
-    ("wrong unit", an_event("response", {**RTT, "unit": "seconds"}), "wrong-unit",
-     "/data/unit", "convert the value to milliseconds"),
-    ("four decimals", an_event("response", {**RTT, "value": "1.2345"}), "too-fine",
-     "/data/value", "round the value to 3"),
-    ("a third", an_event("response", {**RTT, "value": "1/3"}), "too-fine", "/data/value", "round"),
-    ("a float", an_event("response", {**RTT, "value": 1.5}), "invalid-event", "/data/value",
-     "decimal in quotes"),
-    ("NaN as text", an_event("response", {**RTT, "value": "NaN"}), "invalid-event", "/data/value",
-     "exact number"),
-    ("too large", an_event("count", {"metric": "net.delivered", "good": 1, "total": 2**62}),
-     "out-of-range", "/data/total", "smaller parts"),
-    ("negative", an_event("count", {"metric": "net.delivered", "good": -1, "total": 2}),
-     "invalid-event", "/data/good", "greater than or equal to 0"),
-    ("count as text", an_event("count", {"metric": "net.delivered", "good": "1", "total": 2}),
-     "invalid-event", "/data/good", "whole number"),
-    ("a boolean as number", an_event(data={"metric": "net.availability", "up": 1}),
-     "invalid-event", "/data/up", "true or false"),
-    ("a field too many", an_event(data={"metric": "net.availability", "up": True, "x": 1}),
-     "invalid-event", "/data/x", "remove x"),
-    ("a field missing", an_event(data={"metric": "net.availability"}), "invalid-event",
-     "/data/up", "add up"),
+    # what is sent; code, field and part of the remedy
+    ("later", an_event(time="2025-06-02T00:00:00Z"), "in-the-future", "/time", "clock"),
+    ("soon", an_event(time="2025-06-01T00:06:00Z"), "in-the-future", "/time", "clock"),
+    ("too old", an_event(time=at(days=500)), "beyond-horizon", "/time", ""),
+    ("no source", an_event(source="/nobody"), "unknown-source", "/source", "correct"),
+    ("another's", an_event(source=DESK), "source-of-another-party", "/source", "key"),
+    ("no metric", an_event(data={**UP, "metric": "x"}), "unknown-metric", "/data/metric", "name"),
+    (
+        "not its metric",
+        an_event("response", RTT, source=NARROW),
+        "metric-not-of-source",
+        "/data/metric",
+        "allow this one",
+    ),
+    ("wrong kind", an_event("count", {**COUNT, **UP}), "bad-data", "/data/up", "leave"),
+    (
+        "kind",
+        an_event("count", {**COUNT, "metric": "net.rtt"}),
+        "kind-does-not-fit",
+        "/type",
+        "response",
+    ),
+    ("unit", an_event("response", {**RTT, "unit": "seconds"}), "wrong-unit", "/data/unit", "milli"),
+    (
+        "four decimals",
+        an_event("response", {**RTT, "value": "1.2345"}),
+        "too-many-decimals",
+        "/data/value",
+        "round",
+    ),
+    ("third", an_event("response", {**RTT, "value": "1/3"}), "not-exact", "/data/value", "decimal"),
+    ("float", an_event("response", {**RTT, "value": 1.5}), "not-exact", "/data/value", "quotes"),
+    ("NaN text", an_event("response", {**RTT, "value": "NaN"}), "not-exact", "/data/value", "'99"),
+    ("huge", an_event("count", {**COUNT, "total": 2**62}), "too-large", "/data/total", "unit"),
+    ("negative", an_event("count", {**COUNT, "good": -1}), "negative-count", "/data/good", "0"),
+    ("good", an_event("count", {**COUNT, "good": 3}), "good-exceeds-total", "/data/good", "part"),
+    ("count text", an_event("count", {**COUNT, "good": "1"}), "bad-data", "/data/good", "value"),
+    ("up as 1", an_event(data={**UP, "up": 1}), "bad-data", "/data/up", "correct"),
+    ("field too many", an_event(data={**UP, "x": 1}), "bad-data", "/data/x", "leave"),
+    ("field missing", an_event(data={"metric": UP["metric"]}), "bad-data", "/data/up", "add"),
+    ("subject", an_event(data={**UP, "subject": "a b"}), "bad-data", "/data/subject", "correct"),
+    ("leads", an_event("figure", LEADS, source=DESK), "out-of-range", "/data/value", "check"),
+    ("void", an_event("outage", OUTAGE), "times-out-of-order", "/data", "void"),
+    ("vendor", an_event("ticket", TICKET, source=DESK), "unknown-vendor", "/data/assigned_to", ""),
+    (
+        "no agreement",
+        an_event("charge", {**CHARGE, "agreement": "x"}),
+        "unknown-agreement",
+        "/data/agreement",
+        "apply",
+    ),
+    (
+        "not a party",
+        an_event("circumstance", CLAIM, source=DESK),
+        "agreement-of-another-party",
+        "/data/agreement",
+        "buyer",
+    ),
+    ("base", an_event("charge", {**CHARGE, "base": "x"}), "unknown-base", "/data/base", "monthly"),
+    ("USD", an_event("charge", {**CHARGE, "currency": "USD"}), "wrong-currency", "/data/currency",
+     "EUR"),
     ("no time", {k: v for k, v in an_event().items() if k != "time"}, "invalid-event", "/time",
      "add time"),
     ("no offset", an_event(time="2025-01-31T12:00:00"), "invalid-event", "/time", "offset"),
-    ("a number as time", an_event(time="1738324800"), "invalid-event", "/time", "2025-01-31T"),
-    ("a week date", an_event(time="2025-W05-5T12:00:00Z"), "invalid-event", "/time", "time"),
-    ("not a day", an_event(time="2025-02-30T12:00:00Z"), "invalid-event", "/time", "time"),
-    ("an id with a space", an_event(id="a b"), "invalid-event", "/id", "id"),
-    ("an empty id", an_event(id=""), "invalid-event", "/id", "id"),
-    ("a long id", an_event(id="x" * 201), "invalid-event", "/id", "id"),
-    ("a subject with a space", an_event(data={"metric": "net.availability", "up": True,
-     "subject": "a b"}), "invalid-event", "/data/subject", "subject"),
-    ("CloudEvents 0.3", an_event(specversion="0.3"), "invalid-event", "/specversion", "1.0"),
+    ("seconds", an_event(time="1738324800"), "invalid-event", "/time", "2025-01-31T"),
+    ("week date", an_event(time="2025-W05-5T12:00:00Z"), "invalid-event", "/time", "time"),
+    ("no such day", an_event(time="2025-02-30T12:00:00Z"), "invalid-event", "/time", "time"),
+    ("id with a space", an_event(id="a b"), "bad-identity", "/id", "UUID"),
+    ("empty id", an_event(id=""), "bad-identity", "/id", "UUID"),
+    ("long id", an_event(id="x" * 201), "bad-identity", "/id", "UUID"),
+    ("id as number", an_event(id=5), "invalid-event", "/id", "string"),
+    ("version 0.3", an_event(specversion="0.3"), "invalid-event", "/specversion", "1.0"),
     ("no such type", an_event("nothing"), "unknown-type", "/type", "earnback.sample.v1"),
-    ("XML inside", an_event(datacontenttype="text/xml"), "wrong-content", "/datacontenttype",
-     "application/json"),
-    ("Latin-1 inside", an_event(datacontenttype="application/json; charset=iso-8859-1"),
-     "wrong-content", "/datacontenttype", "UTF-8"),
+    ("XML", an_event(datacontenttype="text/xml"), "wrong-content", "/datacontenttype", "json"),
+    (
+        "Latin-1 inside",
+        an_event(datacontenttype="application/json; charset=iso-8859-1"),
+        "wrong-content",
+        "/datacontenttype",
+        "UTF-8",
+    ),
     ("data twice", an_event(data_base64="e30="), "invalid-event", "/data_base64", "data or"),
     ("not base64", {**an_event(), "data": None, "data_base64": "%"}, "invalid-event",
      "/data_base64", "encode"),
@@ -124,12 +162,6 @@ REFUSALS: list[tuple[str, Any, str, str, str]] = [
     ("deep", an_event(data={"metric": [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}), "too-deep", "", "flat"),
     ("very deep", b"[" * 5000 + b"]" * 5000, "too-deep", "", "flat"),
     ("oversize", an_event(note="x" * MAX_EVENT), "event-too-large", "", "leave out"),
-    ("no such agreement", an_event("charge", {**CHARGE, "agreement": "x"}), "unknown-agreement",
-     "/data/agreement", "apply it"),
-    ("dollars", an_event("charge", {**CHARGE, "currency": "USD"}), "wrong-currency",
-     "/data/currency", "EUR"),
-    ("no such vendor", an_event("ticket", {"metric": "desk.in-time", "ticket": "t", "state": "open",
-     "assigned_to": "south"}), "unknown-vendor", "/data/assigned_to", "desk, north"),
 ]  # fmt: skip
 
 
@@ -141,7 +173,7 @@ REFUSALS: list[tuple[str, Any, str, str, str]] = [
 def test_a_refusal_names_the_field_the_reason_and_the_remedy(
     event: Any, code: str, pointer: str, remedy: str
 ) -> None:
-    said = admitted(event, party="north")
+    said = admitted(event, "north" if code == "source-of-another-party" else None)
     assert isinstance(said, Refusal)
     document = said.document()
     assert (document["code"], document["errors"][0]["pointer"]) == (code, pointer)
@@ -153,23 +185,15 @@ def test_a_refusal_names_the_field_the_reason_and_the_remedy(
 
 def test_every_reason_of_the_door_is_in_the_table() -> None:
     told = {row[2] for row in REFUSALS}
-    assert {reason.code for reason in REASONS} - told == {"conflict"}
+    own = [value for value in vars(refusal).values() if isinstance(value, Reason)]
+    codes = {reason.code for reason in [*own, *refusal.REASONS.values()]}
+    assert codes - told == {"conflict"}
 
 
 def test_a_refusal_tells_which_event_it_is_about() -> None:
     said = admitted(an_event(time="2026-01-01T00:00:00Z"))
     assert isinstance(said, Refusal)
     assert (said.source, said.id) == (PROBE, "e-1")
-
-
-def test_every_measure_says_which_events_it_is_made_of() -> None:
-    from typing import get_args
-
-    from schemas import programme
-
-    measures = get_args(get_args(programme.Measure)[0])
-    kinds = {kind for each in measures for kind in get_args(each.model_fields["kind"].annotation)}
-    assert kinds == set(KINDS_OF_MEASURE)
 
 
 VARIANTS = [
@@ -196,7 +220,7 @@ def test_how_an_event_is_written_makes_no_difference(variant: Any) -> None:
     assert admitted(variant) == admitted(an_event())
 
 
-@pytest.mark.parametrize("value", ["20.5", "20.50", "+20.500", "41/2"])
+@pytest.mark.parametrize("value", ["20.5", "20.50", "+20.500"])
 def test_how_a_number_is_written_makes_no_difference(value: str) -> None:
     row = admitted(an_event("response", {**RTT, "value": value}))
     assert isinstance(row, Row)
@@ -227,7 +251,7 @@ def test_binary_mode_gives_the_same_row_as_structured_mode(
     event = an_event(kind, data, source=source)
     attributes = {name: value for name, value in event.items() if name != "data"}
     for content_type in ("application/json", "application/json; charset=UTF-8", None):
-        row = a_door().admit_binary(attributes, content_type, text(data), "*", NOW_US)
+        row = a_door().admit_binary(attributes, content_type, text(data), None, NOW_US)
         assert row == admitted(event)
 
 
@@ -254,11 +278,11 @@ def test_binary_mode_is_refused_as_structured_mode_is(
 
 def test_the_sender_must_be_the_party_of_the_source_or_the_operator() -> None:
     assert isinstance(admitted(an_event(), "north"), Row)
-    assert isinstance(admitted(an_event(), "*"), Row)
+    assert isinstance(admitted(an_event(), None), Row)
     for stranger in ("desk", "town", ""):
         said = admitted(an_event(), stranger)
         assert isinstance(said, Refusal)
-        assert said.reason.code == "not-your-source"
+        assert said.reason.code == "source-of-another-party"
 
 
 _WORDS = st.sampled_from(["", "a", "a b", "é", "x" * 121, "site-1", '"', "\\", "\x7f", "\ud800"])
@@ -309,8 +333,12 @@ def _changed(draw: st.DrawFn) -> Any:
 @settings(max_examples=500)
 def test_the_quick_way_takes_and_refuses_what_the_models_do(event: Any) -> None:
     raw, door = text(event), a_door()
-    by_models = door._settled(lambda: _parsed(raw), "north", NOW_US)
-    assert door.admit(raw, "north", NOW_US) == by_models
+    quick = door.admit(raw, "north", NOW_US)
+    by_model = door._by_the_model(lambda: parsed(raw), "north", NOW_US)
+    assert isinstance(quick, Row) == isinstance(by_model, Row)
+    if isinstance(quick, Row):
+        assert quick == by_model
+        EVENT_TYPES[event["type"]].model_validate(event["data"])
 
 
 @given(st.one_of(_changed().map(text), st.binary(max_size=300), st.text().map(str.encode)))
@@ -318,14 +346,8 @@ def test_whatever_is_sent_gets_a_row_or_a_refusal_and_never_an_error(raw: bytes)
     assert isinstance(a_door().admit(raw, "north", NOW_US), Row | Refusal)
 
 
-@pytest.mark.parametrize(("kind", "data", "source"), GOOD[:5])
-def test_a_usual_event_of_a_numeric_type_takes_the_quick_way(
-    kind: str, data: Any, source: str
-) -> None:
-    event = events.decode_event(text(an_event(kind, data, source=source)))
-    assert a_door()._quick(event, "north", NOW_US) is not None
-
-
-def test_the_models_alone_refuse_what_the_door_refuses_as_malformed() -> None:
-    with pytest.raises(Refused, match="invalid-event at '/data/up'"):
-        read_event(an_event(data={"metric": "net.availability", "up": "yes"}))
+@pytest.mark.parametrize(("kind", "data", "source"), GOOD)
+def test_a_usual_event_is_read_in_one_pass(kind: str, data: Any, source: str) -> None:
+    event = decode_envelope(text(an_event(kind, data, source=source)))
+    assert microseconds_of(event.time) == 1738324800_000_000
+    assert event.data == data
