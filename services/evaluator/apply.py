@@ -7,7 +7,7 @@ records were cut into steps changes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import pairwise
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from schemas.frame import Int8s, UInt64s
 from services.catalogue.cached import CatalogueCopy
+from services.core.windows import DAY_US
 from services.evaluator import columns as cols
 from services.evaluator import store
 from services.evaluator.columns import Columns
@@ -37,7 +38,6 @@ REVIEW = 4
 
 QUARANTINE = "quarantine"
 QUARANTINED = "earnback.event.quarantined.v1"
-_WINDOW_US = {"minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000}
 
 Bools = npt.NDArray[np.bool_]
 
@@ -62,13 +62,19 @@ class Input:
 class Frames:
     """Applies the records of `measurements`. See `services.shell.steps.Handler`."""
 
-    def __init__(self, catalogue: CatalogueCopy, service: str = "evaluator") -> None:
-        self._catalogue, self._service = catalogue, service
+    def __init__(self, catalogue: Callable[[], CatalogueCopy], service: str = "evaluator") -> None:
+        """``catalogue``: gives the process's copy; asked for no sooner than it is needed."""
+        self._copy, self._service = catalogue, service
         self.partitions: dict[int, Partition] = {}
         self._horizon: Horizon | None = None
 
+    @property
+    def _catalogue(self) -> CatalogueCopy:
+        return self._copy()
+
     async def load(self, connection: Connection, claims: Mapping[int, Claim]) -> None:
         """Read the identities of these partitions from their stored frames."""
+        await self._catalogue.refresh()
         loaded: dict[int, Partition] = {}
         for number, claim in claims.items():
             loaded[number] = await _load(connection, claim)
@@ -159,12 +165,7 @@ class Frames:
         return verdict, known
 
     def _tallies(self, columns: Columns, fresh: Bools) -> Tallies:
-        catalogue = self._catalogue.current
-        widths = {}
-        for number in np.unique(columns.metric).tolist():
-            metric = catalogue.metric(number) if number >= 0 else None
-            widths[number] = _WINDOW_US[metric.tally_window if metric else "day"]
-        return tallies(columns, fresh, widths)
+        return tallies(columns, fresh, self._current().tally_windows)
 
     async def _describe(
         self,
@@ -336,12 +337,16 @@ def _stored_frame(
 
 
 def tallies(columns: Columns, fresh: Bools, widths: Mapping[int, int]) -> Tallies:
-    """Sums per metric and window of the accepted rows. ``widths``: metric to microseconds."""
+    """Sums per metric and window of the accepted rows.
+
+    ``widths``: metric to microseconds, a day where it says nothing. What is summed is the law of
+    `services.core.tally`, here without an object per window, and modulo 2^62.
+    """
     metric, at_us = columns.metric[fresh], columns.at_us[fresh]
     if not len(metric):
         return Tallies([], [], [], [], [], [])
-    names = np.array(sorted(widths))
-    width = np.array([widths[name] for name in names.tolist()])[np.searchsorted(names, metric)]
+    names, place = np.unique(metric, return_inverse=True)
+    width = np.array([widths.get(name, DAY_US) for name in names.tolist()])[place]
     window = at_us - at_us % width
     order = np.lexsort((window, metric))
     metric, window = metric[order], window[order]
@@ -398,10 +403,11 @@ def _notice(item: Aside) -> Outgoing:
         "data": {
             "reason": item.reason,
             "problem": item.problem,
-            "source": item.source,
+            "event_source": item.source,
             "event_id": item.event_id,
             "told": item.told,
             "held": item.held,
         },
     }
-    return Outgoing(item.source, name, msgspec.json.encode(event, order="sorted"))
+    body = msgspec.json.encode(event, order="sorted")
+    return Outgoing(item.source, name, body, {"content-type": "application/cloudevents+json"})

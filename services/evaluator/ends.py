@@ -22,6 +22,8 @@ class LogEnds:
         """Partition to the offset after its last record; None when the broker does not answer."""
         try:
             reader = await self._open()
+            if not reader.partitions_for_topic(self._topic):
+                await reader.topics()  # it may have been made since
             partitions = reader.partitions_for_topic(self._topic) or set()
             ends = await reader.end_offsets(
                 [TopicPartition(self._topic, each) for each in sorted(partitions)]

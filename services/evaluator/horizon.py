@@ -12,6 +12,7 @@ from schemas.agreement import Agreement
 from schemas.frame import Int32s, Int64s
 from schemas.period import PeriodLength
 from services.catalogue.snapshot import Catalogue
+from services.core.tally import metric_windows
 from services.core.windows import DAY_US, bounds_us, instant, label_at, window_of
 
 Bools = npt.NDArray[np.bool_]
@@ -48,6 +49,10 @@ class Horizon:
             )
             for name, versions in catalogue.programmes.items()
         }
+        self.tally_windows = metric_windows(
+            (version for versions in catalogue.programmes.values() for version in versions),
+            catalogue.numbers,
+        )
         self._of_metric = {number: named[0] for number, named in catalogue.metrics.items()}
 
     def knows(self, metrics: Iterable[int]) -> bool:

@@ -1,0 +1,26 @@
+"""`python -m services.evaluator`: run one evaluator until it is told to stop."""
+
+import sys
+
+from services.evaluator.app import Evaluator
+from services.evaluator.settings import read_pace
+from services.shell.kafka import run_worker
+from services.shell.settings import BadSettings, read
+
+
+def main() -> None:
+    """Read the environment and run; exit 78 when it does not describe a process that can run."""
+    try:
+        evaluator = Evaluator(read("evaluator"), read_pace())
+    except BadSettings as error:
+        sys.exit(_refused(error))
+    run_worker(evaluator.app)
+
+
+def _refused(error: BadSettings) -> int:
+    sys.stderr.write(f"{error}\n")
+    return 78
+
+
+if __name__ == "__main__":
+    main()

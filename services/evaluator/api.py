@@ -1,0 +1,222 @@
+"""The evaluator's own small API: what is stored now, and orders to close. For the other services.
+
+It knows nobody's keys: it listens where only the other services reach it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
+from pydantic import ValidationError
+
+from schemas.base import Name, Noun
+from schemas.period import PeriodLabel
+from services.catalogue.cached import CatalogueCopy
+from services.evaluator import closed, preview
+from services.evaluator.closing import Ends
+from services.evaluator.preview import BEGINNING, After
+from services.evaluator.recount import NoSuchPeriod, subject_of
+from services.shell.http import (
+    Answer,
+    Fault,
+    Problem,
+    decode_cursor,
+    encode_cursor,
+    make_api,
+    once,
+    tagged,
+)
+from services.shell.postgres import Connection, Pool
+from services.shell.settings import Settings
+
+routes = APIRouter(prefix="/v1")
+
+
+class CloseOrder(Noun):
+    """Which period to close, or to count again when it is closed."""
+
+    agreement: Name
+    period: PeriodLabel
+
+
+class Parts:
+    """What the routes work with."""
+
+    def __init__(self, pool: Pool, catalogue: CatalogueCopy, ends: Ends) -> None:
+        self.pool, self.catalogue, self.ends = pool, catalogue, ends
+
+
+def evaluator_api(settings: Settings, parts: Parts) -> FastAPI:
+    """The API over a running worker's parts, which are opened and closed elsewhere."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    async def database() -> None:
+        async with parts.pool.acquire() as connection:
+            await connection.fetchval("select 1")
+
+    api = make_api(
+        settings, title="Evaluator", version="1", lifespan=lifespan, probes={"postgres": database}
+    )
+    api.state.parts = parts
+    api.include_router(routes)
+    return api
+
+
+def _parts(request: Request) -> Parts:
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+@routes.get("/previews/{agreement}/{period}", response_model=dict[str, Any])
+async def get_preview(request: Request, agreement: str, period: str) -> Response:
+    """Count a period from the facts stored at this moment, as a close would."""
+    parts = _parts(request)
+    await parts.catalogue.refresh()
+    try:
+        body = await preview.preview(parts.pool, parts.catalogue.current, agreement, period)
+    except NoSuchPeriod as error:
+        raise Problem(404, "no-such-period", "There is no such period.", str(error)) from error
+    except ValueError as error:
+        raise Problem(409, "cannot-count", "The period cannot be counted.", str(error)) from error
+    return tagged(request, body)
+
+
+@routes.get("/events/{identity:path}", response_model=dict[str, Any])
+async def get_verdict(request: Request, identity: str) -> Response:
+    """Tell what became of an event: `/events/SOURCE/ID`, both percent-encoded, slashes too."""
+    source, event_id = _identity(request, identity)
+    parts = _parts(request)
+    ends = await parts.ends()
+    if not ends:
+        raise Problem(
+            503,
+            "broker-away",
+            "The number of partitions is not known.",
+            "The broker does not answer; try again in a moment.",
+            headers={"Retry-After": "5"},
+        )
+    async with parts.pool.acquire() as connection:
+        found = await preview.verdict(
+            connection, parts.catalogue.current, source, event_id, len(ends)
+        )
+    return tagged(request, json.dumps(found).encode())
+
+
+def _identity(request: Request, decoded: str) -> tuple[str, str]:
+    """Source and id as they were encoded: decoded, their own slashes could not be told apart."""
+    raw = request.scope.get("raw_path", b"").decode("ascii").partition("?")[0]
+    parts = raw.split("/events/", 1)[-1].split("/") if raw else decoded.split("/")
+    if len(parts) != 2:
+        raise Problem(
+            400,
+            "bad-identity",
+            "The address does not name one event.",
+            faults=[
+                Fault(
+                    "identity",
+                    "it is not a source and an id, each percent-encoded as a whole",
+                    "write /v1/events/SOURCE/ID with %2F for every slash inside",
+                    "path",
+                )
+            ],
+        )
+    return unquote(parts[0]), unquote(parts[1])
+
+
+@routes.get("/facts", response_model=dict[str, Any])
+async def list_facts(
+    request: Request,
+    agreement: str,
+    metric: str,
+    period: PeriodLabel,
+    subject: str | None = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """List the accepted events of a metric in a period, by time."""
+    parts = _parts(request)
+    scope = json.dumps(["facts", agreement, metric, period, subject])
+    after = BEGINNING
+    if cursor:
+        at_us, high, low = decode_cursor(scope, cursor, [int, int, int])
+        after = After(at_us, high, low)
+    try:
+        items, following = await preview.facts_of(
+            parts.pool,
+            parts.catalogue.current,
+            agreement,
+            metric,
+            period,
+            subject,
+            after,
+            limit,
+        )
+    except NoSuchPeriod as error:
+        raise Problem(404, "not-found", "There is nothing to list.", str(error)) from error
+    page = {"items": items, "next": encode_cursor(scope, *following) if following else None}
+    return tagged(request, json.dumps(page).encode())
+
+
+@routes.post("/closes", status_code=202, response_model=dict[str, Any])
+async def order_close(
+    request: Request, x_requested_by: Annotated[str, Header(max_length=200)] = "unnamed"
+) -> Response:
+    """Order a close. The closer does it; `/v1/closes/NUMBER` tells what became of it."""
+    parts = _parts(request)
+    await parts.catalogue.refresh()
+
+    async def effect(connection: Connection) -> Answer:
+        order = _order(await request.body())
+        try:
+            subject_of(parts.catalogue.current, order.agreement, order.period)
+        except (NoSuchPeriod, ValueError) as error:
+            raise Problem(
+                422, "no-such-period", "The period cannot be closed.", str(error)
+            ) from error
+        number = await closed.request(connection, order.agreement, order.period, x_requested_by)
+        body = {"number": number, **order.model_dump(), "outcome": None}
+        location = {"location": f"/v1/closes/{number}"}
+        return Answer(202, json.dumps(body).encode(), {"content-type": _JSON, **location})
+
+    return await once(parts.pool, request, x_requested_by, effect)
+
+
+_JSON = "application/json"
+
+
+def _order(body: bytes) -> CloseOrder:
+    try:
+        return CloseOrder.model_validate_json(body)
+    except ValidationError as error:
+        faults = [
+            Fault(
+                "".join(f"/{part}" for part in each["loc"]),
+                each["msg"],
+                "send {agreement, period} as the schema has them",
+            )
+            for each in error.errors()
+        ]
+        raise Problem(422, "invalid-request", "The order is not usable.", faults=faults) from error
+
+
+@routes.get("/closes/{number}", response_model=dict[str, Any])
+async def get_close(request: Request, number: int) -> Response:
+    """Tell what became of an order to close."""
+    async with _parts(request).pool.acquire() as connection:
+        row = await connection.fetchrow(
+            "select number, agreement, period, requested_by, requested_at, outcome, detail,"
+            " revision, done_at from close_request where number = $1",
+            number,
+        )
+    if row is None:
+        raise Problem(404, "not-found", "There is no such order.")
+    return tagged(request, json.dumps(dict(row), default=lambda at: at.isoformat()).encode())

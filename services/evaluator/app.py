@@ -1,0 +1,105 @@
+"""The evaluator's process: a Faust worker on `measurements`, the closer, the relay and the API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from services.catalogue.cached import CatalogueCopy
+from services.evaluator import gauges
+from services.evaluator.api import Parts, evaluator_api
+from services.evaluator.apply import QUARANTINE, Frames
+from services.evaluator.closing import MEASUREMENTS, TOPIC, Closer, Pace
+from services.evaluator.ends import LogEnds
+from services.shell.kafka import Wires, consume, make_app, wires_of
+from services.shell.outbox import Relay
+from services.shell.postgres import Connection, attempts, connect
+from services.shell.settings import Settings
+from services.shell.steps import Dense
+
+
+class Evaluator:
+    """Everything of one process, made before the worker starts and opened by it."""
+
+    def __init__(self, settings: Settings, pace: Pace) -> None:
+        self.settings, self.pace = settings, pace
+        self.app: Any = make_app(settings)
+        self.wires: Wires = wires_of(self.app)
+        self.frames = Frames(self.catalogue, settings.service)
+        self._copy: CatalogueCopy | None = None
+        consume(self.app, MEASUREMENTS, self.frames, dense=Dense.BY_OFFSET)
+        self.wires.beside("catalogue", self._keep_catalogue)
+        self.wires.beside("closer", self._close)
+        self.wires.beside("relay", self._relay)
+        self.wires.beside("gauges", self._show)
+        if settings.http_port:
+            self.wires.beside("api", self._serve)
+
+    def catalogue(self) -> CatalogueCopy:
+        """The process's copy of the catalogue; there once the worker has opened its pool."""
+        if self._copy is None:
+            self._copy = CatalogueCopy(self.wires.pool)
+        return self._copy
+
+    async def _keep_catalogue(self) -> None:
+        async for attempt in attempts("load the catalogue"):
+            with attempt:
+                await self.catalogue().start()
+                attempt.done()
+        await asyncio.Event().wait()
+
+    async def _close(self) -> None:
+        ends = LogEnds(self.settings, MEASUREMENTS)
+
+        async def dial() -> Connection:
+            return await connect(self.settings.postgres, name=f"{self.settings.app}-closer")
+
+        closer = Closer(
+            app=self.settings.app,
+            catalogue=self.catalogue(),
+            connect=dial,
+            ends=ends,
+            pace=self.pace,
+            health=self.wires.health,
+        )
+        try:
+            await closer.run()
+        finally:
+            await ends.close()
+
+    async def _relay(self) -> None:
+        await Relay(self.settings, self.wires.pool, [TOPIC, QUARANTINE]).run()
+
+    async def _show(self) -> None:
+        while True:
+            for number, held in list(self.frames.partitions.items()):
+                gauges.IDENTITIES.labels(number).set(len(held.seen))
+            await asyncio.sleep(5)
+
+    async def _serve(self) -> None:
+        ends = LogEnds(self.settings, MEASUREMENTS)
+        parts = Parts(self.wires.pool, self.catalogue(), ends)
+        config = uvicorn.Config(
+            evaluator_api(self.settings, parts),
+            host=self.settings.http_host,
+            port=self.settings.http_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+        )
+        try:
+            await _Server(config).serve()
+        finally:
+            await ends.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signals to the worker, which ends everything in its order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
