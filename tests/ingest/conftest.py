@@ -1,0 +1,243 @@
+"""A running ingest over real servers, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from infra.topics import apply_topics
+from services.catalogue import keys
+from services.catalogue.store import apply
+from services.core.facts import Row
+from services.shell.frames import decode
+from tests.catalogue.builders import a_programme, an_agreement
+from tests.ingest.test_frames import rows_of
+from tests.ladder import Rung
+
+SECONDS = 40
+
+
+@dataclass
+class Ingest:
+    """One ingest process, the keys of its parties, and the topics as seen since it was made.
+
+    Vendors and sources carry a suffix of this test's own: topics are shared with other tests.
+    """
+
+    kafka: str
+    postgres: str
+    folder: Path
+    suffix: str
+    keys: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    port: int = 0
+    began: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def source(self, source: str) -> str:
+        return f"{source}-{self.suffix}"
+
+    def vendor(self, vendor: str) -> str:
+        return f"{vendor}-{self.suffix}"
+
+    def start(self, parts: str = "http", **environ: str) -> None:
+        """Start the process and wait until it is ready."""
+        self.port = _free_port()
+        told = {
+            "EARNBACK_KAFKA": self.kafka,
+            "EARNBACK_POSTGRES": self.postgres,
+            "EARNBACK_GROUP": f"test-{self.suffix}",
+            "EARNBACK_HTTP_PORT": str(self.port),
+            "EARNBACK_INGEST_PARTS": parts,
+        }
+        log = (self.folder / "ingest.log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "services.ingest"],
+            env={**os.environ, **told, **environ},
+            stderr=log,
+        )
+        self.wait_for(lambda: self._status("/readyz") == 200, "ingest is not ready")
+
+    def _status(self, path: str) -> int:
+        assert self.process is not None
+        assert self.process.poll() is None, (self.folder / "ingest.log").read_text()[-3000:]
+        try:
+            return httpx.get(self.url + path, timeout=5).status_code
+        except httpx.TransportError:
+            return 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def post(self, content: bytes, party: str | None = "north", **headers: str) -> httpx.Response:
+        """POST /v1/events with the party's key."""
+        sent = {"content-type": "application/cloudevents+json"}
+        if party is not None:
+            sent["authorization"] = f"Bearer {self.keys[party]}"
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return httpx.post(f"{self.url}/v1/events", content=content, headers=sent, timeout=60)
+
+    def event(self, event_id: str, kind: str = "sample", data: Any = None, **more: Any) -> Any:
+        """A good sample of this test's own probe, with changes."""
+        return {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": self.source("https://probe.example/net-1"),
+            "type": f"earnback.{kind}.v1",
+            "time": time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime(time.time() - 7200)),
+            "data": data or {"metric": "net.availability", "up": True},
+            **more,
+        }
+
+    def rows(self, number: int) -> list[Row]:
+        """This test's rows in `measurements`, once there are at least so many."""
+        found: list[Row] = []
+
+        def read() -> bool:
+            found[:] = [
+                row
+                for record in self.records("measurements")
+                for row in rows_of(decode(record.value()))
+                if row.source.endswith(self.suffix)
+            ]
+            return len(found) >= number
+
+        self.wait_for(read, f"fewer than {number} rows")
+        return found
+
+    def quarantined(self, number: int) -> list[Any]:
+        """This test's quarantine records, once there are at least so many."""
+        found: list[Any] = []
+
+        def read() -> bool:
+            records = [json.loads(each.value()) for each in self.records("quarantine")]
+            found[:] = [each for each in records if self.suffix in json.dumps(each)]
+            return len(found) >= number
+
+        self.wait_for(read, f"fewer than {number} quarantine records")
+        return found
+
+    def records(self, topic: str) -> list[Any]:
+        """All records of a topic since the fixture was made, as a plain consumer reads them."""
+        consumer = _consumer(self.kafka)
+        try:
+            ends = _ends(consumer, topic)
+            start = [TopicPartition(topic, each.partition, self.began[each]) for each in ends]
+            consumer.assign(start)
+            missing = sum(ends[each] - self.began[each] for each in ends)
+            found: list[Any] = []
+            while len(found) < missing:
+                found += [each for each in consumer.consume(1000, 2) if each.error() is None]
+            return found
+        finally:
+            consumer.close()
+
+    def wait_for(self, true: Callable[[], bool], otherwise: str) -> None:
+        """Wait until something holds; if it never does, say so with what ingest logged."""
+        deadline = time.monotonic() + SECONDS
+        while not true():
+            if time.monotonic() > deadline:
+                log = self.folder / "ingest.log"
+                raise AssertionError(f"{otherwise}\n{log.read_text()[-3000:]}")
+            time.sleep(0.1)
+
+    def produce(self, topic: str, records: list[tuple[bytes, list[tuple[str, bytes]]]]) -> None:
+        """Write records as a vendor would."""
+        producer = Producer({"bootstrap.servers": self.kafka})
+        for value, headers in records:
+            producer.produce(topic, value, headers=headers)
+        assert producer.flush(30) == 0
+
+
+@pytest.fixture
+def ingest(
+    servers: Rung, database: str, topics: tuple[str, ...], tmp_path: Path
+) -> Iterator[Ingest]:
+    """An ingest that is not started yet, with a programme of its own, keys and topics."""
+    made = Ingest(servers.kafka, database, tmp_path, suffix=uuid4().hex[:8])
+    consumer = _consumer(servers.kafka)
+    for topic in ("measurements", "quarantine"):
+        made.began |= _ends(consumer, topic)
+    consumer.close()
+    asyncio.run(_prepare(made))
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.process.kill()
+        made.process.wait()
+
+
+async def _prepare(made: Ingest) -> None:
+    programme = a_programme()
+    sources = [
+        {
+            "source": made.source(each.source),
+            "reports_for": each.reports_for
+            if each.reports_for == "town"
+            else made.vendor(each.reports_for),
+            "metrics": each.metrics,
+        }
+        for each in programme.sources
+    ]
+    vendors = [{"vendor": made.vendor(each), "name": each} for each in ("north", "desk")]
+    connection = await asyncpg.connect(made.postgres)
+    await apply(connection, a_programme(sources=sources, vendors=vendors, restated_for_days=3660))
+    await apply(connection, an_agreement(vendor=made.vendor("north")))
+    for party in ("north", "desk"):
+        made.keys[party] = await keys.create(
+            connection, party=made.vendor(party), role="vendor", label="test"
+        )
+    made.keys["town"] = await keys.create(
+        connection, party="town", role="procurement", label="test"
+    )
+    made.keys["operator"] = await keys.create(
+        connection, party="earnback", role="admin", label="test"
+    )
+    await connection.close()
+    await apply_topics(made.kafka, "trial", vendors=[made.vendor("north"), made.vendor("desk")])
+
+
+def _consumer(kafka: str) -> Any:
+    return Consumer(
+        {
+            "bootstrap.servers": kafka,
+            "group.id": f"plain-{uuid4().hex}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
+    )
+
+
+def _ends(consumer: Any, topic: str) -> dict[TopicPartition, int]:
+    partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+    return {
+        each: consumer.get_watermark_offsets(each, timeout=10)[1]
+        for each in (TopicPartition(topic, number) for number in partitions)
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
