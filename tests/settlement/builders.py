@@ -82,7 +82,7 @@ def a_statement(
 
 
 def a_programme() -> Programme:
-    """A town with two vendors that share the metric ``availability``; three sources report it."""
+    """A town with vendors that share the metric ``availability``; three sources report it."""
     return Programme.model_validate(
         {
             "kind": "programme",
@@ -96,6 +96,7 @@ def a_programme() -> Programme:
             "vendors": [
                 {"vendor": "nimbus", "name": "Nimbus"},
                 {"vendor": "cirrus", "name": "Cirrus"},
+                {"vendor": "fractus", "name": "Fractus"},
             ],
             "sources": [
                 {"source": "urn:nimbus:probe/1", "reports_for": "nimbus"},

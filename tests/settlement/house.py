@@ -10,7 +10,7 @@ from typing import Any
 from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from services.catalogue.store import apply
-from services.settlement.announcements import DECLARED
+from services.settlement.announcements import DECLARED, Topics
 from services.settlement.consumer import Settler
 from services.shell.outbox import declare
 from services.shell.postgres import Pool, open_pool
@@ -58,19 +58,21 @@ class House:
 
 
 @asynccontextmanager
-async def a_house(dsn: str, agreements: Sequence[Agreement] | None = None) -> AsyncIterator[House]:
+async def a_house(
+    dsn: str, agreements: Sequence[Agreement] | None = None, *, topics: Topics = DECLARED
+) -> AsyncIterator[House]:
     """A house over a fresh database: the agreements given, else one of each of two vendors."""
     pool = await open_pool(dsn, name="house", size=4)
     try:
         async with pool.acquire() as connection:
-            await declare(connection, DECLARED.settlements, PARTITIONS)
-            await declare(connection, DECLARED.ledger_entries, PARTITIONS)
+            await declare(connection, topics.settlements, PARTITIONS)
+            await declare(connection, topics.ledger_entries, PARTITIONS)
             await apply(connection, a_programme())
             for agreement in agreements or (
                 an_agreement("hosting", vendor="nimbus"),
                 an_agreement("network", vendor="cirrus"),
             ):
                 await apply(connection, agreement)
-        yield House(pool)
+        yield House(pool, Settler(topics))
     finally:
         await pool.close()
