@@ -12,9 +12,10 @@ import uvicorn
 from services.catalogue.cached import CatalogueCopy
 from services.evaluator import gauges
 from services.evaluator.api import Parts, evaluator_api
-from services.evaluator.apply import QUARANTINE, Frames
-from services.evaluator.closing import MEASUREMENTS, TOPIC, Closer, Pace
+from services.evaluator.apply import Frames
+from services.evaluator.closing import Closer, Pace
 from services.evaluator.ends import LogEnds
+from services.evaluator.topics import Topics
 from services.shell.kafka import Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay
 from services.shell.postgres import Connection, attempts, connect
@@ -25,13 +26,14 @@ from services.shell.steps import Dense
 class Evaluator:
     """Everything of one process, made before the worker starts and opened by it."""
 
-    def __init__(self, settings: Settings, pace: Pace) -> None:
+    def __init__(self, settings: Settings, pace: Pace, topics: Topics | None = None) -> None:
         self.settings, self.pace = settings, pace
+        self.topics = topics or Topics()
         self.app: Any = make_app(settings)
         self.wires: Wires = wires_of(self.app)
-        self.frames = Frames(self.catalogue, settings.service)
+        self.frames = Frames(self.catalogue, self.topics, settings.service)
         self._copy: CatalogueCopy | None = None
-        consume(self.app, MEASUREMENTS, self.frames, dense=Dense.BY_OFFSET)
+        consume(self.app, self.topics.measurements, self.frames, dense=Dense.BY_OFFSET)
         self.wires.beside("catalogue", self._keep_catalogue)
         self.wires.beside("closer", self._close)
         self.wires.beside("relay", self._relay)
@@ -53,7 +55,7 @@ class Evaluator:
         await asyncio.Event().wait()
 
     async def _close(self) -> None:
-        ends = LogEnds(self.settings, MEASUREMENTS)
+        ends = LogEnds(self.settings, self.topics.measurements)
 
         async def dial() -> Connection:
             return await connect(self.settings.postgres, name=f"{self.settings.app}-closer")
@@ -65,6 +67,7 @@ class Evaluator:
             ends=ends,
             pace=self.pace,
             health=self.wires.health,
+            topics=self.topics,
         )
         try:
             await closer.run()
@@ -72,7 +75,8 @@ class Evaluator:
             await ends.close()
 
     async def _relay(self) -> None:
-        await Relay(self.settings, self.wires.pool, [TOPIC, QUARANTINE]).run()
+        published = [self.topics.evaluations, self.topics.quarantine]
+        await Relay(self.settings, self.wires.pool, published).run()
 
     async def _show(self) -> None:
         while True:
@@ -81,7 +85,7 @@ class Evaluator:
             await asyncio.sleep(5)
 
     async def _serve(self) -> None:
-        ends = LogEnds(self.settings, MEASUREMENTS)
+        ends = LogEnds(self.settings, self.topics.measurements)
         parts = Parts(self.wires.pool, self.catalogue(), ends)
         config = uvicorn.Config(
             evaluator_api(self.settings, parts),

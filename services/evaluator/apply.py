@@ -26,6 +26,7 @@ from services.evaluator.columns import Columns
 from services.evaluator.horizon import Horizon
 from services.evaluator.seen import CONFLICT, DUPLICATE, NEW, Seen, settle
 from services.evaluator.store import Aside, Known, StoredFrame, Tallies
+from services.evaluator.topics import Topics
 from services.shell import metrics
 from services.shell.frames import MAX_ROWS, NotAFrame, read_batch
 from services.shell.outbox import Outgoing, enqueue_many
@@ -36,7 +37,6 @@ from services.shell.steps import Applied, Record
 REVIEW = 4
 """A fact beyond the restatement horizon, beside the verdicts of `seen`."""
 
-QUARANTINE = "quarantine"
 QUARANTINED = "earnback.event.quarantined.v1"
 
 Bools = npt.NDArray[np.bool_]
@@ -62,9 +62,15 @@ class Input:
 class Frames:
     """Applies the records of `measurements`. See `services.shell.steps.Handler`."""
 
-    def __init__(self, catalogue: Callable[[], CatalogueCopy], service: str = "evaluator") -> None:
+    def __init__(
+        self,
+        catalogue: Callable[[], CatalogueCopy],
+        topics: Topics | None = None,
+        service: str = "evaluator",
+    ) -> None:
         """``catalogue``: gives the process's copy; asked for no sooner than it is needed."""
         self._copy, self._service = catalogue, service
+        self._topics = topics or Topics()
         self.partitions: dict[int, Partition] = {}
         self._horizon: Horizon | None = None
 
@@ -223,14 +229,17 @@ class Frames:
         poison: Sequence[tuple[Record, str]],
     ) -> int:
         """Quarantine, and tell the first time of each. Gives how many were told."""
-        every = [*items, *(_unreadable(partition, record, why) for record, why in poison)]
+        every = [*items]
+        for record, why in poison:
+            place = f"{self._topics.measurements}/{partition}/{record.offset}"
+            every.append(_unreadable(place, record, why))
         times = Counter(item.key for item in every)
         once = {item.key: item for item in reversed(every)}
         first = await store.set_aside(
             connection, partition, [(item, times[key]) for key, item in once.items()]
         )
         first.sort(key=lambda item: (item.offset, item.key))
-        await enqueue_many(connection, QUARANTINE, [_notice(item) for item in first])
+        await enqueue_many(connection, self._topics.quarantine, [_notice(item) for item in first])
         return len(first)
 
     def _count(self, verdict: Int8s | None, poison: int, told: int) -> None:
@@ -377,8 +386,7 @@ def _first_accepted(
     return dict(zip(_identities(columns, accepted), accepted, strict=True))
 
 
-def _unreadable(partition: int, record: Record, why: str) -> Aside:
-    place = f"measurements/{partition}/{record.offset}"
+def _unreadable(place: str, record: Record, why: str) -> Aside:
     return Aside(
         reason="unreadable",
         id128=blake2b(place.encode(), digest_size=16).digest(),

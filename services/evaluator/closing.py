@@ -22,6 +22,7 @@ from services.core.windows import instant
 from services.evaluator import closed, gauges, recount, touching
 from services.evaluator.closed import Place
 from services.evaluator.recount import NoSuchPeriod, Snapshot, Subject
+from services.evaluator.topics import Topics
 from services.evaluator.watermark import (
     Mark,
     Watermark,
@@ -37,9 +38,7 @@ from services.shell.logs import correlated, log
 from services.shell.outbox import enqueue
 from services.shell.postgres import Connection, is_transient
 
-TOPIC = "evaluations"
 EVALUATED = "earnback.period.evaluated.v1"
-MEASUREMENTS = "measurements"
 SHOWN = 20
 """At most so many differences are told at once."""
 ALARM_RETRY_S = 60.0
@@ -86,7 +85,9 @@ class Closer:
         ends: Ends,
         pace: Pace,
         health: metrics.Health,
+        topics: Topics | None = None,
     ) -> None:
+        self._topics = topics or Topics()
         self._app, self._catalogue, self._connect = app, catalogue, connect
         self._ends, self._pace, self._health = ends, pace, health
         self._subjects: dict[Place, Subject] = {}
@@ -172,7 +173,7 @@ class Closer:
                 await self._close(connection, catalogue, place, "commanded", record, numbers)
 
     async def _close_due(self, connection: Connection, catalogue: Catalogue) -> None:
-        marks = await _marks(connection, self._app, await self._ends())
+        marks = await _marks(connection, self._app, self._topics.measurements, await self._ends())
         done = (await closed.covers(connection)).keys()
         stuck = await self._stuck(connection)
         waiting = 0
@@ -246,7 +247,7 @@ class Closer:
             done = Done(outcome, f"revision {revision}", revision)
             made_new = made
         full = {**record, "versions": subject.versions, "refused_corrections": refused}
-        await _commit(connection, place, made_new, snapshot, full, done, requests)
+        await self._commit(connection, place, made_new, snapshot, full, done, requests)
         metrics.CLOSE_SECONDS.observe(monotonic() - started)
         log(__name__).info(
             "period_counted",
@@ -258,6 +259,35 @@ class Closer:
             facts=len(snapshot.loaded.facts),
         )
         return done
+
+    async def _commit(
+        self,
+        connection: Connection,
+        place: Place,
+        made: PeriodEvaluation | None,
+        snapshot: Snapshot,
+        record: Mapping[str, Any],
+        done: Done,
+        requests: Sequence[int],
+    ) -> None:
+        """The evaluation, its announcement and the answers, all or nothing."""
+        async with connection.transaction():
+            if made is not None:
+                body = await closed.insert(connection, made, snapshot.cover, record)
+                identity = event_id(made)
+                await enqueue(
+                    connection,
+                    self._topics.evaluations,
+                    made.agreement,
+                    identity,
+                    announcement(made, body),
+                    {"content-type": "application/cloudevents+json"},
+                )
+            await closed.untouch(connection, place)
+            await closed.resolve_alarm(connection, place)
+            await closed.answer(connection, requests, done.outcome, done.detail, done.revision)
+            faultpoint("close.before-commit")
+        faultpoint("close.after-commit")
 
     async def _alarm(
         self,
@@ -309,35 +339,6 @@ def _begun(catalogue: Catalogue, agreement: str, marks: Mapping[int, Mark]) -> l
     return begun(versions, zone, latest)
 
 
-async def _commit(
-    connection: Connection,
-    place: Place,
-    made: PeriodEvaluation | None,
-    snapshot: Snapshot,
-    record: Mapping[str, Any],
-    done: Done,
-    requests: Sequence[int],
-) -> None:
-    """The evaluation, its announcement and the answers, all or nothing."""
-    async with connection.transaction():
-        if made is not None:
-            body = await closed.insert(connection, made, snapshot.cover, record)
-            identity = event_id(made)
-            await enqueue(
-                connection,
-                TOPIC,
-                made.agreement,
-                identity,
-                announcement(made, body),
-                {"content-type": "application/cloudevents+json"},
-            )
-        await closed.untouch(connection, place)
-        await closed.resolve_alarm(connection, place)
-        await closed.answer(connection, requests, done.outcome, done.detail, done.revision)
-        faultpoint("close.before-commit")
-    faultpoint("close.after-commit")
-
-
 def event_id(made: PeriodEvaluation) -> str:
     """The same for the same revision, whoever announces it."""
     return f"{made.agreement}/{made.period}/{made.revision}"
@@ -373,7 +374,7 @@ def _why(mark: Watermark, marks: Mapping[int, Mark], due_us: int) -> dict[str, A
 
 
 async def _marks(
-    connection: Connection, app: str, ends: Mapping[int, int] | None
+    connection: Connection, app: str, topic: str, ends: Mapping[int, int] | None
 ) -> dict[int, Mark]:
     """How far every partition has come. What the broker does not tell of counts as behind."""
     rows = await connection.fetch(
@@ -381,7 +382,7 @@ async def _marks(
         " extract(epoch from clock_timestamp() - last_advanced_at)::float8 as silent"
         " from progress where app = $1 and topic = $2",
         app,
-        MEASUREMENTS,
+        topic,
     )
     known = {row["partition"]: row for row in rows}
     count = max([*known, *(ends or {}), -1]) + 1

@@ -1,0 +1,131 @@
+"""A database with one catalogue, and partitions that are applied by hand, without a broker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from schemas.agreement import Agreement
+from schemas.evaluation import PeriodEvaluation
+from schemas.programme import Programme
+from services.catalogue import store as catalogue
+from services.catalogue.cached import CatalogueCopy
+from services.evaluator.apply import Frames
+from services.evaluator.closing import Closer, Pace
+from services.evaluator.topics import Topics
+from services.shell import progress
+from services.shell.metrics import Health
+from services.shell.outbox import declare
+from services.shell.postgres import Connection, Pool, connect, open_pool
+from tests.evaluator.builders import PARTITIONS, Event, a_programme, an_agreement, record
+
+APP = "earnback-evaluator"
+TOPICS = Topics()
+
+
+class House:
+    """One database, one evaluator's memory, and a closer that looks when it is told to."""
+
+    def __init__(self, dsn: str, pool: Pool, connection: Connection) -> None:
+        self.dsn, self.pool, self.connection = dsn, pool, connection
+        self.copy = CatalogueCopy(pool)
+        self.frames = Frames(lambda: self.copy)
+        self.health = Health()
+        self.claims: dict[int, progress.Claim] = {}
+        self.ends: dict[int, int] | None = dict.fromkeys(range(PARTITIONS), 0)
+
+    @classmethod
+    async def open(
+        cls, dsn: str, *documents: Programme | Agreement, partitions: int = PARTITIONS
+    ) -> House:
+        house = cls(dsn, await open_pool(dsn, name="test"), await connect(dsn, name="test"))
+        for document in documents or (a_programme(), an_agreement()):
+            await catalogue.apply(house.connection, document)
+        for topic in (TOPICS.evaluations, TOPICS.quarantine):
+            await declare(house.connection, topic, 4)
+        await house.claim(partitions)
+        return house
+
+    async def close(self) -> None:
+        await self.connection.close()
+        await self.pool.close()
+
+    async def claim(self, partitions: int = PARTITIONS) -> None:
+        """As a worker that has just been started."""
+        await self.copy.refresh()
+        async with self.connection.transaction():
+            beginnings = dict.fromkeys(range(partitions), 0)
+            self.claims = await progress.claim(
+                self.connection, APP, TOPICS.measurements, beginnings
+            )
+        self.frames = Frames(lambda: self.copy)
+        await self.frames.load(self.connection, self.claims)
+
+    async def send(self, *batches: Sequence[Event] | bytes, partition: int | None = None) -> None:
+        """Apply a step per partition: each batch is a record of the partition of its source."""
+        records: dict[int, list[Any]] = {}
+        for batch in batches:
+            place = partition if partition is not None else batch[0].partition  # type: ignore[union-attr]
+            held = records.setdefault(place, [])
+            held.append(record(self.claims[place].next_offset + len(held), batch))
+        for place, given in records.items():
+            claim = self.claims[place]
+            past = claim.next_offset + len(given)
+            async with self.connection.transaction():
+                applied = await self.frames.apply(self.connection, place, given)
+                await progress.advance(
+                    self.connection, claim, claim.next_offset, past, applied.max_event_us
+                )
+            assert applied.committed is not None
+            applied.committed()
+            self.claims[place] = progress.Claim(APP, TOPICS.measurements, place, claim.epoch, past)
+            if self.ends is not None:
+                self.ends[place] = past
+
+    async def look(self, *, idle_after: float = 3600, quiet: float = 0.01) -> None:
+        """One round of the closer."""
+        await self.copy.refresh()
+        await self.closer(idle_after=idle_after, quiet=quiet).look(self.connection)
+
+    def closer(self, *, idle_after: float = 3600, quiet: float = 0.01) -> Closer:
+        async def ends() -> dict[int, int] | None:
+            return self.ends
+
+        async def dial() -> Connection:
+            return await connect(self.dsn, name="closer")
+
+        return Closer(
+            app=APP,
+            catalogue=self.copy,
+            connect=dial,
+            ends=ends,
+            pace=Pace(idle_after, quiet, 0.05),
+            health=self.health,
+        )
+
+    async def ask_to_close(self, agreement: str, period: str) -> None:
+        await self.connection.execute(
+            "insert into close_request (agreement, period, requested_by) values ($1, $2, 'test')",
+            agreement,
+            period,
+        )
+
+    async def evaluations(self, agreement: str = "hosting") -> list[PeriodEvaluation]:
+        rows = await self.connection.fetch(
+            "select body from evaluation where agreement = $1 order by period, revision", agreement
+        )
+        return [PeriodEvaluation.model_validate_json(row["body"]) for row in rows]
+
+    async def announced(self, topic: str = TOPICS.evaluations) -> list[dict[str, Any]]:
+        rows = await self.connection.fetch(
+            "select body from outbox where topic = $1 order by partition, seq", topic
+        )
+        return [json.loads(row["body"]) for row in rows]
+
+    async def quarantine(self) -> list[dict[str, Any]]:
+        rows = await self.connection.fetch("select * from quarantine_item order by number")
+        return [dict(row) for row in rows]
+
+    async def stored(self) -> int:
+        return int(await self.connection.fetchval("select coalesce(sum(n), 0) from fact_frame"))

@@ -1,0 +1,158 @@
+"""A small programme, its agreement, and events as frames, written by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from schemas.agreement import Agreement
+from schemas.event import KIND_OF_TYPE
+from schemas.frame import FRAME_CONTENT_TYPE
+from schemas.programme import Programme
+from services.core.facts import Row, columns, identity_of, payload_of
+from services.core.windows import microseconds
+from services.shell.frames import CONTENT_TYPE, encode, partition_of
+from services.shell.steps import Record
+
+NIMBUS = "urn:nimbus:probe/1"
+CIRRUS = "urn:cirrus:probe/1"
+TOWN = "urn:town:probe/1"
+SOURCES = {NIMBUS: "nimbus", CIRRUS: "cirrus", TOWN: "town"}
+METRICS = ("availability", "latency", "incidents")
+NUMBERS = {metric: number for number, metric in enumerate(METRICS)}
+PARTITIONS = 4
+
+
+def a_programme(**changes: Any) -> Programme:
+    """A town with two vendors; three sources report availability, latency and incidents."""
+    document = {
+        "kind": "programme",
+        "programme": "campus",
+        "version": 1,
+        "effective_from": "2025-01-01",
+        "buyer": "town",
+        "name": "Campus services",
+        "time_zone": "Europe/Berlin",
+        "restated_for_days": 100,
+        "vendors": [
+            {"vendor": "nimbus", "name": "Nimbus"},
+            {"vendor": "cirrus", "name": "Cirrus"},
+        ],
+        "sources": [{"source": each, "reports_for": party} for each, party in SOURCES.items()],
+        "metrics": [
+            _metric("availability", "percent", "higher", {"kind": "availability_by_samples"}),
+            _metric("latency", "milliseconds", "lower", {"kind": "mean"}),
+            _metric("incidents", "count", "lower", {"kind": "outage_count"}),
+        ],
+    }
+    return Programme.model_validate(document | changes)
+
+
+def _metric(name: str, unit: str, better: str, measure: Mapping[str, Any]) -> dict[str, Any]:
+    return {"metric": name, "name": name, "unit": unit, "better": better, "measure": measure}
+
+
+def an_agreement(
+    agreement: str = "hosting", metric: str = "availability", **changes: Any
+) -> Agreement:
+    """A month's figure of one metric, without money; closed two days after the month."""
+    better = "at_least" if metric == "availability" else "at_most"
+    document = {
+        "kind": "agreement",
+        "agreement": agreement,
+        "version": 1,
+        "programme": "campus",
+        "type": "service",
+        "vendor": "nimbus",
+        "name": agreement,
+        "currency": "EUR",
+        "effective_from": "2025-01-01",
+        "settled": "month",
+        "lateness_hours": 48,
+        "conventions": {"money_rounding": "half_up", "rounded_at": "line"},
+        "levels": [
+            {
+                "level": "only",
+                "name": "Only level",
+                "metric": metric,
+                "expected": {better: "99"},
+                "judged": "exact",
+                "no_data": "no_result",
+                "defaults": {"kind": "every_miss"},
+            }
+        ],
+    }
+    return Agreement.model_validate(document | changes)
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event of the tests: identity, what it says, and when."""
+
+    id: str
+    at: datetime
+    source: str = NIMBUS
+    type: str = "earnback.sample.v1"
+    metric: str | None = "availability"
+    a: int = 1
+    b: int = 1
+    subject: str | None = None
+    data: str = ""
+
+    def but(self, **changes: Any) -> Event:
+        """The same event with other words."""
+        return replace(self, **changes)
+
+    @property
+    def partition(self) -> int:
+        return partition_of(self.source, PARTITIONS)
+
+    def row(self) -> Row:
+        at_us, kind = microseconds(self.at), KIND_OF_TYPE[self.type]
+        named = self.metric or ""
+        return Row(
+            source=self.source,
+            id=self.id,
+            identity=identity_of(self.source, self.id),
+            payload=payload_of(kind, at_us, named, self.subject, self.a, self.b, self.data),
+            kind=kind,
+            metric=-1 if self.metric is None else NUMBERS[self.metric],
+            at_us=at_us,
+            a=self.a,
+            b=self.b,
+            subject=self.subject,
+            data=self.data,
+        )
+
+
+def up(name: str, at: datetime, source: str = NIMBUS) -> Event:
+    """A probe that was answered."""
+    return Event(name, at, source)
+
+
+def down(name: str, at: datetime, source: str = NIMBUS) -> Event:
+    """A probe that was not answered."""
+    return Event(name, at, source, a=0)
+
+
+def correction(name: str, at: datetime, of: Event, data: Mapping[str, Any] | None = None) -> Event:
+    """Takes an event back, or puts other data in its place."""
+    said: dict[str, Any] = {"corrects": of.id, "reason": "wrong"}
+    if data is not None:
+        said["data"] = data
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return Event(name, at, of.source, "earnback.correction.v1", None, 0, 0, data=text)
+
+
+def frame(events: Iterable[Event]) -> bytes:
+    """One frame of these events."""
+    return encode(columns([event.row() for event in events]))
+
+
+def record(offset: int, events: Sequence[Event] | bytes) -> Record:
+    """The Kafka record that carries a frame, or whatever bytes are given."""
+    value = events if isinstance(events, bytes) else frame(events)
+    return Record(offset, 0, None, value, ((CONTENT_TYPE.decode(), FRAME_CONTENT_TYPE.encode()),))

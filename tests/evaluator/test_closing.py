@@ -1,0 +1,257 @@
+"""Closing on a real database: once, by event time or by command, and again when facts come late."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import pytest
+
+from services.catalogue import store as catalogue
+from services.evaluator import preview
+from services.evaluator.preview import BEGINNING
+from tests.evaluator.bench import House
+from tests.evaluator.builders import (
+    CIRRUS,
+    NIMBUS,
+    TOWN,
+    Event,
+    an_agreement,
+    correction,
+    down,
+    up,
+)
+
+JANUARY = datetime(2025, 1, 10, 12, tzinfo=UTC)
+# Berlin's January ends on the 31st at 23:00 UTC; two days of lateness.
+DUE = datetime(2025, 2, 2, 23, tzinfo=UTC)
+
+
+def a_month(source: str, start: datetime = JANUARY) -> list[Event]:
+    """Ten probes, the last one without an answer."""
+    good = [up(f"p{n}{start:%m}", start + timedelta(hours=n), source) for n in range(9)]
+    return [*good, down(f"p9{start:%m}", start + timedelta(hours=9), source)]
+
+
+def all_sources_at(moment: datetime) -> list[list[Event]]:
+    """Something from everybody at a moment, so that every partition has come that far."""
+    return [[up(f"at{moment}", moment, source)] for source in (NIMBUS, CIRRUS, TOWN)]
+
+
+async def a_closed_january(house: House) -> None:
+    await house.send(*(a_month(source) for source in (NIMBUS, CIRRUS, TOWN)))
+    await house.send(*all_sources_at(DUE))
+    await house.look()
+
+
+async def test_a_period_closes_when_every_feeding_partition_has_passed_it(house: House):
+    await house.send(*(a_month(source) for source in (NIMBUS, CIRRUS, TOWN)))
+    await house.send(*all_sources_at(DUE)[:2])
+    await house.send([up("almost", DUE - timedelta(microseconds=1), TOWN)])
+    await house.look()
+    assert await house.evaluations() == []
+    await house.send([up("there", DUE, TOWN)])
+    await house.look()
+    await house.look()
+    (made,) = await house.evaluations()
+    assert (made.period, made.revision, made.reason) == ("2025-01", 1, "closed")
+    (figure,) = made.figures
+    assert (figure.good, figure.total, figure.value) == (27, 30, Fraction(90))
+    assert figure.evidence.facts == 30
+    assert {each.id for each in figure.evidence.telling} == {"p901"}
+    (announced,) = await house.announced()
+    assert announced["id"] == "hosting/2025-01/1"
+    assert announced["data"]["figures"][0]["value"] == "90"
+
+
+async def test_a_close_by_command_does_not_wait(house: House):
+    await house.send(a_month(NIMBUS))
+    await house.ask_to_close("hosting", "2025-01")
+    await house.look()
+    (made,) = await house.evaluations()
+    assert (made.revision, made.reason) == (1, "commanded")
+    asked = await house.connection.fetchrow("select outcome, revision from close_request")
+    assert tuple(asked) == ("closed", 1)
+
+
+async def test_commanded_again_without_news_it_stands_as_it_was(house: House):
+    await a_closed_january(house)
+    await house.ask_to_close("hosting", "2025-01")
+    await house.look()
+    assert len(await house.evaluations()) == 1
+    assert len(await house.announced()) == 1
+    assert await house.connection.fetchval("select outcome from close_request") == "unchanged"
+
+
+async def test_a_command_for_what_is_no_period_is_refused_with_the_reason(house: House):
+    await house.ask_to_close("hosting", "2025-Q1")
+    await house.ask_to_close("nothing", "2025-01")
+    await house.look()
+    rows = await house.connection.fetch("select outcome, detail from close_request order by number")
+    assert [row["outcome"] for row in rows] == ["refused", "refused"]
+    assert "settled by month" in rows[0]["detail"]
+    assert "not applied" in rows[1]["detail"]
+
+
+async def test_a_late_fact_makes_revision_two_and_nothing_else(house: House):
+    await a_closed_january(house)
+    before = await house.evaluations()
+    await house.send([down("late", JANUARY + timedelta(days=1))], [up("late2", JANUARY)])
+    await house.look(quiet=60)
+    assert await house.evaluations() == before  # it waits until nothing more comes
+    await asyncio.sleep(0.05)
+    await house.look()
+    await house.look()
+    first, second = await house.evaluations()
+    assert first == before[0]
+    assert (second.period, second.revision, second.reason) == ("2025-01", 2, "late_facts")
+    assert (second.figures[0].good, second.figures[0].total) == (28, 32)
+    assert [each["id"] for each in await house.announced()] == [
+        "hosting/2025-01/1",
+        "hosting/2025-01/2",
+    ]
+    assert await house.connection.fetchval("select count(*) from touched") == 0
+
+
+async def test_duplicates_and_other_periods_facts_make_no_revision(house: House):
+    await a_closed_january(house)
+    await house.send(a_month(NIMBUS), [up("february", DUE + timedelta(days=3))])
+    await asyncio.sleep(0.05)
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+    assert len(await house.evaluations()) == 1
+
+
+async def test_a_late_correction_is_counted_in_the_period_of_its_event(house: House):
+    await a_closed_january(house)
+    wrong = a_month(NIMBUS)[9]
+    data = {"metric": "availability", "up": True}
+    await house.send([correction("c1", DUE + timedelta(days=1), wrong, data)])
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+    _, second = await house.evaluations()
+    assert (second.figures[0].good, second.figures[0].total) == (28, 30)
+
+
+async def test_a_tampered_tally_stops_the_close_with_an_alarm_until_it_is_right(house: House):
+    await house.send(*(a_month(source) for source in (NIMBUS, CIRRUS, TOWN)))
+    await house.connection.execute(
+        "update tally set n = n + 1 where window_us = (select min(window_us) from tally)"
+    )
+    await house.send(*all_sources_at(DUE))
+    await house.look()
+    await house.look()
+    assert await house.evaluations() == []
+    assert await house.announced() == []
+    (alarm,) = await house.connection.fetch("select * from close_alarm")
+    assert alarm["resolved_at"] is None
+    assert '"day": "2025-01-10"' in alarm["found"]
+    assert "hosting 2025-01" in house.health.missing()["close"]
+    await house.connection.execute(
+        "update tally set n = n - 1 where window_us = (select min(window_us) from tally)"
+    )
+    await house.ask_to_close("hosting", "2025-01")
+    await house.look()
+    assert len(await house.evaluations()) == 1
+    assert await house.connection.fetchval("select resolved_at is not null from close_alarm")
+    assert "close" not in house.health.missing()
+
+
+async def test_a_deleted_or_invented_tally_is_found_too(house: House):
+    await house.send(*(a_month(source) for source in (NIMBUS, CIRRUS, TOWN)))
+    await house.send(*all_sources_at(DUE))
+    await house.connection.execute(
+        "insert into tally (metric, window_us, partition, n, a, b, checksum)"
+        " values (0, 1736000040000000, 9, 1, 1, 1, 5)"
+    )
+    await house.look()
+    assert await house.connection.fetchval("select count(*) from close_alarm") == 1
+
+
+async def test_silent_partitions_stop_holding_the_period_once_they_are_idle(house: House):
+    await house.send(a_month(NIMBUS), a_month(TOWN))
+    await house.send([up("n", DUE, NIMBUS)])
+    await house.look()
+    assert await house.evaluations() == []
+    await house.connection.execute(
+        "update progress set last_advanced_at = last_advanced_at - interval '2 hours'"
+        " where partition <> $1",
+        up("n", DUE).partition,
+    )
+    house.ends = None  # the broker does not say whether records wait: nobody is called idle
+    await house.look(idle_after=3600)
+    assert await house.evaluations() == []
+    house.ends = {place: claim.next_offset for place, claim in house.claims.items()}
+    await house.look(idle_after=3600)
+    assert len(await house.evaluations()) == 1
+    record = await house.connection.fetchval("select record->'idle' from evaluation")
+    assert "silent_seconds" in record
+
+
+async def test_periods_of_a_long_history_are_closed_in_order(house: House):
+    for month in range(1, 7):
+        start = datetime(2025, month, 5, tzinfo=UTC)
+        await house.send(a_month(NIMBUS, start))
+    await house.send(*all_sources_at(datetime(2025, 6, 20, tzinfo=UTC)))
+    await house.look()
+    made = await house.evaluations()
+    assert [each.period for each in made] == [f"2025-{month:02d}" for month in range(1, 6)]
+
+
+async def test_two_closers_make_one_evaluation(house: House):
+    await house.send(*(a_month(source) for source in (NIMBUS, CIRRUS, TOWN)))
+    await house.send(*all_sources_at(DUE))
+    tasks = [asyncio.create_task(house.closer().run()) for _ in range(3)]
+    await asyncio.sleep(1.0)
+    assert not any(task.done() for task in tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(await house.evaluations()) == 1
+
+
+async def test_a_preview_says_what_a_close_would_and_stores_nothing(house: House):
+    await house.send(a_month(NIMBUS))
+    await house.copy.refresh()
+    body = await preview.preview(house.pool, house.copy.current, "hosting", "2025-01")
+    assert b'"value":"90"' in body
+    assert await house.evaluations() == []
+
+
+async def test_the_events_behind_a_figure_come_in_pages_by_time(house: House):
+    await house.send(a_month(NIMBUS), a_month(TOWN), a_month(CIRRUS, DUE))
+    await house.copy.refresh()
+    found, after = [], BEGINNING
+    while after is not None:
+        items, after = await preview.facts_of(
+            house.pool, house.copy.current, "hosting", "availability", "2025-01", None, after, 7
+        )
+        found += [(item["source"], item["id"], item["time"]) for item in items]
+    assert len(set(found)) == len(found) == 20
+    assert [time for _, _, time in found] == sorted(time for _, _, time in found)
+
+
+async def test_the_verdict_on_an_event_names_where_it_is_and_what_became_of_it(house: House):
+    event = up("p1", JANUARY)
+    await house.send([up("p0", JANUARY), event], [event], [event.but(a=0)])
+    await house.copy.refresh()
+    async with house.pool.acquire() as connection:
+        found = await preview.verdict(connection, house.copy.current, NIMBUS, "p1", 4)
+        unseen = await preview.verdict(connection, house.copy.current, NIMBUS, "p2", 4)
+    assert found["standing"] == "accepted"
+    assert found["duplicates"] == 1
+    assert found["accepted"]["event"]["data"] == {"metric": "availability", "up": True}
+    assert [each["reason"] for each in found["quarantined"]] == ["conflict"]
+    assert unseen["standing"] == "not_seen"
+
+
+@pytest.mark.parametrize("second", ["latency", "availability"])
+async def test_an_agreement_is_closed_on_its_own(house: House, second: str):
+    await catalogue.apply(house.connection, an_agreement("other", second))
+    await a_closed_january(house)
+    (made,) = await house.evaluations("other")
+    assert made.figures[0].metric == second
+    assert made.figures[0].value == (None if second == "latency" else Fraction(90))
