@@ -78,8 +78,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         nothing.
         """
         try:
-            if self._claim_due:
-                await self._claim()
+            async with wires_of(self.app).claiming:
+                if self._claim_due:
+                    await self._claim()
             return await self._go_to(wires_of(self.app).offsets())
         except IllegalStateError as error:
             # The assignment changed under the seek; the next one asks again.
@@ -126,6 +127,8 @@ class Wires(Service):  # type: ignore[misc]
         self.steps: dict[str, Steps] = {}
         self._pool: Pool | None = None
         self._beside: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        self.claiming = asyncio.Lock()
+        """Faust may ask for the offsets twice at once; one claim is enough."""
         self.assigned: set[TP] = set()
         """What Kafka says is ours. What is assigned but not held is watched all the same."""
         self._watchdog = Watchdog(settings, self._watched)
@@ -339,6 +342,8 @@ def run_worker(app: Any) -> NoReturn:
         redirect_stdouts=False,
     )
     worker.stop_within = wires.settings.stop
+    # It would write terminal controls between the lines of JSON.
+    worker.spinner = None
     worker.execute_from_commandline()
     raise AssertionError("the worker leaves by SystemExit")
 

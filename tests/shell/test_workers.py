@@ -116,14 +116,14 @@ async def test_dying_between_effect_and_commit_and_right_after_commit_counts_onc
 async def test_a_frozen_worker_that_wakes_up_late_writes_nothing(bench: Bench) -> None:
     connection = await bench.prepare()
     topic = bench.topic(PARTITIONS)
-    count = 1500
+    count = 1200
     bench.produce(topic, range(count), PARTITIONS)
     # It spends nearly all its time between an effect and its commit, so that is where it freezes.
     frozen = bench.start("work", TEST_TOPIC=topic, TEST_MAX="40", TEST_PAUSE="0.4")
     await until_applied(connection, topic, 60, frozen)
     frozen.send(signal.SIGSTOP)
     other = bench.start("work", TEST_TOPIC=topic, TEST_MAX="20", TEST_PAUSE="0.03")
-    await until_applied(connection, topic, 700, other, frozen)
+    await until_applied(connection, topic, 600, other, frozen)
     assert await connection.fetchval("select min(epoch) from progress") >= 2
     frozen.send(signal.SIGCONT)
     await until_applied(connection, topic, count, other, frozen)
