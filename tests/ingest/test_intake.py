@@ -1,0 +1,142 @@
+"""What vendors write to Kafka themselves, end to end on a real broker, poison and all."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import signal
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from infra.topics import apply_topics
+from services.core.facts import Row
+from tests.ingest.conftest import Ingest
+
+Headers = list[tuple[str, bytes]]
+
+
+def _structured(event: Any) -> tuple[bytes, Headers]:
+    return json.dumps(event).encode(), []
+
+
+def _binary(event: Any) -> tuple[bytes, Headers]:
+    headers = [(f"ce_{name}", str(value).encode()) for name, value in event.items()
+               if name != "data"]  # fmt: skip
+    headers.append(("content-type", b"application/json; charset=utf-8"))
+    return json.dumps(event["data"], indent=2).encode(), headers
+
+
+def test_http_and_kafka_structured_and_binary_give_one_identity_and_payload(ingest: Ingest) -> None:
+    ingest.start("http,intake")
+    event = ingest.event("same")
+    named = [("content-type", b"application/cloudevents+json")]
+    ingest.produce(
+        f"intake.{ingest.vendor('north')}",
+        [_structured(event), (json.dumps(event).encode(), named), _binary(event)],
+    )
+    over_http = {f"ce-{name}": str(value) for name, value in event.items() if name != "data"}
+    assert ingest.post(json.dumps(event).encode()).status_code == 202
+    assert ingest.rows(4) == [ingest.rows(4)[0]] * 4
+    binary = ingest.post(
+        json.dumps(event["data"]).encode(), content_type="application/json", **over_http
+    )
+    assert binary.json()["status"] == "duplicate"
+
+
+POISON: list[tuple[str, bytes, Headers]] = [
+    ("not-json", b"\x00\xff\xfe", []),
+    ("not-json", b"", []),
+    ("not-json", b'{"specversion":', []),
+    ("invalid-event", b"[]", []),
+    ("invalid-event", b"{}", [("ce_specversion", b"1.0")]),
+    ("event-too-large", b"x" * 70_000, []),
+]
+
+
+def test_poison_goes_to_quarantine_and_what_is_around_it_is_taken(ingest: Ingest) -> None:
+    ingest.start("intake")
+    topic = f"intake.{ingest.vendor('north')}"
+    records: list[tuple[bytes, Headers]] = []
+    for place, (_, raw, headers) in enumerate(POISON):
+        records += [(raw, headers), _structured(ingest.event(f"good-{place}"))]
+    foreign = ingest.event("foreign", source=ingest.source("https://desk.example/"))
+    ingest.produce(topic, [*records, _structured(foreign)])
+    assert sorted(row.id for row in ingest.rows(len(POISON))) == [
+        f"good-{place}" for place in range(len(POISON))
+    ]
+    kept = ingest.quarantined(len(POISON) + 1)
+    told = sorted(each["data"]["problem"]["code"] for each in kept)
+    assert told == sorted(["source-of-another-party", *(code for code, _, _ in POISON)])
+    raws = {base64.b64decode(each["data"]["raw_base64"]) for each in kept}
+    assert raws >= {raw for _, raw, _ in POISON}
+    assert all(each["id"].startswith(topic) for each in kept)
+    assert {each["data"]["party"] for each in kept} == {ingest.vendor("north")}
+
+
+def test_nothing_is_lost_when_the_reader_is_killed_again_and_again(ingest: Ingest) -> None:
+    topic = f"intake.{ingest.vendor('north')}"
+    total = 30_000
+    ingest.produce(topic, [_structured(ingest.event(f"e-{n}")) for n in range(total)])
+    for count in (1, 1, 2):
+        ingest.start("intake", EARNBACK_FAULTPOINT=f"intake.before-commit:{count}")
+        assert ingest.process is not None
+        assert ingest.process.wait(40) == 137
+    ingest.start("intake")
+    ingest.wait_for(lambda: _lag(ingest, topic) == 0, "the intake does not come to the end")
+    rows = ingest.rows(total)
+    assert {row.id for row in rows} == {f"e-{n}" for n in range(total)}
+    assert len(rows) > total, "no kill came between the acknowledgement and the commit"
+    assert len({(row.identity, row.payload) for row in rows}) == total
+
+
+def test_a_stopped_reader_goes_on_where_it_was(ingest: Ingest) -> None:
+    topic = f"intake.{ingest.vendor('north')}"
+    ingest.produce(topic, [_structured(ingest.event(f"e-{n}")) for n in range(5000)])
+    ingest.start("intake")
+    ingest.rows(5000)
+    assert ingest.stop(signal.SIGTERM) == 0
+    assert _lag(ingest, topic) == 0
+    ingest.produce(topic, [_structured(ingest.event("last"))])
+    ingest.start("intake")
+    rows: list[Row] = ingest.rows(5001)
+    assert len(rows) == 5001
+    assert "last" in {row.id for row in rows}
+
+
+def test_a_vendor_that_joins_later_is_read_without_a_restart(ingest: Ingest) -> None:
+    admin = AdminClient({"bootstrap.servers": ingest.kafka})
+    late = f"intake.{ingest.vendor('desk')}"
+    admin.delete_topics([late])[late].result(30)
+    ingest.start("intake")
+    ingest.produce(f"intake.{ingest.vendor('north')}", [_structured(ingest.event("first"))])
+    ingest.rows(1)
+    asyncio.run(apply_topics(ingest.kafka, "trial", vendors=[ingest.vendor("desk")]))
+    event = ingest.event(
+        "second",
+        "delivery",
+        {"metric": "desk.deliveries", "delivery": "d", "due_at": "2025-01-01T00:00:00Z"},
+        source=ingest.source("https://desk.example/"),
+    )
+    producer = Producer({"bootstrap.servers": ingest.kafka})
+    producer.produce(late, json.dumps(event).encode())
+    assert producer.flush(30) == 0
+    assert sorted(row.id for row in ingest.rows(2)) == ["first", "second"]
+
+
+def _lag(ingest: Ingest, topic: str) -> int:
+    """Records of the topic behind the intake's committed offsets."""
+    consumer = Consumer(
+        {"bootstrap.servers": ingest.kafka, "group.id": f"test-{ingest.suffix}-ingest-intake"}
+    )
+    try:
+        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+        lag = 0
+        for each in consumer.committed([TopicPartition(topic, n) for n in partitions], 10):
+            end = consumer.get_watermark_offsets(each, timeout=10)[1]
+            lag += end - max(each.offset, 0)
+        return lag
+    finally:
+        consumer.close()
