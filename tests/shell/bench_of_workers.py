@@ -1,5 +1,6 @@
 """Topics, workers and relays for these tests: started, hurt and counted."""
 
+import asyncio
 import os
 import sys
 import time
@@ -18,6 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from infra.processes import Child
 from services.shell.outbox import declare
+from services.shell.steps import SEQUENCE
 from tests.shell.worker import TABLES
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +56,36 @@ class Bench:
         for value, headers in records:
             producer.produce(topic, value, partition=0, headers=list(headers))
         assert producer.flush(30) == 0
+
+    def transaction(
+        self, topic: str, values: Sequence[int], *, commit: bool, first_sequence: int = 0
+    ) -> None:
+        """Write values to partition 0 in a transaction that ends one way or the other."""
+        producer = Producer({"bootstrap.servers": self.kafka, "transactional.id": token_hex(4)})
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        for place, value in enumerate(values):
+            number = str(first_sequence + place).encode()
+            headers: list[tuple[str, str | bytes | None]] = [(SEQUENCE, number)]
+            producer.produce(topic, str(value).encode(), partition=0, headers=headers)
+        # Sent before the end, so that aborted records really stand in the log.
+        assert producer.flush(30) == 0
+        if commit:
+            producer.commit_transaction(30)
+        else:
+            producer.abort_transaction(30)
+
+    def lag(self, topic: str, records: int) -> str:
+        """The line by which a worker tells the lag of partition 0."""
+        labels = f'app="{self.group}-adder",partition="0",topic="{topic}"'
+        return f"earnback_lag_records{{{labels}}} {records}.0"
+
+    async def shows(self, port: int, line: str) -> None:
+        """Wait until the metrics of a worker hold a line."""
+        deadline = time.monotonic() + 15
+        while line not in (text := (await self.get(port, "/metrics"))[1]):
+            assert time.monotonic() < deadline, text
+            await asyncio.sleep(0.2)
 
     def delete_before(self, topic: str, partition: int, offset: int) -> None:
         """Remove records as retention does."""
