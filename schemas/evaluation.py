@@ -46,7 +46,10 @@ class Part(Noun):
     vendor: Name | None = None
     start: Instant | None = None
     end: Instant | None = None
-    amount: Number = Field(description="In the metric's unit; minutes for tickets.")
+    amount: Number = Field(
+        description="In the metric's unit. Where that is no time: minutes for tickets and outages, "
+        "days for deliveries, percent for the parts of a composite."
+    )
     value: Number | None = Field(None, description="Worth of what is late, in main units.")
     good: bool | None = None
     events: tuple[EventRef, ...] = ()
@@ -86,8 +89,8 @@ class PeriodEvaluation(Noun):
     """All that settlement needs to settle one agreement's period, at one revision.
 
     ``revision`` 1 is the close; a later one carries what came late. Charges and circumstances are
-    those whose ``period`` begins in this settlement period, the last stated one per name first
-    resolved by corrections, in order of time and identity.
+    those whose ``period`` begins in this settlement period, as they stand after corrections, in
+    order of time and identity: of several about one thing the last one stands.
     """
 
     programme: Name

@@ -16,6 +16,7 @@ SourceUri = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
 Unit = Literal[
     "percent", "milliseconds", "seconds", "minutes", "hours", "days", "count", "money", "points"
 ]
+TIME_UNITS = ("milliseconds", "seconds", "minutes", "hours", "days")
 
 
 class Vendor(Noun):
@@ -160,7 +161,8 @@ class TicketsInTime(Noun):
     window in which it is resolved, once for each vendor that held it. ``open_past_limit``:
     whether a ticket still open at the window's end, whose time with its holder is over, counts as
     late there; it does so at the end of every window until it is resolved. Without
-    ``business_hours`` the clock runs day and night.
+    ``business_hours`` the clock runs day and night. ``counts_for`` ``holder``: an agreement's
+    figure counts what its own vendor held; ``everyone``: what all vendors held.
     """
 
     kind: Literal["tickets_in_time"]
@@ -170,6 +172,7 @@ class TicketsInTime(Noun):
     open_past_limit: Literal["late", "left_out"]
     priorities: tuple[Name, ...] = ()
     business_hours: BusinessHours | None = None
+    counts_for: Literal["holder", "everyone"] = "holder"
 
 
 class Declared(Noun):
@@ -230,6 +233,15 @@ class Metric(Noun):
         3, description="Most decimals a reported value may have; more is refused, not rounded."
     )
 
+    @model_validator(mode="after")
+    def _time_in_a_unit_of_time(self) -> Self:
+        if isinstance(self.measure, OutageTime) and self.unit not in TIME_UNITS:
+            raise ValueError(
+                f"metric {self.metric} adds outage time, its unit cannot be {self.unit}; write one "
+                f"of {', '.join(TIME_UNITS)}"
+            )
+        return self
+
 
 class Programme(Noun):
     """One version of a buyer's programme. An applied version never changes."""
@@ -281,6 +293,22 @@ class Programme(Noun):
                         f"metric {metric.metric} is made of {unknown[0]}, which the programme does "
                         "not define; add it or correct the name"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _composites_have_a_ground(self) -> Self:
+        parts = {
+            metric.metric: set(metric.measure.parts)
+            for metric in self.metrics
+            if isinstance(metric.measure, Composite)
+        }
+        while ready := [name for name, needed in parts.items() if not needed & parts.keys()]:
+            for name in ready:
+                del parts[name]
+        if parts:
+            raise ValueError(
+                f"metric {min(parts)} is made of itself through its parts; take it out of them"
+            )
         return self
 
     def metric(self, name: str) -> Metric | None:
