@@ -8,11 +8,12 @@ statement and all that earlier runs booked, so posting the same statement twice 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from schemas.ledger_entry import LedgerEntry
-from schemas.statement import LineKind, SettlementStatement, StatementLine
+from schemas.statement import LineKind, SettlementStatement, StatementLine, canonical
 
 _NAMESPACE = UUID("5d3bcf0c-52a6-5d0e-9d0c-6e3a4f1f7a21")
 
@@ -66,6 +67,21 @@ def statement_event_id(*, agreement: str, period: str, revision: int) -> UUID:
 def entry_event_id(entry_id: UUID) -> UUID:
     """The id under which finance hears of one ledger entry."""
     return uuid5(entry_id, "booked")
+
+
+def substance(statement: SettlementStatement) -> bytes:
+    """SHA-256 over what a statement says, without the words in which its steps explain it.
+
+    A statement is issued anew where this differs: a better wording in a later release of the
+    program does not touch what is issued.
+    """
+    bare = statement.model_copy(
+        update={
+            "lines": tuple(line.model_copy(update={"steps": ()}) for line in statement.lines),
+            "results": tuple(each.model_copy(update={"steps": ()}) for each in statement.results),
+        }
+    )
+    return sha256(canonical(bare)).digest()
 
 
 def targets(statement: SettlementStatement) -> dict[Position, int]:

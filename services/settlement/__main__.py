@@ -1,12 +1,40 @@
-"""The settlement process: the worker, the relay of what finance is told, and the API."""
+"""`python -m services.settlement`: run one settlement process until it is told to stop."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from services.settlement.app import settlement_app
 from services.shell.kafka import run_worker
-from services.shell.settings import read
+from services.shell.settings import BadSettings, read
+
+
+def evaluator_address(environ: Mapping[str, str]) -> str | None:
+    """Where the evaluator answers, from EARNBACK_EVALUATOR; None where it is not set.
+
+    Raises BadSettings for what is no address.
+    """
+    text = environ.get("EARNBACK_EVALUATOR")
+    if not text:
+        return None
+    found = urlsplit(text)
+    if found.scheme not in ("http", "https") or not found.hostname:
+        raise BadSettings("EARNBACK_EVALUATOR is no address: give http://host:port")
+    return text
+
+
+def main() -> None:
+    """Read the environment and run; exit 78 when it does not describe a process that can run."""
+    try:
+        app = settlement_app(read("settlement"), evaluator=evaluator_address(os.environ))
+    except BadSettings as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(78)
+    run_worker(app)
+
 
 if __name__ == "__main__":
-    run_worker(settlement_app(read("settlement"), evaluator=os.environ.get("EARNBACK_EVALUATOR")))
+    main()

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.base import Instant, Noun, Number, Text
 from schemas.dispute import DisputeAct, DisputeState
@@ -275,6 +275,22 @@ class CloseOrder(Noun):
 
     agreement: str
     period: str
+
+
+class CloseState(BaseModel):
+    """An order to close and what became of it, in the evaluator's words."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    number: int
+    agreement: str
+    period: str
+    outcome: str | None = Field(description="Null: not done yet.")
+    detail: str | None = None
+    revision: int | None = None
+    requested_by: str | None = None
+    requested_at: Instant | None = None
+    done_at: Instant | None = None
 
 
 class DisputeOrder(Noun):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -124,7 +124,8 @@ async def _settle(
         agreement=agreement, because_of=evaluation.period, revision=evaluation.revision
     )
     run = await store.begin_run(connection, run_id, evaluation, at=at)
-    outcome = settle(
+    outcome = await asyncio.to_thread(
+        settle,
         prospective(contract.versions, applies_from),
         await store.evaluations(connection, agreement),
         buyer=contract.buyer,
@@ -149,15 +150,14 @@ def changed(
     """The statements that say something new, with the entries that they book."""
     postings = []
     for statement in statements:
-        body = canonical(statement)
         last = standing.get(statement.period)
-        if last is not None and last.sha256 == sha256(body).digest():
+        if last is not None and last.substance == ledger.substance(statement):
             continue
         entries = ledger.differences(posted.get(statement.period, {}), statement, run=run.run_id)
         postings.append(
             Posting(
                 statement=statement,
-                body=body,
+                body=canonical(statement),
                 revision=last.revision + 1 if last else 1,
                 run_id=run.run_id,
                 entries=entries,

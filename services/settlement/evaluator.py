@@ -61,6 +61,11 @@ class Evaluator:
         )
         return _passed_on(answer)
 
+    async def close_order(self, number: int) -> dict[str, Any]:
+        """What became of an order to close: ``agreement``, ``period``, ``outcome`` and more."""
+        order: dict[str, Any] = (await self._ask("GET", f"/v1/closes/{number}")).json()
+        return order
+
     async def _ask(self, method: str, path: str, **given: Any) -> httpx.Response:
         """Ask; what the evaluator refuses is passed on as it says it.
 
@@ -85,8 +90,12 @@ def _part(text: str) -> str:
 
 
 def _passed_on(answer: httpx.Response) -> Answer:
-    media = answer.headers.get("content-type", "application/json")
-    return Answer(answer.status_code, answer.content, {"content-type": media})
+    passed = {
+        name: answer.headers[name]
+        for name in ("content-type", "location")
+        if name in answer.headers
+    }
+    return Answer(answer.status_code, answer.content, passed)
 
 
 def _away(why: str) -> Problem:

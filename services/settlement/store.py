@@ -16,6 +16,7 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import LedgerEntry, SettlementRun
 from schemas.programme import Programme
 from schemas.statement import canonical
+from services.core import ledger
 from services.core.ledger import Position
 from services.settlement.announcements import (
     Posting,
@@ -38,7 +39,7 @@ class Standing:
     """The latest revision of a period's statement."""
 
     revision: int
-    sha256: bytes
+    substance: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +178,9 @@ async def begin_run(
 async def standings(connection: Connection, agreement: str) -> dict[str, Standing]:
     """The latest statement of every settled period."""
     rows = await connection.fetch(
-        "select period, revision, sha256 from latest_statement where agreement = $1", agreement
+        "select period, revision, substance from latest_statement where agreement = $1", agreement
     )
-    return {row["period"]: Standing(row["revision"], row["sha256"]) for row in rows}
+    return {row["period"]: Standing(row["revision"], row["substance"]) for row in rows}
 
 
 async def posted(connection: Connection, agreement: str) -> dict[str, dict[Position, int]]:
@@ -265,8 +266,9 @@ async def _write_statement(
     identity = (statement.agreement, statement.period, posting.revision)
     await connection.execute(
         "insert into statement (position, agreement, period, revision, run_id, programme, version,"
-        " vendor, buyer, currency, total_minor, body, sha256, supersedes, recorded_at)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        " vendor, buyer, currency, total_minor, body, sha256, substance, supersedes,"
+        " recorded_at)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         position,
         *identity,
         posting.run_id,
@@ -278,6 +280,7 @@ async def _write_statement(
         statement.total_minor,
         posting.body.decode(),
         posting.digest,
+        ledger.substance(statement),
         posting.supersedes,
         at,
     )

@@ -20,6 +20,7 @@ from services.core.ledger import (
     posted,
     run_id,
     statement_event_id,
+    substance,
     targets,
     vendor_account,
 )
@@ -183,6 +184,19 @@ def test_runs_and_events_are_told_apart_by_all_that_makes_them() -> None:
         entry_event_id(run_id(agreement="hosting", because_of="2025-01", revision=1)),
     ]
     assert all(one != other for one, other in pairwise(sorted(ids)))
+
+
+def test_the_substance_of_a_statement_is_not_in_the_wording_of_its_steps() -> None:
+    statement = a_statement({"uptime": 10})
+    line = statement.lines[0]
+    reworded = line.model_copy(
+        update={"steps": (line.steps[0].model_copy(update={"text": "In other words."}),)}
+    )
+    dearer = a_statement({"uptime": 11})
+    said_anew = statement.model_copy(update={"lines": (reworded,)})
+    assert substance(said_anew) == substance(statement)
+    assert substance(dearer) != substance(statement)
+    assert substance(a_statement({"uptime": 10}, facts="late")) != substance(statement)
 
 
 def test_every_kind_of_line_has_its_own_account() -> None:

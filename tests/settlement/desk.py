@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from services.settlement.api import settlement_api
 from services.shell.settings import Settings
 from tests.settlement.house import House, a_house
 
+NO_ORDER = {"agreement": "hosting", "period": "2025-01"}
 PEOPLE: dict[str, tuple[str, Role]] = {
     "nimbus": ("nimbus", "vendor"),
     "cirrus": ("cirrus", "vendor"),
@@ -44,8 +46,7 @@ class Elsewhere:
         if path[1] == "facts":
             return self._facts(request.url.params)
         if path[1] == "closes":
-            self.closes.append((request.headers["idempotency-key"], request.content))
-            return httpx.Response(202, json={"state": "ordered"})
+            return self._closes(request)
         if path[1] == "events":
             return httpx.Response(200, json={"verdict": "accepted", "asked": path[2:]})
         found = self.previews.get((path[2], path[3]))
@@ -53,6 +54,14 @@ class Elsewhere:
             problem = {"code": "period-not-open", "title": "Not open.", "detail": "It is closed."}
             return httpx.Response(404, json=problem)
         return httpx.Response(200, text=found.model_dump_json())
+
+    def _closes(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            self.closes.append((request.headers["idempotency-key"], request.content))
+        order = json.loads(self.closes[0][1]) if self.closes else {**NO_ORDER}
+        return httpx.Response(
+            202, json={"number": 1, **order, "outcome": None}, headers={"location": "/v1/closes/1"}
+        )
 
     def _facts(self, asked: Mapping[str, str]) -> httpx.Response:
         events = self.facts.get((asked["agreement"], asked["metric"], asked["period"]), [])

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from hashlib import sha256
+from uuid import UUID
 
 import asyncpg
 import msgspec
 import pytest
 
 from schemas.finance import EntryBooked, StatementPosted
+from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue.store import apply
-from services.settlement.consumer import Settler, read
-from services.settlement.store import Unprocessable
+from services.settlement.consumer import Settler, changed, read
+from services.settlement.store import Standing, Unprocessable
 from services.shell.steps import Record
 from tests.settlement.builders import a_record, an_agreement, an_evaluation
 from tests.settlement.house import House, a_house
@@ -77,6 +79,33 @@ async def test_runs_with_differences_come_to_what_one_run_from_scratch_does(data
         await house.settle(*history)
         assert await house.owed("2025-01") == 18000
         assert await house.owed("2025-02") == 0
+
+
+async def test_a_release_with_better_words_issues_nothing_anew(database: str) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700))
+        (row,) = await house.rows("select body, substance from statement")
+        issued = SettlementStatement.model_validate_json(row["body"])
+        reworded = tuple(
+            line.model_copy(
+                update={"steps": tuple(s.model_copy(update={"text": "Else."}) for s in line.steps)}
+            )
+            for line in issued.lines
+        )
+        run = SettlementRun(
+            run_id=UUID(int=1),
+            agreement="hosting",
+            number=2,
+            reason="closed",
+            because_of="2025-02",
+            revision=1,
+        )
+        standing = {"2025-01": Standing(1, row["substance"])}
+        later = issued.model_copy(update={"lines": reworded})
+        assert canonical(later) != canonical(issued)
+        assert changed(run, [later], standing, {}) == []
+        other = issued.model_copy(update={"facts_digest": "0" * 64})
+        assert [each.revision for each in changed(run, [other], standing, {})] == [2]
 
 
 async def test_batching_changes_no_run_and_no_amount(database: str) -> None:
@@ -198,8 +227,10 @@ async def test_a_statement_without_its_entries_cannot_be_committed(database: str
 async def _second_revision(connection: asyncpg.Connection) -> None:
     await connection.execute(
         "insert into statement (position, agreement, period, revision, run_id, programme, version,"
-        " vendor, buyer, currency, total_minor, body, sha256, supersedes) select 1000, agreement,"
-        " period, 2, run_id, programme, version, vendor, buyer, currency, 1, body, sha256, 1"
+        " vendor, buyer, currency, total_minor, body, sha256, substance, supersedes)"
+        " select 1000, agreement,"
+        " period, 2, run_id, programme, version, vendor, buyer, currency, 1, body, sha256,"
+        " substance, 1"
         " from statement"
     )
     await connection.execute(

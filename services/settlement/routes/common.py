@@ -10,6 +10,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
 from fastapi.security import HTTPBearer
+from pydantic import BaseModel
 
 from schemas.base import Noun
 from schemas.statement import canonical
@@ -91,9 +92,9 @@ def page(
     )
 
 
-def shown(request: Request, noun: Noun) -> Response:
+def shown(request: Request, noun: BaseModel) -> Response:
     """Answer with one noun and its tag."""
-    return tagged(request, canonical(noun))
+    return tagged(request, msgspec.json.encode(noun.model_dump(mode="json"), order="sorted"))
 
 
 def done(noun: Noun, status: int = 200, **headers: str) -> Answer:

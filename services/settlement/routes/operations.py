@@ -15,6 +15,7 @@ from services.settlement import queries
 from services.settlement.access import Buyer, Operator, Reader, not_found
 from services.settlement.answers import (
     CloseOrder,
+    CloseState,
     Page,
     PendingPeriod,
     QuarantineItem,
@@ -122,7 +123,7 @@ async def list_refused(
     )
 
 
-@routes.post("/closes", status_code=202, response_model=dict[str, Any])
+@routes.post("/closes", status_code=202, response_model=CloseState)
 async def order_close(
     request: Request, asker: Buyer, order: CloseOrder, key: IdempotencyKey = None
 ) -> Response:
@@ -138,6 +139,15 @@ async def order_close(
         )
 
     return await once(parts_of(request).pool, request, asker.name, effect)
+
+
+@routes.get("/closes/{number}", response_model=CloseState)
+async def get_close(request: Request, asker: Reader, number: int) -> Response:
+    """Tell what became of an order to close. ``outcome`` null: not done yet."""
+    order = CloseState.model_validate(await parts_of(request).evaluator.close_order(number))
+    if order.agreement not in asker.agreements():
+        raise not_found(f"order {number}")
+    return shown(request, order)
 
 
 @routes.get("/events/{source:path}/{event_id:path}", response_model=dict[str, Any])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
+from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import SettlementStatement, StatementLine
 from services.core.settlement import Unsettled, settle
@@ -171,7 +173,10 @@ async def explain_line(
         evaluations = await store.revisions(
             connection, agreement, [statement.period, found.for_period]
         )
-    explanation = _explained(asker, statement, row["revision"], found, evaluations)
+        contract = await store.contract(connection, agreement)
+    assert contract is not None, "an agreement with a statement is applied"
+    deciding = next(each for each in contract.versions if each.version == found.version)
+    explanation = _explained(asker, statement, row["revision"], found, deciding, evaluations)
     facts = await explain.facts_behind(
         parts.evaluator,
         asker,
@@ -189,13 +194,9 @@ def _explained(
     statement: SettlementStatement,
     revision: int,
     line: StatementLine,
+    agreement: Agreement,
     evaluations: Sequence[PeriodEvaluation],
 ) -> Explanation:
-    agreement = next(
-        version
-        for version in asker.agreement(statement.agreement)
-        if version.version == line.version
-    )
     results = explain.results_behind(statement, line)
     return Explanation(
         agreement=statement.agreement,
@@ -237,7 +238,8 @@ async def preview(request: Request, asker: Reader, agreement: str, period: str) 
         version.version: taken_up.get(version.version, first_open_day(settled))
         for version in contract.versions
     }
-    outcome = settle(
+    outcome = await asyncio.to_thread(
+        settle,
         prospective(contract.versions, applies_from),
         (*(each for each in known if each.period != period), open_period),
         buyer=contract.buyer,

@@ -69,6 +69,7 @@ create table statement (
     total_minor bigint      not null,
     body        text        not null,  -- canonical JSON, as the digest was taken of
     sha256      bytea       not null check (octet_length(sha256) = 32),
+    substance   bytea       not null check (octet_length(substance) = 32),  -- digest without the wording of steps
     supersedes  int,
     recorded_at timestamptz not null default clock_timestamp(),
     primary key (agreement, period, revision),
