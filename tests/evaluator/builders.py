@@ -19,7 +19,8 @@ from services.shell.steps import Record
 
 NIMBUS = "urn:nimbus:probe/1"
 CIRRUS = "urn:cirrus:probe/1"
-TOWN = "urn:town:probe/1"
+TOWN = "urn:town:probe/2"
+# Each hashes to a partition of its own.
 SOURCES = {NIMBUS: "nimbus", CIRRUS: "cirrus", TOWN: "town"}
 METRICS = ("availability", "latency", "incidents")
 NUMBERS = {metric: number for number, metric in enumerate(METRICS)}

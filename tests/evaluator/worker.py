@@ -1,0 +1,14 @@
+"""The evaluator's process on topics of a test's own."""
+
+import os
+
+from services.evaluator.app import Evaluator
+from services.evaluator.settings import read_pace
+from services.evaluator.topics import Topics
+from services.shell.kafka import run_worker
+from services.shell.settings import read
+
+if __name__ == "__main__":
+    run_worker(
+        Evaluator(read("evaluator"), read_pace(), Topics(*os.environ["TEST_TOPICS"].split(","))).app
+    )
