@@ -140,6 +140,15 @@ def visible(asker: Principal, events: Iterable[EventRef]) -> tuple[tuple[EventRe
     return shown, len(everything) - len(shown)
 
 
+def shown_result(asker: Principal, result: LevelResult) -> LevelResult:
+    """The result without events of other vendors."""
+    if result.evidence is None:
+        return result
+    telling, _ = visible(asker, result.evidence.telling)
+    evidence = result.evidence.model_copy(update={"telling": telling})
+    return result.model_copy(update={"evidence": evidence})
+
+
 def shown_to(asker: Principal, evaluation: PeriodEvaluation) -> tuple[PeriodEvaluation, int]:
     """The evaluation without other vendors' parts and events, and how much is withheld."""
     withheld = 0

@@ -243,6 +243,7 @@ async def test_an_amount_is_led_back_to_rule_term_figure_window_and_event_ids(
             seen += [each["id"] for each in told["facts"]["items"]]
             withheld += told["facts"]["withheld"]
         assert seen == ["m-0", "m-1", "m-2", "m-4", "m-5", "m-6"]
+        assert [each["id"] for each in told["results"][0]["evidence"]["telling"]] == ["miss-1"]
         assert withheld == 1
 
 

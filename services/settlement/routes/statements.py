@@ -210,7 +210,7 @@ def _explained(
         steps=line.steps,
         contract_version=line.version,
         terms=explain.terms_behind(agreement, line),
-        results=results,
+        results=tuple(explain.shown_result(asker, result) for result in results),
         figures=explain.figures_behind(
             results, [explain.shown_to(asker, e)[0] for e in evaluations]
         ),
