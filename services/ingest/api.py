@@ -95,7 +95,21 @@ def make_ingest_api(
             raise _unavailable(error) from error
         return _answer_one(outcomes[0]) if single else _answer_all(outcomes)
 
+    _declare_keys(api)
     return api
+
+
+def _declare_keys(api: FastAPI) -> None:
+    """Have the OpenAPI document say how an API key is sent."""
+    made = api.openapi
+
+    def with_keys() -> dict[str, Any]:
+        document = made()
+        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["apiKey"] = {"type": "http", "scheme": "bearer", "description": "An API key."}
+        return document
+
+    api.openapi = with_keys  # type: ignore[method-assign]
 
 
 def authenticated(request: Request, catalogue: CatalogueCopy) -> ApiKey:

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
+from schemas.quarantined import QUARANTINED
 from services.ingest.refusal import Refusal
 
 TOPIC = "quarantine"
-TYPE = "earnback.event.quarantined.v1"
 SOURCE = "/earnback/ingest"
 HEADERS = [("content-type", b"application/cloudevents+json")]
 
@@ -44,7 +44,7 @@ def record(
         "specversion": "1.0",
         "id": place,
         "source": SOURCE,
-        "type": TYPE,
+        "type": QUARANTINED,
         "time": at.isoformat().replace("+00:00", "Z"),
         "datacontenttype": "application/json",
         "data": data,
