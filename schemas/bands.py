@@ -161,11 +161,17 @@ class BandTable(Noun):
     @model_validator(mode="after")
     def _every_value_once(self) -> Self:
         ordered = self.ordered()
-        for low, high in pairwise(ordered):
-            _check_neighbours(low, high, self.rounded)
+        wrong = [_between(low, high, self.rounded) for low, high in pairwise(ordered)]
         if self.otherwise is None:
-            self._check_outer(ordered[0].lower, "below", 0)
-            self._check_outer(ordered[-1].upper, "above", 1)
+            wrong.append(self._outside(ordered[0].lower, "below", 0))
+            wrong.append(self._outside(ordered[-1].upper, "above", 1))
+        said = [reason for reason in wrong if reason is not None]
+        if said:
+            raise ValueError(
+                f"{', and '.join(said)}; let the bands meet (at_least/below), state 'rounded' with "
+                "the decimals that the table is printed in, or say with 'otherwise' or 'domain' "
+                "what lies outside"
+            )
         return self
 
     def ordered(self) -> list[Band]:
@@ -179,41 +185,34 @@ class BandTable(Noun):
             ),
         )
 
-    def _check_outer(self, end: End | None, side: str, index: int) -> None:
+    def _outside(self, end: End | None, side: str, index: int) -> str | None:
+        """What is wrong with an outermost end, or None."""
         if end is None:
-            return
+            return None
         if self.domain is not None and end.closed and end.value == self.domain[index]:
-            return
-        raise ValueError(
-            f"values {side} {written(end.value)} belong to no band; open the band at that end, add "
-            "'otherwise' with what such a value gives, or state the 'domain' of possible values"
-        )
+            return None
+        return f"values {side} {written(end.value)} belong to no band"
 
     def find(self, value: Fraction) -> Band | None:
         """The band of a value (already rounded), or None where ``otherwise`` applies."""
         return next((band for band in self.bands if band.holds(value)), None)
 
 
-def _check_neighbours(low: Band, high: Band, rounded: Rounding | None) -> None:
+def _between(low: Band, high: Band, rounded: Rounding | None) -> str | None:
+    """What is wrong between two neighbouring bands, or None."""
     upper, lower = low.upper, high.lower
     if upper is None or lower is None:
-        raise ValueError(f"the bands '{low.text()}' and '{high.text()}' overlap; close one of them")
+        return f"the bands '{low.text()}' and '{high.text()}' overlap"
     if upper.value > lower.value or (upper.value == lower.value and upper.closed and lower.closed):
-        raise ValueError(
+        return (
             f"{written(lower.value)} belongs to two bands ('{low.text()}' gives "
-            f"{written(low.gives)}, '{high.text()}' gives {written(high.gives)}); make one end open"
+            f"{written(low.gives)}, '{high.text()}' gives {written(high.gives)})"
         )
     if upper.value == lower.value and (upper.closed or lower.closed):
-        return
+        return None
     printed = Fraction(1, 10**rounded.decimals) if rounded is not None else None
     if upper.closed and lower.closed and lower.value - upper.value == printed:
-        return
-    hole = (
-        f"the value {written(upper.value)} belongs"
-        if upper.value == lower.value
-        else f"values between {written(upper.value)} and {written(lower.value)} belong"
-    )
-    raise ValueError(
-        f"{hole} to no band; let the bands meet (at_least/below), or state 'rounded' with the "
-        "decimals that the table is printed in"
-    )
+        return None
+    if upper.value == lower.value:
+        return f"the value {written(upper.value)} belongs to no band"
+    return f"values between {written(upper.value)} and {written(lower.value)} belong to no band"

@@ -123,8 +123,28 @@ class Duration(Noun):
         return self
 
 
+class AgainstBenchmark(Noun):
+    """The result against a neutral benchmark, per so many units of a volume, in both directions.
+
+    ``(result x per / volume - benchmark) x volume / per``: above zero is worse, below better,
+    equal is nothing.
+    """
+
+    kind: Literal["against_benchmark"]
+    benchmark: Number
+    per: Annotated[Number, Field(gt=0)]
+    volume: Name = Field(description="Metric of the volume, such as miles.")
+
+
 Quantity = Annotated[
-    One | FigureQuantity | CircumstanceQuantity | Shortfall | Excess | OutsideRange | Duration,
+    One
+    | FigureQuantity
+    | CircumstanceQuantity
+    | Shortfall
+    | Excess
+    | OutsideRange
+    | Duration
+    | AgainstBenchmark,
     Field(discriminator="kind"),
 ]
 
@@ -213,6 +233,14 @@ class ByRun(Noun):
     kind: Literal["by_run"]
     amounts: Annotated[tuple[Number, ...], Field(min_length=1)]
     no_data: Literal["ends_the_run", "is_passed_over"]
+
+
+class ByDirection(Noun):
+    """An amount per unit that depends on the direction: vendor owes, or buyer owes."""
+
+    kind: Literal["by_direction"]
+    vendor_owes: Number
+    buyer_owes: Number
 
 
 class PointsEach(Noun):
@@ -343,9 +371,11 @@ class Credit(Noun):
     """One priced consequence of a level."""
 
     name: Name | None = Field(None, description="Tells several consequences of a level apart.")
-    is_a: Literal["service_credit", "penalty", "bonus", "fee"] = Field(
-        description="Credits and penalties are owed by the vendor, bonuses and fees by the buyer."
+    is_a: Literal["service_credit", "penalty", "bonus", "fee", "two_way", "banked"] = Field(
+        description="Credits and penalties are owed by the vendor, bonuses and fees by the buyer, "
+        "two_way by whom the quantity says. banked: put by in a bank, owed by nobody yet."
     )
+    bank: Name | None = Field(None, description="Which bank a banked amount is put by in.")
     due: Due
     quantity: Quantity
     rate: Rate
@@ -353,9 +383,23 @@ class Credit(Noun):
     at_most: Limit | None = Field(None, description="A ceiling of this consequence alone.")
     rounded_quantity: Rounding | None = None
 
+    @model_validator(mode="after")
+    def _bank_and_direction(self) -> Self:
+        if (self.is_a == "banked") != (self.bank is not None):
+            raise ValueError("is_a: banked needs 'bank', and nothing else has one")
+        two_way = isinstance(self.quantity, AgainstBenchmark)
+        if two_way != isinstance(self.rate, ByDirection) or two_way != (self.is_a == "two_way"):
+            raise ValueError(
+                "against_benchmark, by_direction and is_a: two_way go together; state all three"
+            )
+        return self
+
     @property
     def looks_at_result(self) -> bool:
         """Whether the price depends on the level's result itself."""
         of_result = isinstance(self.rate, ByBand) and self.rate.of == "result"
-        distance = isinstance(self.quantity, Shortfall | Excess) and self.quantity.metric is None
+        quantity = self.quantity
+        distance = isinstance(quantity, AgainstBenchmark) or (
+            isinstance(quantity, Shortfall | Excess) and quantity.metric is None
+        )
         return of_result or distance or isinstance(self.due, OnTrigger)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from schemas.agreement import Cap, DropSmall, RaiseSmall
+from schemas.ceiling import Cap, DropSmall, RaiseSmall
 from schemas.credit import AmountLimit
 from schemas.money import exponent
 from schemas.statement import LineKind

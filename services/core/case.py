@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from schemas.agreement import Agreement
 from schemas.evaluation import EventRef
+from schemas.money import exponent
 from schemas.period import first_day, label_of, next_label
 from schemas.statement import LevelResult, LineKind, StatementLine, Step, TerminationRight
 from services.core.arithmetic import ZERO, money_text
@@ -27,6 +28,7 @@ class Balance:
     left: int
     usable_from: str
     last_period: str | None
+    pays_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,12 @@ class Settled:
     results: tuple[LevelResult, ...]
     lines: tuple[StatementLine, ...] | None
     balances: tuple[Balance, ...] = ()
-    levels_now: Mapping[str, tuple[Fraction | None, Fraction | None]] = field(default_factory=dict)
+    carried: Fraction = ZERO
+
+    def total(self, currency: str) -> Fraction:
+        """The period's total in main units."""
+        minor = sum(line.minor_units for line in self.lines or ())
+        return Fraction(minor, 10 ** exponent(currency))
 
     def amount(self, kinds: frozenset[LineKind], levels: Sequence[str] = ()) -> int:
         """Minor units of the lines of some kinds, of some levels (none named: of all)."""
@@ -71,6 +78,10 @@ class Case:
         """An amount at risk in main units."""
         term = next(term for term in self.version.at_risk if term.at_risk == name)
         return term.percent * self.base(term.base, subject, period) / 100
+
+    def bases_used(self) -> dict[str, Fraction]:
+        """The bases that were looked at so far, by name and period, in main units."""
+        return {f"base/{name}": amount for name, amount in self.missing.bases.items()}
 
     def earlier_results(self, level: str, subject: str | None) -> list[LevelResult]:
         """The level's results before this settlement period, the latest first."""
@@ -146,7 +157,6 @@ class Sheet:
     figures: Mapping[str, Fraction | str | bool | None] = field(default_factory=dict)
     rights: tuple[TerminationRight, ...] = ()
     balances: tuple[Balance, ...] = ()
-    levels_now: Mapping[str, tuple[Fraction | None, Fraction | None]] = field(default_factory=dict)
 
     def owed(self, levels: Sequence[str] = ()) -> Fraction:
         """Credits and penalties so far, in main units, of some levels (none named: of all)."""

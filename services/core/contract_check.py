@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from schemas.agreement import Agreement, AtRisk, Base, Category, Level
+from schemas.agreement import Agreement, AtRisk, Base, Category
 from schemas.bands import Band, BandTable, Threshold
 from schemas.base import Noun, written
+from schemas.ceiling import Cap
 from schemas.credit import AtRiskShare, Credit, Duration, WorthOf
+from schemas.earn_back import Bank
+from schemas.level import Level
 from schemas.period import label_of
 from schemas.programme import Metric, Programme
 from services.core.contract_file import Document, Refusal
@@ -92,6 +95,14 @@ _REFERS = {
     "category": "category",
     "level": "level",
     "levels": "level",
+    "replaces": "level",
+    "pays_for": "level",
+    "whole": "level",
+    "parts": "level",
+    "volume": "metric",
+    "cost": "base",
+    "bank": "bank",
+    "cap": "cap",
 }
 """Fields that name something declared elsewhere, and what they name."""
 
@@ -100,6 +111,8 @@ _DECLARES: dict[type[Noun], str] = {
     AtRisk: "at_risk",
     Category: "category",
     Level: "level",
+    Bank: "bank",
+    Cap: "cap",
 }
 """The nouns that declare a name, in the field named here."""
 
@@ -112,6 +125,8 @@ def _names(contract: Contract) -> Iterator[Found]:
         "amount at risk": [term.at_risk for term in agreement.at_risk],
         "category": [term.category for term in agreement.categories],
         "level": [level.level for level in agreement.levels],
+        "bank": [bank.bank for bank in agreement.banks],
+        "cap": [cap.cap for cap in agreement.caps],
     }
     for path, what, name in _references(agreement, ()):
         if name not in known[what]:
@@ -158,6 +173,9 @@ def _declared_once(contract: Contract) -> Iterator[Found]:
         ("earn_backs", "earn_back", agreement.earn_backs),
         ("terminations", "term", agreement.terminations),
         ("clauses", "clause", agreement.clauses),
+        ("banks", "bank", agreement.banks),
+        ("fees", "fee", agreement.fees),
+        ("retainages", "retainage", agreement.retainages),
     )
     for section, field, terms in declared:
         names = [getattr(term, field) for term in terms]

@@ -7,80 +7,20 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from schemas.agreement import EarnBackAfterRun, EarnBackByYear
-from schemas.money import exponent
+from schemas.earn_back import EarnBackAfterRun, EarnBackByYear
 from schemas.period import first_day, next_label
 from schemas.statement import LevelResult, StatementLine
 from services.core.arithmetic import ZERO, number_text, percent_of
+from services.core.balances import close_balances, main_to_minor, minor_to_main, set_off
 from services.core.case import OWED_BY_VENDOR, Amount, Balance, Case, Settled, Sheet, step
 
 
 def apply_earn_backs(case: Case, sheet: Sheet) -> Sheet:
     """First balances are set off against this period's credits; then new earn-backs are found."""
-    sheet = _set_off(case, sheet)
+    sheet = set_off(case, sheet)
     for index, term in enumerate(case.version.earn_backs):
         sheet = _EARN_BACKS[type(term)](case, sheet, term, f"earn_backs[{index}]")
-    return _with_balance_figures(case, sheet)
-
-
-def _minor(case: Case, minor: int) -> Fraction:
-    return Fraction(minor, 10 ** exponent(case.version.currency))
-
-
-# --- balances -----------------------------------------------------------------------------------
-
-
-def _set_off(case: Case, sheet: Sheet) -> Sheet:
-    """Balances of earlier periods pay for this period's credits, the oldest first."""
-    held = case.past[-1].balances if case.past else ()
-    unit = 10 ** exponent(case.version.currency)
-    kept: list[Balance] = []
-    for balance in held:
-        usable = first_day(balance.usable_from) <= first_day(case.period)
-        room = int((sheet.owed() + _already_set_off(sheet)) * unit)
-        used = min(balance.left, max(room, 0)) if usable else 0
-        if used:
-            sheet = sheet.adding(_set_off_line(case, balance, used))
-        kept.append(replace(balance, left=balance.left - used))
-    return replace(sheet, balances=tuple(kept))
-
-
-def _already_set_off(sheet: Sheet) -> Fraction:
-    return sum((one.value for one in sheet.amounts if one.kind == "set_off"), ZERO)
-
-
-def _set_off_line(case: Case, balance: Balance, used: int) -> Amount:
-    amount = _minor(case, used)
-    text = (
-        f"{case.money(amount)} of the balance {balance.name} from {balance.for_period} "
-        f"({case.money(_minor(case, balance.left))}) is set off"
-    )
-    return Amount(
-        line=f"set-off/{balance.name}/{balance.for_period}",
-        kind="set_off",
-        level=None,
-        for_period=balance.for_period,
-        value=-amount,
-        steps=(step("set-off", "earn_backs", text, -amount),),
-    )
-
-
-def _with_balance_figures(case: Case, sheet: Sheet) -> Sheet:
-    """Balances left after this period; what can no longer be used has expired."""
-    ends = case.ends_with == case.period
-    left: dict[str, Fraction] = {}
-    expired: dict[str, Fraction] = {}
-    kept: list[Balance] = []
-    for balance in sheet.balances:
-        over = ends or balance.last_period == case.period
-        book = expired if over else left
-        book[balance.name] = book.get(balance.name, ZERO) + _minor(case, balance.left)
-        if not over and balance.left:
-            kept.append(balance)
-    names = {*left, *expired}
-    figures = {f"balance/{name}": left.get(name, ZERO) for name in names}
-    figures |= {f"expired/{name}": amount for name, amount in expired.items() if amount}
-    return replace(sheet.with_figures(figures), balances=tuple(kept))
+    return close_balances(case, sheet)
 
 
 # --- after a run of good periods ----------------------------------------------------------------
@@ -97,8 +37,8 @@ def _after_run(case: Case, sheet: Sheet, term: EarnBackAfterRun, path: str) -> S
 def _credited(settled: Settled, term: EarnBackAfterRun) -> Iterator[tuple[str | None, int]]:
     """What a past period credited, per level; as one sum where no credit at all is asked for."""
     if term.asks == "no_credit":
-        levels = term.levels
-        paid = settled.amount(OWED_BY_VENDOR, levels) + settled.amount(frozenset({"set_off"}))
+        paid = settled.amount(OWED_BY_VENDOR, term.levels)
+        paid += settled.amount(frozenset({"set_off"}), term.levels)
         if paid > 0:
             yield None, paid
         return
@@ -172,7 +112,7 @@ def _give(
     level: str | None,
     credited: int,
 ) -> Sheet:
-    credit = _minor(case, credited)
+    credit = minor_to_main(case, credited)
     value = percent_of(term.percent, credit)
     text = (
         f"{term.periods} good periods after {failed.period}: {number_text(term.percent)} % of "
@@ -182,7 +122,7 @@ def _give(
     if term.given_as == "balance":
         usable = next_label(case.period)
         last = None if term.lasts is None else next_label(usable, term.lasts - 1)
-        minor = int(value * 10 ** exponent(case.version.currency))
+        minor = main_to_minor(case, value)
         balance = Balance(term.earn_back, failed.period, minor, usable, last)
         return replace(sheet, balances=(*sheet.balances, balance))
     return sheet.adding(_line(case, term.earn_back, level, failed.period, -value, made))
@@ -249,7 +189,7 @@ def _relieve(
 ) -> Sheet:
     """Each period's credit of the level comes back on a line of its own."""
     why = f"the year's mean of {level} is {number_text(mean)}"
-    rows = [(row.period, _minor(case, row.amount(OWED_BY_VENDOR, (level,)))) for row in past]
+    rows = [(row.period, minor_to_main(case, row.amount(OWED_BY_VENDOR, (level,)))) for row in past]
     for period, credit in [*rows, (case.period, sheet.owed((level,)))]:
         if credit <= 0:
             continue

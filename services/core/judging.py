@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from schemas.agreement import (
+from schemas.bands import Rounding
+from schemas.evaluation import MetricFigure, Part
+from schemas.level import (
+    Attribution,
     BelowMinimumOnly,
     CountsAs,
     EveryMiss,
@@ -16,12 +19,12 @@ from schemas.agreement import (
     Misses,
     NeverDefaults,
 )
-from schemas.bands import Rounding
-from schemas.evaluation import MetricFigure
 from schemas.period import next_label
 from schemas.statement import LevelResult, Standing, Step
-from services.core.arithmetic import HUNDRED, ZERO, number_text, rounded
-from services.core.case import Case, step
+from services.core.arithmetic import HUNDRED, ZERO, number_text, percent_of, rounded
+from services.core.case import Case, Sheet, step
+from services.core.moving_levels import InForce, in_force, same_term
+from services.core.relief import excuses
 from services.core.windows import parts_of
 
 MISSED: frozenset[Standing] = frozenset({"below_expected", "below_minimum"})
@@ -39,7 +42,7 @@ class Reading:
         return Reading(value, (*self.steps, made))
 
 
-def judge(case: Case) -> tuple[LevelResult, ...]:
+def judge(case: Case, sheet: Sheet) -> Sheet:
     """Every level's result in every measurement period of the settlement period, in order."""
     found: list[LevelResult] = []
     for index, level in enumerate(case.version.levels):
@@ -48,7 +51,26 @@ def judge(case: Case) -> tuple[LevelResult, ...]:
             for period in parts_of(case.period, level.measured or case.version.settled):
                 own.append(_judged(case, index, subject, period, tuple(own)))
             found.extend(own)
-    return tuple(found)
+            sheet = _noting_next_level(case, sheet, level, subject, own)
+    return replace(sheet, results=tuple(found))
+
+
+def _noting_next_level(
+    case: Case, sheet: Sheet, level: Level, subject: str | None, own: list[LevelResult]
+) -> Sheet:
+    """What a moving level asks for from the next period on."""
+    if level.moves is None:
+        return sheet
+    earlier = [*reversed(own), *same_term(case, level, subject)]
+    after = in_force(level, earlier)
+    name = level.level if subject is None else f"{level.level}/{subject}"
+    figures: dict[str, Fraction | str | bool | None] = {
+        f"next-level/{name}": after.expected.limit if after.expected else None,
+        f"next-minimum/{name}": after.minimum.limit if after.minimum else None,
+    }
+    if after.expected is not None and own[-1].expected != after.expected.limit:
+        figures[f"next-level-from/{name}"] = next_label(own[-1].period)
+    return sheet.with_figures(figures)
 
 
 def _subjects(case: Case, level: Level) -> tuple[str | None, ...]:
@@ -61,11 +83,15 @@ def _judged(
     level = case.version.levels[index]
     term = f"levels[{index}]"
     earlier = [*reversed(own), *case.earlier_results(level.level, subject)]
+    asked = in_force(level, [*reversed(own), *same_term(case, level, subject)])
     figure = case.known.figure(level.metric, subject, period)
     if figure is None and not level.each_subject:
         case.missing.add(f"the evaluation of {case.period} holds no figure of {level.metric}")
-    reading = _read(level, term, figure, earlier, period)
-    standing, compared = _compared(level, term, reading.value)
+    reading = _read(case, level, term, figure, earlier, period)
+    standing, compared = _compared(level, asked, term, reading.value)
+    if standing in MISSED and level.relief:
+        excused, why = excuses(case, level, subject, period, term)
+        standing, compared = ("excused" if excused else standing), (*compared, *why)
     result = LevelResult(
         level=level.level,
         metric=level.metric,
@@ -73,8 +99,8 @@ def _judged(
         period=period,
         figure=figure.value if figure else None,
         result=reading.value,
-        expected=level.expected.limit if level.expected else None,
-        minimum=level.minimum.limit if level.minimum else None,
+        expected=asked.expected.limit if asked.expected else None,
+        minimum=asked.minimum.limit if asked.minimum else None,
         standing=standing,
         defaulted=False,
         evidence=figure.evidence if figure else None,
@@ -85,6 +111,7 @@ def _judged(
 
 
 def _read(
+    case: Case,
     level: Level,
     term: str,
     figure: MetricFigure | None,
@@ -94,6 +121,8 @@ def _read(
     value = figure.value if figure else None
     said = "no data" if value is None else f"{level.metric} is {number_text(value)}"
     reading = Reading(value, (step("figure", f"{term}.metric", f"{said} in {period}", value),))
+    if level.attributed is not None and figure is not None and figure.value is not None:
+        reading = _attributed(case, level.attributed, figure, reading, term)
     if level.low_volume is not None and figure is not None:
         reading = _without_few(level.low_volume, figure, reading, term)
     if reading.value is None and isinstance(level.no_data, CountsAs):
@@ -105,6 +134,36 @@ def _read(
     if isinstance(level.judged, Rounding) and reading.value is not None:
         reading = _rounded(level.judged, reading, term)
     return reading
+
+
+def _attributed(
+    case: Case, term: Attribution, figure: MetricFigure, reading: Reading, path: str
+) -> Reading:
+    """Only the share of each occurrence that is attributed as the term lists."""
+    shares = [_share(case, term, part) for part in figure.parts]
+    value = sum(
+        (percent_of(share, part.amount) for share, part in zip(shares, figure.parts, strict=True)),
+        ZERO,
+    )
+    said = ", ".join(
+        f"{number_text(share)} % of {number_text(part.amount)} ({part.part})"
+        for share, part in zip(shares, figure.parts, strict=True)
+    )
+    text = f"attributed: {said or 'no occurrence'}: {number_text(value)}"
+    return reading.becomes(value, step("attributed", f"{path}.attributed", text, value))
+
+
+def _share(case: Case, term: Attribution, part: Part) -> Fraction:
+    stated = [
+        fact.circumstance.values.get("to")
+        for fact in case.known.circumstances(term.circumstance)
+        if fact.circumstance.subject == part.part
+    ]
+    if not stated:
+        if term.unattributed == "wait":
+            case.missing.add(f"{part.part} is not attributed to anybody yet")
+        return HUNDRED if term.unattributed == "counts_in_full" else ZERO
+    return next((one.percent for one in term.shares if one.attributed_to == stated[-1]), ZERO)
 
 
 def _without_few(term: LowVolume, figure: MetricFigure, reading: Reading, path: str) -> Reading:
@@ -122,6 +181,11 @@ def _without_few(term: LowVolume, figure: MetricFigure, reading: Reading, path: 
         if left_out
         else f"{number_text(figure.total)} in all: none left out"
     )
+    counted = (
+        step("counted", f"{path}.low_volume", f"{number_text(total)} counted", total),
+        step("in-time", f"{path}.low_volume", f"{number_text(figure.good)} good", figure.good),
+    )
+    reading = replace(reading, steps=(*reading.steps, *counted))
     return reading.becomes(value, step("low-volume", f"{path}.low_volume", text, value))
 
 
@@ -151,18 +215,21 @@ def _rounded(how: Rounding, reading: Reading, term: str) -> Reading:
     return reading.becomes(value, step("result-rounded", f"{term}.judged", text, value))
 
 
-def _compared(level: Level, term: str, value: Fraction | None) -> tuple[Standing, tuple[Step, ...]]:
+def _compared(
+    level: Level, asked: InForce, term: str, value: Fraction | None
+) -> tuple[Standing, tuple[Step, ...]]:
     if value is None:
         return _standing_without_data(level, term)
-    if level.expected is None:
+    expected, minimum = asked.expected, asked.minimum
+    if expected is None:
         return "reported", ()
-    if level.expected.met_by(value):
-        text = f"{number_text(value)} meets '{level.expected.text()}'"
+    if expected.met_by(value):
+        text = f"{number_text(value)} meets '{expected.text()}'"
         return "met", (step("compared", f"{term}.expected", text),)
-    if level.minimum is not None and not level.minimum.met_by(value):
-        text = f"{number_text(value)} misses the minimum '{level.minimum.text()}'"
+    if minimum is not None and not minimum.met_by(value):
+        text = f"{number_text(value)} misses the minimum '{minimum.text()}'"
         return "below_minimum", (step("compared", f"{term}.minimum", text),)
-    text = f"{number_text(value)} misses '{level.expected.text()}'"
+    text = f"{number_text(value)} misses '{expected.text()}'"
     return "below_expected", (step("compared", f"{term}.expected", text),)
 
 
@@ -174,7 +241,8 @@ _WITHOUT_DATA: dict[str, tuple[Standing, str]] = {
 
 
 def _standing_without_data(level: Level, term: str) -> tuple[Standing, tuple[Step, ...]]:
-    assert isinstance(level.no_data, str), "a period without data was given a result"
+    if not isinstance(level.no_data, str):
+        return "no_result", ()  # a mean without enough data, although the period itself counts
     standing, text = _WITHOUT_DATA[level.no_data]
     return standing, (step("no-data", f"{term}.no_data", text),)
 

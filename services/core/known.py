@@ -84,9 +84,13 @@ def says_yes(fact: CircumstanceFact | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What a period's settlement still waits for. Filled while the period is worked out."""
+    """What a period's settlement still waits for, and the bases it stood on.
+
+    Filled while the period is worked out, and only then.
+    """
 
     reasons: list[str] = field(default_factory=list)
+    bases: dict[str, Fraction] = field(default_factory=dict)
 
     def add(self, reason: str) -> None:
         """Note a reason once."""
@@ -116,9 +120,10 @@ class Charges:
                 whose = f" of {of_subject}" if of_subject else ""
                 missing.add(f"the charge '{name}'{whose} of {charged} is not known yet")
             return ZERO
-        if base.part_of_period == "full_charge":
-            return amount
-        return amount * self._part_in_use(charged, of_subject)
+        if base.part_of_period == "by_days_in_use":
+            amount *= self._part_in_use(charged, of_subject)
+        missing.bases["/".join(filter(None, (name, of_subject, charged)))] = amount
+        return amount
 
     def charged_period(self, version: Agreement, name: str, period: str) -> str:
         """The period whose charge is the base."""

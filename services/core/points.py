@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from schemas.agreement import MarginalPoints, PercentPerPoint, PointTable
+from schemas.points import MarginalPoints, PercentPerPoint, PointTable
 from schemas.statement import Step
 from services.core.arithmetic import ZERO, number_text, percent_of
 from services.core.case import Amount, Case, Sheet, step

@@ -18,15 +18,22 @@ from schemas.credit import (
     PercentLimit,
     WorthLimit,
 )
-from schemas.statement import LevelResult, Step
+from schemas.statement import LevelResult, LineKind, Step
 from services.core.arithmetic import ZERO, number_text, percent_of, rounded
+from services.core.balances import put_by
 from services.core.case import Amount, Case, PointsScored, Sheet, step
 from services.core.factors import factor
 from services.core.judging import consecutive_misses
 from services.core.quantities import Asked, Count, quantity
 from services.core.rates import Price, price
 
-_SIGN = {"service_credit": 1, "penalty": 1, "bonus": -1, "fee": -1}
+_KINDS: dict[str, tuple[LineKind, int]] = {
+    "service_credit": ("service_credit", 1),
+    "penalty": ("penalty", 1),
+    "bonus": ("bonus", -1),
+    "fee": ("fee", -1),
+}
+"""The kind of line that a consequence makes, and which way its amount counts."""
 
 
 def price_results(case: Case, sheet: Sheet) -> Sheet:
@@ -57,13 +64,16 @@ def _with_price(sheet: Sheet, asked: Asked, credit: Credit) -> Sheet:
     if priced.unit == "points":
         scored = PointsScored(result.level, result.subject, result.period, priced.value, steps)
         return replace(sheet, points=(*sheet.points, scored))
+    if credit.bank is not None:
+        return put_by(asked.case, sheet, credit.bank, priced.value)
+    kind, sign = _kind_of(credit, priced.value)
     return sheet.adding(
         Amount(
             line=line_name(asked.case, result, credit),
-            kind=credit.is_a,
+            kind=kind,
             level=result.level,
             for_period=asked.case.period,
-            value=priced.value * _SIGN[credit.is_a],
+            value=priced.value * sign,
             steps=steps,
             subject=result.subject,
             measured=result.period,
@@ -71,6 +81,13 @@ def _with_price(sheet: Sheet, asked: Asked, credit: Credit) -> Sheet:
             events=result.evidence.telling if result.evidence else (),
         )
     )
+
+
+def _kind_of(credit: Credit, value: Fraction) -> tuple[LineKind, int]:
+    """Money that flows both ways is a penalty above zero and a bonus below."""
+    if credit.is_a == "two_way":
+        return ("penalty" if value >= 0 else "bonus"), 1
+    return _KINDS[credit.is_a]
 
 
 def line_name(case: Case, result: LevelResult, credit: Credit) -> str:

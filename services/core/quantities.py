@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.credit import (
+    AgainstBenchmark,
     CircumstanceQuantity,
     Credit,
     Duration,
@@ -171,7 +172,7 @@ def _one_duration(asked: Asked, term: Duration, time: Fraction, part: Part | Non
     said.append(f"{number_text(units)} count ({part_words(term.part_unit)})")
     counted = step("units", asked.term, "; ".join(said), units)
     if term.block is None or term.part_block is None:
-        return Count(units, (step("quantity", asked.term, "; ".join(said), units),), part)
+        return Count(units, (counted,), part)
     blocks = whole_units(units / term.block, term.part_block)
     text = (
         f"{number_text(blocks)} blocks of {number_text(term.block)} ({part_words(term.part_block)})"
@@ -217,6 +218,21 @@ def _after_grace(grace: Grace | None, length: Fraction, said: list[str]) -> Frac
     return length - grace.units
 
 
+def _against_benchmark(asked: Asked, term: AgainstBenchmark) -> tuple[Count, ...]:
+    """Above zero: worse than the benchmark. A volume of nothing has no benchmark to hold to."""
+    result, volume = asked.result.result, asked.value(term.volume)
+    if result is None or volume is None:
+        return ()
+    allowed = term.benchmark * volume / term.per
+    units = result - allowed
+    text = (
+        f"{number_text(result)} against {number_text(term.benchmark)} per "
+        f"{number_text(term.per)} on {number_text(volume)} ({term.volume}), which allows "
+        f"{number_text(allowed)}: {number_text(units)}"
+    )
+    return (Count(units, (step("quantity", asked.term, text, units),)),)
+
+
 _QUANTITIES: dict[type, Callable[[Asked, Any], tuple[Count, ...]]] = {
     One: _one,
     FigureQuantity: _figure,
@@ -225,4 +241,5 @@ _QUANTITIES: dict[type, Callable[[Asked, Any], tuple[Count, ...]]] = {
     Excess: _excess,
     OutsideRange: _outside_range,
     Duration: _duration,
+    AgainstBenchmark: _against_benchmark,
 }

@@ -13,6 +13,7 @@ from schemas.credit import (
     Amount,
     AtRiskShare,
     ByBand,
+    ByDirection,
     ByRun,
     DayOf,
     FractionOf,
@@ -199,6 +200,16 @@ def _by_run(asked: Asked, term: ByRun, counts: Sequence[Count]) -> Price:
     return Price(value, "money", (step("rate", asked.term, text, value),))
 
 
+def _by_direction(asked: Asked, term: ByDirection, counts: Sequence[Count]) -> Price:
+    units = _units(counts)
+    each = term.vendor_owes if units > 0 else term.buyer_owes
+    value = units * each
+    payer = "the vendor owes" if units > 0 else "the buyer owes" if units < 0 else "nobody owes"
+    money = asked.case.money
+    text = f"{number_text(abs(units))} x {money(each)} = {money(abs(value))}: {payer}"
+    return Price(value, "money", (step("rate", asked.term, text, value),))
+
+
 def _points(asked: Asked, term: PointsEach, counts: Sequence[Count]) -> Price:
     units = _units(counts)
     value = units * term.points
@@ -215,5 +226,6 @@ _RATES: dict[type, Callable[[Asked, Any, Sequence[Count]], Price]] = {
     AtRiskShare: _at_risk_share,
     ByBand: _by_band,
     ByRun: _by_run,
+    ByDirection: _by_direction,
     PointsEach: _points,
 }

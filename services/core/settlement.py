@@ -7,7 +7,7 @@ byte for byte, in whatever order the evaluations are handed over.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
 
@@ -20,12 +20,18 @@ from services.core.arithmetic import ZERO, rounded
 from services.core.caps import apply_caps, apply_small_amounts
 from services.core.case import Amount, Case, Settled, Sheet, step
 from services.core.claims import apply_claims
+from services.core.critical_failure import apply_critical_failure
+from services.core.dispute_admission import admit_disputes
 from services.core.earn_back import apply_earn_backs
+from services.core.fees import apply_deposit, apply_fees
 from services.core.judging import judge
 from services.core.known import Charges, Known, Missing
+from services.core.payment import invoiced, payable
 from services.core.points import convert_points
 from services.core.pricing import price_results
+from services.core.retainage import apply_retainages
 from services.core.sharing import largest_remainder
+from services.core.single_event import apply_single_event
 from services.core.terminations import open_rights
 
 
@@ -61,9 +67,9 @@ def settle(
             continue
         case = _case(version, period, known, charges, past, ordered, time_zone)
         sheet = _worked(case)
-        outcome = _outcome(case, sheet, buyer)
+        outcome, carried = _outcome(case, sheet, buyer)
         outcomes.append(outcome)
-        past.append(_remembered(case, sheet, outcome))
+        past.append(_remembered(case, sheet, outcome, carried))
     return tuple(outcomes)
 
 
@@ -128,6 +134,7 @@ def looks_back(version: Agreement) -> bool:
     """Whether any term of a version depends on earlier periods."""
     levels = any(
         level.averaged is not None
+        or level.moves is not None
         or level.defaults.kind == "misses_in_window"
         or any(
             credit.due.kind == "on_run"
@@ -138,11 +145,12 @@ def looks_back(version: Agreement) -> bool:
         for level in version.levels
     )
     caps = any(cap.window != "period" for cap in version.caps)
-    return bool(levels or caps or version.earn_backs or version.terminations)
+    terms = (version.earn_backs, version.terminations, version.banks)
+    return bool(levels or caps or any(terms) or version.deposit or version.invoicing)
 
 
-def _levels(case: Case, sheet: Sheet) -> Sheet:
-    return replace(sheet, results=judge(case))
+def _credits(case: Case, sheet: Sheet) -> Sheet:
+    return apply_retainages(case, price_results(case, sheet))
 
 
 def _unchanged(_: Case, sheet: Sheet) -> Sheet:
@@ -150,15 +158,17 @@ def _unchanged(_: Case, sheet: Sheet) -> Sheet:
 
 
 OPERATIONS: dict[OrderStep, Callable[[Case, Sheet], Sheet]] = {
-    "levels": _levels,
-    "credits": price_results,
+    "levels": judge,
+    "credits": _credits,
     "points": convert_points,
-    "single_event": _unchanged,
-    "critical_failure": _unchanged,
+    "single_event": apply_single_event,
+    "critical_failure": apply_critical_failure,
     "claims": apply_claims,
     "caps": apply_caps,
     "small_amounts": apply_small_amounts,
     "earn_back": apply_earn_backs,
+    "fees": apply_fees,
+    "deposit": apply_deposit,
     "rounding": _unchanged,
 }
 
@@ -167,25 +177,30 @@ def _worked(case: Case) -> Sheet:
     sheet = Sheet()
     for name in case.version.order:
         sheet = OPERATIONS[name](case, sheet)
-    return open_rights(case, _with_at_risk(case, sheet))
+    return open_rights(case, admit_disputes(case, _with_bases(case, sheet)))
 
 
-def _with_at_risk(case: Case, sheet: Sheet) -> Sheet:
-    """The amounts at risk and the bases used, for people."""
-    if case.missing.reasons:
-        return sheet
-    figures = {
+def _with_bases(case: Case, sheet: Sheet) -> Sheet:
+    """The amounts at risk, for people."""
+    figures: dict[str, Fraction | str | bool | None] = {
         f"at-risk/{term.at_risk}": case.at_risk(term.at_risk) for term in case.version.at_risk
     }
     return sheet.with_figures(figures)
 
 
-def _outcome(case: Case, sheet: Sheet, buyer: str) -> SettlementStatement | Unsettled:
-    if case.missing.reasons:
-        return Unsettled(case.period, tuple(case.missing.reasons))
+def _outcome(
+    case: Case, sheet: Sheet, buyer: str
+) -> tuple[SettlementStatement | Unsettled, Fraction]:
+    """The statement, or what is waited for; and the credit that is carried to later invoices."""
     lines = _lines(case, sheet)
+    total = sum(line.minor_units for line in lines)
+    due = Fraction(total, 10 ** exponent(case.version.currency))
+    invoice, carried = invoiced(case, due)
+    sheet = sheet.with_figures({**payable(case, due), **invoice, **case.bases_used()})
+    if case.missing.reasons:
+        return Unsettled(case.period, tuple(case.missing.reasons)), ZERO
     version = case.version
-    return SettlementStatement(
+    statement = SettlementStatement(
         programme=version.programme,
         agreement=version.agreement,
         version=version.version,
@@ -195,11 +210,12 @@ def _outcome(case: Case, sheet: Sheet, buyer: str) -> SettlementStatement | Unse
         currency=version.currency,
         results=sheet.results,
         lines=lines,
-        total_minor=sum(line.minor_units for line in lines),
+        total_minor=total,
         figures=dict(sorted(sheet.figures.items())),
         rights=sheet.rights,
         facts_digest=facts_digest(case.known.evaluation),
     )
+    return statement, carried
 
 
 def _lines(case: Case, sheet: Sheet) -> tuple[StatementLine, ...]:
@@ -239,11 +255,11 @@ def _statement_line(case: Case, amount: Amount, minor: int, places: int) -> Stat
     )
 
 
-def _remembered(case: Case, sheet: Sheet, outcome: SettlementStatement | Unsettled) -> Settled:
+def _remembered(
+    case: Case, sheet: Sheet, outcome: SettlementStatement | Unsettled, carried: Fraction
+) -> Settled:
     lines = outcome.lines if isinstance(outcome, SettlementStatement) else None
-    return Settled(
-        case.period, case.version, sheet.results, lines, sheet.balances, sheet.levels_now
-    )
+    return Settled(case.period, case.version, sheet.results, lines, sheet.balances, carried)
 
 
 def facts_digest(evaluation: PeriodEvaluation) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
+from typing import Any
 
-from schemas.agreement import Termination
 from schemas.period import first_day, next_label
+from schemas.remedy import ByCap, ByMean, ByMisses, ByOccurrence
 from schemas.statement import LevelResult, TerminationRight
 from services.core.arithmetic import ZERO, number_text
 from services.core.case import Case, Sheet
@@ -15,10 +17,10 @@ from services.core.judging import MISSED
 
 
 def open_rights(case: Case, sheet: Sheet) -> Sheet:
-    """The rights that this period's results open, with the last day to exercise them."""
+    """The rights that this period opens, with the last day to exercise them."""
     found = []
     for term in case.version.terminations:
-        because = _because(case, sheet, term)
+        because = _RIGHTS[type(term)](case, sheet, term)
         if because is not None:
             until = None
             if term.exercise_days is not None:
@@ -29,32 +31,62 @@ def open_rights(case: Case, sheet: Sheet) -> Sheet:
     return replace(sheet, rights=tuple(found))
 
 
-def _because(case: Case, sheet: Sheet, term: Termination) -> str | None:
-    now = [one for one in sheet.results if one.level == term.level]
-    if not now:
-        return None
-    results = [*reversed(now), *case.earlier_results(term.level, now[0].subject)]
-    return _by_mean(term, results) if term.mean is not None else _by_misses(term, results)
+def _rows(case: Case, sheet: Sheet, level: str) -> list[list[LevelResult]]:
+    """The results of a level, the latest first, for each subject that it is judged for."""
+    now = [one for one in sheet.results if one.level == level]
+    subjects = list(dict.fromkeys(one.subject for one in now))
+    return [
+        [
+            *(one for one in reversed(now) if one.subject == subject),
+            *case.earlier_results(level, subject),
+        ]
+        for subject in subjects
+    ]
 
 
-def _by_mean(term: Termination, results: list[LevelResult]) -> str | None:
-    assert term.mean is not None
-    assert term.mean_of_last is not None
-    values = [one.result for one in results[: term.mean_of_last]]
-    known = [value for value in values if value is not None]
-    if len(known) < term.mean_of_last:
-        return None
-    mean: Fraction = sum(known, ZERO) / len(known)
-    if not term.mean.met_by(mean):
-        return None
-    return f"the mean of {term.mean_of_last} periods is {number_text(mean)}, {term.mean.text()}"
+def _by_mean(case: Case, sheet: Sheet, term: ByMean) -> str | None:
+    for results in _rows(case, sheet, term.level):
+        window = {next_label(results[0].period, -back) for back in range(term.of_last)}
+        values = [one.result for one in results if one.period in window and one.result is not None]
+        if not values or (len(values) < term.of_last and term.missing_period == "not_opened"):
+            continue
+        mean: Fraction = sum(values, ZERO) / len(values)
+        if term.region.met_by(mean):
+            return f"the mean of {len(values)} periods is {number_text(mean)}, {term.region.text()}"
+    return None
 
 
-def _by_misses(term: Termination, results: list[LevelResult]) -> str | None:
-    assert term.misses is not None
-    assert term.of_last is not None
-    window = {next_label(results[0].period, -back) for back in range(term.of_last)}
-    missed = [one.period for one in results if one.period in window and one.standing in MISSED]
-    if len(missed) < term.misses:
-        return None
-    return f"{len(missed)} misses in {term.of_last} periods: {', '.join(reversed(missed))}"
+def _by_misses(case: Case, sheet: Sheet, term: ByMisses) -> str | None:
+    for results in _rows(case, sheet, term.level):
+        window = {next_label(results[0].period, -back) for back in range(term.of_last)}
+        missed = [one.period for one in results if one.period in window and one.standing in MISSED]
+        if len(missed) >= term.misses:
+            return f"{len(missed)} misses in {term.of_last} periods: {', '.join(reversed(missed))}"
+    return None
+
+
+def _by_occurrence(case: Case, _: Sheet, term: ByOccurrence) -> str | None:
+    for figure in case.known.evaluation.figures:
+        if figure.metric != term.metric or figure.subject is not None:
+            continue
+        for part in figure.parts:
+            if term.region.met_by(part.amount):
+                return f"{part.part} took {number_text(part.amount)}, {term.region.text()}"
+    return None
+
+
+def _by_cap(_: Case, sheet: Sheet, term: ByCap) -> str | None:
+    """Reached: the credits of the period are all that the cap had left."""
+    headroom = sheet.figures.get(f"headroom/{term.cap}")
+    before = sheet.figures.get("credits-before-caps")
+    if isinstance(headroom, Fraction) and isinstance(before, Fraction) and before >= headroom:
+        return f"cap {term.cap} is reached" if before > 0 or headroom == 0 else None
+    return None
+
+
+_RIGHTS: dict[type, Callable[[Case, Sheet, Any], str | None]] = {
+    ByMean: _by_mean,
+    ByMisses: _by_misses,
+    ByOccurrence: _by_occurrence,
+    ByCap: _by_cap,
+}

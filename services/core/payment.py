@@ -1,0 +1,93 @@
+"""How a period's total is paid: what is payable, off which invoice, and what becomes of the rest.
+
+Nothing here changes what is owed; it is shown as figures of the statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from fractions import Fraction
+from typing import Any
+
+from schemas.payment import Carried, InCash, Invoicing, Lapses
+from services.core.arithmetic import ZERO, percent_of
+from services.core.case import Case, Settled
+from services.core.known import day_of, value_of
+
+Figures = dict[str, Fraction | str | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What an invoice could not take: the figures that say so, and what is carried on."""
+
+    figures: Figures
+    carried: Fraction = ZERO
+
+
+def payable(case: Case, total: Fraction) -> Figures:
+    """What is paid for the period: a share of a charge, less the statement's total."""
+    term = case.version.payable
+    if term is None:
+        return {}
+    charge = ZERO if term.base is None else percent_of(term.percent, case.base(term.base))
+    value = charge - total
+    return {"payable": max(value, ZERO) if term.at_least_zero else value}
+
+
+def invoiced(case: Case, total: Fraction) -> tuple[Figures, Fraction]:
+    """The invoice of the period after deduction, and the credit that is carried on."""
+    term = case.version.invoicing
+    if term is None:
+        return {}, ZERO
+    last: Settled | None = case.past[-1] if case.past else None
+    carried = last.carried if last else ZERO
+    before = last.total(case.version.currency) if last else ZERO
+    due = carried + (total if term.deducted_from == "same_period" else before)
+    fact = case.known.circumstance(term.invoice)
+    if fact is None:
+        return {"carried": due}, due
+    charges = value_of(fact.circumstance.values.get("charges", 0))
+    dated = day_of(fact.circumstance.values["date"])
+    deducted = min(due, charges)
+    figures: Figures = {
+        "invoice-charges": charges,
+        "invoice-deducted": deducted,
+        "invoice": charges - deducted,
+    }
+    rest = _REST[type(term.rest)](case, term, due - deducted, dated)
+    return figures | rest.figures, rest.carried
+
+
+def _in_cash(_: Case, term: Invoicing, rest: Fraction, dated: date) -> Rest:
+    assert isinstance(term.rest, InCash)
+    return _paid(rest, dated, term.rest.within_days)
+
+
+def _paid(rest: Fraction, dated: date, days: int) -> Rest:
+    if rest <= 0:
+        return Rest({"cash": ZERO})
+    return Rest({"cash": rest, "cash-due": (dated + timedelta(days=days)).isoformat()})
+
+
+def _lapses(_: Case, __: Invoicing, rest: Fraction, ___: date) -> Rest:
+    return Rest({"lapsed": rest})
+
+
+def _carried(case: Case, term: Invoicing, rest: Fraction, dated: date) -> Rest:
+    assert isinstance(term.rest, Carried)
+    if case.period != case.ends_with:
+        return Rest({"carried": rest}, rest)
+    if term.rest.at_end == "lapses":
+        return Rest({"carried": ZERO, "lapsed": rest})
+    assert term.rest.cash_within_days is not None
+    return _paid(rest, dated, term.rest.cash_within_days)
+
+
+_REST: dict[type, Callable[[Case, Any, Fraction, date], Rest]] = {
+    InCash: _in_cash,
+    Lapses: _lapses,
+    Carried: _carried,
+}
