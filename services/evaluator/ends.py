@@ -4,30 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from time import monotonic
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from services.shell.logs import log
 from services.shell.settings import Settings
 
+LOOK_AGAIN_S = 60.0
+"""The number of partitions is asked for this often: topics are made and grow, rarely."""
+
 
 class LogEnds:
-    """Asks for the ends of a topic's partitions; keeps one connection."""
+    """Asks for the ends of a topic's partitions; keeps its connections."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
-        self._settings, self._topic = settings, topic
+        self._topic = topic
+        self._dial: dict[str, Any] = {
+            "bootstrap_servers": settings.kafka.split(","),
+            "client_id": f"{settings.app}-ends",
+        }
         self._reader: AIOKafkaConsumer | None = None
+        self._places: list[TopicPartition] = []
+        self._asked = 0.0
 
     async def __call__(self) -> Mapping[int, int] | None:
         """Partition to the offset after its last record; None when the broker does not answer."""
         try:
+            if not self._places or monotonic() - self._asked > LOOK_AGAIN_S:
+                self._places = await self._partitions()
+                self._asked = monotonic()
             reader = await self._open()
-            if not reader.partitions_for_topic(self._topic):
-                await reader.topics()  # it may have been made since
-            partitions = reader.partitions_for_topic(self._topic) or set()
-            ends = await reader.end_offsets(
-                [TopicPartition(self._topic, each) for each in sorted(partitions)]
-            )
+            ends = await reader.end_offsets(self._places)
         except Exception as error:
             log(__name__).info("ends_unknown", topic=self._topic, error=repr(error))
             await self.close()
@@ -41,17 +51,21 @@ class LogEnds:
             with suppress(Exception):
                 await reader.stop()
 
+    async def _partitions(self) -> list[TopicPartition]:
+        admin = AIOKafkaAdminClient(**self._dial)
+        try:
+            await admin.start()
+            (found,) = await admin.describe_topics([self._topic])
+        finally:
+            await admin.close()
+        numbers = sorted(each["partition"] for each in found["partitions"])
+        return [TopicPartition(self._topic, each) for each in numbers]
+
     async def _open(self) -> AIOKafkaConsumer:
         if self._reader is None:
-            reader = AIOKafkaConsumer(
-                bootstrap_servers=self._settings.kafka.split(","),
-                client_id=f"{self._settings.app}-ends",
-                enable_auto_commit=False,
-            )
+            reader = AIOKafkaConsumer(**self._dial, enable_auto_commit=False)
             try:
                 await reader.start()
-                # Without a subscription the client learns of a topic only when asked for all.
-                await reader.topics()
             except BaseException:
                 await reader.stop()
                 raise
