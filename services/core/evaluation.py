@@ -67,7 +67,9 @@ def ready(
     found = corrected(clean, names, _judge(programmes, metric_numbers))
     if found.facts is not clean:
         clean = taken(found.facts, by_identity(found.facts))
-    return Ready(shelf(clean), found.refused)
+    own = {source.source for programme in programmes for source in programme.sources}
+    refused = tuple(each for each in found.refused if each.correction.source in own)
+    return Ready(shelf(clean), refused)
 
 
 def _judge(programmes: Sequence[Programme], metric_numbers: Mapping[tuple[str, str], int]) -> Judge:
