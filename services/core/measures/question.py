@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import sha256
 
@@ -86,7 +86,7 @@ class Answer:
     rows: Index
     good: Fraction | None = None
     total: Fraction | None = None
-    telling: Index = NOTHING
+    telling: Index = field(default_factory=lambda: NOTHING)
     parts: tuple[Part, ...] = ()
 
 
