@@ -56,11 +56,17 @@ class Door:
             return self._by_the_model(lambda: parsed(raw), party, now_us)
         at_us = microseconds_of(event.time)
         content = event.datacontenttype
-        if at_us is None or (content is not None and content not in JSON_TYPES):
+        if (
+            at_us is None
+            or (content is not None and content not in JSON_TYPES)
+            or too_deep(raw, event.data)
+        ):
             return self._by_the_model(lambda: parsed(raw), party, now_us)
-        if too_deep(raw, event.data):
-            return self._by_the_model(lambda: parsed(raw), party, now_us)
-        return self._judged(event.source, event.id, event.type, at_us, event.data, party, now_us)
+        source, event_id = event.source, event.id
+        verdict = accept(
+            self._rules, source, event_id, event.type, at_us, event.data, party, now_us
+        )
+        return verdict if isinstance(verdict, Row) else from_core(verdict, source, event_id)
 
     def admit_binary(
         self,

@@ -155,13 +155,13 @@ class Intake:
         admit, now = self._door.admit, now_us()
         rows: dict[int, list[Row]] = {each: [] for each in range(self._partitions)}
         partitions = self._partition
-        refused = 0
+        refused, offsets = 0, batch.offsets
         vendor_of: dict[str, str] = {}
         for message in messages:
             if message.error() is not None:
                 _check(message.error())
                 continue
-            topic, place = message.topic(), (message.topic(), message.partition())
+            topic = message.topic()
             vendor = vendor_of.get(topic) or vendor_of.setdefault(topic, topic[len(PREFIX) :])
             raw, headers = message.value() or b"", message.headers()
             verdict = (
@@ -169,7 +169,7 @@ class Intake:
                 if headers is None
                 else self._with_headers(raw, headers, vendor, now)
             )
-            batch.offsets[place] = message.offset() + 1
+            offsets[topic, message.partition()] = message.offset() + 1
             if isinstance(verdict, Row):
                 partition = partitions.get(verdict.source)
                 if partition is None:
