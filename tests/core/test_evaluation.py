@@ -1,0 +1,246 @@
+"""A period's evaluation: what it holds, and that it depends on nothing but the facts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.evaluation import PeriodEvaluation
+from schemas.period import Window
+from schemas.statement import canonical
+from services.core.evaluation import agreement_at, evaluate, needs, programme_at, ready
+from services.core.facts import columns, joined
+from services.core.measures.counting import Span, needed_span
+from services.core.windows import bounds_us, window_of
+from tests.core.said import (
+    FINANCE,
+    NUMBERS,
+    PROBE,
+    PROGRAMME,
+    Said,
+    agreement,
+    evaluation_of,
+    facts,
+    figure_of,
+    moment,
+    programme,
+    row,
+)
+
+LEVELS: list[dict[str, Any]] = [
+    {"metric": "samples", "each_subject": True},
+    {"metric": "series"},
+    {"metric": "total", "measured": "day"},
+    {"metric": "merged"},
+    {"metric": "status"},
+]
+START = window_of("2025-01", "Europe/Berlin").start
+
+
+def charge(name: str, at: str, amount: str, period: str = "2025-01", **data: Any) -> Said:
+    body = {"agreement": "north-wan", "base": "invoice", "period": period, "currency": "EUR"}
+    return Said(FINANCE, name, "charge", moment(at), body | {"amount": amount} | data)
+
+
+def circumstance(name: str, at: str, **data: Any) -> Said:
+    body = {"agreement": "north-wan", "circumstance": "claim", "period": "2025-01"}
+    return Said(FINANCE, name, "circumstance", moment(at), body | data)
+
+
+def _event(place: int, hour: int, kind: int) -> Said:
+    at = START + timedelta(hours=hour)
+    subject = {"subject": "ab"[place % 2]} if place % 3 else {}
+    data: dict[str, Any]
+    if kind == 0:
+        data = {"metric": "samples", "up": hour % 2 == 0, **subject}
+    elif kind == 1:
+        data = {"metric": "ratio", "good": hour % 3, "total": 3, **subject}
+    elif kind == 2:
+        data = {"metric": "total", "value": f"{hour}.5", "unit": "count", **subject}
+    elif kind == 3:
+        phase = "open" if place % 2 else "close"
+        data = {"metric": "merged", "outage": f"o{place // 2}", "phase": phase}
+    else:
+        data = {"metric": "status", "up": hour % 2 == 0, **subject}
+    return Said(
+        PROBE, f"e{place}", ("sample", "count", "volume", "outage", "sample")[kind], at, data
+    )
+
+
+EVENTS = st.lists(st.tuples(st.integers(-30, 31 * 24 + 30), st.integers(0, 4)), max_size=25).map(
+    lambda pairs: [
+        charge("i1", "2025-02-01 10:00", "100.00"),
+        circumstance("c1", "2025-02-01 10:00"),
+        *(_event(place, *pair) for place, pair in enumerate(pairs)),
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(EVENTS, st.randoms(use_true_random=False), st.integers(0, 27))
+def test_order_batches_and_repeats_of_facts_do_not_matter(
+    events: list[Said], random: Any, cut: int
+) -> None:
+    plain = canonical(evaluation_of(events, LEVELS))
+    mixed = [*events, *random.sample(events, len(events) // 2)]
+    random.shuffle(mixed)
+    batches = joined([facts(mixed[cut:]), facts(mixed[:cut])])
+    assert canonical(evaluation_of(batches, LEVELS)) == plain
+
+
+@settings(max_examples=40, deadline=None)
+@given(EVENTS)
+def test_an_evaluation_reads_back_from_its_canonical_form(events: list[Said]) -> None:
+    found = evaluation_of(events, LEVELS)
+    assert PeriodEvaluation.model_validate_json(canonical(found)) == found
+
+
+@settings(max_examples=40, deadline=None)
+@given(EVENTS)
+def test_the_days_of_a_month_add_up_to_the_month(events: list[Said]) -> None:
+    by_day = evaluation_of(events, [{"metric": "total", "measured": "day"}]).figures
+    assert len(by_day) == 31
+    assert [each.period for each in by_day] == sorted(each.period for each in by_day)
+    whole = figure_of(events, "total").value
+    assert sum(each.value or 0 for each in by_day) == (whole or 0)
+    by_day = evaluation_of(events, [{"metric": "merged", "measured": "day"}]).figures
+    assert sum(each.value or 0 for each in by_day) == figure_of(events, "merged").value
+
+
+@settings(max_examples=40, deadline=None)
+@given(EVENTS)
+def test_only_the_facts_that_a_window_needs_change_its_evaluation(events: list[Said]) -> None:
+    """The span that is asked for is enough: what lies outside of it is not missed."""
+    levels = [level | {"each_subject": False} for level in LEVELS]
+    spans = {each.metric: each for each in needs([PROGRAMME], [agreement(levels)], "2025-01")}
+    rows = [row(each) for each in events]
+    names = {number: metric for (_, metric), number in NUMBERS.items()}
+
+    def needed(each: Any) -> bool:
+        span = spans.get(names.get(each.metric, ""))
+        if span is None or span.last_before:
+            return True
+        return (span.since_us is None or each.at_us >= span.since_us) and (
+            span.until_us is None or each.at_us < span.until_us
+        )
+
+    kept = columns([each for each in rows if needed(each)])
+    assert evaluation_of(kept, levels) == evaluation_of(events, levels)
+
+
+def test_the_needed_span_follows_from_the_measure() -> None:
+    window = window_of("2025-01", "Europe/Berlin")
+    start, end = bounds_us(window)
+
+    def span(name: str) -> Span:
+        metric = PROGRAMME.metric(name)
+        assert metric is not None
+        return needed_span(metric, Window(start=window.start, end=window.end))
+
+    assert span("samples") == Span("samples", start, end)
+    assert span("status") == Span("status", start, end, last_before=True)
+    assert span("tickets") == Span("tickets", None, end)
+    assert span("merged") == Span("merged", None, None)
+    assert span("declared") == Span("declared", None, None)
+
+
+def test_a_composite_brings_the_figures_of_its_parts() -> None:
+    found = evaluation_of([_event(0, 1, 0), _event(1, 1, 1)], [{"metric": "series"}])
+    assert [each.metric for each in found.figures] == ["ratio", "samples", "series"]
+
+
+def test_each_subject_with_facts_in_the_period_has_figures_of_its_own() -> None:
+    events = [_event(1, 1, 0), _event(2, 2, 0), _event(4, -5, 0)]
+    found = evaluation_of(events, [{"metric": "samples", "each_subject": True}])
+    assert [each.subject for each in found.figures] == [None, "a", "b"]
+    later = evaluation_of(events[2:], [{"metric": "samples", "each_subject": True}])
+    assert [each.subject for each in later.figures] == [None]
+    told = {"metric": "declared", "period": "2025-01", "value": 99, "unit": "percent"}
+    declared = Said(PROBE, "f", "figure", moment("2025-02-02 10:00"), told | {"subject": "a"})
+    found = evaluation_of([declared], [{"metric": "declared", "each_subject": True}])
+    assert [(each.subject, each.value) for each in found.figures] == [(None, None), ("a", 99)]
+
+
+def test_the_metrics_that_credits_look_at_are_counted_too() -> None:
+    credit = {
+        "name": "credit",
+        "is_a": "service_credit",
+        "due": {"kind": "on_default"},
+        "quantity": {"kind": "figure", "metric": "outages"},
+        "rate": {"kind": "amount", "amount": 10},
+    }
+    found = evaluation_of([], [{"metric": "samples", "credits": [credit]}])
+    assert [each.metric for each in found.figures] == ["outages", "samples"]
+
+
+def test_the_last_charge_of_a_name_stands_and_all_circumstances_are_kept_in_order() -> None:
+    events = [
+        charge("i2", "2025-02-03 10:00", "90.00"),
+        charge("i1", "2025-02-01 10:00", "100.00"),
+        charge("i3", "2025-02-02 10:00", "7.00", subject="a"),
+        charge("i4", "2025-02-02 10:00", "5.00", period="2025-02"),
+        circumstance("c2", "2025-02-03 10:00"),
+        circumstance("c1", "2025-02-01 10:00", values={"days": "1.50", "text": "x", "yes": True}),
+    ]
+    found = evaluation_of(events, [{"metric": "samples"}])
+    assert [each.event.id for each in found.charges] == ["i3", "i2"]
+    assert [each.event.id for each in found.circumstances] == ["c1", "c2"]
+    corrected = {"corrects": "i2", "reason": "wrong invoice"}
+    taken_back = Said(FINANCE, "x", "correction", moment("2025-02-09 10:00"), corrected)
+    found = evaluation_of([*events, taken_back], [{"metric": "samples"}])
+    assert [each.event.id for each in found.charges] == ["i1", "i3"]
+
+
+def test_two_payloads_for_one_identity_stop_the_evaluation() -> None:
+    one = Said(PROBE, "e", "sample", START, {"metric": "samples", "up": True})
+    other = one._replace(data={"metric": "samples", "up": False})
+    with pytest.raises(ValueError, match="two different things"):
+        evaluation_of([one, other], LEVELS)
+
+
+def test_the_programme_version_in_force_at_the_window_defines_the_metric() -> None:
+    stricter = {
+        "metric": "within",
+        "name": "within",
+        "unit": "milliseconds",
+        "better": "lower",
+        "measure": {"kind": "within_limit", "limit": 1, "equal_is_within": True},
+    }
+    second = programme(2, "2025-02-01", metrics=[stricter], sources=[
+        {"source": PROBE, "reports_for": "north"}])  # fmt: skip
+    versions = [second, PROGRAMME]
+    data = {"metric": "within", "value": 2, "unit": "milliseconds"}
+    events = [
+        Said(PROBE, f"e{month}", "response", moment(f"2025-0{month}-10 10:00"), data)
+        for month in (1, 2)
+    ]
+    values = []
+    for period in ("2024-12", "2025-01", "2025-02"):
+        found = evaluate(
+            versions,
+            [agreement([{"metric": "within"}])],
+            period,
+            ready(versions, facts(events), NUMBERS),
+            NUMBERS,
+            1,
+            "closed",
+        )
+        values.append(found.figures[0].value)
+    assert values == [None, 100, 0]
+    assert programme_at(versions, "2024-12").version == 1
+    with pytest.raises(ValueError, match="metric ratio is not defined in version 2"):
+        evaluate(versions, [agreement([{"metric": "ratio"}])], "2025-02", facts([]), NUMBERS, 1,
+                 "closed")  # fmt: skip
+
+
+def test_the_agreement_version_that_covers_the_period_says_what_is_needed() -> None:
+    first = agreement([{"metric": "samples"}], effective_until="2025-03-01")
+    second = agreement([{"metric": "ratio"}], version=2, effective_from="2025-03-01")
+    assert agreement_at([first, second], "2025-02").version == 1
+    found = evaluate([PROGRAMME], [first, second], "2025-03", facts([]), NUMBERS, 2, "late_facts")
+    assert [each.metric for each in found.figures] == ["ratio"]
+    assert (found.revision, found.reason) == (2, "late_facts")
