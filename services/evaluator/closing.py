@@ -223,7 +223,7 @@ class Closer:
         if subject is None:
             return await self._refuse(connection, place, self._refused.pop(place)[1], requests)
         snapshot = await recount.take(connection, subject)
-        found = recount.differences(snapshot)
+        found = await asyncio.to_thread(recount.differences, snapshot)
         if found:
             return await self._alarm(connection, place, found, requests)
         last = snapshot.last
