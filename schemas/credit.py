@@ -133,7 +133,7 @@ class AgainstBenchmark(Noun):
     kind: Literal["against_benchmark"]
     benchmark: Number
     per: Annotated[Number, Field(gt=0)]
-    volume: Name = Field(description="Metric of the volume, such as miles.")
+    metric: Name = Field(description="The volume, such as miles.")
 
 
 Quantity = Annotated[
@@ -251,7 +251,16 @@ class PointsEach(Noun):
 
 
 Rate = Annotated[
-    PercentOf | FractionOf | DayOf | WorthOf | Amount | AtRiskShare | ByBand | ByRun | PointsEach,
+    PercentOf
+    | FractionOf
+    | DayOf
+    | WorthOf
+    | Amount
+    | AtRiskShare
+    | ByBand
+    | ByRun
+    | ByDirection
+    | PointsEach,
     Field(discriminator="kind"),
 ]
 

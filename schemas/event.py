@@ -128,8 +128,11 @@ class Charge(Noun):
     subject: Subject | None = None
 
 
-Stated = Annotated[Number | StrictBool | str, Field(union_mode="left_to_right")]
-"""A number where it reads as one, so that what is written reads back as itself."""
+Stated = Annotated[StrictBool | Number | str, Field(union_mode="left_to_right")]
+"""A number where it reads as one, so that what is written reads back as itself.
+
+True and false come first: asked in its turn, a number's writer would take them for 1 and 0.
+"""
 
 
 class Circumstance(Noun):

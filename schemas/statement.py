@@ -14,7 +14,7 @@ from pydantic import Field
 
 from schemas.base import Name, Noun, Number, Text
 from schemas.evaluation import Digest, EventRef, Evidence
-from schemas.event import Subject
+from schemas.event import Stated, Subject
 from schemas.money import Currency, MinorUnits
 from schemas.period import PeriodLabel
 
@@ -90,7 +90,7 @@ class SettlementStatement(Noun):
     results: tuple[LevelResult, ...]
     lines: tuple[StatementLine, ...]
     total_minor: MinorUnits = Field(description="Sum of the lines.")
-    figures: dict[str, Number | str | bool | None] = Field(
+    figures: dict[str, Stated | None] = Field(
         default_factory=dict,
         description="Named amounts on the way: at-risk amounts, headroom, balances, bases.",
     )

@@ -21,7 +21,8 @@ def minor_to_main(case: Case, minor: int) -> Fraction:
 
 def main_to_minor(case: Case, amount: Fraction) -> int:
     """Whole minor units of an amount; a part of one is left out."""
-    return int(floor(amount * 10 ** exponent(case.version.currency)))
+    scaled: Fraction = amount * 10 ** exponent(case.version.currency)
+    return floor(scaled)
 
 
 def put_by(case: Case, sheet: Sheet, name: str, amount: Fraction) -> Sheet:

@@ -99,7 +99,6 @@ _REFERS = {
     "pays_for": "level",
     "whole": "level",
     "parts": "level",
-    "volume": "metric",
     "cost": "base",
     "bank": "bank",
     "cap": "cap",

@@ -122,16 +122,19 @@ class Wanted:
 
 
 def wanted(agreement: Agreement) -> tuple[Wanted, ...]:
-    """The metrics of all levels, and those that their credits look at, each once, in order."""
+    """The metrics of all levels, and those that other terms look at, each once, in order."""
     found: dict[Wanted, None] = {}
     for level in agreement.levels:
         measured = level.measured or agreement.settled
         own = Wanted(level.metric, measured, level.subject, level.each_subject)
         found[own] = None
-        for metric in sorted({name for credit in level.credits for name in _metrics_in(credit)}):
+        terms = (level.credits, level.relief)
+        for metric in sorted({name for term in terms for name in _metrics_in(term)}):
             found[Wanted(metric, measured, None, level.each_subject)] = None
             if level.subject is not None:
                 found[Wanted(metric, measured, level.subject, if_reported=True)] = None
+    for metric in sorted(set(_metrics_in(agreement.terminations))):
+        found[Wanted(metric, agreement.settled, None)] = None
     return tuple(found)
 
 

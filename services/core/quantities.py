@@ -220,14 +220,14 @@ def _after_grace(grace: Grace | None, length: Fraction, said: list[str]) -> Frac
 
 def _against_benchmark(asked: Asked, term: AgainstBenchmark) -> tuple[Count, ...]:
     """Above zero: worse than the benchmark. A volume of nothing has no benchmark to hold to."""
-    result, volume = asked.result.result, asked.value(term.volume)
+    result, volume = asked.result.result, asked.value(term.metric)
     if result is None or volume is None:
         return ()
     allowed = term.benchmark * volume / term.per
     units = result - allowed
     text = (
         f"{number_text(result)} against {number_text(term.benchmark)} per "
-        f"{number_text(term.per)} on {number_text(volume)} ({term.volume}), which allows "
+        f"{number_text(term.per)} on {number_text(volume)} ({term.metric}), which allows "
         f"{number_text(allowed)}: {number_text(units)}"
     )
     return (Count(units, (step("quantity", asked.term, text, units),)),)
