@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID
 
@@ -14,12 +15,15 @@ from schemas.finance import EntryBooked, StatementPosted
 from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue.store import apply
+from services.core.ledger import differences, run_id
+from services.settlement.announcements import DECLARED, Posting
 from services.settlement.consumer import Settler, changed, read
-from services.settlement.store import Standing, Unprocessable
+from services.settlement.store import Standing, Unprocessable, begin_run, post, posted, receive
 from services.shell.steps import Record
 from tests.settlement.builders import a_record, an_agreement, an_evaluation
 from tests.settlement.house import House, a_house
 
+MARCH = datetime(2025, 3, 1, tzinfo=UTC)
 BOOKS = ("statement", "statement_line", "ledger_entry", "settlement_run", "evaluation_received")
 
 
@@ -222,6 +226,35 @@ async def test_a_statement_without_its_entries_cannot_be_committed(database: str
             with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="differ on line"):
                 async with connection.transaction():
                     await _second_revision(connection)
+
+
+async def test_a_line_that_changes_currency_is_booked_back_in_the_one_and_anew_in_the_other(
+    database: str,
+) -> None:
+    async with a_house(database) as house:
+        await house.settle(an_evaluation(9700))
+        (row,) = await house.rows("select body from statement")
+        issued = SettlementStatement.model_validate_json(row["body"])
+        dearer = issued.model_copy(update={"currency": "JPY"})
+        async with house.pool.acquire() as connection, connection.transaction():
+            late = an_evaluation(9700, revision=2)
+            await receive(connection, late)
+            run = run_id(agreement="hosting", because_of="2025-01", revision=2)
+            await begin_run(connection, run, late, at=MARCH)
+            booked = await posted(connection, "hosting")
+            posting = Posting(
+                statement=dearer,
+                body=canonical(dearer),
+                revision=2,
+                run_id=run,
+                entries=differences(booked["2025-01"], dearer, run=run),
+            )
+            await post(connection, [posting], topics=DECLARED, at=MARCH)
+        sums = await house.rows(
+            "select currency, sum(owed_minor)::bigint as owed from ledger_entry"
+            " group by 1 order by 1"
+        )
+        assert [tuple(each.values()) for each in sums] == [("EUR", 0), ("JPY", 20000)]
 
 
 async def _second_revision(connection: asyncpg.Connection) -> None:

@@ -141,19 +141,17 @@ create function ledger_meets_statement() returns trigger language plpgsql as $$
 declare
     wrong record;
 begin
-    select coalesce(due.line, booked.line) as line, coalesce(due.amount, 0) as due,
+    select line, coalesce(due.amount, 0) as due,
            coalesce(booked.amount, 0) as booked
       into wrong
-      from (select line, sum(minor_units) as amount
-              from statement_line
+      from (select line, currency, sum(minor_units) as amount
+              from statement_line join latest_statement using (agreement, period, revision)
              where agreement = new.agreement and period = new.period
-               and revision = (select max(revision) from statement
-                                where agreement = new.agreement and period = new.period)
-             group by line) as due
-      full join (select line, sum(owed_minor) as amount
+             group by line, currency) as due
+      full join (select line, currency, sum(owed_minor) as amount
               from ledger_entry
              where agreement = new.agreement and period = new.period
-             group by line) as booked using (line)
+             group by line, currency) as booked using (line, currency)
      where coalesce(due.amount, 0) <> coalesce(booked.amount, 0)
      limit 1;
     if found then
@@ -170,13 +168,13 @@ declare
     booked numeric;
 begin
     select coalesce(sum(minor_units), 0) into due
-      from statement_line
+      from statement_line join latest_statement using (agreement, period, revision)
      where agreement = new.agreement and period = new.period and line = new.line
-       and revision = (select max(revision) from statement
-                        where agreement = new.agreement and period = new.period);
+       and currency = new.currency;
     select coalesce(sum(owed_minor), 0) into booked
       from ledger_entry
-     where agreement = new.agreement and period = new.period and line = new.line;
+     where agreement = new.agreement and period = new.period and line = new.line
+       and currency = new.currency;
     if due <> booked then
         raise exception 'the ledger and the statement of % % differ on line %: % is booked, % is due',
             new.agreement, new.period, new.line, booked, due
