@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from schemas.evaluation import MetricFigure
-from schemas.frame import Facts
+from schemas.frame import Facts, Int64s
 from schemas.period import Window
 from schemas.programme import (
     AvailabilityByOutages,
@@ -79,7 +79,7 @@ class Shelf:
 
     facts: Facts
     rows: Mapping[int, Index]
-    _by_time: dict[int, Index] = field(default_factory=dict, repr=False)
+    _by_time: dict[int, tuple[Index, Int64s]] = field(default_factory=dict, repr=False)
 
     def of(self, metric: int) -> Index:
         """Positions of a metric's facts, in order of identity."""
@@ -90,13 +90,12 @@ class Shelf:
 
         A metric is put in order of time once; each window is then a slice of it.
         """
-        facts = self.facts
-        ordered = self._by_time.get(metric)
-        if ordered is None:
+        if metric not in self._by_time:
             rows = self.of(metric)
-            ordered = rows[np.argsort(facts.at_us[rows], kind="stable")]
-            self._by_time[metric] = ordered
-        at_us = facts.at_us[ordered]
+            times = self.facts.at_us[rows]
+            order = np.argsort(times, kind="stable")
+            self._by_time[metric] = rows[order], times[order]
+        ordered, at_us = self._by_time[metric]
         low, high = np.searchsorted(at_us, [start_us, end_us], side="left")
         return np.sort(ordered[low:high])
 
