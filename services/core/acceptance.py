@@ -129,6 +129,7 @@ class _Path:
     from_us: int
     kind: int
     number: int
+    name: str
     metric: Metric
     party: str
     programme: Programme
@@ -224,6 +225,7 @@ def _path(
         from_us=from_us,
         kind=kind,
         number=number,
+        name=metric.metric,
         metric=metric,
         party=source.reports_for,
         programme=programme,
@@ -271,7 +273,8 @@ def accept(
             late = _beyond_horizon(rules, path.programme, at_us, received_us)
             if late is not None:
                 return late
-    quick = _QUICK.get(path.kind)
+    kind = path.kind
+    quick = _QUICK.get(kind)
     if quick is None:
         return _with_data(rules, path, source, event_id, at_us, data, received_us)
     pair = quick(path, data)
@@ -279,19 +282,15 @@ def accept(
         return _explained(path, data, pair)
     a, b = pair
     subject: str | None = data.get("subject")  # type: ignore[assignment]
-    return Row(
-        source,
-        event_id,
-        identity_of(source, event_id),
-        payload_of(path.kind, at_us, path.metric.metric, subject, a, b, ""),
-        path.kind,
-        path.number,
-        at_us,
-        a,
-        b,
-        subject,
-        "",
+    identity = identity_of(source, event_id)
+    payload = payload_of(kind, at_us, path.name, subject, a, b, "")
+    # A named tuple is made of a plain one in half of the time that its own constructor takes.
+    return _made(
+        Row, (source, event_id, identity, payload, kind, path.number, at_us, a, b, subject, "")
     )
+
+
+_made = tuple.__new__
 
 
 def _printable(text: object, most: int) -> bool:

@@ -1,0 +1,252 @@
+"""Which events may count, and the first reason of those that may not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from services.core.acceptance import Problem, Reason, rules_of
+from services.core.facts import Row
+from services.core.windows import microseconds
+from tests.core.said import (
+    DESK,
+    FINANCE,
+    NUMBERS,
+    PROBE,
+    PROGRAMME,
+    Said,
+    agreement,
+    judged,
+    moment,
+    programme,
+)
+
+AT = moment("2025-01-10 10:00")
+NOW = microseconds(AT)
+DAY_US = 86_400_000_000
+SAMPLE = {"metric": "samples", "up": True}
+COUNT = {"metric": "ratio", "good": 1, "total": 2}
+RESPONSE = {"metric": "mean", "value": "1.5", "unit": "milliseconds"}
+VOLUME = {"metric": "total", "value": 7, "unit": "count"}
+OUTAGE = {"metric": "merged", "outage": "o1", "phase": "open"}
+FIXED = OUTAGE | {"phase": "correct"}
+TICKET = {"metric": "tickets", "ticket": "t1", "state": "opened"}
+DELIVERY = {"metric": "deliveries", "delivery": "d1", "due_at": "2025-01-10T10:00:00Z"}
+FIGURE = {"metric": "declared", "period": "2025-01", "value": "99.5", "unit": "percent"}
+CORRECTION = {"corrects": "e0", "reason": "wrong"}
+CHARGE = {
+    "agreement": "north-wan",
+    "base": "invoice",
+    "period": "2025-01",
+    "amount": "100.00",
+    "currency": "EUR",
+}
+CIRCUMSTANCE = {"agreement": "north-wan", "circumstance": "claim", "period": "2025-01"}
+
+GOOD: list[tuple[str, dict[str, Any]]] = [
+    ("sample", SAMPLE),
+    ("sample", SAMPLE | {"subject": "a"}),
+    ("sample", SAMPLE | {"subject": None}),
+    ("count", COUNT),
+    ("count", COUNT | {"good": 0, "total": 0}),
+    ("response", RESPONSE),
+    ("response", RESPONSE | {"value": Decimal("1.5")}),
+    ("volume", VOLUME),
+    ("outage", OUTAGE),
+    ("outage", FIXED | {"started_at": "2025-01-01T00:00:00Z"}),
+    ("outage", FIXED | {"void": True}),
+    ("ticket", TICKET | {"assigned_to": "north"}),
+    ("ticket", TICKET | {"assigned_to": "acme"}),
+    ("delivery", DELIVERY),
+    ("figure", FIGURE),
+    ("correction", CORRECTION),
+    ("correction", CORRECTION | {"data": SAMPLE}),
+    ("charge", CHARGE),
+    ("circumstance", CIRCUMSTANCE),
+]
+
+
+@pytest.mark.parametrize(("kind", "data"), GOOD)
+def test_a_good_event_becomes_a_row(kind: str, data: dict[str, Any]) -> None:
+    found = judged(Said(PROBE, "e1", kind, AT, data), party="north", received_us=NOW)
+    assert isinstance(found, Row)
+    assert (found.source, found.id, found.at_us) == (PROBE, "e1", NOW)
+    assert found.metric == NUMBERS.get(("acme", data.get("metric", "")), -1)
+    assert found.subject == data.get("subject")
+
+
+BAD: list[tuple[str, dict[str, Any], Reason, str]] = [
+    ("sampel", SAMPLE, Reason.UNKNOWN_TYPE, "/type"),
+    ("sample", {"up": True}, Reason.BAD_DATA, "/data/metric"),
+    ("sample", SAMPLE | {"metric": ["samples"]}, Reason.BAD_DATA, "/data/metric"),
+    ("sample", SAMPLE | {"metric": "sampels"}, Reason.UNKNOWN_METRIC, "/data/metric"),
+    ("sample", SAMPLE | {"up": "yes"}, Reason.BAD_DATA, "/data/up"),
+    ("sample", SAMPLE | {"up": 1}, Reason.BAD_DATA, "/data/up"),
+    ("sample", SAMPLE | {"subject": "two words"}, Reason.BAD_DATA, "/data/subject"),
+    ("sample", SAMPLE | {"subject": "a" * 121}, Reason.BAD_DATA, "/data/subject"),
+    ("sample", SAMPLE | {"a/b": 1}, Reason.BAD_DATA, "/data/a~1b"),
+    ("sample", SAMPLE | {"metric": "ratio"}, Reason.KIND_DOES_NOT_FIT, "/type"),
+    ("sample", SAMPLE | {"metric": "series"}, Reason.KIND_DOES_NOT_FIT, "/type"),
+    ("count", COUNT | {"good": -1}, Reason.NEGATIVE_COUNT, "/data/good"),
+    ("count", COUNT | {"good": 0, "total": -1}, Reason.NEGATIVE_COUNT, "/data/total"),
+    ("count", COUNT | {"good": 3}, Reason.GOOD_EXCEEDS_TOTAL, "/data/good"),
+    ("count", COUNT | {"total": 2**62}, Reason.TOO_LARGE, "/data/total"),
+    ("count", COUNT | {"good": 1.0}, Reason.BAD_DATA, "/data/good"),
+    ("count", COUNT | {"good": True}, Reason.BAD_DATA, "/data/good"),
+    ("response", RESPONSE | {"unit": "seconds"}, Reason.WRONG_UNIT, "/data/unit"),
+    ("response", RESPONSE | {"unit": "parsecs"}, Reason.WRONG_UNIT, "/data/unit"),
+    ("response", RESPONSE | {"value": 1.5}, Reason.NOT_EXACT, "/data/value"),
+    ("response", RESPONSE | {"value": "NaN"}, Reason.NOT_EXACT, "/data/value"),
+    ("response", RESPONSE | {"value": Decimal("NaN")}, Reason.NOT_EXACT, "/data/value"),
+    ("response", RESPONSE | {"value": "1/3"}, Reason.NOT_EXACT, "/data/value"),
+    ("response", RESPONSE | {"value": "1\n"}, Reason.NOT_EXACT, "/data/value"),
+    ("response", RESPONSE | {"value": "1.2345"}, Reason.TOO_MANY_DECIMALS, "/data/value"),
+    ("response", RESPONSE | {"value": str(2**62)}, Reason.TOO_LARGE, "/data/value"),
+    ("response", {"metric": "mean", "unit": "milliseconds"}, Reason.BAD_DATA, "/data/value"),
+    ("outage", OUTAGE | {"void": True}, Reason.TIMES_OUT_OF_ORDER, "/data/phase"),
+    ("outage", FIXED, Reason.TIMES_OUT_OF_ORDER, "/data"),
+    (
+        "outage",
+        FIXED | {"started_at": "2025-01-02T00:00:00Z", "ended_at": "2025-01-01T00:00:00Z"},
+        Reason.TIMES_OUT_OF_ORDER,
+        "/data/ended_at",
+    ),
+    ("outage", FIXED | {"started_at": "2025-01-02T00:00:00"}, Reason.BAD_DATA, "/data/started_at"),
+    ("ticket", TICKET | {"assigned_to": "nobody"}, Reason.UNKNOWN_VENDOR, "/data/assigned_to"),
+    ("figure", FIGURE | {"value": "-10"}, Reason.OUT_OF_RANGE, "/data/value"),
+    ("figure", FIGURE | {"value": "100.001"}, Reason.OUT_OF_RANGE, "/data/value"),
+    ("figure", FIGURE | {"value": 99.5}, Reason.NOT_EXACT, "/data/value"),
+    ("figure", FIGURE | {"unit": "points"}, Reason.WRONG_UNIT, "/data/unit"),
+    ("figure", FIGURE | {"period": "2025-13"}, Reason.BAD_DATA, "/data/period"),
+    ("correction", CORRECTION | {"data": {"up": True}}, Reason.BAD_DATA, "/data/data"),
+    (
+        "correction",
+        CORRECTION | {"data": COUNT | {"good": 3}},
+        Reason.GOOD_EXCEEDS_TOTAL,
+        "/data/data/good",
+    ),
+    ("charge", CHARGE | {"agreement": "south"}, Reason.UNKNOWN_AGREEMENT, "/data/agreement"),
+    ("charge", CHARGE | {"currency": "USD"}, Reason.WRONG_CURRENCY, "/data/currency"),
+    ("charge", CHARGE | {"base": "fee"}, Reason.UNKNOWN_BASE, "/data/base"),
+    ("charge", CHARGE | {"amount": "1.005"}, Reason.TOO_MANY_DECIMALS, "/data/amount"),
+    ("charge", CHARGE | {"amount": str(2**62)}, Reason.TOO_LARGE, "/data/amount"),
+]
+
+
+@pytest.mark.parametrize(("kind", "data", "code", "field"), BAD)
+def test_a_bad_event_is_told_its_field_reason_and_remedy(
+    kind: str, data: dict[str, Any], code: Reason, field: str
+) -> None:
+    found = judged(Said(PROBE, "e1", kind, AT, data), party="north", received_us=NOW)
+    assert isinstance(found, Problem)
+    assert (found.code, found.field) == (code, field)
+    assert found.reason
+    assert found.remedy
+
+
+def test_a_declared_figure_out_of_range_names_the_range() -> None:
+    found = judged(Said(PROBE, "e1", "figure", AT, FIGURE | {"value": "-10"}))
+    assert isinstance(found, Problem)
+    assert found.reason == "-10 is not between 0 and 100"
+
+
+@pytest.mark.parametrize(("kind", "data"), [("sample", SAMPLE), ("charge", CHARGE)])
+def test_a_source_speaks_only_for_its_own_party(kind: str, data: dict[str, Any]) -> None:
+    found = judged(Said(PROBE, "e1", kind, AT, data), party="desk")
+    assert isinstance(found, Problem)
+    assert found.code is Reason.SOURCE_OF_ANOTHER_PARTY
+    unknown = judged(Said("urn:new", "e1", kind, AT, data))
+    assert isinstance(unknown, Problem)
+    assert unknown.code is Reason.UNKNOWN_SOURCE
+
+
+def test_a_source_reports_only_the_metrics_it_may_and_its_own_agreements() -> None:
+    for kind, data, code in (
+        ("sample", SAMPLE, Reason.METRIC_NOT_OF_SOURCE),
+        ("charge", CHARGE, Reason.AGREEMENT_OF_ANOTHER_PARTY),
+    ):
+        found = judged(Said(DESK, "e1", kind, AT, data))
+        assert isinstance(found, Problem)
+        assert found.code is code
+    assert isinstance(judged(Said(FINANCE, "e1", "charge", AT, CHARGE)), Row)
+
+
+@pytest.mark.parametrize("event_id", ["", "two words", "é", "a" * 201, "tab\t"])
+@pytest.mark.parametrize(("kind", "data"), [("sample", SAMPLE), ("charge", CHARGE)])
+def test_an_identity_is_printable_and_short(event_id: str, kind: str, data: dict[str, Any]) -> None:
+    found = judged(Said(PROBE, event_id, kind, AT, data))
+    assert isinstance(found, Problem)
+    assert found.code is Reason.BAD_IDENTITY
+
+
+@pytest.mark.parametrize(("kind", "data"), [("sample", SAMPLE), ("correction", CORRECTION)])
+def test_an_event_may_lie_ahead_only_as_far_as_clocks_differ(
+    kind: str, data: dict[str, Any]
+) -> None:
+    for ahead_s, good in ((300, True), (301, False)):
+        event = Said(PROBE, "e1", kind, AT + timedelta(seconds=ahead_s), data)
+        found = judged(event, received_us=NOW)
+        assert isinstance(found, Row) == good
+        if isinstance(found, Problem):
+            assert found.code is Reason.IN_THE_FUTURE
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"), [("sample", SAMPLE), ("figure", FIGURE), ("charge", CHARGE)]
+)
+def test_what_belongs_to_a_period_that_is_no_longer_settled_goes_to_review(
+    kind: str, data: dict[str, Any]
+) -> None:
+    end = microseconds(moment("2025-01-31 23:00"))  # of January, in Berlin
+    last = end + 400 * DAY_US
+    at = AT if kind == "sample" else moment("2025-03-10 10:00")
+    assert isinstance(judged(Said(PROBE, "e1", kind, at, data), received_us=last), Row)
+    found = judged(Said(PROBE, "e1", kind, at, data), received_us=last + 1)
+    assert isinstance(found, Problem)
+    assert found.code is Reason.BEYOND_HORIZON
+    assert found.for_review
+
+
+def test_the_version_in_force_at_the_events_time_judges_it() -> None:
+    metric = {
+        "metric": "mean",
+        "name": "mean",
+        "unit": "seconds",
+        "better": "lower",
+        "measure": {"kind": "mean"},
+    }
+    sources = [{"source": PROBE, "reports_for": "north"}]
+    second = programme(2, "2025-02-01", metrics=[metric], sources=sources)
+    rules = rules_of([PROGRAMME, second], None, NUMBERS)
+    for at, unit, good in (
+        ("2024-12-01 10:00", "milliseconds", True),
+        ("2025-01-31 22:59", "milliseconds", True),
+        ("2025-01-31 23:00", "milliseconds", False),
+        ("2025-01-31 23:00", "seconds", True),
+    ):
+        event = Said(PROBE, "e1", "response", moment(at), RESPONSE | {"unit": unit})
+        assert isinstance(judged(event, rules), Row) == good
+    assert isinstance(judged(Said(PROBE, "e1", "charge", AT, CHARGE), rules), Row)
+
+
+def test_two_programmes_cannot_claim_one_source() -> None:
+    other = PROGRAMME.model_copy(update={"programme": "other"})
+    numbers = NUMBERS | {("other", metric): number for (_, metric), number in NUMBERS.items()}
+    with pytest.raises(ValueError, match="reports to one"):
+        rules_of([PROGRAMME, other], None, numbers)
+
+
+def test_a_charge_is_held_against_the_agreement_version_of_its_period() -> None:
+    first = agreement([{"metric": "samples"}], currency="USD", effective_until="2025-03-01")
+    second = agreement([{"metric": "samples"}], version=2, effective_from="2025-03-01")
+    rules = rules_of([PROGRAMME], [first, second], NUMBERS)
+    for period, currency, good in (
+        ("2025-02", "USD", True),
+        ("2025-02", "EUR", False),
+        ("2025-03", "EUR", True),
+    ):
+        data = CHARGE | {"period": period, "currency": currency}
+        assert isinstance(judged(Said(PROBE, "e1", "charge", AT, data), rules), Row) == good

@@ -1,0 +1,165 @@
+"""Rows and columns: what an event says is one thing, however it is written."""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.event import EVENT_TYPES
+from services.core.facts import (
+    EMPTY,
+    TYPE_OF_KIND,
+    by_identity,
+    columns,
+    distinct,
+    joined,
+    scaled,
+    taken,
+)
+from tests.core.said import FINANCE, PROBE, Said, moment, row
+
+AT = moment("2025-01-10 10:00")
+
+
+def payload(kind: str, data: dict[str, Any], at: Any = AT) -> bytes:
+    return row(Said(PROBE, "e1", kind, at, data)).payload
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        ("response", {"value": "1.50"}, {"value": "+1.5"}),
+        ("response", {"value": "2"}, {"value": 2}),
+        ("response", {"value": "2.0"}, {"value": Decimal(2)}),
+        ("response", {"value": 2}, {"value": 2, "subject": None}),
+    ],
+)
+def test_one_meaning_has_one_payload(kind: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+    rest = {"metric": "mean", "unit": "milliseconds"}
+    assert payload(kind, rest | one) == payload(kind, other | rest)
+
+
+def test_the_offset_of_a_time_and_absent_fields_make_no_difference() -> None:
+    data = {"metric": "deliveries", "delivery": "d1", "due_at": "2025-01-10T10:00:00Z"}
+    same = data | {"due_at": "2025-01-10T11:00:00+01:00", "delivered_at": None, "value": None}
+    berlin = AT.astimezone(timezone(timedelta(hours=1)))
+    assert payload("delivery", data) == payload("delivery", same, berlin)
+
+
+def test_another_meaning_has_another_payload() -> None:
+    said = [
+        payload("sample", {"metric": "samples", "up": True}),
+        payload("sample", {"metric": "samples", "up": False}),
+        payload("sample", {"metric": "status", "up": True}),
+        payload("sample", {"metric": "samples", "up": True, "subject": "a"}),
+        payload("sample", {"metric": "samples", "up": True}, AT + timedelta(microseconds=1)),
+        payload("count", {"metric": "samples", "good": 1, "total": 1}),
+    ]
+    assert len(set(said)) == len(said)
+
+
+@given(st.decimals(-(10**9), 10**9, places=6))
+def test_a_decimal_is_a_whole_number_and_its_places(value: Decimal) -> None:
+    for written in (str(format(value, "f")), value):
+        pair = scaled(written)
+        assert pair is not None
+        whole, places = pair
+        assert Fraction(whole, 10**places) == Fraction(value)
+        assert places == 0 or whole % 10 != 0
+
+
+@pytest.mark.parametrize(
+    "value", [1.5, True, None, "", ".5", "1.", "1e3", "NaN", "1/3", "٣", "1\n"]
+)
+def test_what_is_no_exact_decimal_is_none(value: object) -> None:
+    assert scaled(value) is None
+
+
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 9), st.booleans(), st.sampled_from([None, "a", "b"]), st.booleans()),
+    max_size=30,
+).map(
+    lambda made: [
+        row(
+            Said(
+                PROBE if ours else FINANCE,
+                f"e{name}",
+                "sample",
+                AT,
+                {"metric": "samples", "up": up, "subject": subject},
+            )
+        )
+        for name, up, subject, ours in made
+    ]
+)
+
+
+def plain(facts: Any) -> list[tuple[Any, ...]]:
+    """Every fact by what it says, without positions."""
+    return [
+        (
+            facts.sources[facts.source[place]],
+            facts.ids[place],
+            None if facts.subject[place] < 0 else facts.subjects[facts.subject[place]],
+            int(facts.id_high[place]),
+            int(facts.id_low[place]),
+            int(facts.payload[place]),
+            int(facts.a[place]),
+        )
+        for place in range(len(facts))
+    ]
+
+
+@given(EVENTS, st.integers(0, 30))
+def test_joined_batches_say_what_all_rows_say(rows: list[Any], cut: int) -> None:
+    whole = columns(rows)
+    parts = joined([columns(rows[:cut]), EMPTY, columns(rows[cut:])])
+    assert plain(parts) == plain(whole)
+    assert plain(taken(whole, by_identity(whole))) == sorted(
+        plain(whole), key=lambda each: each[3:5]
+    )
+
+
+@given(EVENTS)
+def test_the_first_fact_of_an_identity_stands_and_others_conflict_or_repeat(
+    rows: list[Any],
+) -> None:
+    first, conflicts = distinct(columns(rows))
+    standing: dict[bytes, int] = {}
+    differing = []
+    for place, each in enumerate(rows):
+        kept = standing.setdefault(each.identity, place)
+        if rows[kept].payload != each.payload:
+            differing.append(place)
+    assert sorted(first.tolist()) == sorted(standing.values())
+    assert [rows[place].identity for place in first] == sorted(standing)
+    assert conflicts.tolist() == differing
+
+
+def test_the_numbers_of_kinds_are_fixed_for_stored_frames() -> None:
+    assert tuple(EVENT_TYPES) == TYPE_OF_KIND
+    assert [name.split(".")[1] for name in TYPE_OF_KIND] == [
+        "sample",
+        "count",
+        "response",
+        "volume",
+        "outage",
+        "ticket",
+        "delivery",
+        "figure",
+        "correction",
+        "charge",
+        "circumstance",
+    ]
+
+
+def test_identity_and_payload_are_the_same_in_every_release() -> None:
+    said = row(Said(PROBE, "e1", "sample", AT, {"metric": "samples", "up": True, "subject": "a"}))
+    assert said.identity.hex() == "27975f4c5052be78cc19efe81f4e4912"
+    assert said.payload.hex() == "b11193b7b8151149"
