@@ -7,6 +7,7 @@ quarantine record of a batch: what is read twice after a crash, the evaluator co
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -68,7 +69,11 @@ class Intake:
         self._topics: frozenset[str] = frozenset()
         self._door: Door | None = None
         self._partition: dict[str, int] = {}
-        common = {"bootstrap.servers": kafka, "client.id": group}
+        common = {
+            "bootstrap.servers": kafka,
+            "client.id": group,
+            "logger": logging.getLogger("librdkafka"),
+        }
         self._consumer = Consumer(
             {
                 **common,

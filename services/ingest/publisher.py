@@ -38,7 +38,7 @@ class _Buffer:
 class Publisher:
     """Publishes rows to `measurements`, and what was set aside to `quarantine`."""
 
-    def __init__(self, kafka: str, *, name: str, timeout: float = 20.0) -> None:
+    def __init__(self, kafka: str, *, name: str, timeout: float = 10.0) -> None:
         self._producer: Any = None
         self._kafka, self._name, self._timeout = kafka, name, timeout
         self._buffers: dict[int, _Buffer] = {}

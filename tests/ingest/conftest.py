@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from infra.topics import apply_topics
 from services.catalogue import keys
@@ -176,16 +177,25 @@ def ingest(
     servers: Rung, database: str, topics: tuple[str, ...], tmp_path: Path
 ) -> Iterator[Ingest]:
     """An ingest that is not started yet, with a programme of its own, keys and topics."""
-    made = Ingest(servers.kafka, database, tmp_path, suffix=uuid4().hex[:8])
-    consumer = _consumer(servers.kafka)
+    with an_ingest(servers.kafka, database, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def an_ingest(kafka: str, postgres: str, folder: Path) -> Iterator[Ingest]:
+    """The same over any broker."""
+    made = Ingest(kafka, postgres, folder, suffix=uuid4().hex[:8])
+    asyncio.run(_prepare(made))
+    consumer = _consumer(kafka)
     for topic in ("measurements", "quarantine"):
         made.began |= _ends(consumer, topic)
     consumer.close()
-    asyncio.run(_prepare(made))
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        made.process.kill()
-        made.process.wait()
+    try:
+        yield made
+    finally:
+        if made.process is not None and made.process.poll() is None:
+            made.process.kill()
+            made.process.wait()
 
 
 async def _prepare(made: Ingest) -> None:
@@ -232,9 +242,21 @@ def _consumer(kafka: str) -> Any:
 def _ends(consumer: Any, topic: str) -> dict[TopicPartition, int]:
     partitions = consumer.list_topics(topic, 10).topics[topic].partitions
     return {
-        each: consumer.get_watermark_offsets(each, timeout=10)[1]
+        each: _end(consumer, each)
         for each in (TopicPartition(topic, number) for number in partitions)
     }
+
+
+def _end(consumer: Any, partition: TopicPartition) -> int:
+    """The end of a partition; one that was made just now has no leader for a moment."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(partition, timeout=10)[1])
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _free_port() -> int:
