@@ -105,6 +105,12 @@ class Stage:
     async def value(self, query: str, *values: Any) -> Any:
         return await self.connection.fetchval(query, *values)
 
+    async def says(self, child: Child, words: str) -> bool:
+        return words in child.tail(200)
+
+    async def stored_more_than(self, rows: int) -> bool:
+        return int(await self.value("select count(*) from fact_frame")) > rows
+
     async def closed(self, count: int) -> bool:
         return int(await self.value("select count(*) from evaluation")) >= count
 
@@ -183,6 +189,7 @@ async def test_killed_at_every_step_it_counts_and_closes_exactly_once(stage: Sta
             cut = len(sent) * 2  # all is sent
         await stage.ended(stage.start(EARNBACK_FAULTPOINT=point), 137)
     worker = stage.start()
+    await stage.until("a claim", lambda: stage.says(worker, "claimed"))
     await stage.until("all facts counted", lambda: stage.counted(len(events)))
     await stage.until("two closes", lambda: stage.closed(2))
     rows = await stage.connection.fetch("select * from evaluation order by period, revision")
@@ -216,7 +223,9 @@ async def test_random_kills_of_two_workers_leave_exact_counts(stage: Stage):
         step = len(frames) // 6 + 1
         stage.send(*frames[sent : sent + step], *frames[max(0, sent - 5) : sent])
         sent += step
-        await asyncio.sleep(chance.uniform(0.3, 2.0))
+        before = await stage.value("select count(*) from fact_frame")
+        await stage.until("a step", lambda at=before: stage.stored_more_than(at))
+        await asyncio.sleep(chance.uniform(0.0, 0.2))
         victim = chance.randrange(2)
         workers[victim].kill()
         await stage.bench.forget_members("evaluator")
