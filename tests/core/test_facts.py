@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.event import EVENT_TYPES
@@ -64,6 +64,7 @@ def test_another_meaning_has_another_payload() -> None:
     assert len(set(said)) == len(said)
 
 
+@settings(deadline=None)
 @given(st.decimals(-(10**9), 10**9, places=6))
 def test_a_decimal_is_a_whole_number_and_its_places(value: Decimal) -> None:
     for written in (str(format(value, "f")), value):
@@ -116,6 +117,7 @@ def plain(facts: Any) -> list[tuple[Any, ...]]:
     ]
 
 
+@settings(deadline=None)
 @given(EVENTS, st.integers(0, 30))
 def test_joined_batches_say_what_all_rows_say(rows: list[Any], cut: int) -> None:
     whole = columns(rows)
@@ -126,6 +128,7 @@ def test_joined_batches_say_what_all_rows_say(rows: list[Any], cut: int) -> None
     )
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_the_first_fact_of_an_identity_stands_and_others_conflict_or_repeat(
     rows: list[Any],

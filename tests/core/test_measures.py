@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemas.evaluation import MetricFigure
 from services.core.measures.outages import merged
 from services.core.windows import seconds_in, window_of
-from tests.core.said import DESK, PROBE, Said, figure_of, moment
+from tests.core.said import DESK, PROBE, Said, figure_of, moment, programme
 
 JANUARY = window_of("2025-01", "Europe/Berlin")
 MINUTES = seconds_in("2025-01", "Europe/Berlin") // 60
@@ -214,6 +214,7 @@ SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=12)
 )
 
 
+@settings(deadline=None)
 @given(SPANS)
 def test_merging_equals_a_plain_sweep(spans: list[tuple[int, int]]) -> None:
     covered = {tick for start, end in spans for tick in range(start, end)}
@@ -465,3 +466,29 @@ def test_parts_in_series_must_all_work_and_of_parts_in_parallel_one() -> None:
     assert (series.evidence.facts, len(series.evidence.telling)) == (3, 2)
     assert [(part.part, part.amount) for part in series.parts] == [("samples", 50), ("ratio", 90)]
     assert figure_of(events[:2], "series").value is None
+
+
+# --- programmes that cannot be --------------------------------------------------------------------
+
+
+def test_a_composite_that_is_made_of_itself_is_refused() -> None:
+    def composite(name: str, part: str) -> dict[str, Any]:
+        measure = {"kind": "series", "parts": [part]}
+        return {
+            "metric": name,
+            "name": name,
+            "unit": "percent",
+            "better": "higher",
+            "measure": measure,
+        }
+
+    metrics = [composite("a", "b"), composite("b", "c"), composite("c", "a")]
+    with pytest.raises(ValueError, match="made of itself"):
+        programme(metrics=metrics, sources=[{"source": PROBE, "reports_for": "north"}])
+
+
+def test_outage_time_needs_a_unit_of_time() -> None:
+    measure = {"kind": "outage_time", "overlap": "each", "part": "exact"}
+    metric = {"metric": "m", "name": "m", "unit": "count", "better": "lower", "measure": measure}
+    with pytest.raises(ValueError, match="cannot be count; write one of milliseconds"):
+        programme(metrics=[metric], sources=[{"source": PROBE, "reports_for": "north"}])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.period import PeriodLength
@@ -78,6 +78,7 @@ def test_an_unknown_zone_is_refused_with_an_example() -> None:
         window_of("2025-01", "Europe/Nowhere")
 
 
+@settings(deadline=None)
 @given(
     MOMENTS,
     st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC"]),
@@ -90,6 +91,7 @@ def test_the_label_at_an_instant_names_the_window_that_holds_it(
     assert window.start <= at < window.end
 
 
+@settings(deadline=None)
 @given(MOMENTS)
 def test_microseconds_and_instants_are_each_others_reverse(at: datetime) -> None:
     assert instant(microseconds(at)) == at
@@ -151,6 +153,7 @@ def test_an_open_day_of_a_clock_change_counts_the_hours_that_it_has(label: str, 
     )
 
 
+@settings(deadline=None)
 @given(MOMENTS, st.integers(0, 40 * 24 * 60), st.integers(0, 40 * 24 * 60))
 def test_business_time_adds_up_however_a_stretch_is_cut(at: datetime, one: int, two: int) -> None:
     first = microseconds(at)
