@@ -396,6 +396,57 @@ def test_business_hours_priorities_and_everyones_share() -> None:
     assert (figure.good, figure.total, figure.value) == (1, 2, 50)
 
 
+CHANGES = st.lists(
+    st.tuples(
+        st.integers(-120, 240),  # minutes from the window's start
+        st.sampled_from(["assigned", "waiting", "resolved", "reopened", "working"]),
+        st.sampled_from([None, "north", "desk", "acme"]),
+    ),
+    max_size=8,
+    unique_by=lambda each: each[0],
+)
+
+
+def minute_by_minute(changes: list[tuple[int, str, str | None]]) -> tuple[int, bool | None] | None:
+    """North's minutes until the window's end, and whether the ticket is resolved in it."""
+    holder, state, minutes, ever = "desk", "", 0, False
+    resolved: int | None = None
+    told = {at: (new, to) for at, new, to in changes}
+    for minute in range(-120, MINUTES):
+        if minute in told:
+            state, to = told[minute]
+            holder = to or holder
+            if state == "resolved" and resolved is None:
+                resolved = minute
+            elif state == "reopened":
+                resolved = None
+            ever = ever or (holder == "north" and resolved in (None, minute))
+        minutes += holder == "north" and bool(state) and resolved is None and state != "waiting"
+    if resolved is None:
+        return (minutes, False) if ever and holder == "north" and minutes > 60 else None
+    return (minutes, minutes <= 60) if resolved >= 0 and ever else None
+
+
+@settings(max_examples=150, deadline=None)
+@given(CHANGES)
+def test_a_tickets_clock_equals_a_minute_by_minute_recount(
+    changes: list[tuple[int, str, str | None]],
+) -> None:
+    events = [
+        Said(
+            DESK,
+            f"e{place}",
+            "ticket",
+            JANUARY.start + timedelta(minutes=at),
+            {"metric": "tickets", "ticket": "t1", "state": state, "assigned_to": to},
+        )
+        for place, (at, state, to) in enumerate(changes)
+    ]
+    found = [(minutes, good) for _, _, minutes, good in parts_of_north(events)]
+    expected = minute_by_minute(changes)
+    assert found == ([] if expected is None else [expected])
+
+
 # --- statements and composites --------------------------------------------------------------------
 
 
