@@ -17,8 +17,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from schemas.frame import Int8s, UInt64s
+from schemas.frame import Int8s, Int64s, UInt64s
 from services.catalogue.cached import CatalogueCopy
+from services.core.facts import CHARGE, CIRCUMSTANCE, FIGURE
 from services.core.windows import DAY_US
 from services.evaluator import columns as cols
 from services.evaluator import store
@@ -158,8 +159,9 @@ class Frames:
         # What conflicts says nothing about time: it may not push others over the horizon.
         sane = np.flatnonzero(verdict != CONFLICT)
         old = np.zeros(len(columns), np.bool_)
+        told_us = self._told_us(columns)
         old[sane] = self._current().too_old(
-            columns.metric[sane], columns.at_us[sane], held.watermark_us
+            columns.metric[sane], columns.at_us[sane], told_us[sane], held.watermark_us
         )
         if old.any():
             verdict = verdict.copy()
@@ -169,6 +171,19 @@ class Frames:
                 if not held.seen.frames_of(int(high[row])):
                     verdict[row] = REVIEW
         return verdict, known
+
+    def _told_us(self, columns: Columns) -> Int64s:
+        """The time each row is about: its own, or the period's that it states."""
+        told = columns.at_us
+        rows = np.flatnonzero(np.isin(columns.kind, (FIGURE, CHARGE, CIRCUMSTANCE))).tolist()
+        if rows:
+            told = told.copy()
+        for row in rows:
+            index, place = columns.place(row)
+            said = msgspec.json.decode(columns.batches[index].column("data")[place].as_py())
+            stated = self._current().stated_us(int(columns.metric[row]), said)
+            told[row] = told[row] if stated is None else stated
+        return told
 
     def _tallies(self, columns: Columns, fresh: Bools) -> Tallies:
         return tallies(columns, fresh, self._current().tally_windows)

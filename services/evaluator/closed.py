@@ -90,9 +90,10 @@ async def insert(
 async def last_frames(connection: Connection) -> dict[int, int]:
     """The number of the newest frame of each partition."""
     rows = await connection.fetch(
-        "select partition, max(number) as number from fact_frame group by partition"
+        "select partition, (select max(number) from fact_frame f where f.partition = p.partition)"
+        " as number from (select distinct partition from progress) p"
     )
-    return {row["partition"]: row["number"] for row in rows}
+    return {row["partition"]: row["number"] for row in rows if row["number"] is not None}
 
 
 async def request(connection: Connection, agreement: str, period: str, requested_by: str) -> int:

@@ -236,9 +236,11 @@ class Closer:
             made, refused = await asyncio.to_thread(
                 recount.evaluation, subject, snapshot, revision, why
             )
-        except ValueError as error:
-            self._refused[place] = (started, str(error))
-            return await self._refuse(connection, place, str(error), requests)
+        except Exception as error:  # one agreement must not stop the counting of the others
+            said = str(error) if isinstance(error, ValueError) else f"counting failed: {error!r}"
+            log(__name__).exception("counting_failed", agreement=place[0], period=place[1])
+            self._refused[place] = (started, said)
+            return await self._refuse(connection, place, said, requests)
         if last is not None and recount.same_content(made, last.body):
             done = Done("unchanged", f"revision {last.revision} stands", last.revision)
             made_new = None

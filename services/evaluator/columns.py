@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pydantic import ValidationError
 
 from schemas.base import written
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
@@ -22,6 +23,23 @@ TYPES = tuple(EVENT_TYPES)
 SAMPLE = KIND_OF_TYPE["earnback.sample.v1"]
 COUNT = KIND_OF_TYPE["earnback.count.v1"]
 CORRECTION = KIND_OF_TYPE["earnback.correction.v1"]
+
+_WITH_DATA = [
+    KIND_OF_TYPE[f"earnback.{name}.v1"]
+    for name in (
+        "outage",
+        "ticket",
+        "delivery",
+        "figure",
+        "correction",
+        "charge",
+        "circumstance",
+    )
+]
+_WITHOUT_METRIC = _WITH_DATA[-3:]
+_SCALED = [KIND_OF_TYPE[f"earnback.{name}.v1"] for name in ("response", "volume", "figure")]
+MOST_DECIMALS = 18
+_EARLIEST_US, _LATEST_US = -2_208_988_800_000_000, 7_258_118_400_000_000
 
 Bools = npt.NDArray[np.bool_]
 
@@ -72,12 +90,39 @@ def checked(body: bytes) -> Any:
         if name != "subject" and batch.column(name).null_count:
             raise NotAFrame(f"the column {name} has rows without a value")
     if batch.num_rows:
-        numbers = numbers_of(batch)
-        if numbers["kind"].min() < 0 or numbers["kind"].max() >= len(TYPES):
-            raise NotAFrame("a kind of event that this version does not know; update this program")
-        if numbers["metric"].min() < -1:
-            raise NotAFrame("a metric number below -1")
+        _check_numbers(numbers_of(batch))
+        _check_texts(batch)
     return batch
+
+
+def _check_numbers(numbers: dict[str, Any]) -> None:
+    """Raises NotAFrame for what would break the arithmetic later."""
+    kind, metric, at_us, b = (numbers[name] for name in ("kind", "metric", "at_us", "b"))
+    if kind.min() < 0 or kind.max() >= len(TYPES):
+        raise NotAFrame("a kind of event that this version does not know; update this program")
+    if at_us.min() < _EARLIEST_US or at_us.max() >= _LATEST_US:
+        raise NotAFrame("a time outside the years 1900 to 2199")
+    if ((metric < 0) != np.isin(kind, _WITHOUT_METRIC)).any() or metric.min() < -1:
+        raise NotAFrame("a metric number that does not go with the kind of event")
+    scale = b[np.isin(kind, _SCALED)]
+    if len(scale) and (scale.min() < 0 or scale.max() > MOST_DECIMALS):
+        raise NotAFrame(f"a value with less than 0 or more than {MOST_DECIMALS} decimals")
+
+
+def _check_texts(batch: Any) -> None:
+    """Raises NotAFrame for names that no database takes, and for data that is not its kind's."""
+    ids = batch.column("id").buffers()[2]
+    sources = batch.column("source").dictionary.to_pylist()
+    if any("\0" in name for name in sources) or (ids is not None and b"\0" in ids.to_pybytes()):
+        raise NotAFrame("a source or an id that holds a NUL")
+    kind = batch.column("kind").to_numpy()
+    for row in np.flatnonzero(np.isin(kind, _WITH_DATA)).tolist():
+        model = EVENT_TYPES[TYPES[kind[row]]]
+        try:
+            model.model_validate_json(batch.column("data")[row].as_py())
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            raise NotAFrame(f"row {row}: data is no {model.__name__}: {first['msg']}") from None
 
 
 def joined(batches: Sequence[Any]) -> Columns:

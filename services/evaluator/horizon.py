@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,7 @@ class Horizon:
             (version for versions in catalogue.programmes.values() for version in versions),
             catalogue.numbers,
         )
+        self._of_agreement = {each.agreement: each.programme for each in agreements}
         self._of_metric = {number: named[0] for number, named in catalogue.metrics.items()}
 
     def knows(self, metrics: Iterable[int]) -> bool:
@@ -67,11 +69,27 @@ class Horizon:
             (_cutoff(each, watermark_us) for each in self._programmes.values()), default=_NEVER
         )
 
-    def too_old(self, metric: Int32s, at_us: Int64s, watermark_us: int | None) -> Bools:
+    def stated_us(self, metric: int, said: Mapping[str, Any]) -> int | None:
+        """Where the period that a fact states begins; None where it states none.
+
+        A charge, a circumstance or a declared figure is told after its period: the period decides.
+        """
+        if metric == -1:
+            name = self._of_agreement.get(str(said.get("agreement")))
+        else:
+            name = self._of_metric[metric]
+        if name is None or "period" not in said:
+            return None
+        return bounds_us(window_of(str(said["period"]), self._programmes[name].zone))[0]
+
+    def too_old(
+        self, metric: Int32s, at_us: Int64s, told_us: Int64s, watermark_us: int | None
+    ) -> Bools:
         """Which rows are too old, in the order of arrival.
 
         Each is held against the latest time that came before it, so that how rows were cut into
-        batches changes nothing. ``watermark_us``: the latest before the first row.
+        batches changes nothing. ``told_us``: the time each row is about. ``watermark_us``: the
+        latest before the first row.
         """
         old = np.zeros(len(at_us), np.bool_)
         if not len(at_us):
@@ -81,8 +99,8 @@ class Horizon:
         distinct, place = np.unique(metric, return_inverse=True)
         latest = int(before[-1])
         cutoffs = np.array([self.cutoff_us(each, latest) for each in distinct.tolist()])
-        for row in np.flatnonzero(at_us < cutoffs[place]).tolist():
-            old[row] = int(at_us[row]) < self.cutoff_us(int(metric[row]), int(before[row]))
+        for row in np.flatnonzero(told_us < cutoffs[place]).tolist():
+            old[row] = int(told_us[row]) < self.cutoff_us(int(metric[row]), int(before[row]))
         return old
 
 

@@ -128,7 +128,7 @@ _SET_ASIDE = """
                                       first_offset, told, held, raw, problem, times)
     select $1, item.*
       from unnest($2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::bigint[],
-                  $8::jsonb[], $9::jsonb[], $10::bytea[], $11::text[], $12::bigint[])
+                  $8::json[], $9::json[], $10::bytea[], $11::text[], $12::bigint[])
            as item(reason, id128, payload, source, event_id, first_offset, told, held, raw,
                    problem, times)
      order by item.id128, item.payload, item.reason

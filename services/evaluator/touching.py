@@ -88,8 +88,13 @@ async def _next_frames(connection: Connection) -> list[Frame]:
     """Frames that were not looked at, in order, with facts or without."""
     rows = await connection.fetch(
         "select f.partition, f.number, f.min_us, f.max_us, f.metrics"
-        "  from fact_frame f left join touch_scan s on s.partition = f.partition"
-        " where f.number > coalesce(s.number, -1) order by f.partition, f.number limit $1",
+        "  from (select distinct partition from progress) p"
+        "  left join touch_scan s using (partition)"
+        "  cross join lateral ("
+        "    select partition, number, min_us, max_us, metrics from fact_frame"
+        "     where partition = p.partition and number > coalesce(s.number, -1)"
+        "     order by number limit $1) f"
+        " order by f.partition, f.number limit $1",
         AT_ONCE,
     )
     return [

@@ -139,13 +139,27 @@ def down(name: str, at: datetime, source: str = NIMBUS) -> Event:
     return Event(name, at, source, a=0)
 
 
-def correction(name: str, at: datetime, of: Event, data: Mapping[str, Any] | None = None) -> Event:
-    """Takes an event back, or puts other data in its place."""
+def correction(
+    name: str,
+    at: datetime,
+    of: Event,
+    data: Mapping[str, Any] | None = None,
+    time: datetime | None = None,
+) -> Event:
+    """Takes an event back, or puts other data or another time in its place."""
     said: dict[str, Any] = {"corrects": of.id, "reason": "wrong"}
     if data is not None:
         said["data"] = data
+    if time is not None:
+        said["time"] = time.isoformat()
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return Event(name, at, of.source, "earnback.correction.v1", None, 0, 0, data=text)
+
+
+def stated(name: str, at: datetime, kind: str, source: str = NIMBUS, **said: Any) -> Event:
+    """A charge or a circumstance: what is said of an agreement's period."""
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return Event(name, at, source, f"earnback.{kind}.v1", None, 0, 0, data=text)
 
 
 def frame(events: Iterable[Event]) -> bytes:

@@ -20,7 +20,7 @@ from services.evaluator.apply import tallies
 from services.evaluator.stored import EVER, load
 from services.shell.frames import encode, read_batch
 from tests.evaluator.bench import House
-from tests.evaluator.builders import CIRRUS, NIMBUS, Event, down, frame, up
+from tests.evaluator.builders import CIRRUS, NIMBUS, Event, down, frame, stated, up
 
 JANUARY = datetime(2025, 1, 10, 12, tzinfo=UTC)
 
@@ -121,6 +121,51 @@ async def test_a_fact_of_a_period_past_restatement_goes_to_review_in_any_batchin
     assert (item["reason"], item["event_id"], item["times"]) == ("beyond_horizon", "older", 2)
     await house.send([old])  # a repetition of what was accepted in time stays one
     assert len(await house.quarantine()) == 1
+
+
+async def test_a_charge_is_as_old_as_the_period_it_is_for(house: House):
+    june = datetime(2025, 6, 20, tzinfo=UTC)
+    said = {"agreement": "hosting", "base": "monthly", "amount": "1", "currency": "EUR"}
+    await house.send([up("now", june)])
+    await house.send(
+        [
+            stated("charge-1", june, "charge", period="2025-01", **said),
+            stated("charge-3", june, "charge", period="2025-03", **said),
+        ]
+    )
+    assert await house.stored() == 2
+    (item,) = await house.quarantine()
+    assert (item["reason"], item["event_id"]) == ("beyond_horizon", "charge-1")
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (up("p1", JANUARY).but(type="earnback.response.v1", b=10**9), "decimals"),
+        (up("p1", JANUARY).but(type="earnback.charge.v1"), "go with the kind"),
+        (up("p1", JANUARY).but(metric=None), "go with the kind"),
+        (up("p1", datetime(2400, 1, 1, tzinfo=UTC)), "time outside"),
+        (up("p\0", JANUARY), "NUL"),
+        (stated("c1", JANUARY, "charge", period="2025-01"), "no Charge"),
+        (stated("c1", JANUARY, "charge").but(data="nonsense"), "no Charge"),
+    ],
+    ids=["decimals", "metric for a charge", "no metric", "time", "nul", "lacking", "no json"],
+)
+async def test_a_frame_that_would_break_the_count_later_is_refused_now(
+    house: House, event: Event, why: str
+):
+    await house.send([event], [up("good", JANUARY)], partition=3)
+    assert await house.stored() == 1
+    (item,) = await house.quarantine()
+    assert why in item["problem"]
+
+
+async def test_texts_that_databases_dislike_can_be_quarantined(house: House):
+    said = {"agreement": "hosting", "circumstance": "claim", "period": "2025-01"}
+    first = stated("c1", JANUARY, "circumstance", **said, values={"note": "a\0b"})
+    await house.send([first], [first.but(at=JANUARY + timedelta(days=1))])
+    (item,) = await house.quarantine()
+    assert json.loads(item["held"])["data"]["values"] == {"note": "a\0b"}
 
 
 async def test_shuffled_repeated_and_recut_input_leaves_the_same_facts(house: House):

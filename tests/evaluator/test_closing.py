@@ -20,6 +20,7 @@ from tests.evaluator.builders import (
     an_agreement,
     correction,
     down,
+    stated,
     up,
 )
 
@@ -134,6 +135,68 @@ async def test_a_late_correction_is_counted_in_the_period_of_its_event(house: Ho
     await house.look()
     _, second = await house.evaluations()
     assert (second.figures[0].good, second.figures[0].total) == (28, 30)
+
+
+async def test_a_correction_that_moves_an_event_counts_it_where_it_now_lies(house: House):
+    await a_closed_january(house)
+    moved = down("moved", DUE + timedelta(days=20))
+    await house.send([moved])
+    await house.send([correction("c1", DUE + timedelta(days=21), moved, time=JANUARY)])
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+    _, second = await house.evaluations()
+    assert (second.figures[0].good, second.figures[0].total) == (27, 31)
+    assert "moved" in {each.id for each in second.figures[0].evidence.telling}
+
+
+async def test_a_correction_of_a_correction_restores_what_was_said_first(house: House):
+    await a_closed_january(house)
+    wrong = a_month(NIMBUS)[9]
+    back = correction("c1", DUE + timedelta(days=1), wrong)
+    await house.send([back])
+    await asyncio.sleep(0.05)
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+    await house.send([correction("c2", DUE + timedelta(days=2), back)])
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+    made = await house.evaluations()
+    assert [(each.figures[0].good, each.figures[0].total) for each in made] == [
+        (27, 30),
+        (27, 29),
+        (27, 30),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("agreement", "period", "revisions"),
+    [("hosting", "2025-01", 2), ("hosting", "2025-02", 1), ("other", "2025-01", 1)],
+)
+async def test_a_late_charge_touches_the_period_it_is_for_and_no_other(
+    house: House, agreement: str, period: str, revisions: int
+):
+    await a_closed_january(house)
+    said = {"agreement": agreement, "base": "monthly", "period": period, "amount": "1000.50"}
+    await house.send([stated("invoice", DUE + timedelta(days=1), "charge", currency="EUR", **said)])
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+    made = await house.evaluations()
+    assert len(made) == revisions
+    assert [each.charge.amount for each in made[-1].charges] == (
+        [Fraction("1000.50")] if revisions == 2 else []
+    )
+
+
+async def test_what_cannot_be_counted_is_told_and_holds_up_nobody_else(house: House):
+    await catalogue.apply(house.connection, an_agreement("lost", "no-such-metric"))
+    await a_closed_january(house)
+    assert len(await house.evaluations("hosting")) == 1
+    assert await house.evaluations("lost") == []
+    assert "lost 2025-01" in house.health.missing()["close"]
 
 
 async def test_a_tampered_tally_stops_the_close_with_an_alarm_until_it_is_right(house: House):

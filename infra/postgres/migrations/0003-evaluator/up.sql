@@ -50,8 +50,8 @@ create table quarantine_item (
     event_id     text        not null,
     partition    int         not null,
     first_offset bigint      not null,   -- the record that brought it first
-    told         jsonb,                  -- what came
-    held         jsonb,                  -- a conflict: what was accepted under this identity
+    told         json,                   -- what came; json, because jsonb refuses texts with a NUL
+    held         json,                   -- a conflict: what was accepted under this identity
     raw          bytea,                  -- an unreadable record, as it came
     problem      text        not null,
     times        bigint      not null default 1,
