@@ -28,6 +28,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 _ATTRIBUTES = frozenset(CloudEvent.model_fields)
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
+_SHAPES = frozenset({"--T::Z", "--T::."})
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -55,15 +56,8 @@ def microseconds_of(time: str) -> int | None:
 
     None for any other spelling, right or wrong. Digits beyond microseconds are cut off.
     """
-    if (
-        len(time) < 20
-        or time[-1] != "Z"
-        or time[7] != "-"
-        or time[10] != "T"
-        or time[16] != ":"
-        or time[19] not in ".Z"
-        or not time[-2].isdigit()
-    ):
+    # Every third character from the fifth is punctuation; looking at all of them at once is quick.
+    if time[4:20:3] not in _SHAPES or time[-1] != "Z" or not time[-2].isdigit():
         return None
     try:
         return (datetime.fromisoformat(time) - _EPOCH) // _US

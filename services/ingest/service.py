@@ -55,6 +55,7 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
         # The server stops in good order on these, then raises them again for us.
         signal.signal(number, lambda *_: sys.exit(0))
     # Rows are many, short-lived and in no cycles: looking through them for some is a waste.
+    gc.freeze()
     gc.set_threshold(100_000, 20, 50)
     run_api(api, settings)
 
