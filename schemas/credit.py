@@ -371,8 +371,16 @@ class WorthLimit(Noun):
     percent: Annotated[Number, Field(ge=0)]
 
 
+class DaysLimit(Noun):
+    """At most the charge of so many days: the charge by the number of days of its period."""
+
+    kind: Literal["days_of"]
+    days: Annotated[Number, Field(ge=0)]
+    base: Name
+
+
 Limit = Annotated[
-    PercentLimit | AmountLimit | AtRiskLimit | WorthLimit, Field(discriminator="kind")
+    PercentLimit | AmountLimit | AtRiskLimit | WorthLimit | DaysLimit, Field(discriminator="kind")
 ]
 
 

@@ -46,7 +46,24 @@ class EarnBackByYear(Noun):
     no_data: Literal["no_earn_back", "is_passed_over"]
 
 
-EarnBack = Annotated[EarnBackAfterRun | EarnBackByYear, Field(discriminator="kind")]
+class Deferral(Noun):
+    """A period's credit is not payable yet: good results in the periods after it undo it.
+
+    The first period that breaks the run makes it payable, in that period. ``at_end``: what becomes
+    of it when the agreement ends before.
+    """
+
+    kind: Literal["deferred"]
+    earn_back: Name
+    levels: tuple[Name, ...] = Field(default=(), description="Empty: every level with a credit.")
+    periods: Annotated[int, Field(ge=1, le=60)]
+    asks: Literal["met", "better"]
+    barred_below_minimum: bool = Field(description="Payable at once below the minimum level.")
+    no_data: Literal["breaks_the_run", "is_passed_over"]
+    at_end: Literal["payable", "dropped"]
+
+
+EarnBack = Annotated[EarnBackAfterRun | EarnBackByYear | Deferral, Field(discriminator="kind")]
 
 
 class Bank(Noun):

@@ -84,7 +84,9 @@ class Ratchet(Noun):
 
     kind: Literal["ratchet"]
     periods: Annotated[int, Field(ge=1, le=120)]
-    asks: Literal["met", "better"]
+    asks: Literal["met", "better", "any_result"] = Field(
+        description="any_result: every measured period counts, and the level moves either way."
+    )
     way_to_mean: Annotated[Number, Field(gt=0, le=100)]
     at_most_of_gap: Annotated[Number, Field(gt=0, le=100)] | None = None
     perfect: Number | None = None

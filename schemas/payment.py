@@ -12,15 +12,17 @@ from schemas.base import Name, Noun, Number
 class IncentiveFee(Noun):
     """A fee that shares the difference between actual and target cost.
 
-    ``fee = target_fee - vendor_share % x (actual - target_cost)``, then raised to ``at_least`` and
-    lowered to ``at_most``. The actual cost is a charge.
+    ``fee = target_fee - share % x (actual - target_cost)``, then raised to ``at_least`` and lowered
+    to ``at_most``. The vendor's share can differ over and under the target. The actual cost is a
+    charge.
     """
 
     fee: Name
     cost: Name = Field(description="The base that states the actual cost.")
     target_cost: Number
     target_fee: Number
-    vendor_share: Annotated[Number, Field(ge=0, le=100)] = Field(description="In percent.")
+    share_of_overrun: Annotated[Number, Field(ge=0, le=100)] = Field(description="In percent.")
+    share_of_underrun: Annotated[Number, Field(ge=0, le=100)] = Field(description="In percent.")
     at_least: Number | None
     at_most: Number | None
 

@@ -13,12 +13,27 @@ from schemas.credit import Limit
 
 
 class Claim(Noun):
-    """Credits must be claimed by the end of so many months after the period, or are forfeit.
+    """Credits must be claimed within a window after the period, or are forfeit.
 
-    The claim is the circumstance ``claim`` of the period; its event's time is the day it came in.
+    The window is counted from the period's last day, and its own last day still counts: so many
+    calendar months (to the end of the last of them), days, or working days, Monday to Friday. The
+    claim is the circumstance ``claim`` of the period; its value ``on``, or else its event's time,
+    is the day it came in.
     """
 
-    within_months: Annotated[int, Field(ge=1, le=60)]
+    within_months: Annotated[int, Field(ge=1, le=60)] | None = None
+    within_days: Annotated[int, Field(ge=1, le=3660)] | None = None
+    within_working_days: Annotated[int, Field(ge=1, le=1000)] | None = None
+    holidays: tuple[date, ...] | None = Field(None, description="Needed with working days.")
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        windows = (self.within_months, self.within_days, self.within_working_days)
+        if sum(window is not None for window in windows) != 1:
+            raise ValueError("state one window: within_months, within_days or within_working_days")
+        if (self.within_working_days is None) != (self.holidays is None):
+            raise ValueError("working days need 'holidays'; write [] where there are none")
+        return self
 
 
 class SingleEvent(Noun):

@@ -32,6 +32,17 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class Deferred:
+    """A credit that is not payable yet, in main units, exact."""
+
+    name: str
+    line: str
+    level: str
+    period: str
+    amount: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """What later periods look back at. ``lines`` is None while the period cannot be settled."""
 
@@ -41,6 +52,7 @@ class Settled:
     lines: tuple[StatementLine, ...] | None
     balances: tuple[Balance, ...] = ()
     carried: Fraction = ZERO
+    deferred: tuple[Deferred, ...] = ()
 
     def total(self, currency: str) -> Fraction:
         """The period's total in main units."""
@@ -157,6 +169,7 @@ class Sheet:
     figures: Mapping[str, Fraction | str | bool | None] = field(default_factory=dict)
     rights: tuple[TerminationRight, ...] = ()
     balances: tuple[Balance, ...] = ()
+    deferred: tuple[Deferred, ...] = ()
 
     def owed(self, levels: Sequence[str] = ()) -> Fraction:
         """Credits and penalties so far, in main units, of some levels (none named: of all)."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 from schemas.period import first_day, label_of, next_label
+from schemas.remedy import Claim
 from services.core.arithmetic import ZERO
-from services.core.calendar_days import local_day
-from services.core.caps import scaled
+from services.core.calendar_days import local_day, working_day_after
+from services.core.caps import before_caps, scaled
 from services.core.case import Case, Sheet
 from services.core.known import day_of
 
@@ -19,16 +20,27 @@ def apply_claims(case: Case, sheet: Sheet) -> Sheet:
     term = case.version.claim
     if term is None or sheet.owed() == 0:
         return sheet
-    after = label_of(first_day(next_label(case.period)), "month")
-    deadline = first_day(next_label(after, term.within_months))
+    last = last_day(term, case.period)
     claimed = _claimed_on(case)
     if claimed is None:
-        text = f"not claimed; a claim must arrive before {deadline}"
-    elif claimed >= deadline:
-        text = f"claimed on {claimed}, after the last day before {deadline}: forfeit"
+        text = f"not claimed; a claim must arrive by {last}"
+    elif claimed > last:
+        text = f"claimed on {claimed}, later than {last}: forfeit"
     else:
         return sheet.with_figures({"claimed-on": claimed.isoformat()})
-    return scaled(sheet, (), ZERO, "claim", "claim", text)
+    return scaled(before_caps(sheet), (), ZERO, "claim", "claim", text)
+
+
+def last_day(term: Claim, period: str) -> date:
+    """The last day on which a claim for a period is in time."""
+    end = first_day(next_label(period)) - timedelta(days=1)
+    if term.within_days is not None:
+        return end + timedelta(days=term.within_days)
+    if term.within_working_days is not None:
+        return working_day_after(end, term.within_working_days, term.holidays or ())
+    assert term.within_months is not None
+    after = label_of(end, "month")
+    return first_day(next_label(after, term.within_months + 1)) - timedelta(days=1)
 
 
 def _claimed_on(case: Case) -> date | None:

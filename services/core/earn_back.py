@@ -2,25 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
-from schemas.earn_back import EarnBackAfterRun, EarnBackByYear
+from schemas.earn_back import Deferral, EarnBackAfterRun, EarnBackByYear
 from schemas.period import first_day, next_label
 from schemas.statement import LevelResult, StatementLine
 from services.core.arithmetic import ZERO, number_text, percent_of
 from services.core.balances import close_balances, main_to_minor, minor_to_main, set_off
-from services.core.case import OWED_BY_VENDOR, Amount, Balance, Case, Settled, Sheet, step
+from services.core.case import (
+    OWED_BY_VENDOR,
+    Amount,
+    Balance,
+    Case,
+    Deferred,
+    Settled,
+    Sheet,
+    counts,
+    step,
+)
 
 
 def apply_earn_backs(case: Case, sheet: Sheet) -> Sheet:
-    """First balances are set off against this period's credits; then new earn-backs are found."""
-    sheet = set_off(case, sheet)
+    """Deferred credits first, then balances are set off, then new earn-backs are found."""
+    sheet = set_off(case, _deferred(case, sheet))
     for index, term in enumerate(case.version.earn_backs):
         sheet = _EARN_BACKS[type(term)](case, sheet, term, f"earn_backs[{index}]")
     return close_balances(case, sheet)
+
+
+# --- deferred -----------------------------------------------------------------------------------
+
+
+def _deferred(case: Case, sheet: Sheet) -> Sheet:
+    """Deferred credits whose run is broken become payable; this period's are put off."""
+    sheet = _resolved(case, sheet)
+    for index, term in enumerate(case.version.earn_backs):
+        if isinstance(term, Deferral):
+            sheet = _put_off(case, sheet, term, f"earn_backs[{index}]")
+    return sheet
+
+
+def _put_off(case: Case, sheet: Sheet, term: Deferral, path: str) -> Sheet:
+    if case.ends_with == case.period and term.at_end == "payable":
+        return sheet
+    kept: list[Amount] = []
+    held: list[Deferred] = []
+    for amount in sheet.amounts:
+        covered = counts(amount, term.levels) and amount.for_period == case.period
+        barred = term.barred_below_minimum and _below_minimum(sheet.results, amount.level)
+        if not covered or barred or amount.level is None or amount.value <= 0:
+            kept.append(amount)
+            continue
+        text = f"{case.money(amount.value)} is deferred: {term.periods} good periods undo it"
+        held.append(Deferred(term.earn_back, amount.line, amount.level, case.period, amount.value))
+        kept.append(amount.becomes(ZERO, step("deferred", path, text, ZERO)))
+    return replace(sheet, amounts=tuple(kept), deferred=(*sheet.deferred, *held))
+
+
+def _resolved(case: Case, sheet: Sheet) -> Sheet:
+    """Broken runs make credits payable now; complete ones undo them; the rest waits on."""
+    terms = {term.earn_back: term for term in case.version.earn_backs if isinstance(term, Deferral)}
+    waiting: list[Deferred] = []
+    payable: list[Amount] = []
+    for item in case.past[-1].deferred if case.past else ():
+        term = terms.get(item.name)
+        verdict = _run_after(case, sheet, term, item.period, item.level)[0] if term else "broken"
+        ends = case.ends_with == case.period
+        if verdict == "open" and not ends:
+            waiting.append(item)
+        elif verdict == "broken" or (verdict == "open" and term and term.at_end == "payable"):
+            payable.append(_payable_now(case, item))
+    return replace(sheet.adding(*payable), deferred=tuple(waiting))
+
+
+def _payable_now(case: Case, item: Deferred) -> Amount:
+    text = f"the credit of {item.period} was not undone: {case.money(item.amount)} is payable"
+    return Amount(
+        line=f"deferred/{item.name}/{item.line}/{item.period}",
+        kind="service_credit",
+        level=item.level,
+        for_period=item.period,
+        value=item.amount,
+        steps=(step("deferred", "earn_backs", text, item.amount),),
+    )
 
 
 # --- after a run of good periods ----------------------------------------------------------------
@@ -42,11 +109,11 @@ def _credited(settled: Settled, term: EarnBackAfterRun) -> Iterator[tuple[str | 
         if paid > 0:
             yield None, paid
         return
-    own = _by_level(settled.lines or (), term.levels)
-    yield from own.items()
+    own = [line for line in settled.lines or () if line.for_period == settled.period]
+    yield from _by_level(own, term.levels).items()
 
 
-def _by_level(lines: tuple[StatementLine, ...], levels: tuple[str, ...]) -> dict[str, int]:
+def _by_level(lines: Sequence[StatementLine], levels: tuple[str, ...]) -> dict[str, int]:
     sums: dict[str, int] = {}
     for line in lines:
         if line.kind in OWED_BY_VENDOR and line.level and (not levels or line.level in levels):
@@ -58,28 +125,46 @@ def _earned_now(
     case: Case, sheet: Sheet, term: EarnBackAfterRun, failed: Settled, level: str | None
 ) -> bool:
     """Whether the run after a failing period is complete with this period, and unbroken."""
-    own = [one for one in failed.results if one.level == level]
-    if term.barred_below_minimum and any(one.standing == "below_minimum" for one in own):
+    if term.barred_below_minimum and _below_minimum(failed.results, level):
         return False
+    return _run_after(case, sheet, term, failed.period, level) == ("earned", case.period)
+
+
+def _below_minimum(results: Sequence[LevelResult], level: str | None) -> bool:
+    return any(
+        one.standing == "below_minimum" for one in results if level is None or one.level == level
+    )
+
+
+Verdict = tuple[Literal["earned", "broken", "open"], str]
+
+
+def _run_after(
+    case: Case, sheet: Sheet, term: EarnBackAfterRun | Deferral, failed: str, level: str | None
+) -> Verdict:
+    """What became of the run after a failing period, and in which period that was decided."""
     good = 0
-    period = failed.period
-    after = [one for one in case.past if first_day(one.period) > first_day(period)]
+    period = failed
+    after = [one for one in case.past if first_day(one.period) > first_day(failed)]
     rows: list[Settled | None] = [*after, None]
     for row in rows:
         period = next_label(period)
-        if period != (row.period if row else case.period):
-            return False
-        verdict = _good_period(case, sheet, term, row, level)
+        own = row.period if row else case.period
+        verdict = _good_period(case, sheet, term, row, level) if own == period else False
         if verdict is False:
-            return False
+            return "broken", own
         good += verdict is True
         if good == term.periods:
-            return row is None
-    return False
+            return "earned", own
+    return "open", case.period
 
 
 def _good_period(
-    case: Case, sheet: Sheet, term: EarnBackAfterRun, row: Settled | None, level: str | None
+    case: Case,
+    sheet: Sheet,
+    term: EarnBackAfterRun | Deferral,
+    row: Settled | None,
+    level: str | None,
 ) -> bool | None:
     """True: a good period. False: it breaks the run. None: without data, and passed over."""
     if term.asks == "no_credit":
@@ -92,10 +177,10 @@ def _good_period(
         return None if term.no_data == "is_passed_over" else False
     if len(with_data) < len(own) and term.no_data == "breaks_the_run":
         return False
-    return all(_is_good(case, one, term.asks) for one in with_data)
+    return all(_is_good(one, term.asks) for one in with_data)
 
 
-def _is_good(case: Case, result: LevelResult, asks: str) -> bool:
+def _is_good(result: LevelResult, asks: str) -> bool:
     if result.standing != "met":
         return False
     if asks == "met" or result.result is None or result.expected is None:
@@ -203,7 +288,12 @@ def _relieve(
     return sheet
 
 
+def _as_it_is(_: Case, sheet: Sheet, __: Deferral, ___: str) -> Sheet:
+    return sheet  # deferred before balances are set off
+
+
 _EARN_BACKS: dict[type, Callable[[Case, Sheet, Any, str], Sheet]] = {
+    Deferral: _as_it_is,
     EarnBackAfterRun: _after_run,
     EarnBackByYear: _by_year,
 }

@@ -28,13 +28,14 @@ def _fee(case: Case, term: IncentiveFee) -> tuple[Fraction, str]:
     """The share formula first; minimum and maximum bind after it."""
     cost = case.base(term.cost)
     difference = cost - term.target_cost
-    shared = term.target_fee - percent_of(term.vendor_share, difference)
+    share = term.share_of_overrun if difference > 0 else term.share_of_underrun
+    shared = term.target_fee - percent_of(share, difference)
     fee = shared if term.at_least is None else max(shared, term.at_least)
     fee = fee if term.at_most is None else min(fee, term.at_most)
     money = case.money
     bound = "" if fee == shared else f", bound to {money(fee)}"
     text = (
-        f"{money(term.target_fee)} - {number_text(term.vendor_share)} % of ({money(cost)} - "
+        f"{money(term.target_fee)} - {number_text(share)} % of ({money(cost)} - "
         f"{money(term.target_cost)}) = {money(shared)}{bound}"
     )
     return fee, text

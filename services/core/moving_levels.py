@@ -101,7 +101,11 @@ def _raised(level: Level, term: Ratchet, earlier: Sequence[LevelResult]) -> InFo
 
 def _is_good(word: str, asks: str, result: LevelResult, level: Fraction) -> bool:
     """Met under the level that is still in force; better than it where that is asked."""
-    if result.standing != "met" or result.expected != level or result.result is None:
+    if result.expected != level or result.result is None:
+        return False
+    if asks == "any_result":
+        return True
+    if result.standing != "met":
         return False
     return asks == "met" or result.result != level
 

@@ -11,6 +11,7 @@ from schemas.credit import (
     AmountLimit,
     AtRiskLimit,
     Credit,
+    DaysLimit,
     EveryPeriod,
     OnDefault,
     OnRun,
@@ -26,6 +27,7 @@ from services.core.factors import factor
 from services.core.judging import consecutive_misses
 from services.core.quantities import Asked, Count, quantity
 from services.core.rates import Price, price
+from services.core.windows import days_in
 
 _KINDS: dict[str, tuple[LineKind, int]] = {
     "service_credit": ("service_credit", 1),
@@ -183,11 +185,19 @@ def _worth_limit(
     return percent_of(limit.percent, worth)
 
 
+def _days_limit(
+    case: Case, limit: DaysLimit, subject: str | None, _: object, period: str | None
+) -> Fraction:
+    charged = case.charges.charged_period(case.version, limit.base, period or case.period)
+    return limit.days * case.base(limit.base, subject, period) / days_in(charged)
+
+
 _LIMITS: dict[type, Limiter] = {
     PercentLimit: _percent_limit,
     AmountLimit: _amount_limit,
     AtRiskLimit: _at_risk_limit,
     WorthLimit: _worth_limit,
+    DaysLimit: _days_limit,
 }
 
 

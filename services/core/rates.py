@@ -22,12 +22,13 @@ from schemas.credit import (
     PointsEach,
     WorthOf,
 )
-from schemas.period import first_day, label_of, next_label
+from schemas.period import first_day, label_of
 from schemas.statement import Step
 from services.core.arithmetic import HUNDRED, ONE, ZERO, number_text, percent_of, rounded
 from services.core.case import Case, step
 from services.core.judging import consecutive_misses
 from services.core.quantities import Asked, Count
+from services.core.windows import days_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def _day_of(asked: Asked, term: DayOf, counts: Sequence[Count]) -> Price:
     units, case = _units(counts), asked.case
     charge = case.base(term.base, asked.result.subject)
     charged = case.charges.charged_period(case.version, term.base, case.period)
-    days = (first_day(next_label(charged)) - first_day(charged)).days
+    days = days_in(charged)
     value = units * charge / days
     text = (
         f"{_times(units)}a day's charge, {case.money(charge)} ({term.base}) / {days} days = "

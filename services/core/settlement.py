@@ -259,7 +259,9 @@ def _remembered(
     case: Case, sheet: Sheet, outcome: SettlementStatement | Unsettled, carried: Fraction
 ) -> Settled:
     lines = outcome.lines if isinstance(outcome, SettlementStatement) else None
-    return Settled(case.period, case.version, sheet.results, lines, sheet.balances, carried)
+    return Settled(
+        case.period, case.version, sheet.results, lines, sheet.balances, carried, sheet.deferred
+    )
 
 
 def facts_digest(evaluation: PeriodEvaluation) -> str:
