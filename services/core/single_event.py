@@ -76,10 +76,10 @@ def _highest_share(_: Case, __: SingleEvent) -> Worth:
 
 def _chosen(case: Case, term: SingleEvent) -> Worth:
     """The level that the buyer chooses; the largest credit while no choice is stated."""
-    fact = case.known.circumstance(term.choice or "")
-    level = fact.circumstance.level if fact is not None else None
-    if level is None:
+    stated = case.known.circumstances(term.choice or "")
+    if not stated:
         return lambda amount: amount.value
+    level = stated[-1].circumstance.level
     return lambda amount: Fraction(amount.level == level)
 
 

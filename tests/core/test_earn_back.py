@@ -1,0 +1,141 @@
+"""Earning credits back: runs, deferral, yearly means, banks and balances."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, settled, terms, totals
+
+RUN = """
+earn_backs:
+  - kind: after_good_run
+    earn_back: run
+    periods: 2
+    asks: met
+    percent: 100
+    barred_below_minimum: true
+    no_data: is_passed_over
+    given_as: amount
+"""
+DEFERRED = """
+earn_backs:
+  - {kind: deferred, earn_back: later, periods: 2, asks: met, barred_below_minimum: false,
+     no_data: breaks_the_run, at_end: payable}
+"""
+YEARLY = """
+earn_backs:
+  - {kind: yearly_average, earn_back: year, percent: 100, barred_below_minimum: true,
+     no_data: is_passed_over}
+"""
+WITH_MINIMUM = LEVEL.replace(
+    "expected: {at_least: 99}", "expected: {at_least: 99}\n    minimum: {at_least: 95}"
+)
+ENDING = HEAD + "effective_until: 2025-04-01\n"
+BANK = """
+banks:
+  - {bank: surplus, usable: next_period, lasts: 3}
+"""
+BANKING = (
+    LEVEL
+    + """
+      - name: surplus
+        is_a: banked
+        bank: surplus
+        due: {kind: every_period}
+        quantity:
+          kind: excess
+          counted_from: 99
+          in_percent_of_start: false
+          step: 0.1
+          part_step: does_not_count
+        rate: {kind: amount, amount: 20}
+"""
+)
+
+
+def test_a_credit_comes_back_in_the_last_month_of_the_run() -> None:
+    assert totals(terms(RUN), 98, 99, 99, 99) == [10000, 0, -10000, 0]
+
+
+def test_a_month_without_data_can_be_passed_over() -> None:
+    assert totals(terms(RUN), 98, 99, None, 99) == [10000, 0, 0, -10000]
+
+
+def test_a_month_below_the_minimum_earns_nothing_back() -> None:
+    assert totals(terms(RUN, level=WITH_MINIMUM), 94, 99, 99) == [10000, 0, 0]
+
+
+def test_two_failing_months_are_earned_back_each_on_its_own_line() -> None:
+    known = [
+        evaluation(month, value)
+        for month, value in zip(months(5), (98, 98, 99, 99, 99), strict=True)
+    ]
+    found = settled(terms(RUN), known)
+    lines = [line.line for one in found for line in one.lines if line.kind == "earn_back"]
+    # The first month's run is broken by the second month; only the second is earned back.
+    assert lines == ["earn-back/run/uptime/2025-02"]
+
+
+def test_an_earn_back_crosses_the_year() -> None:
+    known = [
+        evaluation(month, value)
+        for month, value in zip(months(14), [*[99] * 11, 98, 99, 99], strict=True)
+    ]
+    found = settled(terms(RUN), known)
+    assert [one.total_minor for one in found[-3:]] == [10000, 0, -10000]
+
+
+def test_a_deferred_credit_is_undone_by_good_months() -> None:
+    assert totals(terms(DEFERRED), 98, 99, 99) == [0, 0, 0]
+
+
+def test_a_deferred_credit_is_payable_when_the_run_breaks() -> None:
+    known = [
+        evaluation(month, value) for month, value in zip(months(4), (98, 99, 98, 99), strict=True)
+    ]
+    found = settled(terms(DEFERRED), known)
+    assert [one.total_minor for one in found] == [0, 0, 10000, 0]
+    assert found[2].lines[-1].line == "deferred/later/uptime/2025-01"
+
+
+def test_a_deferred_credit_is_payable_when_the_agreement_ends() -> None:
+    assert totals(agreement(ENDING + LEVEL + DEFERRED), 99, 98, 99) == [0, 0, 10000]
+
+
+def test_a_deferred_credit_can_be_dropped_at_the_end() -> None:
+    dropped = DEFERRED.replace("payable", "dropped")
+    assert totals(agreement(ENDING + LEVEL + dropped), 99, 98, 99) == [0, 0, 0]
+
+
+def test_a_good_year_relieves_its_credits() -> None:
+    found = totals(terms(YEARLY), 98, *["99.5"] * 11)
+    assert found == [10000, *[0] * 10, -10000]
+
+
+def test_a_year_below_the_level_relieves_nothing() -> None:
+    assert totals(terms(YEARLY), 90, *["99.5"] * 11)[-1] == 0
+
+
+def test_a_year_with_a_month_below_the_minimum_relieves_nothing() -> None:
+    assert totals(terms(YEARLY, level=WITH_MINIMUM), 94, *["99.9"] * 11)[-1] == 0
+
+
+def test_banked_surplus_is_set_off_against_a_later_credit() -> None:
+    found = totals(terms(BANK, level=BANKING), "99.3", 98)
+    assert found == [0, 10000 - 6000]
+
+
+def test_banked_surplus_lasts_as_long_as_agreed() -> None:
+    assert totals(terms(BANK, level=BANKING), "99.3", 99, 99, 98)[-1] == 4000
+    assert totals(terms(BANK, level=BANKING), "99.3", 99, 99, 99, 98)[-1] == 10000
+
+
+def test_a_balance_is_never_used_twice() -> None:
+    found = totals(terms(BANK, level=BANKING), "99.9", 98, 98)
+    assert found == [0, 0, 20000 - 18000]
+
+
+@pytest.mark.parametrize("asks", ["met", "better"])
+def test_a_month_equal_to_the_level_is_met_but_not_better(asks: str) -> None:
+    found = totals(terms(RUN.replace("asks: met", f"asks: {asks}")), 98, "99.5", 99)
+    assert found[-1] == (-10000 if asks == "met" else 0)
