@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -74,12 +75,14 @@ class Admission:
         door, now = self._current_door(), now_us()
         outcomes: list[Outcome] = []
         fresh: dict[bytes, Row] = {}
+        kept: list[Awaitable[None]] = []
         for raw, judge in events:
             verdict = judge(door, now)
             outcome = self._compare(verdict, fresh) if isinstance(verdict, Row) else _told(verdict)
             outcomes.append(outcome)
             if outcome.refusal is not None and outcome.refusal.for_review:
-                await self._set_aside(raw, outcome.refusal, party, now)
+                kept.append(self._set_aside(raw, outcome.refusal, party, now))
+        await asyncio.gather(*kept)
         await self._publisher.publish(list(fresh.values()))
         for identity, row in fresh.items():
             self._recent.add(identity, row.payload)

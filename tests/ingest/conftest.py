@@ -56,8 +56,8 @@ class Ingest:
     def vendor(self, vendor: str) -> str:
         return f"{vendor}-{self.suffix}"
 
-    def start(self, parts: str = "http", **environ: str) -> None:
-        """Start the process and wait until it is ready."""
+    def start(self, parts: str = "http", *, ready: bool = True, **environ: str) -> None:
+        """Start the process and, unless it is to die early, wait until it is ready."""
         self.port = _free_port()
         told = {
             "EARNBACK_KAFKA": self.kafka,
@@ -65,6 +65,9 @@ class Ingest:
             "EARNBACK_GROUP": f"test-{self.suffix}",
             "EARNBACK_HTTP_PORT": str(self.port),
             "EARNBACK_INGEST_PARTS": parts,
+            # A killed reader's partitions are free again after this, not after half a minute.
+            "EARNBACK_SESSION_TIMEOUT": "6",
+            "EARNBACK_HEARTBEAT": "2",
         }
         log = (self.folder / "ingest.log").open("ab")
         self.process = subprocess.Popen(
@@ -72,7 +75,8 @@ class Ingest:
             env={**os.environ, **told, **environ},
             stderr=log,
         )
-        self.wait_for(lambda: self._status("/readyz") == 200, "ingest is not ready")
+        if ready:
+            self.wait_for(lambda: self._status("/readyz") == 200, "ingest is not ready")
 
     def _status(self, path: str) -> int:
         assert self.process is not None

@@ -81,7 +81,8 @@ def test_nothing_is_lost_when_the_reader_is_killed_again_and_again(ingest: Inges
     total = 30_000
     ingest.produce(topic, [_structured(ingest.event(f"e-{n}")) for n in range(total)])
     for count in (1, 1, 2):
-        ingest.start("intake", EARNBACK_FAULTPOINT=f"intake.before-commit:{count}")
+        point = f"intake.before-commit:{count}"
+        ingest.start("intake", ready=False, EARNBACK_FAULTPOINT=point)
         assert ingest.process is not None
         assert ingest.process.wait(40) == 137
     ingest.start("intake")
