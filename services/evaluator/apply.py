@@ -25,7 +25,7 @@ from services.evaluator import columns as cols
 from services.evaluator import store
 from services.evaluator.columns import Columns
 from services.evaluator.horizon import Horizon
-from services.evaluator.seen import CONFLICT, DUPLICATE, NEW, Seen, settle
+from services.evaluator.seen import CONFLICT, DUPLICATE, NEW, Indices, Seen, settle
 from services.evaluator.store import Aside, Known, StoredFrame, Tallies
 from services.evaluator.topics import Topics
 from services.shell import metrics
@@ -38,6 +38,8 @@ from services.shell.steps import Applied, Record
 REVIEW = 4
 """A fact beyond the restatement horizon, beside the verdicts of `seen`."""
 
+AT_ONCE = 500
+"""At most so many are put into words between two statements."""
 QUARANTINED = "earnback.event.quarantined.v1"
 
 Bools = npt.NDArray[np.bool_]
@@ -100,16 +102,15 @@ class Frames:
         given = await self._read(records)
         columns = cols.joined([batch for _, batch in given.frames]) if given.frames else None
         if columns is None or not len(columns):
-            aside = await self._set_aside(connection, partition, [], given.poison)
+            aside = await self._set_aside(connection, partition, self._poison(partition, given))
             return Applied(committed=lambda: self._count(None, len(given.poison), aside))
         verdict, known = await self._judge(connection, partition, columns)
         fresh = verdict == NEW
         frames, numbers = stored_frames(given.frames, columns, verdict, held.next_number)
         await store.insert_frames(connection, partition, frames)
         await store.add_tallies(connection, partition, self._tallies(columns, fresh))
-        bad = np.flatnonzero((verdict == CONFLICT) | (verdict == REVIEW)).tolist()
-        items = await self._describe(connection, partition, columns, given, verdict, bad, known)
-        aside = await self._set_aside(connection, partition, items, given.poison)
+        aside = await self._quarantine(connection, partition, columns, given, verdict, known)
+        aside += await self._set_aside(connection, partition, self._poison(partition, given))
         latest = int(columns.at_us[fresh].max()) if fresh.any() else None
 
         def committed() -> None:
@@ -188,74 +189,115 @@ class Frames:
     def _tallies(self, columns: Columns, fresh: Bools) -> Tallies:
         return tallies(columns, fresh, self._current().tally_windows)
 
-    async def _describe(
+    async def _quarantine(
         self,
         connection: Connection,
         partition: int,
         columns: Columns,
         given: Input,
         verdict: Int8s,
-        rows: Sequence[int],
         known: Mapping[tuple[int, int], Known],
-    ) -> list[Aside]:
-        """What is set aside of readable frames, with both payloads where they conflict."""
-        if not rows:
-            return []
+    ) -> int:
+        """Set aside what readable frames hold and may not be counted. Gives how many were told.
+
+        A flood of conflicts is written piece by piece: a transaction may not stand idle while
+        thousands of them are put into words.
+        """
+        rows = np.flatnonzero((verdict == CONFLICT) | (verdict == REVIEW))
         first = _first_accepted(columns, verdict, rows)
-        wanted = {known[each].number for each in _identities(columns, rows) if each in known}
-        bodies = await store.frame_bodies(connection, partition, sorted(wanted))
-        stored = {number: read_batch(body) for number, body in bodies.items()}
-        items = []
-        for row in rows:
-            identity = (int(columns.high[row]), int(columns.low[row]))
-            index, place = columns.place(row)
-            told = self._event(columns.batches[index], place)
-            held = None
-            if verdict[row] == CONFLICT and identity in known:
-                held = self._event(stored[known[identity].number], known[identity].row)
-            elif verdict[row] == CONFLICT and identity in first:
-                other, at = columns.place(first[identity])
-                held = self._event(columns.batches[other], at)
-            conflict = verdict[row] == CONFLICT
-            items.append(
-                Aside(
-                    reason="conflict" if conflict else "beyond_horizon",
-                    id128=cols.identity_bytes(*identity),
-                    payload=int(columns.payload[row]).to_bytes(8, "big"),
-                    source=told["source"],
-                    event_id=told["id"],
-                    offset=given.frames[index][0].offset,
-                    problem=_CONFLICT if conflict else _TOO_OLD,
-                    told=told,
-                    held=held,
-                )
+        told = 0
+        for start in range(0, len(rows), AT_ONCE):
+            piece = rows[start : start + AT_ONCE].tolist()
+            held = await self._held_against(connection, partition, columns, piece, known, first)
+            told += await self._set_aside(
+                connection, partition, self._describe(columns, given, verdict, piece, held)
             )
-        return items
+        return told
 
-    def _event(self, batch: Any, row: int) -> dict[str, Any]:
-        named = self._catalogue.current.metrics.get(batch.column("metric")[row].as_py())
-        return cols.event_of(batch, row, named[1] if named else None)
-
-    async def _set_aside(
+    async def _held_against(
         self,
         connection: Connection,
         partition: int,
-        items: Sequence[Aside],
-        poison: Sequence[tuple[Record, str]],
+        columns: Columns,
+        rows: Sequence[int],
+        known: Mapping[tuple[int, int], Known],
+        first: Mapping[tuple[int, int], int],
+    ) -> dict[tuple[int, int], dict[str, Any]]:
+        """By identity, the accepted events that these rows conflict with."""
+        identities = set(_identities(columns, rows))
+        stored: dict[int, list[tuple[tuple[int, int], int]]] = {}
+        for identity in identities:
+            fact = known.get(identity)
+            if fact is None:
+                continue
+            stored.setdefault(fact.number, []).append((identity, fact.row))
+        found: dict[tuple[int, int], dict[str, Any]] = {}
+        bodies = await store.frame_bodies(connection, partition, sorted(stored))
+        for number, places in stored.items():
+            events = self._events(read_batch(bodies[number]), [row for _, row in places])
+            found.update(zip((identity for identity, _ in places), events, strict=True))
+        for identity in identities:
+            if identity in known or identity not in first:
+                continue
+            index, place = columns.place(first[identity])
+            (found[identity],) = self._events(columns.batches[index], [place])
+        return found
+
+    def _describe(
+        self,
+        columns: Columns,
+        given: Input,
+        verdict: Int8s,
+        rows: Sequence[int],
+        held: Mapping[tuple[int, int], dict[str, Any]],
+    ) -> list[Aside]:
+        """What is set aside, with both payloads where they conflict."""
+        by_batch: dict[int, list[tuple[int, int]]] = {}
+        for row in rows:
+            index, place = columns.place(row)
+            by_batch.setdefault(index, []).append((row, place))
+        items = []
+        for index, places in by_batch.items():
+            events = self._events(columns.batches[index], [place for _, place in places])
+            for (row, _), told in zip(places, events, strict=True):
+                identity = (int(columns.high[row]), int(columns.low[row]))
+                conflict = verdict[row] == CONFLICT
+                items.append(
+                    Aside(
+                        reason="conflict" if conflict else "beyond_horizon",
+                        id128=cols.identity_bytes(*identity),
+                        payload=int(columns.payload[row]).to_bytes(8, "big"),
+                        source=told["source"],
+                        event_id=told["id"],
+                        offset=given.frames[index][0].offset,
+                        problem=_CONFLICT if conflict else _TOO_OLD,
+                        told=told,
+                        held=held.get(identity) if conflict else None,
+                    )
+                )
+        return items
+
+    def _events(self, batch: Any, rows: Sequence[int]) -> list[dict[str, Any]]:
+        return cols.events_of(batch, rows, self._catalogue.current.metrics)
+
+    async def _set_aside(
+        self, connection: Connection, partition: int, items: Sequence[Aside]
     ) -> int:
         """Quarantine, and tell the first time of each. Gives how many were told."""
-        every = [*items]
-        for record, why in poison:
-            place = f"{self._topics.measurements}/{partition}/{record.offset}"
-            every.append(_unreadable(place, record, why))
-        times = Counter(item.key for item in every)
-        once = {item.key: item for item in reversed(every)}
+        times = Counter(item.key for item in items)
+        once = {item.key: item for item in reversed(items)}
         first = await store.set_aside(
             connection, partition, [(item, times[key]) for key, item in once.items()]
         )
         first.sort(key=lambda item: (item.offset, item.key))
         await enqueue_many(connection, self._topics.quarantine, [_notice(item) for item in first])
         return len(first)
+
+    def _poison(self, partition: int, given: Input) -> list[Aside]:
+        return [
+            _unreadable(f"{self._topics.measurements}/{partition}/{record.offset}", record, why)
+            for record, why in given.poison
+        ]
 
     def _count(self, verdict: Int8s | None, poison: int, told: int) -> None:
         counted = {"unreadable": poison, "quarantined": told}
@@ -392,11 +434,9 @@ def _identities(columns: Columns, rows: Sequence[int]) -> list[tuple[int, int]]:
     return [(int(columns.high[row]), int(columns.low[row])) for row in rows]
 
 
-def _first_accepted(
-    columns: Columns, verdict: Int8s, rows: Sequence[int]
-) -> dict[tuple[int, int], int]:
+def _first_accepted(columns: Columns, verdict: Int8s, rows: Indices) -> dict[tuple[int, int], int]:
     """Among this step's rows, the accepted ones that others conflict with."""
-    highs: UInt64s = np.unique(columns.high[np.array(rows)])
+    highs: UInt64s = np.unique(columns.high[rows])
     accepted = np.flatnonzero((verdict == NEW) & np.isin(columns.high, highs)).tolist()
     return dict(zip(_identities(columns, accepted), accepted, strict=True))
 

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, Literal
 
 import msgspec
+import pyarrow as pa
 
 from schemas.evaluation import PeriodEvaluation
 from services.catalogue.cached import CatalogueCopy
@@ -251,6 +252,7 @@ class Closer:
         full = {**record, "versions": subject.versions, "refused_corrections": refused}
         await self._commit(connection, place, made_new, snapshot, full, done, requests)
         metrics.CLOSE_SECONDS.observe(monotonic() - started)
+        pa.default_memory_pool().release_unused()  # a recount may have held millions of facts
         log(__name__).info(
             "period_counted",
             agreement=place[0],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -172,34 +172,41 @@ def identities_from(body: bytes) -> tuple[UInt64s, UInt64s]:
     return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
 
 
-def event_of(batch: Any, row: int, metric: str | None) -> dict[str, Any]:
-    """A row as the event it came from, normalised: identity, type, time and data."""
-    number = {
-        name: batch.column(name)[row].as_py() for name in ("id", "kind", "at_us", "a", "b", "data")
-    }
-    subject = batch.column("subject")[row].as_py()
-    return {
-        "source": batch.column("source")[row].as_py(),
-        "id": number["id"],
-        "type": TYPES[number["kind"]],
-        "time": instant(number["at_us"]).isoformat(),
-        "data": _data(number, metric, subject),
-    }
+_PARTS = ("source", "id", "kind", "at_us", "metric", "a", "b", "subject", "data")
 
 
-def _data(number: dict[str, Any], metric: str | None, subject: str | None) -> dict[str, Any]:
-    if number["data"]:
-        own = msgspec.json.decode(number["data"])
-        assert isinstance(own, dict)
-        return own
+def events_of(
+    batch: Any, rows: Sequence[int], metrics: Mapping[int, tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """Rows as the events they came from, normalised: identity, type, time and data.
+
+    ``metrics``: number to programme and name.
+    """
+    few = batch.take(pa.array(rows, pa.int64()))
+    parts = zip(*(few.column(name).to_pylist() for name in _PARTS), strict=True)
+    return [
+        {
+            "source": source,
+            "id": event_id,
+            "type": TYPES[kind],
+            "time": instant(at_us).isoformat(),
+            "data": msgspec.json.decode(data)
+            if data
+            else _data(kind, metrics.get(metric, ("", None))[1], a, b, subject),
+        }
+        for source, event_id, kind, at_us, metric, a, b, subject, data in parts
+    ]
+
+
+def _data(kind: int, metric: str | None, a: int, b: int, subject: str | None) -> dict[str, Any]:
     data: dict[str, Any] = {"metric": metric}
     if subject is not None:
         data["subject"] = subject
-    if number["kind"] == SAMPLE:
-        return {**data, "up": bool(number["a"])}
-    if number["kind"] == COUNT:
-        return {**data, "good": number["a"], "total": number["b"]}
-    return {**data, "value": _decimal(number["a"], number["b"])}
+    if kind == SAMPLE:
+        return {**data, "up": bool(a)}
+    if kind == COUNT:
+        return {**data, "good": a, "total": b}
+    return {**data, "value": _decimal(a, b)}
 
 
 def _decimal(scaled: int, decimals: int) -> str:

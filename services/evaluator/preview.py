@@ -55,8 +55,7 @@ async def verdict(
     repeated = 0
     if place is not None:
         batch = read_batch(place.frame)
-        named = catalogue.metrics.get(batch.column("metric")[place.row].as_py())
-        event = columns.event_of(batch, place.row, named[1] if named else None)
+        (event,) = columns.events_of(batch, [place.row], catalogue.metrics)
         accepted = {
             "partition": place.partition,
             "frame": place.number,

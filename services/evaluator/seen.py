@@ -110,13 +110,7 @@ class Seen:
 
     def frames_of(self, high: int) -> tuple[int, ...]:
         """Numbers of the stored frames that hold a fact with this ``high``."""
-        found: set[int] = set()
-        key = np.uint64(high)
-        for run in self._runs:
-            first = int(np.searchsorted(run.high, key, side="left"))
-            last = int(np.searchsorted(run.high, key, side="right"))
-            found.update(run.frame[first:last].tolist())
-        return tuple(sorted(found))
+        return self._frames_with(np.array([high], np.uint64))
 
     def _look(
         self, keys: UInt64s, payload: UInt64s, mixed: Bools
@@ -132,10 +126,19 @@ class Seen:
             known |= found & (run.payload[at] == payload)
         # Two facts that share a key are told apart by the stored facts, not by their position here.
         differs = hit & ~known
-        frames: set[int] = set()
-        for key in keys[(differs | mixed) & hit].tolist():
-            frames.update(self.frames_of(key))
-        return known & ~mixed, differs, tuple(sorted(frames))
+        frames = self._frames_with(keys[(differs | mixed) & hit])
+        return known & ~mixed, differs, frames
+
+    def _frames_with(self, keys: UInt64s) -> tuple[int, ...]:
+        """Numbers of the stored frames that hold one of these keys, which are sorted."""
+        found: set[int] = set()
+        for run in self._runs if len(keys) else ():
+            first = np.searchsorted(run.high, keys, side="left")
+            last = np.searchsorted(run.high, keys, side="right")
+            found.update(run.frame[first[last > first]].tolist())
+            for row in np.flatnonzero(last > first + 1).tolist():
+                found.update(run.frame[first[row] : last[row]].tolist())
+        return tuple(sorted(found))
 
 
 def _merged(older: _Run, newer: _Run) -> _Run:

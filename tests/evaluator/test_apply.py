@@ -69,6 +69,18 @@ async def test_a_conflict_inside_one_frame_knows_both_sides(house: House):
     assert json.loads(item["told"])["data"]["up"] is True
 
 
+async def test_a_flood_of_conflicts_is_kept_whole(house: House):
+    events = probes(1200)
+    await house.send(events)
+    await house.send([event.but(a=0) for event in events])
+    assert await house.stored() == 1200
+    items = await house.quarantine()
+    assert {item["event_id"] for item in items} == {event.id for event in events}
+    for item in items:
+        assert json.loads(item["held"])["id"] == json.loads(item["told"])["id"] == item["event_id"]
+        assert json.loads(item["held"])["data"]["up"] is True
+
+
 async def test_two_sources_may_use_the_same_id(house: House):
     await house.send([up("p1", JANUARY, NIMBUS)], [down("p1", JANUARY, CIRRUS)])
     assert await house.stored() == 2
