@@ -13,7 +13,7 @@ from schemas.money import exponent
 from schemas.statement import LineKind
 from services.core.arithmetic import ZERO, rounded
 from services.core.case import OWED_BY_VENDOR, Case, Sheet, counts, step
-from services.core.known import value_of
+from services.core.known import stated_number
 from services.core.pricing import limit_amount
 from services.core.sharing import in_proportion
 
@@ -42,11 +42,13 @@ def before_caps(sheet: Sheet) -> Sheet:
 
 def _apply(case: Case, sheet: Sheet, cap: Cap, term: str) -> Sheet:
     window = _WINDOWS[cap.window](case, cap)
+    due = sheet.owed(cap.levels)
+    if due <= 0 and case.if_known(lambda aside: _ceiling(aside, cap, window)) is None:
+        return sheet  # nothing is due, so nothing waits for the ceiling's charges
     ceiling = _ceiling(case, cap, window)
     given = _given(case, cap, window[:-1])
     headroom = max(ceiling - given, ZERO)
     sheet = sheet.with_figures({f"headroom/{cap.cap}": headroom})
-    due = sheet.owed(cap.levels)
     if due <= headroom:
         return sheet
     money = case.money
@@ -101,7 +103,7 @@ def _opening(case: Case, cap: Cap, what: str) -> Fraction:
     if cap.opening is None:
         return ZERO
     fact = case.known.circumstance(cap.opening)
-    return value_of(fact.circumstance.values.get(what, 0)) if fact else ZERO
+    return stated_number(fact, what) if fact is not None else ZERO
 
 
 def apply_small_amounts(case: Case, sheet: Sheet) -> Sheet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -85,6 +85,12 @@ class Case:
     def base(self, name: str, subject: str | None = None, period: str | None = None) -> Fraction:
         """A base in main units; zero, and noted as missing, while its charge is not known."""
         return self.charges.base(self.version, name, period or self.period, subject, self.missing)
+
+    def if_known(self, amount: Callable[[Case], Fraction]) -> Fraction | None:
+        """An amount where all that it stands on is known. Nothing waits for it."""
+        aside = replace(self, missing=Missing())
+        value = amount(aside)
+        return None if aside.missing.reasons else value
 
     def at_risk(self, name: str, subject: str | None = None, period: str | None = None) -> Fraction:
         """An amount at risk in main units."""

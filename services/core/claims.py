@@ -10,7 +10,7 @@ from services.core.arithmetic import ZERO
 from services.core.calendar_days import local_day, working_day_after
 from services.core.caps import before_caps, scaled
 from services.core.case import Case, Sheet
-from services.core.known import day_of
+from services.core.known import stated_day
 
 CLAIM = "claim"
 
@@ -46,7 +46,7 @@ def last_day(term: Claim, period: str) -> date:
 def _claimed_on(case: Case) -> date | None:
     """The day of the first claim: as the claim states it, else the day its event came in."""
     days = [
-        day_of(fact.circumstance.values["on"])
+        stated_day(fact, "on")
         if "on" in fact.circumstance.values
         else local_day(fact.at, case.time_zone)
         for fact in case.known.circumstances(CLAIM)

@@ -16,7 +16,7 @@ from schemas.base import Noun, written
 from schemas.ceiling import Cap
 from schemas.credit import AtRiskShare, Credit, Duration, WorthOf
 from schemas.earn_back import Bank
-from schemas.level import Level
+from schemas.level import Baseline, Level
 from schemas.period import label_of
 from schemas.programme import Metric, Programme
 from services.core.contract_file import Document, Refusal
@@ -379,6 +379,46 @@ def _earn_backs_out_of_reach(contract: Contract) -> Iterator[Found]:
                 yield Found(("earn_backs", index, "levels"), reason, "leave the level out")
 
 
+def _money_terms_out_of_reach(contract: Contract) -> Iterator[Found]:
+    agreement = contract.agreement
+    filled = {credit.bank for _, _, credit in contract.credits()}
+    for index, bank in enumerate(agreement.banks):
+        if bank.opening is None and bank.bank not in filled:
+            reason = f"nothing is ever put by in bank {bank.bank}"
+            yield Found(("banks", index), reason, "add a banked credit or an opening, or drop it")
+    if agreement.deposit is not None and agreement.effective_until is None:
+        reason = "a deposit is taken in the last period but one, but the agreement has no end"
+        yield Found(("deposit",), reason, "state effective_until, or leave the deposit out")
+    critical = agreement.critical_failure
+    failing = agreement.level_named(critical.level or "") if critical is not None else None
+    if failing is not None and failing.minimum is None and failing.moves is None:
+        reason = f"level {failing.level} has no minimum, so it never fails critically"
+        yield Found(("critical_failure", "level"), reason, "state the level's minimum")
+    for index, term in enumerate(agreement.retainages):
+        parts = agreement.level_named(term.parts)
+        if parts is not None and not parts.each_subject:
+            reason = f"level {term.parts} is not judged for each subject"
+            yield Found(("retainages", index, "parts"), reason, "write each_subject: true there")
+
+
+def _occurrences_are_there(contract: Contract) -> Iterator[Found]:
+    for path, level in contract.levels():
+        metric = contract.metric(level.metric)
+        if level.attributed and metric and metric.measure.kind not in _WITH_PARTS:
+            reason = f"{metric.metric} has no occurrences that could be attributed"
+            yield Found((*path, "attributed"), reason, "name a metric of outages or deliveries")
+
+
+def _baselines_point_the_right_way(contract: Contract) -> Iterator[Found]:
+    for path, level in contract.levels():
+        metric = contract.metric(level.metric)
+        if metric is None or not isinstance(level.moves, Baseline):
+            continue
+        if (level.moves.tie in ("at_least", "above")) != (metric.better == "higher"):
+            reason = f"'{level.moves.tie}', but of {metric.metric} {metric.better} is better"
+            yield Found((*path, "moves", "tie"), reason, "turn the word round")
+
+
 _CHECKS: tuple[Callable[[Contract], Iterator[Found]], ...] = (
     _names,
     _declared_once,
@@ -393,6 +433,9 @@ _CHECKS: tuple[Callable[[Contract], Iterator[Found]], ...] = (
     _points_out_of_reach,
     _counts_out_of_reach,
     _earn_backs_out_of_reach,
+    _money_terms_out_of_reach,
+    _occurrences_are_there,
+    _baselines_point_the_right_way,
 )
 
 

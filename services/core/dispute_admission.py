@@ -6,7 +6,7 @@ from schemas.evaluation import CircumstanceFact
 from schemas.remedy import DisputeTerms
 from services.core.calendar_days import working_day_after
 from services.core.case import Case, Sheet
-from services.core.known import day_of, value_of
+from services.core.known import stated_day, stated_number
 
 
 def admit_disputes(case: Case, sheet: Sheet) -> Sheet:
@@ -27,8 +27,7 @@ def _name(fact: CircumstanceFact) -> str:
 
 def admitted(term: DisputeTerms, fact: CircumstanceFact) -> bool:
     """All three: raised by the n-th working day after the run, an error, enough effect."""
-    values = fact.circumstance.values
-    last = working_day_after(day_of(values["run_on"]), term.working_days, term.holidays)
-    in_time = day_of(values["raised_on"]) <= last
-    error = values.get("error") is True or not term.needs_error
-    return in_time and error and term.effect.met_by(value_of(values.get("effect", 0)))
+    last = working_day_after(stated_day(fact, "run_on"), term.working_days, term.holidays)
+    in_time = stated_day(fact, "raised_on") <= last
+    error = fact.circumstance.values.get("error") is True or not term.needs_error
+    return in_time and error and term.effect.met_by(stated_number(fact, "effect"))

@@ -8,41 +8,40 @@ from datetime import date
 from fractions import Fraction
 
 from schemas.agreement import Agreement, Base
-from schemas.evaluation import ChargeFact, CircumstanceFact, MetricFigure, PeriodEvaluation
+from schemas.evaluation import (
+    ChargeFact,
+    CircumstanceFact,
+    EventRef,
+    MetricFigure,
+    PeriodEvaluation,
+)
 from schemas.period import next_label
 from services.core.arithmetic import ZERO
 
 IN_USE = "service_in_use"
 
 
-@dataclass(frozen=True, slots=True)
+class Misstated(Exception):
+    """A circumstance does not state what a term looks for; somebody must correct it."""
+
+
 class Known:
     """One period's evaluation, looked up by name."""
 
-    evaluation: PeriodEvaluation
+    def __init__(self, evaluation: PeriodEvaluation) -> None:
+        self.evaluation = evaluation
+        self._figures = {(one.metric, one.subject, one.period): one for one in evaluation.figures}
 
     def figure(self, metric: str, subject: str | None, period: str) -> MetricFigure | None:
         """The metric's figure in that window, or None where the evaluation holds none."""
-        return next(
-            (
-                figure
-                for figure in self.evaluation.figures
-                if (figure.metric, figure.subject, figure.period) == (metric, subject, period)
-            ),
-            None,
-        )
+        return self._figures.get((metric, subject, period))
 
     def subjects(self, metric: str) -> tuple[str, ...]:
         """Every subject that the evaluation has a figure of this metric for, in order of name."""
-        return tuple(
-            sorted(
-                {
-                    figure.subject
-                    for figure in self.evaluation.figures
-                    if figure.metric == metric and figure.subject is not None
-                }
-            )
-        )
+        found = {
+            subject for name, subject, _ in self._figures if name == metric and subject is not None
+        }
+        return tuple(sorted(found))
 
     def circumstances(self, name: str) -> tuple[CircumstanceFact, ...]:
         """All statements of a circumstance, the latest last."""
@@ -148,19 +147,40 @@ class Charges:
         fact = self._known[period].circumstance(IN_USE, subject=subject)
         if fact is None:
             return Fraction(1)
-        values = fact.circumstance.values
-        if values.get("cancelled") is True:
+        if fact.circumstance.values.get("cancelled") is True:
             return ZERO
-        return value_of(values.get("days_in_use")) / value_of(values.get("days_in_period"))
+        days = stated_number(fact, "days_in_period")
+        if days <= 0:
+            raise Misstated(f"{IN_USE} of {period} states {days} days_in_period; state its days")
+        return stated_number(fact, "days_in_use") / days
+
+    def events(self, name: str, period: str) -> tuple[EventRef, ...]:
+        """The events that state a base's charge of a period."""
+        known = self._known.get(period)
+        charges = known.evaluation.charges if known is not None else ()
+        return tuple(fact.event for fact in charges if fact.charge.base == name)
 
 
-def value_of(stated: object) -> Fraction:
-    """A number among a circumstance's values, exact."""
-    if isinstance(stated, bool) or not isinstance(stated, (Fraction, int, str)):
-        raise ValueError(f"{stated!r} is not a number")
+def stated_number(fact: CircumstanceFact, name: str) -> Fraction:
+    """A number among what a circumstance states. Raises Misstated where there is none."""
+    stated = fact.circumstance.values.get(name)
+    if isinstance(stated, bool) or not isinstance(stated, (Fraction, int)):
+        raise Misstated(_misstated(fact, name, stated, "a number such as 12.50"))
     return Fraction(stated)
 
 
-def day_of(stated: object) -> date:
-    """A day among a circumstance's values, as ``2025-03-10``."""
-    return date.fromisoformat(str(stated))
+def stated_day(fact: CircumstanceFact, name: str) -> date:
+    """A day among what a circumstance states. Raises Misstated where there is none."""
+    stated = fact.circumstance.values.get(name)
+    try:
+        return date.fromisoformat(str(stated))
+    except ValueError:
+        raise Misstated(_misstated(fact, name, stated, "a day such as 2025-03-10")) from None
+
+
+def _misstated(fact: CircumstanceFact, name: str, stated: object, wanted: str) -> str:
+    said = "nothing" if stated is None else repr(stated)
+    return (
+        f"the circumstance {fact.circumstance.circumstance} of {fact.circumstance.period} (event "
+        f"{fact.event.id}) states {said} as '{name}'; correct it with {wanted}"
+    )

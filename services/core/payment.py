@@ -14,7 +14,7 @@ from typing import Any
 from schemas.payment import Carried, InCash, Invoicing, Lapses
 from services.core.arithmetic import ZERO, percent_of
 from services.core.case import Case, Settled
-from services.core.known import day_of, value_of
+from services.core.known import stated_day, stated_number
 
 Figures = dict[str, Fraction | str | bool | None]
 
@@ -49,8 +49,8 @@ def invoiced(case: Case, total: Fraction) -> tuple[Figures, Fraction]:
     fact = case.known.circumstance(term.invoice)
     if fact is None:
         return {"carried": due}, due
-    charges = value_of(fact.circumstance.values.get("charges", 0))
-    dated = day_of(fact.circumstance.values["date"])
+    charges = stated_number(fact, "charges")
+    dated = stated_day(fact, "date")
     deducted = min(due, charges)
     figures: Figures = {
         "invoice-charges": charges,

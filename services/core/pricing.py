@@ -23,6 +23,7 @@ from schemas.statement import LevelResult, LineKind, Step
 from services.core.arithmetic import ZERO, number_text, percent_of, rounded
 from services.core.balances import put_by
 from services.core.case import Amount, Case, PointsScored, Sheet, step
+from services.core.evidence import events_behind
 from services.core.factors import factor
 from services.core.judging import consecutive_misses
 from services.core.quantities import Asked, Count, quantity
@@ -80,7 +81,7 @@ def _with_price(sheet: Sheet, asked: Asked, credit: Credit) -> Sheet:
             subject=result.subject,
             measured=result.period,
             weight=priced.weight,
-            events=result.evidence.telling if result.evidence else (),
+            events=events_behind(asked),
         )
     )
 

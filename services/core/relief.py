@@ -11,7 +11,7 @@ from schemas.statement import Step
 from services.core.arithmetic import number_text
 from services.core.calendar_days import local_day, months_after
 from services.core.case import Case, step
-from services.core.known import day_of, says_yes
+from services.core.known import says_yes, stated_day
 
 Excuse = tuple[bool, str]
 
@@ -37,9 +37,7 @@ def _by_proof(case: Case, term: ReliefByProof, level: Level, subject: str | None
         and fact.circumstance.subject in (None, subject)
     ]
     failed = [
-        day_of(fact.circumstance.values["failed_on"])
-        for fact in facts
-        if "failed_on" in fact.circumstance.values
+        stated_day(fact, "failed_on") for fact in facts if "failed_on" in fact.circumstance.values
     ]
     if not failed:
         return False, "not excused: nobody states the day of the failure and proves an excuse"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from hashlib import sha256
 
 from schemas.agreement import Agreement, OrderStep
@@ -16,7 +17,7 @@ from schemas.evaluation import ChargeFact, CircumstanceFact, PeriodEvaluation
 from schemas.money import exponent
 from schemas.period import first_day, label_of, next_label
 from schemas.statement import SettlementStatement, StatementLine
-from services.core.arithmetic import ZERO, rounded
+from services.core.arithmetic import ZERO
 from services.core.caps import apply_caps, apply_small_amounts
 from services.core.case import Amount, Case, Settled, Sheet, step
 from services.core.claims import apply_claims
@@ -25,12 +26,12 @@ from services.core.dispute_admission import admit_disputes
 from services.core.earn_back import apply_earn_backs
 from services.core.fees import apply_deposit, apply_fees
 from services.core.judging import judge
-from services.core.known import Charges, Known, Missing
+from services.core.known import Charges, Known, Missing, Misstated
 from services.core.payment import invoiced, payable
 from services.core.points import convert_points
 from services.core.pricing import price_results
 from services.core.retainage import apply_retainages
-from services.core.sharing import largest_remainder
+from services.core.rounding import round_when_made, whole_units_of
 from services.core.single_event import apply_single_event
 from services.core.terminations import open_rights
 
@@ -66,11 +67,25 @@ def settle(
         if version is None:
             continue
         case = _case(version, period, known, charges, past, ordered, time_zone)
+        outcome, remembered = _settled(case, buyer)
+        outcomes.append(outcome)
+        past.append(remembered)
+    return tuple(outcomes)
+
+
+def _settled(case: Case, buyer: str) -> tuple[SettlementStatement | Unsettled, Settled]:
+    """One period's outcome, and what later periods look back at."""
+    try:
         sheet = _worked(case)
         outcome, carried = _outcome(case, sheet, buyer)
-        outcomes.append(outcome)
-        past.append(_remembered(case, sheet, outcome, carried))
-    return tuple(outcomes)
+    except Misstated as misstated:
+        reasons = (*case.missing.reasons, str(misstated))
+        return Unsettled(case.period, reasons), Settled(case.period, case.version, (), None)
+    lines = outcome.lines if isinstance(outcome, SettlementStatement) else None
+    remembered = Settled(
+        case.period, case.version, sheet.results, lines, sheet.balances, carried, sheet.deferred
+    )
+    return outcome, remembered
 
 
 def version_for(versions: Sequence[Agreement], period: str) -> Agreement | None:
@@ -176,16 +191,18 @@ OPERATIONS: dict[OrderStep, Callable[[Case, Sheet], Sheet]] = {
 def _worked(case: Case) -> Sheet:
     sheet = Sheet()
     for name in case.version.order:
-        sheet = OPERATIONS[name](case, sheet)
-    return open_rights(case, admit_disputes(case, _with_bases(case, sheet)))
+        before = len(sheet.amounts)
+        sheet = round_when_made(case, OPERATIONS[name](case, sheet), before)
+    return open_rights(case, admit_disputes(case, _with_at_risk(case, sheet)))
 
 
-def _with_bases(case: Case, sheet: Sheet) -> Sheet:
+def _with_at_risk(case: Case, sheet: Sheet) -> Sheet:
     """The amounts at risk, for people."""
-    figures: dict[str, Fraction | str | bool | None] = {
-        f"at-risk/{term.at_risk}": case.at_risk(term.at_risk) for term in case.version.at_risk
-    }
-    return sheet.with_figures(figures)
+    for term in case.version.at_risk:
+        amount = case.if_known(partial(Case.at_risk, name=term.at_risk))
+        if amount is not None:
+            sheet = sheet.with_figures({f"at-risk/{term.at_risk}": amount})
+    return sheet
 
 
 def _outcome(
@@ -219,17 +236,10 @@ def _outcome(
 
 
 def _lines(case: Case, sheet: Sheet) -> tuple[StatementLine, ...]:
-    """The lines in whole minor units, rounded once: their sum, or each line, as agreed."""
     places = exponent(case.version.currency)
-    mode = case.version.conventions.money_rounding
-    exact = [amount.value * 10**places for amount in sheet.amounts]
-    if case.version.conventions.rounded_at == "line":
-        whole = [int(rounded(value, 0, mode)) for value in exact]
-    else:
-        whole = largest_remainder(exact, int(rounded(sum(exact, ZERO), 0, mode)))
     return tuple(
         _statement_line(case, amount, minor, places)
-        for amount, minor in zip(sheet.amounts, whole, strict=True)
+        for amount, minor in zip(sheet.amounts, whole_units_of(case, sheet), strict=True)
     )
 
 
@@ -252,15 +262,6 @@ def _statement_line(case: Case, amount: Amount, minor: int, places: int) -> Stat
         version=case.version.version,
         steps=steps,
         events=amount.events,
-    )
-
-
-def _remembered(
-    case: Case, sheet: Sheet, outcome: SettlementStatement | Unsettled, carried: Fraction
-) -> Settled:
-    lines = outcome.lines if isinstance(outcome, SettlementStatement) else None
-    return Settled(
-        case.period, case.version, sheet.results, lines, sheet.balances, carried, sheet.deferred
     )
 
 

@@ -142,6 +142,32 @@ def test_a_bonus_is_owed_by_the_buyer() -> None:
     assert [(line.kind, line.minor_units) for line in statement.lines] == [("bonus", -5000)]
 
 
+def test_a_period_with_nothing_due_waits_for_no_charge() -> None:
+    at_risk = "at_risk: [{at_risk: month, percent: 10, base: fee}]\n" + (
+        "caps: [{cap: month, window: period, limit: {kind: at_risk, at_risk: month}}]\n"
+    )
+    assert totals(terms(at_risk), 99, fee=None) == [0]
+
+
+def test_a_circumstance_that_states_nonsense_holds_its_period_back_with_a_remedy() -> None:
+    text = (
+        "disputes: {circumstance: dispute, working_days: 20, holidays: [], "
+        "effect: {at_least: 1}, needs_error: true}\n"
+    )
+    told = [("dispute", {"values": {"run_on": "last week"}})]
+    known = [evaluation("2025-01", 98, circumstances=told), evaluation("2025-02", 98)]
+    first, second = outcomes(terms(text), known)
+    assert isinstance(first, Unsettled)
+    assert "states 'last week' as 'run_on'" in first.reasons[0]
+    assert "correct it with a day" in first.reasons[0]
+    assert isinstance(second, SettlementStatement)
+
+
+def test_a_line_names_the_events_that_it_rests_on() -> None:
+    (statement,) = settled(terms(), [evaluation("2025-01", 98)])
+    assert [event.id for event in statement.lines[0].events] == ["fee-2025-01"]
+
+
 def test_the_digest_changes_with_the_facts() -> None:
     one, other = (
         settled(terms(), [evaluation("2025-01", value)])[0].facts_digest for value in (98, 97)
