@@ -58,6 +58,13 @@ class Closed:
         span = self.subject.spans.get(metric)
         return span is not None and span[0] <= last_us and first_us < span[1]
 
+    def needs_one(self, metric: int, names: Iterable[str], times: Iterable[int]) -> bool:
+        """Whether a fact of the metric, or of one of these names, at one of these times matters."""
+        programme = self.subject.agreements[-1].programme
+        others = {self.subject.numbers.get((programme, name)) for name in names}
+        metrics = {metric, *(number for number in others if number is not None)}
+        return any(self.needs(each, at, at) for each in metrics for at in times)
+
 
 SubjectOf = Callable[[Catalogue, Place], Subject | None]
 
@@ -176,12 +183,15 @@ async def _corrected(
     Charges may move to another period by their data: then both the old and the new one count.
     """
     times: list[int] = []
+    names: set[str] = set()
     stated: list[Closed] = []
     for _ in range(_CHAIN):
         said: dict[str, Any] = msgspec.json.decode(facts.data[row])
         if said.get("time"):
             times.append(_us(said["time"]))
-        stated += _for_period(said.get("data") or {}, periods)
+        instead: dict[str, Any] = said.get("data") or {}
+        names.add(str(instead.get("metric")))
+        stated += _for_period(instead, periods)
         target = recount.target_of(facts.sources[facts.source[row]], facts.data[row])
         found = await recount.find_rows(connection, partition, [target])
         if not found:
@@ -195,7 +205,7 @@ async def _corrected(
         if metric == NO_METRIC:
             return stated + _stated(facts, 0, periods)
         times.append(int(facts.at_us[0]))
-        return [each for each in periods if any(each.needs(metric, at, at) for at in times)]
+        return [each for each in periods if each.needs_one(metric, names, times)]
     return periods
 
 

@@ -150,6 +150,21 @@ async def test_a_correction_that_moves_an_event_counts_it_where_it_now_lies(hous
     assert "moved" in {each.id for each in second.figures[0].evidence.telling}
 
 
+async def test_a_correction_to_another_metric_touches_that_metrics_period(house: House):
+    await catalogue.apply(house.connection, an_agreement("other", "latency"))
+    await a_closed_january(house)
+    slow = Event("slow", JANUARY, type="earnback.response.v1", metric="latency", a=250, b=0)
+    other = slow.but(id="other", metric="incidents")
+    await house.send([other])
+    data = {"metric": "latency", "value": "250", "unit": "milliseconds"}
+    await house.send([correction("c1", DUE + timedelta(days=1), other, data)])
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+    made = await house.evaluations("other")
+    assert [each.figures[0].value for each in made] == [None, Fraction(250)]
+
+
 async def test_a_correction_of_a_correction_restores_what_was_said_first(house: House):
     await a_closed_january(house)
     wrong = a_month(NIMBUS)[9]
