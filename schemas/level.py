@@ -201,6 +201,10 @@ class Level(Noun):
     each_subject: bool = Field(
         False, description="Judged and priced for every subject of the metric on its own."
     )
+    subjects: tuple[Subject, ...] = Field(
+        default=(),
+        description="With each_subject: those that are judged even where nothing is reported.",
+    )
     measured: PeriodLength | None = Field(
         None, description="Measurement period. Absent: the settlement period."
     )
@@ -224,6 +228,10 @@ class Level(Noun):
     def _no_data_has_one_price(self) -> Self:
         if self.subject is not None and self.each_subject:
             raise ValueError("state one subject or each_subject, not both")
+        if self.subjects and not self.each_subject:
+            raise ValueError("subjects are listed for each_subject; write each_subject: true")
+        if self.no_data == "miss" and self.expected is None and self.moves is None:
+            raise ValueError("no_data: miss needs an expected level that is missed; state it")
         if self.no_data != "miss":
             return self
         decides = isinstance(self.defaults, BelowMinimumOnly | Misses)

@@ -93,7 +93,7 @@ class Retainage(Noun):
     parts: Name = Field(description="A level that is judged for each subject.")
     number: Annotated[int, Field(ge=1)]
     without_result: Literal["released", "lost"] = Field(
-        description="The share of a part that has no result."
+        description="The share of a part that has no result, or all where the whole has none."
     )
 
 

@@ -128,6 +128,8 @@ def wanted(agreement: Agreement) -> tuple[Wanted, ...]:
         measured = level.measured or agreement.settled
         own = Wanted(level.metric, measured, level.subject, level.each_subject)
         found[own] = None
+        for subject in level.subjects:
+            found[Wanted(level.metric, measured, subject)] = None
         terms = (level.credits, level.relief)
         for metric in sorted({name for term in terms for name in _metrics_in(term)}):
             found[Wanted(metric, measured, None, level.each_subject)] = None

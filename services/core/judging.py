@@ -74,7 +74,9 @@ def _noting_next_level(
 
 
 def _subjects(case: Case, level: Level) -> tuple[str | None, ...]:
-    return case.known.subjects(level.metric) if level.each_subject else (level.subject,)
+    if not level.each_subject:
+        return (level.subject,)
+    return tuple(sorted({*case.known.subjects(level.metric), *level.subjects}))
 
 
 def _judged(

@@ -27,8 +27,8 @@ def apply_retainages(case: Case, sheet: Sheet) -> Sheet:
 def _lost(case: Case, sheet: Sheet, term: Retainage) -> tuple[Fraction, str]:
     whole = [one for one in sheet.results if one.level == term.whole]
     money = case.money
-    if any(one.standing in MISSED for one in whole):
-        return term.amount, f"{term.whole} is missed: all of {money(term.amount)} is lost"
+    if not all(_is_released(one, term) for one in whole):
+        return term.amount, f"{term.whole} is not met: all of {money(term.amount)} is lost"
     by_parts = term.amount - percent_of(term.released_on_pass, term.amount)
     good = sum(_is_released(one, term) for one in sheet.results if one.level == term.parts)
     failing = max(term.number - good, 0)
