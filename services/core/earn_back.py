@@ -12,6 +12,7 @@ from schemas.period import first_day, next_label
 from schemas.statement import LevelResult, StatementLine
 from services.core.arithmetic import ZERO, number_text, percent_of
 from services.core.balances import close_balances, main_to_minor, minor_to_main, set_off
+from services.core.calendar_days import months_after
 from services.core.case import (
     OWED_BY_VENDOR,
     Amount,
@@ -252,8 +253,7 @@ def _by_year(case: Case, sheet: Sheet, term: EarnBackByYear, path: str) -> Sheet
 
 
 def _is_last_of_year(case: Case, year: list[str]) -> bool:
-    begin, after = first_day(year[0]), first_day(next_label(case.period))
-    return (after.year, after.month, after.day) >= (begin.year + 1, begin.month, begin.day)
+    return first_day(next_label(case.period)) >= months_after(first_day(year[0]), 12)
 
 
 def _mean(results: list[LevelResult], term: EarnBackByYear) -> Fraction | None:

@@ -196,7 +196,7 @@ def _mean_with_earlier(
 ) -> Reading:
     """The plain mean of this period's figure and those directly before it."""
     assert level.averaged is not None
-    by_period = {result.period: result.figure for result in earlier}
+    by_period = {result.period: _before_mean(result) for result in earlier}
     wanted = [next_label(period, -back) for back in range(1, level.averaged.periods)]
     before = [by_period.get(label) for label in wanted]
     values = [value for value in (reading.value, *before) if value is not None]
@@ -208,6 +208,16 @@ def _mean_with_earlier(
         else f"mean of {', '.join(map(number_text, values))} is {number_text(mean)}"
     )
     return reading.becomes(mean, step("averaged", f"{term}.averaged", text, mean))
+
+
+_OWN_VALUE = ("figure", "attributed", "low-volume", "no-data")
+"""The steps that lead to a period's own value, before it is averaged with others."""
+
+
+def _before_mean(result: LevelResult) -> Fraction | None:
+    """An earlier period's own value: what was left of it before its mean was taken."""
+    values = [one.value for one in result.steps if one.rule in _OWN_VALUE]
+    return values[-1] if values else None
 
 
 def _rounded(how: Rounding, reading: Reading, term: str) -> Reading:

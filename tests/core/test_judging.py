@@ -243,6 +243,18 @@ def test_what_is_not_attributed_is_waited_for_or_counts_as_agreed() -> None:
     assert minutes_of("counts_in_full", last=None).results[0].result == 50
 
 
+def test_a_mean_is_taken_of_what_the_periods_count_as() -> None:
+    level = with_level(
+        ("no_data: no_result", "no_data: {counts_as: 80}"),
+        ("    judged", "    averaged: {periods: 2, missing_period: no_result}\n    judged"),
+    )
+    known = [
+        evaluation(month, value) for month, value in zip(months(3), (100, None, 100), strict=True)
+    ]
+    found = [one.results[0].result for one in settled(terms(level=level), known)]
+    assert found == [None, 90, 90]
+
+
 def test_a_quarter_can_be_measured_month_by_month() -> None:
     head = HEAD.replace("settled: month", "settled: quarter")
     level = with_level(("    judged", "    measured: month\n    judged"))
