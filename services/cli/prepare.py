@@ -1,0 +1,29 @@
+"""Makes servers ready for the services: tables, topics, and the outbox's view of the topics.
+
+Safe to repeat, and to run from several places at once; nothing is ever removed.
+"""
+
+from __future__ import annotations
+
+from infra.migrations import migrate
+from infra.topics import Profile, apply_topics, topic_partitions
+from services.catalogue.store import load
+from services.shell.outbox import declare
+from services.shell.postgres import connect
+
+RELAYED = ("evaluations", "quarantine", "settlements", "ledger-entries")
+"""Topics that are written from the outbox, and by nothing else."""
+
+
+async def prepare(kafka: str, postgres: str, profile: Profile = "trial") -> list[str]:
+    """Bring both servers up to date; a sentence for each thing done, none when all was there."""
+    done = [f"migration {name}" for name in await migrate(postgres)]
+    connection = await connect(postgres, name="earnback-prepare")
+    try:
+        vendors = (await load(connection)).vendors
+        done += await apply_topics(kafka, profile, vendors=vendors)
+        for topic in RELAYED:
+            await declare(connection, topic, topic_partitions(topic, profile))
+    finally:
+        await connection.close()
+    return done

@@ -1,0 +1,181 @@
+"""All of earnback on one machine: the three services over a pair of servers, kept running."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from infra.processes import free_port
+from infra.progress import Progress, silent
+from infra.servers import Servers, servers
+from infra.supervisor import Supervisor
+from services.catalogue.keys import Role, create
+from services.cli.prepare import prepare
+from services.shell.postgres import connect
+
+READY_SECONDS = 60.0
+RUNNING = "running.json"
+
+
+class NotReady(RuntimeError):
+    """A service did not become ready in time. The text says which, why, and where its log is."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many processes of each service. Only the first of a kind has an API."""
+
+    ingest: int = 1
+    evaluator: int = 1
+    settlement: int = 1
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a running earnback is, and the operator's key for it."""
+
+    kafka: str
+    postgres: str
+    ingest: str
+    evaluator: str
+    settlement: str
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running earnback."""
+
+    addresses: Addresses
+    supervisor: Supervisor
+    servers: Servers
+
+    def key_for(self, party: str, role: Role) -> str:
+        """A new API key."""
+        return asyncio.run(_key(self.addresses.postgres, party, role))
+
+
+def home() -> Path:
+    """The folder for data, logs and addresses: EARNBACK_HOME, else ``.earnback`` here."""
+    return Path(os.environ.get("EARNBACK_HOME") or ".earnback").absolute()
+
+
+def running(folder: Path) -> Addresses | None:
+    """The addresses that ``earnback up`` left in a folder, while it runs."""
+    try:
+        return Addresses(**json.loads((folder / RUNNING).read_text()))
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def stack(
+    folder: Path,
+    *,
+    workers: Workers | None = None,
+    environment: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> Iterator[Stack]:
+    """Start everything, ready for work; stop it all at the end, the services first.
+
+    ``environment``: further settings of the services. Raises NotReady.
+    """
+    with servers(folder, progress) as pair, Supervisor(folder / "logs") as supervisor:
+        progress("Tables and topics", 0, 1)
+        asyncio.run(prepare(pair.kafka, pair.postgres))
+        progress("Tables and topics", 1, 1)
+        addresses = _started(pair, supervisor, workers or Workers(), dict(environment or {}))
+        _wait_until_ready(supervisor, addresses, progress)
+        key = asyncio.run(_key(pair.postgres, "operator", "admin"))
+        yield Stack(replace(addresses, key=key), supervisor, pair)
+
+
+@contextmanager
+def announced(folder: Path, addresses: Addresses) -> Iterator[None]:
+    """Leave the addresses where other commands find them, for as long as this lasts."""
+    path = folder / RUNNING
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(asdict(addresses), indent=1))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _started(
+    pair: Servers, supervisor: Supervisor, workers: Workers, further: dict[str, str]
+) -> Addresses:
+    ports = {name: free_port() for name in ("ingest", "evaluator", "settlement")}
+    common = {
+        **os.environ,
+        "EARNBACK_KAFKA": pair.kafka,
+        "EARNBACK_POSTGRES": pair.postgres,
+        "EARNBACK_EVALUATOR": f"http://127.0.0.1:{ports['evaluator']}",
+        **further,
+    }
+    for name, port in ports.items():
+        for number in range(getattr(workers, name)):
+            # Every ingest process needs a port of its own; of the workers, one has the API.
+            own = port if number == 0 else (free_port() if name == "ingest" else 0)
+            supervisor.start(
+                f"{name}-{number + 1}",
+                [sys.executable, "-m", f"services.{name}"],
+                {**common, "EARNBACK_HTTP_PORT": str(own)},
+            )
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    return Addresses(pair.kafka, pair.postgres, **urls)
+
+
+def _wait_until_ready(supervisor: Supervisor, addresses: Addresses, progress: Progress) -> None:
+    waiting = {name: getattr(addresses, name) for name in ("ingest", "evaluator", "settlement")}
+    until = time.monotonic() + READY_SECONDS
+    total = len(waiting)
+    progress("Services", 0, total)
+    while waiting:
+        for name, address in list(waiting.items()):
+            why = _why_not_ready(address)
+            if why is None:
+                del waiting[name]
+                progress("Services", total - len(waiting), total)
+            elif time.monotonic() > until:
+                raise NotReady(
+                    f"{name} is not ready after {READY_SECONDS:.0f} s: {why}; its log is "
+                    f"{supervisor.log(f'{name}-1')}"
+                )
+        time.sleep(0.1)
+
+
+def _why_not_ready(address: str) -> str | None:
+    try:
+        with urllib.request.urlopen(f"{address}/readyz", timeout=5):  # noqa: S310 - our own http
+            return None
+    except urllib.error.HTTPError as error:
+        return _detail(error.read())
+    except OSError as error:
+        return str(error)
+
+
+def _detail(body: bytes) -> str:
+    try:
+        answer: Any = json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")[:200]
+    return str(answer.get("detail") or answer)[:400]
+
+
+async def _key(postgres: str, party: str, role: Role) -> str:
+    connection = await connect(postgres, name="earnback-keys")
+    try:
+        return await create(connection, party=party, role=role, label="made by the command")
+    finally:
+        await connection.close()
