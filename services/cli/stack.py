@@ -25,6 +25,7 @@ from services.shell.postgres import connect
 
 READY_SECONDS = 60.0
 RUNNING = "running.json"
+_GIVEN = ("kafka", "postgres", "ingest", "evaluator", "settlement", "key")
 
 
 class NotReady(RuntimeError):
@@ -76,6 +77,12 @@ def running(folder: Path) -> Addresses | None:
         return Addresses(**json.loads((folder / RUNNING).read_text()))
     except FileNotFoundError:
         return None
+
+
+def given() -> Addresses | None:
+    """The addresses that the environment names, for a system that was set up by other means."""
+    names = {name: os.environ.get(f"EARNBACK_{name.upper()}", "") for name in _GIVEN}
+    return Addresses(**names) if names["settlement"] and names["key"] else None
 
 
 @contextmanager

@@ -26,8 +26,8 @@ PROBE_EVERY = timedelta(minutes=5)
 # When the portal did not answer: start and number of probes.
 PORTAL_DOWN = (
     (datetime(2025, 1, 14, 8, 0, tzinfo=UTC), 48),  # four hours
-    (datetime(2025, 2, 6, 3, 0, tzinfo=UTC), 10),
-    (datetime(2025, 3, 19, 21, 0, tzinfo=UTC), 12),
+    (datetime(2025, 2, 6, 3, 0, tzinfo=UTC), 6),
+    (datetime(2025, 3, 19, 21, 0, tzinfo=UTC), 6),
 )
 # Probes of the January outage that the probe's own fault made fail; taken back in March.
 FALSE_ALARMS = 30

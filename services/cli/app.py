@@ -1,0 +1,352 @@
+"""The command `earnback`. Each function reads its arguments, calls one thing, and prints."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Settles the service levels of many vendors: what each owes, to the cent, and why.",
+)
+contract = typer.Typer(no_args_is_help=True, help="Check and apply contract files.")
+key = typer.Typer(no_args_is_help=True, help="API keys for vendors, procurement and finance.")
+app.add_typer(contract, name="contract")
+app.add_typer(key, name="key")
+
+REFUSED = 1
+"""Exit code: something that was handed in is wrong; the output says what."""
+CANNOT = 70
+"""Exit code: the command could not do its work."""
+
+Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
+
+
+def main() -> None:
+    """Run the command; end every expected failure with a sentence instead of a trace."""
+    from services.cli.files import NothingThere
+
+    try:
+        app()
+    except NothingThere as error:
+        _fail(str(error), REFUSED)
+    except (OSError, RuntimeError) as error:
+        _fail(str(error), CANNOT)
+    except ValueError as error:
+        _fail(str(error), REFUSED)
+
+
+def _fail(text: str, code: int) -> None:
+    sys.stderr.write(f"earnback: {text}\n")
+    sys.exit(code)
+
+
+@app.command()
+def demo(
+    keep: Annotated[
+        bool, typer.Option(help="Leave everything running afterwards, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Three vendors, one quarter: from events to statements on real Kafka and Postgres."""
+    from services.cli.demo import run
+
+    run(keep=keep)
+
+
+@app.command()
+def up(
+    evaluators: Annotated[int, typer.Option(min=1)] = 1,
+    settlements: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """Start everything and keep it running until Ctrl-C. Data stays in EARNBACK_HOME."""
+    from infra.supervisor import stop_on_signals
+    from services.cli import show
+    from services.cli.stack import Workers, announced, home, stack
+
+    asked = stop_on_signals()
+    workers = Workers(evaluator=evaluators, settlement=settlements)
+    with show.bars() as report:
+        running = stack(home(), workers=workers, progress=report)
+        found = running.__enter__()
+    try:
+        with announced(home(), found.addresses):
+            where = found.addresses
+            show.out.print(f"ingest      {where.ingest}/docs")
+            show.out.print(f"settlement  {where.settlement}/docs")
+            show.out.print(f"Kafka       {where.kafka}")
+            show.out.print(f"logs        {home() / 'logs'}")
+            show.out.print("Ctrl-C stops everything. Other commands find it by themselves.")
+            asked.wait()
+    finally:
+        running.__exit__(None, None, None)
+
+
+@app.command()
+def prepare(
+    profile: Annotated[str, typer.Option(help="trial or production.")] = "trial",
+    kafka: Annotated[str, typer.Option(envvar="EARNBACK_KAFKA")] = "",
+    postgres: Annotated[str, typer.Option(envvar="EARNBACK_POSTGRES")] = "",
+) -> None:
+    """Bring tables and topics of given servers up to date. Safe to repeat."""
+    from services.cli.prepare import prepare as bring_up_to_date
+
+    if not kafka or not postgres:
+        _fail("set EARNBACK_KAFKA and EARNBACK_POSTGRES to the servers to prepare", REFUSED)
+    if profile not in ("trial", "production"):
+        _fail(f"--profile {profile}: choose trial or production", REFUSED)
+    for done in asyncio.run(bring_up_to_date(kafka, postgres, profile)):  # type: ignore[arg-type]
+        typer.echo(done)
+
+
+@contract.command("check")
+def check(files: Files) -> None:
+    """Check contract files; every fault with its line, column, reason and remedy."""
+    from services.cli.files import read_contracts
+
+    found = read_contracts(files)
+    for refusal in found.refusals:
+        typer.echo(refusal.text(), err=True)
+    if found.refusals:
+        raise typer.Exit(REFUSED)
+    for document in found.documents:
+        noun = document.noun
+        name = noun.programme if noun.kind == "programme" else noun.agreement
+        typer.echo(f"{document.file}: {noun.kind} {name} version {noun.version} is in order")
+
+
+@contract.command("apply")
+def apply(files: Files) -> None:
+    """Apply contract files to a running earnback. An applied version never changes."""
+    from services.cli.applying import apply_files
+
+    where = _running()
+    for line in asyncio.run(apply_files(where, files)):
+        typer.echo(line)
+
+
+@app.command()
+def submit(files: Files) -> None:
+    """Submit event files through the ingest API; a line for each event that is not taken."""
+    from services.cli.files import read_events
+
+    events = list(read_events(files))
+    places = iter([place for place, _ in events])
+    taken = duplicates = refused = 0
+    with _client() as client:
+        for results in client.submit([raw for _, raw in events]):
+            for result in results:
+                place = next(places)
+                taken += result["status"] == "accepted"
+                duplicates += result["status"] == "duplicate"
+                if result["status"] == "rejected":
+                    refused += 1
+                    typer.echo(f"{place}: {_in_words(result['problem'])}", err=True)
+    typer.echo(f"{taken} accepted, {duplicates} known before, {refused} refused")
+    if refused:
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
+def close(agreement: str, period: str) -> None:
+    """Close a period now, whatever the watermark says; or look again at a closed one."""
+    with _client() as client:
+        order = client.close_period(agreement, period)
+    detail = f": {order['detail']}" if order.get("detail") else ""
+    typer.echo(f"{agreement} {period}: {order['outcome']}{detail}")
+
+
+@app.command()
+def statements(
+    agreement: Annotated[str | None, typer.Argument()] = None,
+    period: Annotated[str | None, typer.Argument()] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List statements, or show one."""
+    from services.cli import show
+
+    with _client() as client:
+        if agreement and period:
+            body = client.document(agreement, period)
+            if as_json:
+                typer.echo(body.decode())
+            else:
+                show.statement(_statement(body))
+            return
+        query = {"agreement": agreement} if agreement else {}
+        rows = list(client.items("/v1/statements", **query))
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    show.table(
+        ("vendor", "agreement", "period", "revision", "total"),
+        (
+            (
+                row["vendor"],
+                row["agreement"],
+                row["period"],
+                str(row["revision"]),
+                f"{row['total']['amount']} {row['total']['currency']}",
+            )
+            for row in rows
+        ),
+    )
+
+
+@app.command()
+def explain(agreement: str, period: str, line: str, as_json: AsJson = False) -> None:
+    """Lead one amount back to rule, contract version, figures, windows and event ids."""
+    from services.cli import show
+
+    with _client() as client:
+        found = client.get(f"/v1/statements/{agreement}/{period}/lines/{line}/explanation")
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    else:
+        show.explanation(found)
+
+
+@app.command()
+def settle(
+    contracts: Annotated[Path, typer.Argument(help="A contract file, or a folder of them.")],
+    events: Annotated[Path, typer.Argument(help="An event file (JSON, NDJSON, .gz), or a folder.")],
+    through: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="Settle periods that end by this day.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Settle files offline: the same figures as the services give, without broker or database.
+
+    Exit code 1 where a contract is refused, an event is set aside, or a period cannot be settled;
+    what can be settled is settled all the same.
+    """
+    from services.cli.files import read_contracts, read_events
+    from services.cli.offline import settle_files
+    from services.shell.clock import now_us
+
+    found = read_contracts([contracts])
+    for refusal in found.refusals:
+        typer.echo(refusal.text(), err=True)
+    if found.refusals:
+        raise typer.Exit(REFUSED)
+    outcome = settle_files(found, read_events([events]), _day(through), now_us())
+    for aside in outcome.set_aside:
+        typer.echo(
+            f"{aside.place}: {aside.what} {aside.source or ''} {aside.id or ''}: {aside.reason}; "
+            f"{aside.remedy}",
+            err=True,
+        )
+    for waits in outcome.waiting:
+        typer.echo(f"{waits.agreement} {waits.period} waits: {'; '.join(waits.reasons)}", err=True)
+    _print_outcome(outcome, as_json)
+    if outcome.set_aside or outcome.waiting:
+        raise typer.Exit(REFUSED)
+
+
+def _print_outcome(outcome: Any, as_json: bool) -> None:
+    if as_json:
+        from schemas.statement import canonical
+
+        # A statement a line: byte for byte what the settlement API gives as the document.
+        for statement in outcome.statements:
+            sys.stdout.buffer.write(canonical(statement) + b"\n")
+        return
+    from services.cli import show
+
+    for statement in outcome.statements:
+        show.statement(statement)
+    typer.echo(f"{outcome.counted} events counted, {outcome.duplicates} came again")
+
+
+@key.command("create")
+def create_key(
+    party: Annotated[str, typer.Argument(help="A vendor, or the buyer.")],
+    role: Annotated[str, typer.Argument(help="vendor, probe, procurement, finance or admin.")],
+    label: Annotated[str, typer.Option(help="What it is for.")] = "made by the command",
+) -> None:
+    """Create a key and show it, once."""
+    from services.catalogue.keys import create
+    from services.shell.postgres import connect
+
+    async def made() -> str:
+        connection = await connect(_running().postgres, name="earnback-keys")
+        try:
+            return await create(connection, party=party, role=role, label=label)  # type: ignore[arg-type]
+        finally:
+            await connection.close()
+
+    typer.echo(asyncio.run(made()))
+
+
+@key.command("revoke")
+def revoke_key(prefix: str, reason: str) -> None:
+    """Revoke the key with a prefix (the part between the two underscores)."""
+    from services.catalogue.keys import revoke
+    from services.shell.postgres import connect
+
+    async def done() -> None:
+        connection = await connect(_running().postgres, name="earnback-keys")
+        try:
+            await revoke(connection, prefix, reason=reason)
+        finally:
+            await connection.close()
+
+    asyncio.run(done())
+    typer.echo(f"{prefix} is no longer taken")
+
+
+def _running() -> Any:
+    """Where earnback runs: given by the environment, else what `earnback up` left."""
+    from services.cli.stack import given, home, running
+
+    where = given() or running(home())
+    if where is None:
+        raise RuntimeError(
+            "no running earnback found: start it with 'earnback up', or set EARNBACK_INGEST, "
+            "EARNBACK_SETTLEMENT and EARNBACK_KEY"
+        )
+    return where
+
+
+@contextmanager
+def _client() -> Iterator[Any]:
+    from services.cli.client import Client
+
+    where = _running()
+    client = Client(ingest=where.ingest, settlement=where.settlement, key=where.key)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _statement(body: bytes) -> Any:
+    from schemas.statement import SettlementStatement
+
+    return SettlementStatement.model_validate_json(body)
+
+
+def _in_words(problem: dict[str, Any]) -> str:
+    faults = problem.get("errors") or [{}]
+    first = faults[0]
+    return f"{first.get('pointer', '')}: {problem['detail']}; {first.get('remedy', '')}".lstrip(
+        ": "
+    )
+
+
+def _day(moment: datetime) -> date:
+    return moment.date()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Applies contract files to a running earnback: checked whole first, then version by version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from infra.topics import apply_topics
+from schemas.agreement import Agreement
+from schemas.programme import Programme
+from services.catalogue.store import apply, load
+from services.cli.files import read_contracts
+from services.cli.stack import Addresses
+from services.shell.postgres import connect
+
+
+async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
+    """Apply all documents, programmes first; a sentence for each. New vendors get their topic.
+
+    Raises ValueError with every fault when one document is refused: then none is applied.
+    """
+    connection = await connect(where.postgres, name="earnback-apply")
+    try:
+        known = await load(connection)
+        beside = [version for versions in known.programmes.values() for version in versions]
+        found = read_contracts(paths, beside)
+        if found.refusals:
+            raise ValueError("\n".join(refusal.text() for refusal in found.refusals))
+        told = []
+        async with connection.transaction():
+            nouns: list[Programme | Agreement] = [*found.programmes, *found.agreements]
+            for noun in nouns:
+                done = await apply(connection, noun)
+                state = "was applied before" if done.already else "is applied"
+                told.append(f"{noun.kind} {done.name} version {done.version} {state}")
+        vendors = (await load(connection)).vendors
+    finally:
+        await connection.close()
+    return told + await apply_topics(where.kafka, "trial", vendors=vendors)

@@ -1,0 +1,119 @@
+"""Talks to a running earnback over its HTTP APIs, as any program of a user would."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+import msgspec
+
+BATCH = 500
+ATTEMPTS = 8
+PATIENCE_SECONDS = 60.0
+
+
+class Refused(ValueError):
+    """The service said no. The text is its problem document in words."""
+
+
+class Client:
+    """One user's access: their key, and the two addresses."""
+
+    def __init__(self, *, ingest: str, settlement: str, key: str) -> None:
+        headers = {"authorization": f"Bearer {key}"}
+        self._ingest = httpx.Client(base_url=ingest, headers=headers, timeout=30)
+        self._settlement = httpx.Client(base_url=settlement, headers=headers, timeout=30)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._ingest.close()
+        self._settlement.close()
+
+    def submit(self, events: Sequence[bytes]) -> Iterator[list[dict[str, Any]]]:
+        """Send events in batches, in order; the results of each batch, one per event.
+
+        What is not acknowledged is sent again: an event's identity makes that safe.
+        """
+        for first in range(0, len(events), BATCH):
+            body = b"[" + b",".join(events[first : first + BATCH]) + b"]"
+            answer = self._send(
+                self._ingest,
+                "POST",
+                "/v1/events",
+                content=body,
+                headers={"content-type": "application/cloudevents-batch+json"},
+            )
+            yield answer.json()["results"]
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """What stands at a path of the settlement API. Raises Refused."""
+        return self._send(self._settlement, "GET", path, params=query).json()
+
+    def document(self, agreement: str, period: str) -> bytes:
+        """The canonical bytes of a period's latest statement."""
+        path = f"/v1/statements/{quote(agreement)}/{quote(period)}/document"
+        return self._send(self._settlement, "GET", path).content
+
+    def items(self, path: str, **query: str | int) -> Iterator[dict[str, Any]]:
+        """All items of a list, page by page."""
+        while True:
+            page = self.get(path, **query)
+            yield from page["items"]
+            if not page.get("next"):
+                return
+            query["cursor"] = page["next"]
+
+    def post(self, path: str, body: Any) -> Any:
+        """Order something, once, however often the answer is lost on the way."""
+        headers = {"idempotency-key": str(uuid4()), "content-type": "application/json"}
+        return self._send(
+            self._settlement, "POST", path, content=msgspec.json.encode(body), headers=headers
+        ).json()
+
+    def close_period(self, agreement: str, period: str) -> dict[str, Any]:
+        """Order a close and wait until it is done."""
+        order: dict[str, Any] = self.post("/v1/closes", {"agreement": agreement, "period": period})
+        until = time.monotonic() + PATIENCE_SECONDS
+        while order["outcome"] is None:
+            if time.monotonic() > until:
+                raise Refused(
+                    f"the close of {agreement} {period} is ordered (number {order['number']}) but "
+                    "not done yet; look again with: earnback statements"
+                )
+            time.sleep(0.1)
+            order = self.get(f"/v1/closes/{order['number']}")
+        return order
+
+    def _send(self, client: httpx.Client, method: str, path: str, **given: Any) -> httpx.Response:
+        for attempt in range(ATTEMPTS):
+            try:
+                answer = client.request(method, path, **given)
+            except httpx.TransportError as error:
+                if attempt == ATTEMPTS - 1:
+                    raise Refused(
+                        f"{client.base_url} does not answer ({error}); is 'earnback up' running?"
+                    ) from None
+            else:
+                if answer.status_code not in (409, 429, 503) or "retry-after" not in answer.headers:
+                    return _checked(answer)
+                if attempt == ATTEMPTS - 1:
+                    return _checked(answer)
+            time.sleep(min(0.2 * 2**attempt, 5.0))
+        raise AssertionError("the last attempt answers or raises")
+
+
+def _checked(answer: httpx.Response) -> httpx.Response:
+    if answer.status_code < 400:
+        return answer
+    try:
+        problem = answer.json()
+        lines = [f"{problem['title']} {problem.get('detail', '')}".strip()]
+        for fault in problem.get("errors", ()):
+            lines.append(f"  {fault.get('pointer', '')}: {fault['reason']}; {fault['remedy']}")
+    except (ValueError, KeyError, TypeError):
+        lines = [f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}"]
+    raise Refused("\n".join(lines))

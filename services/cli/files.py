@@ -1,0 +1,133 @@
+"""Contract and event files from disk: which files, and what is in them."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from schemas.agreement import Agreement
+from schemas.programme import Programme
+from services.core.contract_check import check
+from services.core.contract_file import Document, Refusal, read_documents
+
+CONTRACTS = (".yaml", ".yml")
+EVENTS = (".json", ".jsonl", ".ndjson")
+
+
+class NothingThere(ValueError):
+    """A path holds no file of the kind asked for. The text says what was looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """The documents of some files, and everything that is wrong with them."""
+
+    documents: tuple[Document, ...]
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def programmes(self) -> tuple[Programme, ...]:
+        """All programme versions."""
+        return tuple(one.noun for one in self.documents if isinstance(one.noun, Programme))
+
+    @property
+    def agreements(self) -> tuple[Agreement, ...]:
+        """All agreement versions."""
+        return tuple(one.noun for one in self.documents if isinstance(one.noun, Agreement))
+
+
+def read_contracts(paths: Iterable[Path], beside: Sequence[Programme] = ()) -> Contracts:
+    """Read contract files and check each agreement against its programme.
+
+    ``beside``: programmes that are known from elsewhere. Raises NothingThere.
+    """
+    documents: list[Document] = []
+    refusals: list[Refusal] = []
+    for path in _files(paths, CONTRACTS):
+        found, refused = read_documents(path.read_text(encoding="utf-8"), path.name)
+        documents += found.documents
+        refusals += refused
+    programmes = [one.noun for one in documents if isinstance(one.noun, Programme)]
+    for document in documents:
+        refusals += _checked(document, [*beside, *programmes], documents)
+    return Contracts(tuple(documents), tuple(refusals))
+
+
+def _checked(
+    document: Document, programmes: Sequence[Programme], documents: Sequence[Document]
+) -> tuple[Refusal, ...]:
+    agreement = document.noun
+    if not isinstance(agreement, Agreement):
+        return ()
+    own = [one for one in programmes if one.programme == agreement.programme]
+    begun = [one for one in own if one.effective_from <= agreement.effective_from] or own
+    others = [
+        one.noun
+        for one in documents
+        if isinstance(one.noun, Agreement)
+        and one is not document
+        and one.noun.agreement == agreement.agreement
+    ]
+    return check(document, max(begun, key=lambda one: one.version, default=None), others)
+
+
+def read_events(paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
+    """Every event's place and bytes: from NDJSON, a JSON array, or one JSON object; ``.gz`` too.
+
+    Raises NothingThere, and ValueError for a file that is no JSON at all.
+    """
+    for path in _files(paths, EVENTS):
+        text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        yield from _events(path.name, text)
+
+
+def _events(name: str, text: bytes) -> Iterator[tuple[str, bytes]]:
+    if text.lstrip()[:1] == b"[":
+        try:
+            items = msgspec.json.decode(text, type=list[msgspec.Raw])
+        except msgspec.MsgspecError as error:
+            raise ValueError(
+                f"{name}: not a JSON array ({error}); mend it, or write NDJSON"
+            ) from None
+        for number, item in enumerate(items):
+            yield f"{name}[{number}]", bytes(item)
+        return
+    lines = text.splitlines()
+    if len(lines) > 1 and not _is_json(lines[0]) and _is_json(text):
+        yield name, text
+        return
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield f"{name}:{number}", line
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.MsgspecError:
+        return False
+    return True
+
+
+def _files(paths: Iterable[Path], endings: Sequence[str]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = [one for one in sorted(path.rglob("*")) if one.is_file()]
+            chosen = [one for one in inside if _ending(one) in endings]
+            if not chosen:
+                raise NothingThere(f"{path}: no file here ends in {', '.join(endings)}")
+            found += chosen
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise NothingThere(f"{path}: no such file or folder")
+    return found
+
+
+def _ending(path: Path) -> str:
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix

@@ -1,0 +1,206 @@
+"""Settling files: the same core as the services, without broker and database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from types import MappingProxyType
+from typing import TypeVar
+
+from schemas.agreement import Agreement
+from schemas.frame import Facts
+from schemas.period import first_day, label_of, next_label
+from schemas.programme import Programme
+from schemas.statement import SettlementStatement
+from services.catalogue.snapshot import Catalogue, SourceOwner
+from services.cli.files import Contracts
+from services.core.evaluation import Ready, evaluate, ready
+from services.core.facts import Row, columns, distinct, taken
+from services.core.settlement import Unsettled, settle, version_for
+from services.ingest.door import ANY_PARTY, Door
+from services.ingest.refusal import Refusal
+
+_Noun = TypeVar("_Noun", Programme, Agreement)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """An event that does not count, where it stood, and why."""
+
+    place: str
+    what: str
+    source: str | None
+    id: str | None
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A period that cannot be settled yet, and what it waits for."""
+
+    agreement: str
+    period: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the files come to. ``duplicates``: events that came again and were counted once."""
+
+    statements: tuple[SettlementStatement, ...]
+    waiting: tuple[Waiting, ...]
+    set_aside: tuple[SetAside, ...]
+    counted: int
+    duplicates: int
+
+
+def settle_files(
+    contracts: Contracts, events: Iterable[tuple[str, bytes]], through: date, now_us: int
+) -> Outcome:
+    """Settle every period of every agreement that ends on or before a day.
+
+    ``events``: place and bytes of each, in the order in which they came. ``now_us``: bounds how far
+    ahead an event's time may lie, and nothing else.
+    """
+    catalogue = _catalogue(contracts)
+    accepted = _accepted(catalogue, events, now_us)
+    statements: list[SettlementStatement] = []
+    waiting: list[Waiting] = []
+    stocks: dict[str, Ready] = {}
+    for name, versions in sorted(catalogue.agreements.items()):
+        programmes = catalogue.programmes[versions[-1].programme]
+        stock = stocks.get(versions[-1].programme)
+        if stock is None:
+            stock = ready(programmes, accepted.facts, catalogue.numbers)
+            stocks[versions[-1].programme] = stock
+            accepted.set_aside.extend(_corrections_refused(stock))
+        for outcome in _settled(catalogue, programmes, versions, stock, through):
+            if isinstance(outcome, Unsettled):
+                waiting.append(Waiting(name, outcome.period, outcome.reasons))
+            else:
+                statements.append(outcome)
+    return Outcome(
+        tuple(statements),
+        tuple(waiting),
+        tuple(accepted.set_aside),
+        counted=len(accepted.facts),
+        duplicates=accepted.duplicates,
+    )
+
+
+def _settled(
+    catalogue: Catalogue,
+    programmes: Sequence[Programme],
+    versions: Sequence[Agreement],
+    stock: Ready,
+    through: date,
+) -> Iterator[SettlementStatement | Unsettled]:
+    evaluations = [
+        evaluate(programmes, versions, period, stock, catalogue.numbers, 1, "closed")
+        for period in _periods(versions, through)
+    ]
+    newest = programmes[-1]
+    yield from settle(versions, evaluations, buyer=newest.buyer, time_zone=newest.time_zone)
+
+
+def _periods(versions: Sequence[Agreement], through: date) -> Iterator[str]:
+    """The settlement periods that an agreement covers and that end by the day."""
+    ordered = sorted(versions, key=lambda version: (version.effective_from, version.version))
+    day = ordered[0].effective_from
+    while True:
+        begun = [version for version in ordered if version.effective_from <= day]
+        label = label_of(day, begun[-1].settled)
+        after = first_day(next_label(label))
+        if after > through and (after - through).days > 1:
+            return
+        if version_for(ordered, label) is not None:
+            yield label
+        day = after
+
+
+@dataclass(slots=True)
+class _Accepted:
+    facts: Facts
+    duplicates: int
+    set_aside: list[SetAside]
+
+
+def _accepted(catalogue: Catalogue, events: Iterable[tuple[str, bytes]], now_us: int) -> _Accepted:
+    door = Door(catalogue)
+    rows: list[Row] = []
+    places: list[str] = []
+    set_aside: list[SetAside] = []
+    for place, raw in events:
+        verdict = door.admit(raw, ANY_PARTY, now_us)
+        if isinstance(verdict, Refusal):
+            set_aside.append(_refused(place, verdict))
+        else:
+            rows.append(verdict)
+            places.append(place)
+    facts = columns(rows)
+    first, conflicts = distinct(facts)
+    for row in conflicts.tolist():
+        set_aside.append(_conflict(places[row], rows[row]))
+    return _Accepted(taken(facts, first), len(facts) - len(first) - len(conflicts), set_aside)
+
+
+def _refused(place: str, refusal: Refusal) -> SetAside:
+    field = f"{refusal.pointer}: " if refusal.pointer else ""
+    reason = f"{field}{refusal.detail}"
+    return SetAside(place, "refused", refusal.source, refusal.id, reason, refusal.remedy)
+
+
+def _conflict(place: str, row: Row) -> SetAside:
+    return SetAside(
+        place,
+        "conflict",
+        row.source,
+        row.id,
+        "the same event came before with another content, which stands",
+        "send a correction of it, or give the new event an id of its own",
+    )
+
+
+def _corrections_refused(stock: Ready) -> Iterator[SetAside]:
+    for each in stock.refused:
+        yield SetAside(
+            "",
+            "refused correction",
+            each.correction.source,
+            each.correction.id,
+            f"{each.problem.field}: {each.problem.reason}",
+            each.problem.remedy,
+        )
+
+
+def _catalogue(contracts: Contracts) -> Catalogue:
+    """The files' documents as the services would see them once applied."""
+    programmes = _versions(contracts.programmes, lambda one: one.programme)
+    numbers = {
+        (programme.programme, metric.metric): 0
+        for programme in contracts.programmes
+        for metric in programme.metrics
+    }
+    numbers = {name: number for number, name in enumerate(sorted(numbers))}
+    return Catalogue(
+        revision=0,
+        programmes=MappingProxyType(programmes),
+        agreements=MappingProxyType(_versions(contracts.agreements, lambda one: one.agreement)),
+        numbers=MappingProxyType(numbers),
+        metrics=MappingProxyType({number: name for name, number in numbers.items()}),
+        sources=MappingProxyType(
+            {
+                source.source: SourceOwner(programme.programme, source.reports_for)
+                for programme in contracts.programmes
+                for source in programme.sources
+            }
+        ),
+    )
+
+
+def _versions(nouns: Sequence[_Noun], name: Callable[[_Noun], str]) -> dict[str, tuple[_Noun, ...]]:
+    ordered = sorted(nouns, key=lambda one: (name(one), one.version))
+    return {key: tuple(group) for key, group in groupby(ordered, key=name)}

@@ -1,0 +1,130 @@
+"""What the command prints: statements, explanations, problems, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.tree import Tree
+
+from infra.progress import Progress as Report
+from schemas.money import amount_text
+from schemas.statement import SettlementStatement
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def bars() -> Iterator[Report]:
+    """A bar per long step, drawn on the error stream so that output stays clean."""
+    columns = (TextColumn("{task.description:<22}"), BarColumn(28), TimeElapsedColumn())
+    with Progress(*columns, console=err) as drawn:
+        tasks: dict[str, Any] = {}
+
+        def report(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = drawn.add_task(step, total=total or None)
+            drawn.update(tasks[step], completed=done, total=total or None)
+
+        yield report
+
+
+def statement(found: SettlementStatement) -> None:
+    """One statement: how each level stood, each line, the total."""
+    table = Table(title=_heading(found), title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("level", no_wrap=True)
+    table.add_column("measured", justify="right")
+    table.add_column("promised", justify="right")
+    table.add_column("standing")
+    for result in found.results:
+        table.add_row(
+            result.level + (f" ({result.subject})" if result.subject else ""),
+            _number(result.result if result.result is not None else result.figure),
+            _number(result.expected),
+            result.standing.replace("_", " "),
+        )
+    out.print(table)
+    lines = Table.grid(padding=(0, 2))
+    for justify in ("left", "left", "right", "left"):
+        lines.add_column(justify=justify, overflow="fold")
+    for line in found.lines:
+        amount = amount_text(line.minor_units, found.currency)
+        lines.add_row(line.kind.replace("_", " "), line.line, amount, found.currency)
+    total = amount_text(abs(found.total_minor), found.currency)
+    lines.add_row("[bold]total[/bold]", _who(found), f"[bold]{total}[/bold]", found.currency)
+    out.print(lines)
+    out.print()
+
+
+def _heading(found: SettlementStatement) -> str:
+    return f"[bold]{found.vendor}[/bold]  {found.agreement} version {found.version}  {found.period}"
+
+
+def _who(found: SettlementStatement) -> str:
+    if found.total_minor == 0:
+        return "nobody owes anything"
+    payer, payee = (
+        (found.vendor, found.buyer) if found.total_minor > 0 else (found.buyer, found.vendor)
+    )
+    return f"{payer} owes {payee}"
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "-"
+    whole, places = divmod(round(abs(value) * 10**4), 10**4)
+    text = f"{whole}.{places:04d}".rstrip("0").rstrip(".")
+    return f"-{text}" if value < 0 else text
+
+
+def explanation(found: Mapping[str, Any]) -> None:
+    """An amount, led back to rules, terms, figures, windows and event ids."""
+    amount = found["amount"]
+    tree = Tree(f"[bold]{amount['amount']} {amount['currency']}[/bold]  {found['line']}")
+    rules = tree.add(f"rules, by version {found['contract_version']} of {found['agreement']}")
+    for step in found["steps"]:
+        rules.add(f"{step['text']}  [dim]{step['term']}[/dim]")
+    for result in found["results"]:
+        branch = tree.add(
+            f"level {result['level']} in {result['period']}: {result['standing'].replace('_', ' ')}"
+        )
+        for step in result.get("steps", ()):
+            branch.add(f"{step['text']}  [dim]{step['term']}[/dim]")
+    for figure in found["figures"]:
+        window = figure["window"]
+        branch = tree.add(f"figure {figure['metric']} = {figure['value']}")
+        branch.add(f"window {window['start']} to {window['end']}")
+        branch.add(f"{figure['facts']} facts, digest {figure['digest'][:16]}…")
+        _add_events(branch, figure["telling"], "events that moved it down")
+    page = found["facts"]
+    if page.get("unavailable"):
+        tree.add(f"events: {page['unavailable']}")
+    else:
+        _add_events(tree, page["items"], "events behind it, the first page")
+    out.print(tree)
+
+
+def _add_events(tree: Tree, events: Iterable[Mapping[str, str]], title: str) -> None:
+    shown = list(events)
+    if not shown:
+        return
+    branch = tree.add(title)
+    for event in shown[:5]:
+        branch.add(f"{event['source']}  {event['id']}")
+    if len(shown) > 5:
+        branch.add(f"… and {len(shown) - 5} more on this page")
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """A plain table."""
+    drawn = Table(show_edge=False, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column)
+    for row in rows:
+        drawn.add_row(*row)
+    out.print(drawn)
