@@ -26,7 +26,7 @@ from services.cli.story import events as story
 STORY = Path(__file__).parent / "story"
 MONTHS = ("2025-01", "2025-02", "2025-03")
 AGREEMENTS = ("cloudhaus-hosting", "deskline-desk", "northnet-wan")
-EXPLAINED = ("cloudhaus-hosting", "2025-01", "portal-reachable/credit")
+EXPLAINED = ("cloudhaus-hosting", "2025-02", "portal-reachable/credit")
 FINANCE = ("settlements", "ledger-entries")
 PATIENCE_SECONDS = 60.0
 
@@ -138,10 +138,11 @@ def _finance(where: Addresses) -> None:
             data = record["data"]
             if topic == "settlements":
                 booked = amount_text(data["difference_minor"], data["currency"])
-                what = f"{data['agreement']} {data['period']} now {data['total']}, booked {booked}"
+                what = f"{data['agreement']} {data['period']}: {data['total']}, booked {booked}"
             else:
-                what = f"{data['agreement']} {data['period']} {data['line']} {data['amount']}"
-            rows.append((record["place"], record["type"], what))
+                side = "credit" if data["credit_account"].startswith("vendor:") else "debit"
+                what = f"{data['period']} {data['line']}: {side} {data['vendor']} {data['amount']}"
+            rows.append((record["place"], record["type"].removeprefix("earnback."), what))
         show.out.print(f"[bold]{topic}[/bold]")
         show.table(("partition/sequence", "type", "what"), rows)
 
