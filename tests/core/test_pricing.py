@@ -189,7 +189,11 @@ def test_a_value_outside_the_bands_gives_what_is_said_otherwise() -> None:
         ("{kind: when, circumstance: used, factor: 0.5, otherwise: 2}", 50),
         ("{kind: when, circumstance: unused, factor: 0.5, otherwise: 2}", 200),
         ("{kind: figure, metric: failures}", 500),
-        ("{kind: by_figure, metric: failures, bands: [{at_most: 4, gives: 1}, {above: 4, gives: 3}]}", 300),
+        (
+            "{kind: by_figure, metric: failures,"
+            " bands: [{at_most: 4, gives: 1}, {above: 4, gives: 3}]}",
+            300,
+        ),
     ],
 )  # fmt: skip
 def test_a_factor_raises_or_lowers_the_price(factor: str, cost: int) -> None:
