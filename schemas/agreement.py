@@ -90,6 +90,32 @@ class Clause(Noun):
     text: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 
 
+class Inheritance(Noun):
+    """The framework whose terms hold here too. A term stated here under the same name wins."""
+
+    agreement: Name
+    version: Annotated[int, Field(ge=1)]
+    without_levels: tuple[Name, ...] = Field(
+        default=(), description="Levels of the framework that are not taken over."
+    )
+
+
+class Origin(Noun):
+    """A term that was taken over, as ``section.name``, and the agreement that states it."""
+
+    term: Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z0-9._-]+)?$")]
+    agreement: Name
+    version: Annotated[int, Field(ge=1)]
+
+
+class Underpins(Noun):
+    """A level of this agreement that another agreement's level stands on."""
+
+    level: Name = Field(description="A level of this agreement.")
+    agreement: Name = Field(description="The agreement that stands on it.")
+    their_level: Name = Field(description="The level of that agreement.")
+
+
 OrderStep = Literal[
     "levels", "credits", "points", "single_event", "critical_failure", "claims", "caps",
     "small_amounts", "earn_back", "fees", "deposit", "rounding",
@@ -121,7 +147,9 @@ class Agreement(Noun):
     bases: tuple[Base, ...] = ()
     at_risk: tuple[AtRisk, ...] = ()
     categories: tuple[Category, ...] = ()
-    levels: Annotated[tuple[Level, ...], Field(min_length=1)]
+    levels: tuple[Level, ...] = Field(
+        description="At least one; none only in a framework, or where they are inherited."
+    )
     points: Points | None = None
     single_event: SingleEvent | None = None
     critical_failure: CriticalFailure | None = None
@@ -139,6 +167,20 @@ class Agreement(Noun):
     terminations: tuple[Termination, ...] = ()
     clauses: tuple[Clause, ...] = ()
     order: tuple[OrderStep, ...] = DEFAULT_ORDER
+    framework: bool = Field(
+        False, description="Others inherit its terms; it is never settled itself."
+    )
+    inherits: Inheritance | None = None
+    origins: tuple[Origin, ...] = Field(
+        default=(), description="Where inherited terms come from. Filled in when files are read."
+    )
+    underpins: tuple[Underpins, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_a_level(self) -> Self:
+        if not self.levels and not self.framework and (self.inherits is None or self.origins):
+            raise ValueError("the agreement has no level; state at least one in 'levels'")
+        return self
 
     @model_validator(mode="after")
     def _begins_with_a_period(self) -> Self:

@@ -419,6 +419,18 @@ def _baselines_point_the_right_way(contract: Contract) -> Iterator[Found]:
             yield Found((*path, "moves", "tie"), reason, "turn the word round")
 
 
+def _stands_alone(contract: Contract) -> Iterator[Found]:
+    """A framework is never settled, and inherited terms are part of what is applied."""
+    agreement = contract.agreement
+    if agreement.framework:
+        reason = f"{agreement.agreement} is a framework, whose terms only others have"
+        yield Found(("framework",), reason, "give it beside the agreements that inherit from it")
+    if agreement.inherits is not None and not agreement.origins:
+        whose = f"{agreement.inherits.agreement} version {agreement.inherits.version}"
+        reason = f"the terms of {whose} are not taken over yet"
+        yield Found(("inherits",), reason, "give the file of that framework as well")
+
+
 _CHECKS: tuple[Callable[[Contract], Iterator[Found]], ...] = (
     _names,
     _declared_once,
@@ -436,6 +448,7 @@ _CHECKS: tuple[Callable[[Contract], Iterator[Found]], ...] = (
     _money_terms_out_of_reach,
     _occurrences_are_there,
     _baselines_point_the_right_way,
+    _stands_alone,
 )
 
 
