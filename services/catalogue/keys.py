@@ -1,38 +1,12 @@
-"""API keys: random, shown once, kept as a digest.
-
-A key reads ``eb_<prefix>_<secret>``. The prefix finds the row, the digest of the whole text proves
-it. The secret is 256 random bits, so a fast digest is enough: there is nothing to guess.
-"""
+"""API keys in Postgres: made, shown once, kept as a digest, revoked."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
 
+from services.catalogue.api_key import MARK, ROLES, ApiKey, Role, digest
 from services.catalogue.revision import move
 from services.shell.postgres import Connection
-
-Role = Literal["vendor", "procurement", "finance", "admin", "probe"]
-ROLES: tuple[Role, ...] = get_args(Role)
-
-_MARK = "eb"
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """Who speaks: the party (a vendor, the buyer) and in which role."""
-
-    prefix: str
-    party: str
-    role: Role
-    sha256: bytes
-
-    def __repr__(self) -> str:
-        return f"ApiKey({self.prefix}, party={self.party}, role={self.role})"
 
 
 class UnknownKey(ValueError):
@@ -47,7 +21,7 @@ async def create(connection: Connection, *, party: str, role: Role, label: str) 
     if role not in ROLES:
         raise ValueError(f"role '{role}' is unknown; use one of {', '.join(ROLES)}")
     prefix = secrets.token_hex(6)
-    text = f"{_MARK}_{prefix}_{secrets.token_urlsafe(32)}"
+    text = f"{MARK}_{prefix}_{secrets.token_urlsafe(32)}"
     async with connection.transaction():
         await move(connection)
         await connection.execute(
@@ -85,26 +59,3 @@ async def load_keys(connection: Connection) -> dict[str, ApiKey]:
         " where not exists (select from api_key_revocation r where r.prefix = api_key.prefix)"
     )
     return {row["prefix"]: ApiKey(**dict(row)) for row in rows}
-
-
-def recognise(keys: Mapping[str, ApiKey], text: str) -> ApiKey | None:
-    """The key that a text is, or None. Takes the same time however much of it is right."""
-    mark, _, rest = text.partition("_")
-    prefix, _, secret = rest.partition("_")
-    if mark != _MARK or not prefix or not secret:
-        return None
-    key = keys.get(prefix)
-    if key is None or not hmac.compare_digest(key.sha256, digest(text)):
-        return None
-    return key
-
-
-def bearer(header: str | None) -> str | None:
-    """The key in an ``Authorization: Bearer`` header, or None."""
-    scheme, _, text = (header or "").partition(" ")
-    return text.strip() if scheme.lower() == "bearer" and text.strip() else None
-
-
-def digest(text: str) -> bytes:
-    """SHA-256 of a key's text."""
-    return hashlib.sha256(text.encode()).digest()

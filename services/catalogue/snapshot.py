@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from schemas.agreement import Agreement
 from schemas.programme import Metric, Programme, Source
-from services.catalogue.keys import ApiKey
+from services.catalogue.api_key import ApiKey
 
 
 def _empty() -> Mapping[str, ApiKey]:

@@ -19,7 +19,8 @@ from infra.processes import free_port
 from infra.progress import Progress, silent
 from infra.servers import Servers, servers
 from infra.supervisor import Supervisor
-from services.catalogue.keys import Role, create
+from services.catalogue.api_key import Role
+from services.catalogue.keys import create
 from services.cli.prepare import prepare
 from services.shell.postgres import connect
 

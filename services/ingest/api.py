@@ -11,9 +11,8 @@ from urllib.parse import unquote
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from services.catalogue import keys
+from services.catalogue.api_key import ApiKey, bearer, recognise
 from services.catalogue.cached import CatalogueCopy
-from services.catalogue.keys import ApiKey
 from services.ingest import body
 from services.ingest.admission import Admission, Judge, Outcome
 from services.ingest.door import ANY_PARTY, Door
@@ -114,8 +113,8 @@ def _declare_keys(api: FastAPI) -> None:
 
 def authenticated(request: Request, catalogue: CatalogueCopy) -> ApiKey:
     """The API key of a request. Raises Problem 401."""
-    text = keys.bearer(request.headers.get("authorization"))
-    key = keys.recognise(catalogue.current.keys, text) if text else None
+    text = bearer(request.headers.get("authorization"))
+    key = recognise(catalogue.current.keys, text) if text else None
     if key is None:
         reason = "is not a valid key" if text else "is missing"
         raise Problem(

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from schemas.agreement import Agreement
-from services.catalogue.keys import Role, bearer, recognise
+from services.catalogue.api_key import Role, bearer, recognise
 from services.catalogue.snapshot import Catalogue
 from services.shell.http import Problem
 

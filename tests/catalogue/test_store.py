@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import asyncpg
 import pytest
 
-from services.catalogue import keys
+from services.catalogue import api_key, keys
 from services.catalogue.cached import CatalogueCopy
 from services.catalogue.revision import revision
 from services.catalogue.snapshot import SourceOwner
@@ -174,11 +174,11 @@ async def test_two_who_apply_different_texts_at_once_do_not_both_succeed(databas
 async def test_a_key_is_known_by_its_text_and_nothing_else(connection: Connection) -> None:
     text = await keys.create(connection, party="north", role="vendor", label="probe")
     known = (await load(connection)).keys
-    found = keys.recognise(known, text)
+    found = api_key.recognise(known, text)
     assert found is not None
     assert (found.party, found.role) == ("north", "vendor")
-    assert keys.recognise(known, text[:-1] + ("A" if text[-1] != "A" else "B")) is None
-    assert keys.recognise(known, "") is None
+    assert api_key.recognise(known, text[:-1] + ("A" if text[-1] != "A" else "B")) is None
+    assert api_key.recognise(known, "") is None
     stored = await connection.fetch("select * from api_key")
     assert text.rpartition("_")[2] not in str(stored)
     assert text not in repr(found)
@@ -190,9 +190,9 @@ async def test_a_revoked_key_is_gone_from_every_copy(database: str) -> None:
     await copy.start()
     async with pool.acquire() as connection:
         text = await keys.create(connection, party="north", role="vendor", label="probe")
-        await _until(lambda: keys.recognise(copy.current.keys, text) is not None)
+        await _until(lambda: api_key.recognise(copy.current.keys, text) is not None)
         await keys.revoke(connection, text.split("_")[1], reason="lost")
-        await _until(lambda: keys.recognise(copy.current.keys, text) is None)
+        await _until(lambda: api_key.recognise(copy.current.keys, text) is None)
         with pytest.raises(keys.UnknownKey, match="no key has the prefix"):
             await keys.revoke(connection, "nothere", reason="lost")
     await copy.stop()
@@ -209,7 +209,7 @@ async def test_an_unknown_role_is_refused(connection: Connection) -> None:
     [("Bearer abc", "abc"), ("bearer  abc ", "abc"), ("Basic abc", None), ("", None), (None, None)],
 )
 def test_a_key_is_read_from_the_authorization_header(header: str | None, text: str | None) -> None:
-    assert keys.bearer(header) == text
+    assert api_key.bearer(header) == text
 
 
 async def _until(true: Callable[[], bool]) -> None:

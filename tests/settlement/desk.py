@@ -13,7 +13,8 @@ import httpx
 from fastapi import FastAPI
 
 from schemas.evaluation import PeriodEvaluation
-from services.catalogue.keys import Role, create
+from services.catalogue.api_key import Role
+from services.catalogue.keys import create
 from services.settlement.api import settlement_api
 from services.shell.settings import Settings
 from tests.settlement.house import House, a_house
