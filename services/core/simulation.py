@@ -1,0 +1,165 @@
+"""What past periods would have cost under another version of an agreement, beside what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from schemas.agreement import Agreement
+from schemas.evaluation import PeriodEvaluation
+from schemas.period import first_day
+from schemas.statement import LineKind, SettlementStatement, StatementLine
+from services.core.evaluation import wanted
+from services.core.settlement import Unsettled, settle
+from services.core.windows import parts_of
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedLine:
+    """One line in minor units, as settled and as it would have been. None: there is no such line.
+
+    Positive: the vendor owes the buyer.
+    """
+
+    line: str
+    kind: LineKind
+    level: str | None
+    was: int | None
+    would_be: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedPeriod:
+    """One period. A total is None where the period cannot be settled that way; reasons say why."""
+
+    period: str
+    was: int | None
+    would_be: int | None
+    lines: tuple[SimulatedLine, ...]
+    waits_for: tuple[str, ...] = ()
+    would_wait_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """All periods, and the totals in minor units over those that can be told both ways."""
+
+    currency: str
+    periods: tuple[SimulatedPeriod, ...]
+    was: int
+    would_be: int
+
+
+def as_if(other: Agreement, versions: Sequence[Agreement]) -> Agreement:
+    """The other agreement as if it had been in force as long as these versions.
+
+    Evaluate with it to count, from events, figures that only the other agreement asks for.
+    Raises ValueError where its currency, settlement period, vendor or programme is another one.
+    """
+    ordered = sorted(versions, key=lambda one: (one.effective_from, one.version))
+    if not ordered:
+        raise ValueError("there is no version to compare with; name an agreement that is settled")
+    for field in ("currency", "settled", "vendor", "programme"):
+        theirs, known = getattr(other, field), getattr(ordered[-1], field)
+        if theirs != known:
+            raise ValueError(
+                f"{field} is {theirs}, of the periods settled it is {known}; simulate an agreement "
+                f"with the same {field}"
+            )
+    dates = {
+        "effective_from": ordered[0].effective_from,
+        "effective_until": ordered[-1].effective_until,
+    }
+    return other.model_copy(update=dates)
+
+
+def simulate(
+    versions: Sequence[Agreement],
+    other: Agreement,
+    evaluations: Sequence[PeriodEvaluation],
+    *,
+    buyer: str,
+    time_zone: str,
+    counted_anew: Sequence[PeriodEvaluation] | None = None,
+) -> Simulation:
+    """Settle past evaluations as they were and under another agreement.
+
+    ``counted_anew``: the same periods evaluated for `as_if`; without them the old evaluations are
+    used, and a period whose evaluation lacks a figure that the other agreement asks for is not
+    told. Raises ValueError as `as_if` does.
+    """
+    changed = as_if(other, versions)
+    actual = _by_period(settle(versions, evaluations, buyer=buyer, time_zone=time_zone))
+    latest = _latest(evaluations if counted_anew is None else counted_anew)
+    lacking = {period: tuple(_lacking(changed, one)) for period, one in latest.items()}
+    whole = [one for period, one in latest.items() if not lacking[period]]
+    would = _by_period(settle([changed], whole, buyer=buyer, time_zone=time_zone))
+    periods = tuple(
+        _period(period, actual.get(period), would.get(period), lacking.get(period, ()))
+        for period in sorted({*actual, *would}, key=first_day)
+    )
+    told = [one for one in periods if one.was is not None and one.would_be is not None]
+    return Simulation(
+        changed.currency,
+        periods,
+        sum(one.was or 0 for one in told),
+        sum(one.would_be or 0 for one in told),
+    )
+
+
+Outcome = SettlementStatement | Unsettled
+
+
+def _by_period(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
+    return {one.period: one for one in outcomes}
+
+
+def _latest(evaluations: Sequence[PeriodEvaluation]) -> dict[str, PeriodEvaluation]:
+    """The latest revision of each period."""
+    return {one.period: one for one in sorted(evaluations, key=lambda one: one.revision)}
+
+
+def _lacking(agreement: Agreement, evaluation: PeriodEvaluation) -> Iterator[str]:
+    """Figures that the agreement asks for and the evaluation was never asked for."""
+    there = {(one.metric, one.subject, one.period) for one in evaluation.figures}
+    for each in wanted(agreement):
+        if each.if_reported:
+            continue
+        for label in parts_of(evaluation.period, each.measured):
+            if (each.metric, each.subject, label) not in there:
+                of = f" of {each.subject}" if each.subject else ""
+                yield f"{each.metric}{of} was not counted for {label}; count it from the events"
+
+
+def _period(
+    period: str, was: Outcome | None, would: Outcome | None, lacking: tuple[str, ...]
+) -> SimulatedPeriod:
+    return SimulatedPeriod(
+        period,
+        was=was.total_minor if isinstance(was, SettlementStatement) else None,
+        would_be=would.total_minor if isinstance(would, SettlementStatement) else None,
+        lines=tuple(_side_by_side(_lines(was), _lines(would))),
+        waits_for=was.reasons if isinstance(was, Unsettled) else (),
+        would_wait_for=would.reasons if isinstance(would, Unsettled) else lacking,
+    )
+
+
+def _lines(outcome: Outcome | None) -> dict[str, StatementLine]:
+    found = outcome.lines if isinstance(outcome, SettlementStatement) else ()
+    return {line.line: line for line in found}
+
+
+def _side_by_side(
+    was: Mapping[str, StatementLine], would: Mapping[str, StatementLine]
+) -> Iterator[SimulatedLine]:
+    for name in dict.fromkeys((*was, *would)):
+        before, after = was.get(name), would.get(name)
+        line = before or after
+        assert line is not None
+        yield SimulatedLine(
+            name,
+            line.kind,
+            line.level,
+            None if before is None else before.minor_units,
+            None if after is None else after.minor_units,
+        )

@@ -1,0 +1,125 @@
+"""Past periods under another version, line by line, without touching what was settled."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.agreement import Agreement
+from schemas.evaluation import PeriodEvaluation
+from services.core.simulation import Simulation, as_if, simulate
+from tests.core.told import HEAD, LEVEL, evaluation, months, settled, terms
+
+OLD = terms()
+NEWER = HEAD.replace("version: 1", "version: 2").replace("2025-01-01", "2026-01-01")
+DEARER = terms(head=NEWER, level=LEVEL.replace("percent: 10", "percent: 25"))
+SECOND = """  - level: desk
+    name: Desk
+    metric: desk
+    expected: {at_least: 90}
+    judged: exact
+    no_data: miss
+    defaults: {kind: every_miss}
+    credits:
+      - is_a: penalty
+        due: {kind: on_default}
+        quantity: {kind: one}
+        rate: {kind: amount, amount: 7}
+"""
+
+
+def against(other: Agreement, *past: PeriodEvaluation) -> Simulation:
+    """The other agreement on what was evaluated."""
+    return simulate([OLD], other, past, buyer="town", time_zone="UTC")
+
+
+def quarter(*values: object) -> list[PeriodEvaluation]:
+    """Months from January on."""
+    return [
+        evaluation(month, value) for month, value in zip(months(len(values)), values, strict=True)
+    ]
+
+
+def test_each_period_and_line_says_what_it_cost_and_what_it_would_have() -> None:
+    found = against(DEARER, *quarter("98", "99.5", "97"))
+    assert [(one.period, one.was, one.would_be) for one in found.periods] == [
+        ("2025-01", 10_000, 25_000),
+        ("2025-02", 0, 0),
+        ("2025-03", 10_000, 25_000),
+    ]
+    (line,) = found.periods[0].lines
+    assert (line.kind, line.level, line.was, line.would_be) == (
+        "service_credit", "uptime", 10_000, 25_000,
+    )  # fmt: skip
+    assert (found.currency, found.was, found.would_be) == ("EUR", 20_000, 50_000)
+
+
+def test_the_same_terms_cost_the_same() -> None:
+    found = against(OLD, *quarter("98", "99", "50"))
+    assert [one.was for one in found.periods] == [one.would_be for one in found.periods]
+
+
+def test_what_was_settled_is_what_settling_says() -> None:
+    past = quarter("98", "99", "50")
+    found = against(DEARER, *past)
+    assert [one.was for one in found.periods] == [one.total_minor for one in settled(OLD, past)]
+
+
+def test_a_line_that_only_one_side_has_is_shown_on_that_side() -> None:
+    trigger = DEARER.levels[0].credits[0].model_copy(update={"name": "extra"})
+    level = DEARER.levels[0].model_copy(update={"credits": (trigger,)})
+    found = against(DEARER.model_copy(update={"levels": (level,)}), *quarter("98"))
+    assert {(one.was, one.would_be) for one in found.periods[0].lines} == {
+        (10_000, None), (None, 25_000),
+    }  # fmt: skip
+
+
+def test_a_figure_that_was_never_counted_is_not_taken_for_missing_data() -> None:
+    found = against(terms(level=LEVEL + SECOND), *quarter("98"))
+    (period,) = found.periods
+    assert (period.was, period.would_be) == (10_000, None)
+    assert period.would_wait_for == ("desk was not counted for 2025-01; count it from the events",)
+    assert (found.was, found.would_be) == (0, 0)
+
+
+def test_figures_counted_anew_are_used() -> None:
+    other = terms(level=LEVEL + SECOND)
+    anew = [evaluation("2025-01", "98", figures={"desk": "89"})]
+    found = simulate([OLD], other, quarter("98"), buyer="town", time_zone="UTC", counted_anew=anew)
+    assert (found.periods[0].was, found.periods[0].would_be) == (10_000, 10_700)
+
+
+def test_a_charge_that_is_missing_is_waited_for_on_both_sides() -> None:
+    (period,) = against(DEARER, evaluation("2025-01", "98", fee=None)).periods
+    assert (period.was, period.would_be) == (None, None)
+    assert (
+        period.waits_for
+        == period.would_wait_for
+        == ("the charge 'fee' of 2025-01 is not known yet",)
+    )
+
+
+def test_the_latest_revision_counts_on_both_sides() -> None:
+    late = evaluation("2025-01", "99.5", revision=2)
+    found = against(DEARER, late, evaluation("2025-01", "98"))
+    assert (found.was, found.would_be) == (0, 0)
+
+
+def test_the_other_version_is_moved_to_where_the_settled_ones_begin_and_end() -> None:
+    ended = OLD.model_copy(update={"effective_until": DEARER.effective_from})
+    moved = as_if(DEARER, [ended])
+    assert (moved.effective_from, moved.effective_until) == (
+        ended.effective_from, ended.effective_until,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("currency", "USD"), ("settled", "quarter"), ("vendor", "other")]
+)
+def test_an_agreement_about_something_else_is_refused(field: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} is {value}, of the periods settled it is"):
+        as_if(DEARER.model_copy(update={field: value}), [OLD])
+
+
+def test_nothing_to_compare_with_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no version to compare with"):
+        as_if(DEARER, [])
