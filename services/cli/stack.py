@@ -61,6 +61,8 @@ class Stack:
     addresses: Addresses
     supervisor: Supervisor
     servers: Servers
+    doors: tuple[str, ...]
+    """Where each process of ingest takes events; any will do."""
 
     def key_for(self, party: str, role: Role) -> str:
         """A new API key."""
@@ -102,10 +104,10 @@ def stack(
         progress("Tables and topics", 0, 1)
         asyncio.run(prepare(pair.kafka, pair.postgres))
         progress("Tables and topics", 1, 1)
-        addresses = _started(pair, supervisor, workers or Workers(), dict(environment or {}))
+        addresses, doors = _started(pair, supervisor, workers or Workers(), dict(environment or {}))
         _wait_until_ready(supervisor, addresses, progress)
         key = asyncio.run(_key(pair.postgres, "operator", "admin"))
-        yield Stack(replace(addresses, key=key), supervisor, pair)
+        yield Stack(replace(addresses, key=key), supervisor, pair, doors)
 
 
 @contextmanager
@@ -122,7 +124,7 @@ def announced(folder: Path, addresses: Addresses) -> Iterator[None]:
 
 def _started(
     pair: Servers, supervisor: Supervisor, workers: Workers, further: dict[str, str]
-) -> Addresses:
+) -> tuple[Addresses, tuple[str, ...]]:
     ports = {name: free_port() for name in ("ingest", "evaluator", "settlement")}
     common = {
         **os.environ,
@@ -131,17 +133,20 @@ def _started(
         "EARNBACK_EVALUATOR": f"http://127.0.0.1:{ports['evaluator']}",
         **further,
     }
+    doors = []
     for name, port in ports.items():
         for number in range(getattr(workers, name)):
             # Every ingest process needs a port of its own; of the workers, one has the API.
             own = port if number == 0 else (free_port() if name == "ingest" else 0)
+            if name == "ingest":
+                doors.append(f"http://127.0.0.1:{own}")
             supervisor.start(
                 f"{name}-{number + 1}",
                 [sys.executable, "-m", f"services.{name}"],
                 {**common, "EARNBACK_HTTP_PORT": str(own)},
             )
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-    return Addresses(pair.kafka, pair.postgres, **urls)
+    return Addresses(pair.kafka, pair.postgres, **urls), tuple(doors)
 
 
 def _wait_until_ready(supervisor: Supervisor, addresses: Addresses, progress: Progress) -> None:
