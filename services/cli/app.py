@@ -119,10 +119,79 @@ def check(files: Files) -> None:
         typer.echo(refusal.text(), err=True)
     if found.refusals:
         raise typer.Exit(REFUSED)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     for document in found.documents:
         noun = document.noun
         name = noun.programme if noun.kind == "programme" else noun.agreement
         typer.echo(f"{document.file}: {noun.kind} {name} version {noun.version} is in order")
+
+
+@contract.command("show")
+def show_contract(files: Files) -> None:
+    """Show agreements with all they inherit, and where each term came from."""
+    from services.cli import show
+    from services.cli.contracts import terms_and_origins
+
+    for heading, rows in terms_and_origins(files):
+        show.out.print(f"[bold]{heading}[/bold]")
+        show.table(("term", "from"), rows)
+
+
+@contract.command("diff")
+def diff(old: Path, new: Path) -> None:
+    """Every change from one version of a document to another, in words."""
+    from services.cli.contracts import changes
+
+    for line in changes(old, new):
+        typer.echo(line)
+
+
+@contract.command("simulate")
+def simulate(
+    file: Annotated[Path, typer.Argument(help="The agreement as it might be.")],
+    against: Annotated[
+        str, typer.Option(help="Settled periods: 2025-01, or 2025-01..2025-03 for several.")
+    ],
+) -> None:
+    """What settled periods would have cost under another version, beside what they did cost."""
+    from services.cli import show
+    from services.cli.contracts import simulated
+
+    where = _running()
+    with _client() as client:
+        found = asyncio.run(simulated(where, client, file, against))
+    show.simulation(found)
+
+
+@contract.command("new")
+def new(
+    family: Annotated[str | None, typer.Argument(help="Without one: the list.")] = None,
+) -> None:
+    """Print a contract template to begin with."""
+    from services.cli.contracts import template, templates
+
+    if family is None:
+        for name, about in templates():
+            typer.echo(f"{name:<18} {about}")
+    else:
+        typer.echo(template(family), nl=False)
+
+
+@app.command()
+def goal(
+    revenue: Annotated[str, typer.Argument(help="Revenue to reach.")],
+    per_deal: Annotated[str, typer.Argument(help="Revenue per deal.")],
+    conversion: Annotated[str, typer.Argument(help="Percent of units that become deals.")],
+) -> None:
+    """From a revenue target to the number of units owed, such as leads per month."""
+    from schemas.base import exact
+    from services.core.goals import units_owed
+
+    found = units_owed(exact(revenue), exact(per_deal), exact(conversion))
+    for line in found.steps:
+        typer.echo(line)
+    typer.echo(f"{found.units} units are owed")
 
 
 @contract.command("apply")

@@ -13,6 +13,8 @@ from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.core.contract_check import check
 from services.core.contract_file import Document, Refusal, read_documents
+from services.core.inheritance import resolve
+from services.core.underpinning import gaps
 
 CONTRACTS = (".yaml", ".yml")
 EVENTS = (".json", ".jsonl", ".ndjson")
@@ -28,6 +30,7 @@ class Contracts:
 
     documents: tuple[Document, ...]
     refusals: tuple[Refusal, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def programmes(self) -> tuple[Programme, ...]:
@@ -41,7 +44,7 @@ class Contracts:
 
 
 def read_contracts(paths: Iterable[Path], beside: Sequence[Programme] = ()) -> Contracts:
-    """Read contract files and check each agreement against its programme.
+    """Read contract files, give agreements what they inherit, and check each beside its programme.
 
     ``beside``: programmes that are known from elsewhere. Raises NothingThere.
     """
@@ -51,10 +54,14 @@ def read_contracts(paths: Iterable[Path], beside: Sequence[Programme] = ()) -> C
         found, refused = read_documents(path.read_text(encoding="utf-8"), path.name)
         documents += found.documents
         refusals += refused
-    programmes = [one.noun for one in documents if isinstance(one.noun, Programme)]
-    for document in documents:
-        refusals += _checked(document, [*beside, *programmes], documents)
-    return Contracts(tuple(documents), tuple(refusals))
+    inherited = resolve(documents)
+    refusals += inherited.refusals
+    programmes = [*beside, *(one.noun for one in documents if isinstance(one.noun, Programme))]
+    for document in inherited.documents:
+        refusals += _checked(document, programmes, inherited.documents)
+    agreements = [one.noun for one in inherited.documents if isinstance(one.noun, Agreement)]
+    warnings = () if refusals else tuple(gap.text() for gap in gaps(agreements, programmes))
+    return Contracts(inherited.documents, tuple(refusals), warnings)
 
 
 def _checked(

@@ -14,6 +14,7 @@ from rich.tree import Tree
 from infra.progress import Progress as Report
 from schemas.money import amount_text
 from schemas.statement import SettlementStatement
+from services.core.simulation import SimulatedLine, SimulatedPeriod, Simulation
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -118,6 +119,25 @@ def _add_events(tree: Tree, events: Iterable[Mapping[str, str]], title: str) -> 
         branch.add(f"{event['source']}  {event['id']}")
     if len(shown) > 5:
         branch.add(f"… and {len(shown) - 5} more on this page")
+
+
+def simulation(found: Simulation) -> None:
+    """Each period and line, as it was and as it would have been."""
+    rows = []
+    for period in found.periods:
+        told = [*period.waits_for, *period.would_wait_for]
+        rows.append((period.period, "total", *_both(period, found.currency), "; ".join(told)))
+        rows += [("", line.line, *_both(line, found.currency), "") for line in period.lines]
+    table(("period", "line", "was", "would be", "cannot be told"), rows)
+    was, would = (amount_text(each, found.currency) for each in (found.was, found.would_be))
+    out.print(f"in all {was} {found.currency} was, {would} {found.currency} would be")
+
+
+def _both(found: SimulatedPeriod | SimulatedLine, currency: str) -> tuple[str, str]:
+    was, would = (
+        "-" if each is None else amount_text(each, currency) for each in (found.was, found.would_be)
+    )
+    return was, would
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
