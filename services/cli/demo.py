@@ -216,12 +216,12 @@ def _door_is_open(client: Client) -> bool:
 def _seen_last(client: Client) -> bool:
     """Whether the evaluator has applied the last event of each source."""
     last: dict[str, str] = {event["source"]: event["id"] for event in story.first_delivery()}
-    return all(_verdict(client, source, identity) for source, identity in last.items())
+    return all(_is_seen(client, source, identity) for source, identity in last.items())
 
 
-def _verdict(client: Client, source: str, identity: str) -> bool:
+def _is_seen(client: Client, source: str, identity: str) -> bool:
     found = client.get(f"/v1/events/{quote(source, safe='')}/{quote(identity, safe='')}")
-    return str(found.get("verdict")) != "not_seen"
+    return bool(found["standing"] != "not_seen")
 
 
 def _posted(client: Client, agreement: str, month: str) -> bool:
