@@ -78,6 +78,10 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):
         # A connection that went away under us, but not a pool that we are closing ourselves.
         return "connection" in str(error) and ("clos" in str(error) or "released" in str(error))
+    if isinstance(error, asyncpg.InternalClientError):
+        # A connection cut while the pool takes it back leaves the driver in two states at once. The
+        # pool throws that connection away; progress tells whether the commit was in time.
+        return "another operation" in str(error)
     return isinstance(error, OSError | TimeoutError | asyncio.IncompleteReadError)
 
 

@@ -145,6 +145,7 @@ def test_what_passes_by_waiting_is_told_from_what_does_not() -> None:
         asyncpg.ConnectionDoesNotExistError("x"),
         asyncpg.IdleInTransactionSessionTimeoutError("x"),
         asyncpg.InterfaceError("cannot perform operation: connection is closed"),
+        asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is running"),
         ConnectionRefusedError(),
         TimeoutError(),
     ):
