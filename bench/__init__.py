@@ -1,0 +1,1 @@
+"""How fast the chain is, beside what the machine could do at all. See docs/bench.md."""
