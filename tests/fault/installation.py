@@ -1,0 +1,209 @@
+"""An earnback of this test's own on the session's servers, and what can be read of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import asyncpg
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from infra.topics import topic_partitions
+from services.catalogue.keys import create
+from services.cli.applying import apply_files
+from services.cli.prepare import RELAYED, prepare
+from services.cli.stack import Addresses, Stack, Workers, stack
+from services.shell.outbox import committed_tails
+from tests.fault.feed import BUYER, KINDS, contracts
+from tests.ladder import Rung
+
+TWO_OF_EACH = Workers(ingest=2, evaluator=2, settlement=2)
+SESSION_TIMEOUT = 6
+PACE = {
+    "EARNBACK_SESSION_TIMEOUT": str(SESSION_TIMEOUT),
+    "EARNBACK_HEARTBEAT": "2",
+    "EARNBACK_QUIET": "0.5",
+    "EARNBACK_CLOSE_EVERY": "0.3",
+}
+Ends = dict[tuple[str, int], int]
+"""Topic and partition to the offset of the record that comes next."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """``vendors``: kind to the vendor's name. ``keys``: sender to its API key.
+    ``began``: where the topics ended before.
+    """
+
+    kafka: str
+    postgres: str
+    group: str
+    vendors: Mapping[str, str]
+    keys: Mapping[str, str]
+    contracts: Path
+    began: Ends
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """The rows of a query."""
+
+        async def ask() -> list[Any]:
+            connection = await asyncpg.connect(self.postgres)
+            try:
+                return list(await connection.fetch(query, *values))
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
+    def value(self, query: str, *values: Any) -> Any:
+        """The one value of a query."""
+        return self.rows(query, *values)[0][0]
+
+    def records(self, topic: str) -> list[Any]:
+        """What a plain consumer reads of a topic: committed, and only of this installation."""
+        settings = {"isolation.level": "read_committed", "auto.offset.reset": "error"}
+        with _reader(self.kafka, **settings, **{"enable.partition.eof": True}) as consumer:
+            places = [
+                TopicPartition(topic, partition, offset)
+                for (name, partition), offset in self.began.items()
+                if name == topic
+            ]
+            consumer.assign(places)
+            return list(_to_the_end(consumer, len(places)))
+
+    def ends(self, *topics: str) -> Ends:
+        """Where topics end now."""
+        return log_ends(self.kafka, topics)
+
+    def read_by(self, group: str, topics: list[str]) -> Ends:
+        """How far a group has committed."""
+        with _reader(self.kafka, group=f"{self.group}-{group}") as consumer:
+            wanted = [
+                TopicPartition(topic, each)
+                for topic in topics
+                for each in range(topic_partitions(topic))
+            ]
+            found = consumer.committed(wanted, timeout=10)
+            return {(each.topic, each.partition): max(each.offset, 0) for each in found}
+
+
+@contextmanager
+def _reader(kafka: str, group: str = "", **settings: Any) -> Iterator[Consumer]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka,
+            "group.id": group or f"reader-{token_hex(4)}",
+            "enable.auto.commit": False,
+            **settings,
+        }
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _to_the_end(consumer: Consumer, partitions: int) -> Iterator[Any]:
+    ended: set[int] = set()
+    deadline = time.monotonic() + 60
+    while len(ended) < partitions:
+        assert time.monotonic() < deadline, "a topic could not be read to its end"
+        for message in consumer.consume(1000, 0.5):
+            if message.error():
+                ended.add(message.partition())
+            else:
+                yield message
+
+
+def log_ends(kafka: str, topics: tuple[str, ...]) -> Ends:
+    """Where topics end."""
+    with _reader(kafka) as consumer:
+        return {
+            (topic, each): consumer.get_watermark_offsets(TopicPartition(topic, each), timeout=10)[
+                1
+            ]
+            for topic in topics
+            for each in range(topic_partitions(topic))
+        }
+
+
+@contextmanager
+def installation(rung: Rung, database: str, folder: Path) -> Iterator[tuple[Installation, Stack]]:
+    """Two workers of each service under a supervisor, on the session's servers.
+
+    Database, consumer groups and vendors are new. The topics have fixed names and may hold what
+    others wrote: this installation begins where they end.
+    """
+    token = token_hex(3)
+    vendors = {kind: f"{kind}-{token}" for kind in KINDS}
+    group = f"fault-{token}"
+    path = folder / "contracts.yaml"
+    path.write_text(contracts(vendors))
+    keys, began = asyncio.run(_founded(rung, database, path, vendors, group))
+    made = Installation(rung.kafka, database, group, vendors, keys, path, began)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EARNBACK_KAFKA", rung.kafka)
+        environment.setenv("EARNBACK_POSTGRES", database)
+        settings = {**PACE, "EARNBACK_GROUP": group}
+        with stack(folder, workers=TWO_OF_EACH, environment=settings) as running:
+            yield made, running
+
+
+async def _founded(
+    rung: Rung, database: str, path: Path, vendors: Mapping[str, str], group: str
+) -> tuple[dict[str, str], Ends]:
+    await prepare(rung.kafka, database)
+    await apply_files(Addresses(rung.kafka, database, "", "", ""), [path])
+    connection = await asyncpg.connect(database)
+    try:
+        keys = {
+            kind: await create(connection, party=vendor, role="vendor", label="test")
+            for kind, vendor in vendors.items()
+        }
+        keys[BUYER] = await create(connection, party=BUYER, role="procurement", label="test")
+        began = await asyncio.to_thread(log_ends, rung.kafka, ("measurements", *RELAYED))
+        await _begin_where_topics_end(connection, rung.kafka, group, began)
+    finally:
+        await connection.close()
+    return keys, began
+
+
+async def _begin_where_topics_end(connection: Any, kafka: str, group: str, began: Ends) -> None:
+    """Say where reading begins, and go on with the numbers that the relayed topics end with."""
+    tails: dict[tuple[str, int], int] = {}
+    for topic in RELAYED:
+        partitions = range(topic_partitions(topic))
+        for partition, tail in (await committed_tails(kafka, topic, partitions)).items():
+            tails[topic, partition] = tail or 0
+    await connection.executemany(
+        "update outbox_head set next_seq = $3 + 1 where topic = $1 and partition = $2",
+        [(*place, tail) for place, tail in tails.items()],
+    )
+    for service, topic in (("evaluator", "measurements"), ("settlement", "evaluations")):
+        await connection.executemany(
+            "insert into progress (app, topic, partition, epoch, next_offset, last_sequence)"
+            " values ($1, $2, $3, 0, $4, $5)",
+            [
+                (f"{group}-{service}", topic, partition, end, tails.get((topic, partition)))
+                for (name, partition), end in began.items()
+                if name == topic
+            ],
+        )
+
+
+def sequence(message: Any) -> int:
+    """The number of a relayed record within its partition."""
+    return int(dict(message.headers())["sequence"])
+
+
+def cloud_event(message: Any) -> Any:
+    """A record's value."""
+    return json.loads(message.value())
