@@ -178,6 +178,34 @@ def new(
         typer.echo(template(family), nl=False)
 
 
+@contract.command("import")
+def import_(
+    form: Annotated[str, typer.Argument(help="openslo, sla4oai (iAgree too) or tmf623.")],
+    file: Path,
+) -> None:
+    """Print a contract file made from another format; what is lost or missing goes to stderr."""
+    from services.cli.interchange import import_contract
+
+    text, told = import_contract(form, file)
+    for line in told:
+        typer.echo(line, err=True)
+    typer.echo(text, nl=False)
+
+
+@contract.command("export")
+def export(
+    form: Annotated[str, typer.Argument(help="openslo or tmf623.")],
+    files: Files,
+) -> None:
+    """Print agreements in another format, as JSON; what it has no place for goes to stderr."""
+    from services.cli.interchange import export_contract
+
+    text, told = export_contract(form, files)
+    for line in told:
+        typer.echo(line, err=True)
+    typer.echo(text, nl=False)
+
+
 @app.command()
 def goal(
     revenue: Annotated[str, typer.Argument(help="Revenue to reach.")],
