@@ -35,6 +35,8 @@ def read(
             "enable.auto.commit": False,
             "fetch.message.max.bytes": 4 * 1024 * 1024,
             "queued.min.messages": 100_000,
+            # Else a full queue is left alone for a second, whatever is taken from it meanwhile.
+            "fetch.queue.backoff.ms": 5,
         }
     )
     consumer.list_topics(topic, timeout=PATIENCE_SECONDS)

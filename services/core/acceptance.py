@@ -123,7 +123,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class _Path:
+class Path:
     """How one kind of fact, from one source and about one metric, is judged from a moment on."""
 
     from_us: int
@@ -142,7 +142,7 @@ class _Path:
 class Rules:
     """What acceptance knows, looked up by source, type and metric. Made by `rules_of`."""
 
-    paths: Mapping[tuple[str, str, str], tuple[_Path, ...]]
+    paths: Mapping[tuple[str, str, str], tuple[Path, ...]]
     sources: Mapping[str, tuple[Programme, ...]]
     """A source's programme: its versions, newest first."""
     agreements: Mapping[str, tuple[Agreement, ...]] | None
@@ -198,9 +198,9 @@ def rules_of(
 
 def _paths(
     by_name: Mapping[str, Sequence[Programme]], numbers: Mapping[tuple[str, str], int]
-) -> dict[tuple[str, str, str], tuple[_Path, ...]]:
+) -> dict[tuple[str, str, str], tuple[Path, ...]]:
     """Every allowed combination; newest first, the oldest reaching back without end."""
-    paths: dict[tuple[str, str, str], list[_Path]] = {}
+    paths: dict[tuple[str, str, str], list[Path]] = {}
     types = tuple(EVENT_TYPES)
     for name, versions in by_name.items():
         for version in versions:
@@ -220,8 +220,8 @@ def _paths(
 
 def _path(
     from_us: int, kind: int, number: int, metric: Metric, source: Source, programme: Programme
-) -> _Path:
-    return _Path(
+) -> Path:
+    return Path(
         from_us=from_us,
         kind=kind,
         number=number,
@@ -316,14 +316,14 @@ def _bad_subject(data: Mapping[str, object], others: int) -> bool:
     return len(data) != others + 1 or not _printable(subject, 120)
 
 
-def _sample(path: _Path, data: Mapping[str, object]) -> Pair | Problem | None:
+def _sample(path: Path, data: Mapping[str, object]) -> Pair | Problem | None:
     up = data.get("up")
     if (up is not True and up is not False) or _bad_subject(data, 2):
         return None
     return (1 if up else 0), 1
 
 
-def _count(path: _Path, data: Mapping[str, object]) -> Pair | Problem | None:
+def _count(path: Path, data: Mapping[str, object]) -> Pair | Problem | None:
     good, total = data.get("good"), data.get("total")
     if type(good) is not int or type(total) is not int or _bad_subject(data, 3):
         return None
@@ -344,13 +344,13 @@ def _count(path: _Path, data: Mapping[str, object]) -> Pair | Problem | None:
     return _too_large("/data/total")
 
 
-def _value(path: _Path, data: Mapping[str, object]) -> Pair | Problem | None:
+def _value(path: Path, data: Mapping[str, object]) -> Pair | Problem | None:
     if data.get("unit") != path.unit or _bad_subject(data, 3):
         return None
     return _whole(path, data.get("value"))
 
 
-_QUICK: dict[int, Callable[[_Path, Mapping[str, object]], Pair | Problem | None]] = {
+_QUICK: dict[int, Callable[[Path, Mapping[str, object]], Pair | Problem | None]] = {
     SAMPLE: _sample,
     COUNT: _count,
     RESPONSE: _value,
@@ -358,7 +358,7 @@ _QUICK: dict[int, Callable[[_Path, Mapping[str, object]], Pair | Problem | None]
 }
 
 
-def _whole(path: _Path, value: object) -> Pair | Problem:
+def _whole(path: Path, value: object) -> Pair | Problem:
     """A value as a whole number and its decimals, or why it cannot be taken."""
     pair = scaled(value)
     if pair is None:
@@ -384,7 +384,7 @@ def _too_large(field: str) -> Problem:
     )
 
 
-def _explained(path: _Path, data: Mapping[str, object], found: Problem | None) -> Problem:
+def _explained(path: Path, data: Mapping[str, object], found: Problem | None) -> Problem:
     """Why the quick look failed. A problem of shape comes before one of numbers."""
     if found is not None:
         return found
@@ -405,7 +405,7 @@ def _explained(path: _Path, data: Mapping[str, object], found: Problem | None) -
 EVENT_TYPES_BY_KIND = tuple(EVENT_TYPES.values())
 
 
-def _wrong_unit(path: _Path, unit: str) -> Problem:
+def _wrong_unit(path: Path, unit: str) -> Problem:
     return Problem(
         Reason.WRONG_UNIT,
         "/data/unit",
@@ -438,7 +438,7 @@ def _shaped(model: type[Noun], data: Mapping[str, object], within: str = "/data"
 
 def _with_data(
     rules: Rules,
-    path: _Path,
+    path: Path,
     source: str,
     event_id: str,
     at_us: int,
@@ -496,7 +496,7 @@ def _row(
     )
 
 
-def _figure(path: _Path, noun: Figure) -> Pair | Problem:
+def _figure(path: Path, noun: Figure) -> Pair | Problem:
     pair = _whole(path, written(noun.value))
     measure = path.metric.measure
     if isinstance(pair, Problem) or not isinstance(measure, Declared):

@@ -187,6 +187,39 @@ def taken(facts: Facts, index: Index) -> Facts:
     )
 
 
+def between(facts: Facts, start: int, stop: int) -> Facts:
+    """The facts from one position up to another, with the sources and subjects they name."""
+    if start <= 0 and stop >= len(facts):
+        return facts
+    source, sources = _named(facts.source[start:stop], facts.sources)
+    subject, subjects = _named(facts.subject[start:stop], facts.subjects)
+    return Facts(
+        ids=facts.ids[start:stop],
+        id_high=facts.id_high[start:stop],
+        id_low=facts.id_low[start:stop],
+        payload=facts.payload[start:stop],
+        kind=facts.kind[start:stop],
+        metric=facts.metric[start:stop],
+        at_us=facts.at_us[start:stop],
+        a=facts.a[start:stop],
+        b=facts.b[start:stop],
+        source=source,
+        subject=subject,
+        data=facts.data[start:stop],
+        sources=sources,
+        subjects=subjects,
+    )
+
+
+def _named(
+    codes: npt.NDArray[np.int32], names: Sequence[str]
+) -> tuple[npt.NDArray[np.int32], list[str]]:
+    """Positions in a list of only those names that they point to; -1 stays -1."""
+    used = np.unique(codes[codes >= 0])
+    moved = np.searchsorted(used, codes).astype(np.int32)
+    return np.where(codes < 0, np.int32(-1), moved), [names[each] for each in used.tolist()]
+
+
 def by_identity(facts: Facts) -> Index:
     """Positions in order of identity; facts of one identity in order of arrival."""
     order = np.argsort(facts.id_high, kind="stable")

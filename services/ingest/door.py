@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from services.catalogue.snapshot import Catalogue
-from services.core.acceptance import Rules, accept, rules_of
-from services.core.facts import Row
+from services.core.acceptance import Path, Rules, accept, rules_of
+from services.core.facts import TYPE_OF_KIND, Row
 from services.ingest.events import (
     JSON_TYPES,
     decode_data,
@@ -45,6 +45,15 @@ class Door:
             [version for versions in catalogue.agreements.values() for version in versions],
             catalogue.numbers,
         )
+        self.ahead_us = self._rules.ahead_us
+
+    def newest_rule(self, row: Row, metric: str) -> Path | None:
+        """What the newest version says about events like this row; None where an older one judged.
+
+        ``metric``: its name. Only for kinds that move a metric.
+        """
+        rule = self._rules.paths[row.source, TYPE_OF_KIND[row.kind], metric][0]
+        return rule if row.at_us >= rule.from_us else None
 
     def admit(self, raw: bytes, party: str | None, now_us: int) -> Row | Refusal:
         """Judge one event in structured mode: the JSON of a CloudEvent."""

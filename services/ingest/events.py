@@ -56,6 +56,32 @@ def microseconds_of(time: str) -> int | None:
 
     None for any other spelling, right or wrong. Digits beyond microseconds are cut off.
     """
+    # Times that come together share their minute, and there are few seconds with milliseconds.
+    minute, rest = _MINUTES.get(time[:17]), _SECONDS.get(time[17:])
+    if minute is None or rest is None:
+        return _read_and_remembered(time)
+    return minute + rest
+
+
+_MINUTES: dict[str, int] = {}
+_SECONDS: dict[str, int] = {}
+_MOST_REMEMBERED = 70_000
+
+
+def _read_and_remembered(time: str) -> int | None:
+    found = _read(time)
+    if found is None:
+        return None
+    for known in (_MINUTES, _SECONDS):
+        if len(known) >= _MOST_REMEMBERED:
+            known.clear()
+    minute = _read(f"{time[:17]}00Z")
+    assert minute is not None, "a time is read digit by digit"
+    _MINUTES[time[:17]], _SECONDS[time[17:]] = minute, found - minute
+    return found
+
+
+def _read(time: str) -> int | None:
     # Every third character from the fifth is punctuation; looking at all of them at once is quick.
     if time[4:20:3] not in _SHAPES or time[-1] != "Z" or not time[-2].isdigit():
         return None

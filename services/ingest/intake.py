@@ -17,15 +17,14 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from services.catalogue.snapshot import Catalogue
-from services.core.facts import Row
 from services.ingest import quarantine
 from services.ingest.door import Door
-from services.ingest.framing import HEADERS, TOPIC, frames_of
+from services.ingest.framing import HEADERS, TOPIC, cut
 from services.ingest.refusal import Refusal
+from services.ingest.usual import Taker
 from services.shell import metrics
 from services.shell.clock import now_us
 from services.shell.faults import faultpoint
-from services.shell.frames import partition_of
 from services.shell.logs import log
 
 PREFIX = "intake."
@@ -68,7 +67,7 @@ class Intake:
         self._sent: deque[_Batch] = deque()
         self._topics: frozenset[str] = frozenset()
         self._door: Door | None = None
-        self._partition: dict[str, int] = {}
+        self._taker: Taker | None = None
         common = {
             "bootstrap.servers": kafka,
             "client.id": group,
@@ -88,6 +87,8 @@ class Intake:
                 "fetch.message.max.bytes": 4 * 1024 * 1024,
                 "queued.min.messages": 50_000,
                 "queued.max.messages.kbytes": 32 * 1024,
+                # Else a full queue is left alone for a second, whatever is taken from it meanwhile.
+                "fetch.queue.backoff.ms": 5,
                 "check.crcs": True,
             }
         )
@@ -132,6 +133,7 @@ class Intake:
         if self._door is not None and self._door.revision == catalogue.revision:
             return
         self._door = Door(catalogue)
+        self._taker = Taker(self._door, self._partitions)
         topics = frozenset(PREFIX + vendor for vendor in catalogue.vendors)
         if topics and topics != self._topics:
             self._consumer.subscribe(sorted(topics), on_revoke=self._revoked)
@@ -146,58 +148,54 @@ class Intake:
         """Judge a batch of records, send what came of it, and commit what is acknowledged."""
         if messages:
             batch = _Batch()
-            rows = self._judge(messages, batch)
-            for partition, part in rows.items():
-                for frame in frames_of(part):
-                    self._send(batch, TOPIC, frame, partition=partition, headers=HEADERS)
+            self._judge(messages, batch)
+            assert self._taker is not None
+            forms = self._taker.forms
+            for partition, sheet in enumerate(self._taker.turn()):
+                if len(sheet):
+                    for frame in cut(sheet.facts(forms)):
+                        self._send(batch, TOPIC, frame, partition=partition, headers=HEADERS)
+            self._taker.forget()
             self._sent.append(batch)
         self._producer.poll(0)
         self._settle(MOST_BATCHES)
 
-    def _judge(self, messages: list[Any], batch: _Batch) -> dict[int, list[Row]]:
-        """Rows by measurement partition. What is refused goes to quarantine, offset and all."""
-        assert self._door is not None
-        admit, now = self._door.admit, now_us()
-        rows: dict[int, list[Row]] = {each: [] for each in range(self._partitions)}
-        partitions = self._partition
-        refused, offsets = 0, batch.offsets
-        vendor_of: dict[str, str] = {}
+    def _judge(self, messages: list[Any], batch: _Batch) -> None:
+        """Put what counts on the sheets. What is refused goes to quarantine, offset and all."""
+        assert self._taker is not None
+        take, now = self._taker.take, now_us()
+        judged = refused = 0
+        vendor_of = _Vendors()
         for message in messages:
             if message.error() is not None:
                 _check(message.error())
                 continue
+            judged += 1
             topic = message.topic()
-            vendor = vendor_of.get(topic) or vendor_of.setdefault(topic, topic[len(PREFIX) :])
-            raw, headers = message.value() or b"", message.headers()
-            verdict = (
-                admit(raw, vendor, now)
-                if headers is None
-                else self._with_headers(raw, headers, vendor, now)
-            )
-            offsets[topic, message.partition()] = message.offset() + 1
-            if isinstance(verdict, Row):
-                partition = partitions.get(verdict.source)
-                if partition is None:
-                    partition = partition_of(verdict.source, self._partitions)
-                    partitions[verdict.source] = partition
-                rows[partition].append(verdict)
+            vendor, raw, headers = vendor_of[topic], message.value() or b"", message.headers()
+            if headers is None:
+                refusal = take(raw, vendor, now)
             else:
+                refusal = self._with_headers(raw, headers, vendor, now)
+            batch.offsets[topic, message.partition()] = message.offset() + 1
+            if refusal is not None:
                 refused += 1
-                self._set_aside(batch, message, vendor, raw, verdict, now)
-        metrics.EVENTS.labels("intake", "accepted").inc(sum(map(len, rows.values())))
+                self._set_aside(batch, message, vendor, raw, refusal, now)
+        metrics.EVENTS.labels("intake", "accepted").inc(judged - refused)
         metrics.EVENTS.labels("intake", "rejected").inc(refused)
-        return rows
 
     def _with_headers(
         self, raw: bytes, headers: list[tuple[str, bytes]], vendor: str, now: int
-    ) -> Row | Refusal:
+    ) -> Refusal | None:
         """Judge a record that has headers: in binary mode they are the event's envelope."""
         assert self._door is not None
+        assert self._taker is not None
         texts = _texts(headers)
         if _BINARY_MARK not in texts:
-            return self._door.admit(raw, vendor, now)
+            return self._taker.take(raw, vendor, now)
         attributes = {name[3:]: value for name, value in texts.items() if name.startswith("ce_")}
-        return self._door.admit_binary(attributes, texts.get("content-type"), raw, vendor, now)
+        content = texts.get("content-type")
+        return self._taker.put(self._door.admit_binary(attributes, content, raw, vendor, now))
 
     def _set_aside(
         self, batch: _Batch, message: Any, vendor: str, raw: bytes, refusal: Refusal, now: int
@@ -243,6 +241,13 @@ class Intake:
         except KafkaException as error:
             # Read again by whoever has the partition now, and counted once by the evaluator.
             log(__name__).warning("intake_commit_failed", error=str(error))
+
+
+class _Vendors(dict[str, str]):
+    """The vendor that a topic is bound to."""
+
+    def __missing__(self, topic: str) -> str:
+        return self.setdefault(topic, topic[len(PREFIX) :])
 
 
 def _texts(headers: list[tuple[str, bytes]]) -> dict[str, str]:

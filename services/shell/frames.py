@@ -55,7 +55,7 @@ def encode(facts: Facts) -> bytes:
         *(pa.array(getattr(facts, name)) for name in _NUMERIC),
         _dictionary(facts.source, facts.sources),
         _dictionary(facts.subject, facts.subjects),
-        pa.array(facts.data, pa.string()),
+        pa.array(facts.data, pa.string()) if any(facts.data) else pa.repeat("", len(facts)),
     ]
     return write_batch(pa.record_batch(columns, schema=_SCHEMA))
 

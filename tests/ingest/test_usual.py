@@ -1,0 +1,115 @@
+"""What is taken quickly is what the door would take, to the last byte."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.core.facts import Row
+from services.ingest.door import Door
+from services.ingest.refusal import Refusal
+from services.ingest.usual import Taker
+from services.shell.frames import partition_of
+from tests.catalogue.builders import DESK, TOWN
+from tests.ingest.builders import NOW_US, TIME, a_catalogue, a_door, an_event, at, text
+from tests.ingest.test_frames import rows_of
+
+PARTITIONS = 3
+PARTY = "north"
+SAMPLE = {"metric": "net.availability", "up": True, "subject": "site-1"}
+COUNT = {"metric": "net.delivered", "good": 7, "total": 9}
+RTT = {"metric": "net.rtt", "value": "20.5", "unit": "milliseconds"}
+VOLUME = {"metric": "net.volume", "value": -3, "unit": "count"}
+KINDS = [("sample", SAMPLE), ("count", COUNT), ("response", RTT), ("volume", VOLUME)]
+
+
+def taken(raws: Sequence[bytes], party: str | None) -> tuple[list[list[Row]], list[Refusal]]:
+    """Rows by partition and refusals, by the quick way."""
+    taker = Taker(a_door(), PARTITIONS)
+    refusals = [taker.take(raw, party, NOW_US) for raw in raws]
+    sheets = taker.turn()
+    rows = [rows_of(sheet.facts(taker.forms)) if len(sheet) else [] for sheet in sheets]
+    return rows, [each for each in refusals if each is not None]
+
+
+def judged(raws: Sequence[bytes], party: str | None) -> tuple[list[list[Row]], list[Refusal]]:
+    """The same by the door alone."""
+    door = a_door()
+    verdicts = [door.admit(raw, party, NOW_US) for raw in raws]
+    rows: list[list[Row]] = [[] for _ in range(PARTITIONS)]
+    for verdict in verdicts:
+        if isinstance(verdict, Row):
+            rows[partition_of(verdict.source, PARTITIONS)].append(verdict)
+    return rows, [each for each in verdicts if isinstance(each, Refusal)]
+
+
+@st.composite
+def _event(draw: st.DrawFn) -> Any:
+    kind, data = draw(st.sampled_from(KINDS))
+    data = dict(data)
+    odd: Any = st.sampled_from(
+        [None, "", "site-2", "a b", "é", True, 0, -1, 10, 2**62, 2**70, 1.5, "1.50", "007.250",
+         "1.23456789012", "NaN", "milliseconds", "net.rtt", "nobody", [], {}]
+    )  # fmt: skip
+    for field in draw(st.lists(st.sampled_from([*data, "subject", "more"]), max_size=1)):
+        data[field] = draw(odd)
+    if draw(st.integers(0, 9)) == 0:
+        del data[draw(st.sampled_from(sorted(data)))]
+    attributes = draw(
+        st.sampled_from(
+            [{}, {}, {}, {"time": at(seconds=1)}, {"time": at(hours=-2)}, {"time": at(days=900)},
+             {"time": "2025-01-31T12:00:00.123Z"}, {"time": "2025-01-31T13:00:00+01:00"},
+             {"time": "2025-01-31T12:00:60Z"}, {"time": "2025-02-30T12:00:00Z"}, {"time": 5},
+             {"time": "1990-01-01T00:00:00Z"}, {"id": ""}, {"id": "a b"}, {"id": "é"},
+             {"id": "x" * 201}, {"id": "x" * 200}, {"source": DESK}, {"source": TOWN},
+             {"source": "nobody"}, {"datacontenttype": "application/json"},
+             {"datacontenttype": "text/plain"}, {"subject": "s"}, {"subject": 1},
+             {"traceparent": "00-1"}, {"deep": [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]},
+             {"specversion": "0.3"}, {"data_base64": None}, {"padding": "x" * 70_000}]
+        )
+    )  # fmt: skip
+    return an_event(kind, data, **attributes)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_event(), max_size=6), st.sampled_from([PARTY, PARTY, None, "desk"]))
+def test_the_quick_way_and_the_door_agree_on_every_event(events: Any, party: str | None) -> None:
+    usual_ones = [an_event(kind, data, id="first") for kind, data in KINDS]
+    raws = [text(each) for each in (*usual_ones, *events, *usual_ones)]
+    assert taken(raws, party) == judged(raws, party)
+
+
+class _Counting(Door):
+    """A door that knows how often it was asked."""
+
+    asked = 0
+
+    def admit(self, raw: bytes, party: str | None, now_us: int) -> Row | Refusal:
+        self.asked += 1
+        return super().admit(raw, party, now_us)
+
+
+@pytest.mark.parametrize(("kind", "data"), KINDS)
+def test_the_door_is_asked_once_about_events_of_one_kind(kind: str, data: Any) -> None:
+    door = _Counting(a_catalogue())
+    taker = Taker(door, PARTITIONS)
+    for place, time in enumerate((TIME, TIME, at(days=1), at(minutes=-4))):
+        event = text(an_event(kind, data, id=f"e-{place}", time=time))
+        assert taker.take(event, PARTY, NOW_US) is None
+    assert sum(map(len, taker.turn())) == 4
+    assert door.asked == 1
+
+
+def test_a_reader_starts_anew_when_it_knows_too_many_kinds_of_event() -> None:
+    door = _Counting(a_catalogue())
+    taker = Taker(door, PARTITIONS, most_known=2)
+    for subject in ("a", "b", "b", "c", "c"):
+        event = an_event(data={**SAMPLE, "subject": subject})
+        assert taker.take(text(event), PARTY, NOW_US) is None
+        assert sum(map(len, taker.turn())) == 1
+        taker.forget()
+    assert door.asked == 4
