@@ -16,7 +16,7 @@ from schemas.finance import (
     StatementPosted,
 )
 from schemas.frame import FRAME_CONTENT_TYPE
-from schemas.quarantined import QUARANTINED, Quarantined
+from schemas.quarantined import FACT_QUARANTINED, QUARANTINED, FactQuarantined, Quarantined
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ROOT = "urn:earnback:schema:"
@@ -24,7 +24,8 @@ PERIOD_EVALUATED = "earnback.period.evaluated.v1"
 
 MESSAGES: Mapping[str, Mapping[str, type[Noun]]] = {
     "intake.{vendor}": EVENT_TYPES,
-    "quarantine": {QUARANTINED: Quarantined},
+    "refused": {QUARANTINED: Quarantined},
+    "quarantine": {FACT_QUARANTINED: FactQuarantined},
     "evaluations": {PERIOD_EVALUATED: PeriodEvaluation},
     "settlements": {STATEMENT_POSTED: StatementPosted, STATEMENT_ADJUSTED: StatementPosted},
     "ledger-entries": {ENTRY_BOOKED: EntryBooked},

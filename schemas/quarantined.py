@@ -1,18 +1,19 @@
-"""What ingest sets aside: the bytes as they came, with the reason."""
+"""What is set aside: at the door the bytes as they came, behind it the fact; with the reason."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from schemas.base import Noun, Text
 
 QUARANTINED = "earnback.event.quarantined.v1"
+FACT_QUARANTINED = "earnback.fact.quarantined.v1"
 
 
 class Quarantined(Noun):
-    """Data of a record on the topic ``quarantine`` that ingest wrote.
+    """Data of a record on the topic ``refused``, where the doors set aside.
 
     ``event_source`` and ``event_id`` as far as they could be read.
     """
@@ -23,3 +24,17 @@ class Quarantined(Noun):
     problem: dict[str, Any] = Field(description="The problem document (RFC 9457).")
     raw_base64: str = Field(description="The bytes as they came.")
     headers: dict[str, Text] = Field(default_factory=dict, description="Of the Kafka record.")
+
+
+class FactQuarantined(Noun):
+    """Data of a record on the topic ``quarantine``: a fact that was not counted, told once.
+
+    ``told``: what came. ``held``: in a conflict, what was accepted under its identity and stands.
+    """
+
+    reason: Literal["conflict", "beyond_horizon", "unreadable"]
+    problem: Text
+    event_source: str
+    event_id: str
+    told: dict[str, Any] | None
+    held: dict[str, Any] | None

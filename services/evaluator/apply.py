@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.frame import Int8s, Int64s, UInt64s
+from schemas.quarantined import FACT_QUARANTINED
 from services.catalogue.cached import CatalogueCopy
 from services.core.facts import CHARGE, CIRCUMSTANCE, FIGURE
 from services.core.windows import DAY_US
@@ -40,7 +41,6 @@ REVIEW = 4
 
 AT_ONCE = 500
 """At most so many are put into words between two statements."""
-QUARANTINED = "earnback.event.quarantined.v1"
 
 Bools = npt.NDArray[np.bool_]
 
@@ -461,7 +461,7 @@ def _notice(item: Aside) -> Outgoing:
         "specversion": "1.0",
         "id": name,
         "source": "/earnback/evaluator",
-        "type": QUARANTINED,
+        "type": FACT_QUARANTINED,
         "datacontenttype": "application/json",
         "data": {
             "reason": item.reason,

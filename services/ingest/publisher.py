@@ -36,7 +36,7 @@ class _Buffer:
 
 
 class Publisher:
-    """Publishes rows to `measurements`, and what was set aside to `quarantine`."""
+    """Publishes rows to `measurements`, and what was set aside to `refused`."""
 
     def __init__(self, kafka: str, *, name: str, timeout: float = 10.0) -> None:
         self._producer: Any = None

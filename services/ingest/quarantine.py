@@ -12,7 +12,8 @@ import msgspec
 from schemas.quarantined import QUARANTINED
 from services.ingest.refusal import Refusal
 
-TOPIC = "quarantine"
+TOPIC = "refused"
+"""The doors' own: on topics of the outbox only its relay may write, or no relay can go on."""
 SOURCE = "/earnback/ingest"
 HEADERS = [("content-type", b"application/cloudevents+json")]
 

@@ -56,7 +56,7 @@ async def test_one_id_with_two_payloads_keeps_the_first_and_quarantines_the_othe
     assert json.loads(item["held"])["data"]["up"] is True
     assert json.loads(item["told"])["data"]["up"] is False
     (notice,) = await house.announced("quarantine")
-    assert notice["type"] == "earnback.event.quarantined.v1"
+    assert notice["type"] == "earnback.fact.quarantined.v1"
     assert notice["data"]["held"]["data"] == {"metric": "availability", "up": True}
 
 

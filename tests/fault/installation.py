@@ -169,7 +169,7 @@ async def _founded(
             for kind, vendor in vendors.items()
         }
         keys[BUYER] = await create(connection, party=BUYER, role="procurement", label="test")
-        began = await asyncio.to_thread(log_ends, rung.kafka, ("measurements", *RELAYED))
+        began = await asyncio.to_thread(log_ends, rung.kafka, ("measurements", "refused", *RELAYED))
         await _begin_where_topics_end(connection, rung.kafka, group, began)
     finally:
         await connection.close()

@@ -146,7 +146,8 @@ def assert_counted_once(made: Installation, given: Feed, expected: Count) -> Non
     assert made.value("select count(*) from close_alarm") == 0
     aside = {
         (event["data"]["event_source"], event["data"]["event_id"])
-        for event in map(cloud_event, made.records("quarantine"))
+        for topic in ("refused", "quarantine")
+        for event in map(cloud_event, made.records(topic))
     }
     assert aside == given.conflicts
     kept = made.rows("select distinct reason from quarantine_item")

@@ -137,7 +137,7 @@ class Ingest:
         found: list[Any] = []
 
         def read() -> bool:
-            records = [json.loads(each.value()) for each in self.records("quarantine")]
+            records = [json.loads(each.value()) for each in self.records("refused")]
             found[:] = [each for each in records if self.suffix in json.dumps(each)]
             return len(found) >= number
 
@@ -191,7 +191,7 @@ def an_ingest(kafka: str, postgres: str, folder: Path) -> Iterator[Ingest]:
     made = Ingest(kafka, postgres, folder, suffix=uuid4().hex[:8])
     asyncio.run(_prepare(made))
     consumer = _consumer(kafka)
-    for topic in ("measurements", "quarantine"):
+    for topic in ("measurements", "refused"):
         made.began |= _ends(consumer, topic)
     consumer.close()
     try:

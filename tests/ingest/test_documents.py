@@ -83,8 +83,8 @@ def test_the_example_frame_holds_the_example_events() -> None:
     assert rows_of(columns(rows_of(facts))) == rows_of(facts)
 
 
-def test_the_example_of_quarantine_fits_its_schema() -> None:
-    path = FOLDER / "examples/quarantine/v1/malformed.json"
+def test_the_example_of_what_was_refused_fits_its_schema() -> None:
+    path = FOLDER / "examples/refused/v1/malformed.json"
     event = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.validate(event["data"], data_schema(event["type"]))
 

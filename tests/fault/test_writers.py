@@ -1,0 +1,17 @@
+"""A topic of an outbox has one writer: a record of anybody else would stop its relay for good."""
+
+from __future__ import annotations
+
+from infra.topics import declared
+from services.cli.prepare import RELAYED
+from services.ingest import framing, quarantine
+
+
+def test_the_doors_write_to_no_topic_of_an_outbox() -> None:
+    assert not {framing.TOPIC, quarantine.TOPIC} & set(RELAYED)
+
+
+def test_every_topic_of_an_outbox_is_declared_with_one_producer() -> None:
+    producers = {name: topic.producers for name, topic in declared().items() if name in RELAYED}
+    assert set(producers) == set(RELAYED)
+    assert all(len(each) == 1 and "ingest" not in each for each in producers.values())
