@@ -38,8 +38,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
-_NUMBER = re.compile(r"^[+-]?\d{1,24}(\.\d{1,18})?$")
-_RATIO = re.compile(r"^[+-]?\d{1,24}/[1-9]\d{0,23}$")
+# Not \d, which takes the digits of every script, and not $, which takes a newline after it.
+_NUMBER = re.compile(r"[+-]?[0-9]{1,24}(\.[0-9]{1,18})?")
+_RATIO = re.compile(r"[+-]?[0-9]{1,24}/[1-9][0-9]{0,23}")
 
 
 def exact(value: Any) -> Fraction:
@@ -53,7 +54,7 @@ def exact(value: Any) -> Fraction:
         raise ValueError("write the number as an integer or as a decimal in quotes, such as '99.9'")
     if isinstance(value, int):
         return Fraction(value)
-    if isinstance(value, str) and (_NUMBER.match(value) or _RATIO.match(value)):
+    if isinstance(value, str) and (_NUMBER.fullmatch(value) or _RATIO.fullmatch(value)):
         return Fraction(value)
     raise ValueError(
         "not an exact number; write an integer, a decimal ('99.9') or a ratio ('1/30')"

@@ -23,7 +23,7 @@ STATEMENT_ADJUSTED = "earnback.statement.adjusted.v1"
 ENTRY_BOOKED = "earnback.ledger.entry.v1"
 
 Revision = Annotated[int, Field(ge=1)]
-DecimalText = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$")]
+DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 
 
 class PostedLine(Noun):

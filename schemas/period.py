@@ -13,11 +13,11 @@ from schemas.base import Instant, Noun
 PeriodLength = Literal["day", "month", "quarter", "half_year", "year"]
 
 _SHAPES: dict[PeriodLength, re.Pattern[str]] = {
-    "day": re.compile(r"^(\d{4})-(\d{2})-(\d{2})$"),
-    "month": re.compile(r"^(\d{4})-(0[1-9]|1[0-2])$"),
-    "quarter": re.compile(r"^(\d{4})-Q([1-4])$"),
-    "half_year": re.compile(r"^(\d{4})-H([12])$"),
-    "year": re.compile(r"^(\d{4})$"),
+    "day": re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})"),
+    "month": re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])"),
+    "quarter": re.compile(r"([0-9]{4})-Q([1-4])"),
+    "half_year": re.compile(r"([0-9]{4})-H([12])"),
+    "year": re.compile(r"([0-9]{4})"),
 }
 _MONTHS: dict[PeriodLength, int] = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
 
@@ -25,7 +25,7 @@ _MONTHS: dict[PeriodLength, int] = {"month": 1, "quarter": 3, "half_year": 6, "y
 def period_length(label: str) -> PeriodLength:
     """Which calendar period a label names. Raises ValueError with the accepted shapes."""
     for length, shape in _SHAPES.items():
-        if shape.match(label):
+        if shape.fullmatch(label):
             return length
     raise ValueError(
         f"'{label}' names no period; write 2025, 2025-H1, 2025-Q1, 2025-01 or 2025-01-31"
@@ -44,7 +44,7 @@ PeriodLabel = Annotated[str, AfterValidator(_checked)]
 def first_day(label: str) -> date:
     """The first day of the period a label names."""
     length = period_length(label)
-    match = _SHAPES[length].match(label)
+    match = _SHAPES[length].fullmatch(label)
     assert match is not None
     parts = [int(part) for part in match.groups()]
     if length == "day":
