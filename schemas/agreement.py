@@ -80,6 +80,21 @@ class Category(Noun):
     percent: Percent = Field(description="The total, in percent.")
 
 
+class Reweighting(Noun):
+    """How a later version may change the shares of the amounts at risk between levels.
+
+    A change is any share that differs from the version before; a level that comes with a share,
+    goes with one or gets its first one changes the shares as well.
+    """
+
+    per_calendar_year: Annotated[int, Field(ge=0, le=12)] = Field(
+        description="How many versions that begin in one calendar year may change shares."
+    )
+    notice_months: Annotated[int, Field(ge=0, le=60)] = Field(
+        description="Whole months from the version's 'notified_on' to its first day, at least."
+    )
+
+
 class Clause(Noun):
     """Text that is recorded and shown, without arithmetic."""
 
@@ -139,6 +154,9 @@ class Agreement(Noun):
     currency: Currency
     effective_from: date
     effective_until: date | None = Field(None, description="First day that is no longer covered.")
+    notified_on: date | None = Field(
+        None, description="The day on which this version was notified to the other party."
+    )
     settled: PeriodLength
     lateness_hours: Annotated[int, Field(ge=0, le=24 * 366)] = Field(
         description="How long after a period's end late facts still enter its first settlement."
@@ -147,6 +165,9 @@ class Agreement(Noun):
     bases: tuple[Base, ...] = ()
     at_risk: tuple[AtRisk, ...] = ()
     categories: tuple[Category, ...] = ()
+    reweighting: Reweighting | None = Field(
+        None, description="Binds the next version. None: shares may be changed at any time."
+    )
     levels: tuple[Level, ...] = Field(
         description="At least one; none only in a framework, or where they are inherited."
     )
@@ -216,11 +237,11 @@ class Agreement(Noun):
         """The level of that name, or None."""
         return next((level for level in self.levels if level.level == name), None)
 
-    def at_risk_shares(self) -> list[tuple[Level, AtRiskShare]]:
-        """Every share of an amount at risk, with the level that bears it."""
-        return [
-            (level, credit.rate)
+    def shares(self) -> dict[tuple[str, str | None, str], tuple[Number, ...]]:
+        """Every share given, by level, credit and amount at risk. What has none is left out."""
+        return {
+            (level.level, credit.name, credit.rate.at_risk): credit.rate.shares
             for level in self.levels
             for credit in level.credits
-            if isinstance(credit.rate, AtRiskShare)
-        ]
+            if isinstance(credit.rate, AtRiskShare) and not credit.rate.unallocated
+        }

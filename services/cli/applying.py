@@ -23,7 +23,8 @@ async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
     try:
         known = await load(connection)
         beside = [version for versions in known.programmes.values() for version in versions]
-        found = read_contracts(paths, beside)
+        applied = [version for versions in known.agreements.values() for version in versions]
+        found = read_contracts(paths, beside, applied)
         if found.refusals:
             raise ValueError("\n".join(refusal.text() for refusal in found.refusals))
         told = []

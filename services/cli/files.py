@@ -43,10 +43,13 @@ class Contracts:
         return tuple(one.noun for one in self.documents if isinstance(one.noun, Agreement))
 
 
-def read_contracts(paths: Iterable[Path], beside: Sequence[Programme] = ()) -> Contracts:
+def read_contracts(
+    paths: Iterable[Path], beside: Sequence[Programme] = (), applied: Sequence[Agreement] = ()
+) -> Contracts:
     """Read contract files, give agreements what they inherit, and check each beside its programme.
 
-    ``beside``: programmes that are known from elsewhere. Raises NothingThere.
+    ``beside``: programmes that are known from elsewhere; ``applied``: agreement versions that are.
+    Raises NothingThere.
     """
     documents: list[Document] = []
     refusals: list[Refusal] = []
@@ -58,26 +61,28 @@ def read_contracts(paths: Iterable[Path], beside: Sequence[Programme] = ()) -> C
     refusals += inherited.refusals
     programmes = [*beside, *(one.noun for one in documents if isinstance(one.noun, Programme))]
     for document in inherited.documents:
-        refusals += _checked(document, programmes, inherited.documents)
+        refusals += _checked(document, programmes, inherited.documents, applied)
     agreements = [one.noun for one in inherited.documents if isinstance(one.noun, Agreement)]
     warnings = () if refusals else tuple(gap.text() for gap in gaps(agreements, programmes))
     return Contracts(inherited.documents, tuple(refusals), warnings)
 
 
 def _checked(
-    document: Document, programmes: Sequence[Programme], documents: Sequence[Document]
+    document: Document,
+    programmes: Sequence[Programme],
+    documents: Sequence[Document],
+    applied: Sequence[Agreement],
 ) -> tuple[Refusal, ...]:
     agreement = document.noun
     if not isinstance(agreement, Agreement):
         return ()
     own = [one for one in programmes if one.programme == agreement.programme]
     begun = [one for one in own if one.effective_from <= agreement.effective_from] or own
+    there = [one.noun for one in documents if one is not document]
     others = [
-        one.noun
-        for one in documents
-        if isinstance(one.noun, Agreement)
-        and one is not document
-        and one.noun.agreement == agreement.agreement
+        noun
+        for noun in (*there, *applied)
+        if isinstance(noun, Agreement) and noun.agreement == agreement.agreement
     ]
     return check(document, max(begun, key=lambda one: one.version, default=None), others)
 

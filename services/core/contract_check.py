@@ -20,7 +20,8 @@ from schemas.level import Baseline, Level
 from schemas.period import label_of
 from schemas.programme import Metric, Programme
 from services.core.contract_file import Document, Refusal
-from services.core.contract_words import Path, nearest
+from services.core.contract_words import Found, Path, nearest
+from services.core.reweighting import broken_reweighting
 from services.core.windows import parts_of
 
 _TIMES = frozenset({"milliseconds", "seconds", "minutes", "hours", "days"})
@@ -28,15 +29,6 @@ _WITH_PARTS = frozenset(
     {"outage_time", "outage_count", "availability_by_outages", "tickets_in_time", "delivery_delay"}
 )
 _RATIOS = frozenset({"ratio", "availability_by_samples", "within_limit", "tickets_in_time"})
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Something wrong, at a path."""
-
-    path: Path
-    reason: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +72,7 @@ def check(
     contract = Contract(agreement, programme)
     found = [one for checked in _CHECKS for one in checked(contract)]
     found += _against_versions(agreement, others)
+    found += broken_reweighting(agreement, others)
     refusals = (document.refusal(one.path, one.reason, one.remedy) for one in found)
     return tuple(sorted(refusals, key=lambda one: (one.line, one.column)))
 

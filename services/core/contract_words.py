@@ -24,6 +24,15 @@ class Said:
     remedy: str
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something wrong, at a path."""
+
+    path: Path
+    reason: str
+    remedy: str
+
+
 def path_text(path: Path) -> str:
     """A path as people read it: ``levels[0].credits[0].rate``."""
     text = ""

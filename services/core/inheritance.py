@@ -36,8 +36,8 @@ NAMED_BY: Mapping[str, str] = MappingProxyType(
 """Sections of many terms, and the field by which each of their terms is named."""
 
 SINGLE = (
-    "points", "single_event", "critical_failure", "small_amounts", "deposit", "payable",
-    "invoicing", "claim", "disputes",
+    "reweighting", "points", "single_event", "critical_failure", "small_amounts", "deposit",
+    "payable", "invoicing", "claim", "disputes",
 )  # fmt: skip
 """Terms of which an agreement has at most one."""
 
