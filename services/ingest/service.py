@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -51,9 +49,6 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
         publisher=publisher,
         accepts="http" in parts,
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # The server stops in good order on these, then raises them again for us.
-        signal.signal(number, lambda *_: sys.exit(0))
     # Rows are many, short-lived and in no cycles: looking through them for some is a waste.
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)

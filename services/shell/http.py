@@ -6,6 +6,8 @@ import binascii
 import hashlib
 import json
 import re
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -127,8 +129,12 @@ def make_api(
 
 def run_api(api: FastAPI, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished within `settings.stop`
-    seconds."""
+    seconds, and the process ends with exit 0."""
     logs.configure(settings.service, settings.log_level)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # The server stops in good order on these, then raises them again for whoever was there
+        # before it; the default would report a death by signal.
+        signal.signal(number, lambda *_: sys.exit(0))
     uvicorn.run(
         api,
         host=settings.http_host,
