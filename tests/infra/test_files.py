@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from infra.embedded.jars import KAFKA_VERSION
 from infra.embedded.postgres import MAJOR
+from services.shell.settings import read
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = YAML(typ="safe").load((ROOT / "infra" / "compose.yaml").read_text())["services"]
@@ -38,6 +39,27 @@ def test_each_service_waits_for_its_schema_and_says_when_it_is_ready(name: str) 
     assert "/readyz" in service["healthcheck"]["test"][-1]
     assert service["read_only"]
     assert service["environment"]["EARNBACK_KAFKA"] == "kafka:9092"
+
+
+def test_what_prepares_the_servers_also_makes_the_topics_known_to_the_outbox() -> None:
+    assert COMPOSE["prepare"]["command"] == [
+        *("python", "-m", "services.cli.app", "prepare", "--profile", "trial")
+    ]
+
+
+def test_the_evaluators_api_is_reached_by_the_other_services_and_from_nowhere_else() -> None:
+    evaluator = COMPOSE["evaluator"]
+    assert "ports" not in evaluator
+    port = evaluator["environment"]["EARNBACK_HTTP_PORT"]
+    assert COMPOSE["settlement"]["environment"]["EARNBACK_EVALUATOR"] == f"http://evaluator:{port}"
+    published = [port for service in COMPOSE.values() for port in service.get("ports", ())]
+    assert len(published) == 2
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_where_nobody_says_otherwise_an_api_listens_on_this_machine_alone() -> None:
+    given = {"EARNBACK_KAFKA": "kafka:9092", "EARNBACK_POSTGRES": "postgresql:///earnback"}
+    assert read("evaluator", given).http_host == "127.0.0.1"
 
 
 def test_the_image_is_not_root_and_keeps_its_asserts() -> None:
