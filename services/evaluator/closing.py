@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from schemas.evaluation import PeriodEvaluation
+from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
 from services.catalogue.snapshot import Catalogue
 from services.core.evaluation import Why
@@ -42,6 +43,8 @@ from services.shell.postgres import Connection, is_transient
 EVALUATED = "earnback.period.evaluated.v1"
 SHOWN = 20
 """At most so many differences are told at once."""
+MAX_BODY_BYTES = 12 * 1024 * 1024
+"""A larger evaluation could not be published, and would hold up all that come after it."""
 ALARM_RETRY_S = 60.0
 """A period whose tallies differ is counted again after this long, or at once when asked for."""
 
@@ -123,7 +126,13 @@ class Closer:
             connection.terminate()
 
     async def look(self, connection: Connection) -> None:
-        """One round: what came late, what was asked for, what is due, what was touched."""
+        """One round: what came late, what was asked for, what is due, what was touched.
+
+        Nothing before the catalogue is loaded: late facts would be held against no agreement and
+        never looked at again, and orders to close would be answered as unknown.
+        """
+        if not self._catalogue.loaded:
+            return
         catalogue = self._catalogue.current
         if self._revision != catalogue.revision:
             self._subjects.clear()
@@ -242,6 +251,9 @@ class Closer:
             log(__name__).exception("counting_failed", agreement=place[0], period=place[1])
             self._refused[place] = (started, said)
             return await self._refuse(connection, place, said, requests)
+        if (size := len(canonical(made))) > MAX_BODY_BYTES:
+            self._refused[place] = (started, said := _too_large(size))
+            return await self._refuse(connection, place, said, requests)
         if last is not None and recount.same_content(made, last.body):
             done = Done("unchanged", f"revision {last.revision} stands", last.revision)
             made_new = None
@@ -341,6 +353,13 @@ def _begun(catalogue: Catalogue, agreement: str, marks: Mapping[int, Mark]) -> l
     versions = catalogue.agreements[agreement]
     zone = catalogue.programmes[versions[-1].programme][-1].time_zone
     return begun(versions, zone, latest)
+
+
+def _too_large(size: int) -> str:
+    return (
+        f"the evaluation has {size} bytes, {MAX_BODY_BYTES} can be published; settle the agreement "
+        "in shorter periods, or spread its subjects over several metrics or agreements"
+    )
 
 
 def event_id(made: PeriodEvaluation) -> str:

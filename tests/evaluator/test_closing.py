@@ -9,7 +9,8 @@ from fractions import Fraction
 import pytest
 
 from services.catalogue import store as catalogue
-from services.evaluator import preview
+from services.catalogue.cached import CatalogueCopy
+from services.evaluator import closing, preview
 from services.evaluator.preview import BEGINNING
 from tests.evaluator.bench import House
 from tests.evaluator.builders import (
@@ -115,6 +116,17 @@ async def test_a_late_fact_makes_revision_two_and_nothing_else(house: House):
     assert await house.connection.fetchval("select count(*) from touched") == 0
 
 
+async def test_a_closer_without_its_catalogue_yet_loses_no_late_fact(house: House):
+    await a_closed_january(house)
+    await house.send([down("late", JANUARY + timedelta(days=1))])
+    house.copy = CatalogueCopy(house.pool)
+    await house.closer().look(house.connection)  # as right after a restart
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+    assert [each.revision for each in await house.evaluations()] == [1, 2]
+
+
 async def test_duplicates_and_other_periods_facts_make_no_revision(house: House):
     await a_closed_january(house)
     await house.send(a_month(NIMBUS), [up("february", DUE + timedelta(days=3))])
@@ -212,6 +224,20 @@ async def test_what_cannot_be_counted_is_told_and_holds_up_nobody_else(house: Ho
     assert len(await house.evaluations("hosting")) == 1
     assert await house.evaluations("lost") == []
     assert "lost 2025-01" in house.health.missing()["close"]
+
+
+async def test_an_evaluation_too_large_to_publish_is_told_instead_of_blocking_the_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(closing, "MAX_BODY_BYTES", 500)
+    await a_closed_january(house)
+    assert await house.evaluations() == []
+    assert await house.announced() == []
+    assert "500 can be published" in house.health.missing()["close"]
+    monkeypatch.undo()
+    await house.look()
+    assert [made.period for made in await house.evaluations()] == ["2025-01"]
+    assert "close" not in house.health.missing()
 
 
 async def test_a_tampered_tally_stops_the_close_with_an_alarm_until_it_is_right(house: House):
