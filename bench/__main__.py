@@ -20,7 +20,7 @@ from bench.events import EVERY_MS, Probes
 from bench.processes import cpu_seconds, known, peak_mib, share_mib
 from infra.progress import Progress
 from services.cli.show import bars
-from services.cli.stack import stack
+from services.cli.stack import Workers, stack
 
 SETTINGS = {"EARNBACK_SESSION_TIMEOUT": "60"}
 """The intake stands still while its topic is filled, and should not lose its place meanwhile."""
@@ -32,7 +32,12 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="earnback-bench-") as folder,
         bars() as progress,
-        stack(Path(folder), environment=SETTINGS, progress=progress) as running,
+        stack(
+            Path(folder),
+            workers=Workers(ingest=given.ingest),
+            environment=SETTINGS,
+            progress=progress,
+        ) as running,
     ):
         try:
             found = measure(Chain(running), given, progress)
@@ -53,6 +58,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--duplicates", type=float, default=0.02, help="part of them sent again")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batches", type=int, default=400, help="of 500 events over HTTP")
+    parser.add_argument("--ingest", type=int, default=1, help="processes of the intake")
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     return parser.parse_args()
 
@@ -87,6 +93,7 @@ def one_round(
     with chain.intake_stopped() as release:
         ranges = chain.fill(probes, given.events, progress)
         raw = {each: chain.raw(ranges, each) for each in ("msgspec", "json")}
+        plain = chain.raw(ranges, "msgspec", fastest=False)
         before = _processor(chain)
         load, started = os.getloadavg()[0], release()
         seconds = chain.wait(progress, name) - started
@@ -96,9 +103,11 @@ def one_round(
     return {
         "raw_per_second": limit,
         "raw_json_per_second": given.events / raw["json"]["seconds"],
+        "raw_as_it_comes_per_second": given.events / plain["seconds"],
         "raw_cpu_us": raw["msgspec"]["cpu_seconds"] / given.events * 1e6,
         "chain_per_second": rate,
         "ratio": rate / limit,
+        "ratio_as_it_comes": rate / (given.events / plain["seconds"]),
         "chain_cpu_us": {
             part: (after[part] - before[part]) / given.events * 1e6 for part in sorted(before)
         },

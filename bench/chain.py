@@ -104,22 +104,33 @@ class Chain:
     @contextmanager
     def intake_stopped(self) -> Iterator[Callable[[], float]]:
         """Hold the intake while the topic is filled. What is given lets it go, and tells when."""
-        pid = self.stack.supervisor.pid("ingest-1")
-        os.kill(pid, signal.SIGSTOP)
+        supervisor = self.stack.supervisor
+        pids = [supervisor.pid(each) for each in supervisor.names() if each.startswith("ingest")]
+
+        def tell(number: signal.Signals) -> None:
+            for pid in pids:
+                os.kill(pid, number)
 
         def release() -> float:
             started = time.time()
-            os.kill(pid, signal.SIGCONT)
+            tell(signal.SIGCONT)
             return started
 
+        tell(signal.SIGSTOP)
         try:
             yield release
         finally:
-            os.kill(pid, signal.SIGCONT)
+            tell(signal.SIGCONT)
 
-    def raw(self, ranges: Ranges, decoder: str) -> dict[str, Any]:
-        """The raw limit for the same records."""
-        told = {"kafka": self.kafka, "topic": TOPIC, "ranges": ranges, "decoder": decoder}
+    def raw(self, ranges: Ranges, decoder: str, *, fastest: bool = True) -> dict[str, Any]:
+        """The raw limit for the same records. ``fastest``: else with librdkafka's own settings."""
+        told = {
+            "kafka": self.kafka,
+            "topic": TOPIC,
+            "ranges": ranges,
+            "decoder": decoder,
+            "fastest": fastest,
+        }
         return ask("bench.raw", told)
 
     def wait(self, progress: Progress, step: str = "Chain") -> float:
@@ -168,10 +179,8 @@ class Chain:
 
     def pids(self) -> dict[str, list[int]]:
         """The processes of each part, where they run on this machine."""
-        found = {
-            name.removesuffix("-1"): [self.stack.supervisor.pid(name)]
-            for name in self.stack.supervisor.names()
-        }
+        supervisor = self.stack.supervisor
+        found = {name.removesuffix("-1"): [supervisor.pid(name)] for name in supervisor.names()}
         if self.stack.servers.embedded_kafka is not None:
             found["kafka"] = [self.stack.servers.embedded_kafka.pid]
         if self.stack.servers.embedded_postgres is not None:
