@@ -33,6 +33,8 @@ CORRELATION = "correlation_id"
 
 MAX_ROWS = 500
 """Rows of one partition in one Kafka transaction."""
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
+"""The largest record that is published. The topics of the outbox take as much."""
 POLL = 0.05
 """Seconds between looks while nothing waits."""
 LEASE = 10.0
@@ -220,6 +222,7 @@ class Relay:
             transactional_id=f"{self._settings.group}-relay-{topic}",
             acks="all",
             max_batch_size=512 * 1024,
+            max_request_size=MAX_REQUEST_BYTES,
             compression_type="lz4",
             transaction_timeout_ms=30_000,
         )

@@ -15,6 +15,7 @@ from confluent_kafka import Producer
 from infra.processes import Child
 from services.shell.logs import correlated
 from services.shell.outbox import (
+    MAX_REQUEST_BYTES,
     OutboxBroken,
     Outgoing,
     Relay,
@@ -266,3 +267,22 @@ def test_a_key_finds_the_partition_that_other_kafka_clients_choose(bench: Bench)
         )
     assert producer.flush(30) == 0
     assert {key: partition_of(key, 5) for key in keys} == chosen
+
+
+async def test_a_record_as_large_as_is_allowed_is_published_and_holds_nobody_up(
+    bench: Bench,
+) -> None:
+    topic = bench.topic(1, **{"max.message.bytes": str(MAX_REQUEST_BYTES)})
+    connection = await bench.prepare((topic, 1))
+    # Digits at random do not shrink, so that the broker sees the size as well.
+    large = random.Random(1).randbytes(12 * 1024 * 1024)
+    pool = await open_pool(bench.database, name="test")
+    async with running(Relay(settings_of(bench), pool, [topic], lease=0.5)):
+        async with connection.transaction():
+            bodies = [b"before", large, b"after"]
+            await enqueue_many(
+                connection, topic, [Outgoing("k", str(n), body) for n, body in enumerate(bodies)]
+            )
+        await until_published(connection, topic, 3)
+    await pool.close()
+    assert_each_once(bench.read_committed(topic, 1), 3)
