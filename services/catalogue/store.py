@@ -18,6 +18,7 @@ from schemas.statement import canonical
 from services.catalogue.keys import load_keys
 from services.catalogue.revision import move, revision
 from services.catalogue.snapshot import Catalogue, SourceOwner
+from services.catalogue.stored import agreement_of, programme_of
 from services.shell.postgres import Connection
 
 T = TypeVar("T")
@@ -60,7 +61,7 @@ async def _apply_programme(connection: Connection, new: Programme) -> Applied:
         if _already(f"programme {new.programme}", new.version, body, versions):
             return Applied(new.programme, new.version, already=True, revision=locked)
         if versions:
-            _follows(new, Programme.model_validate_json(versions[-1]["body"]))
+            _follows(new, programme_of(versions[-1]["body"]))
         await _own_sources(connection, new)
         await _number_metrics(connection, new)
         await connection.execute(
@@ -203,7 +204,7 @@ async def _has_vendor(connection: Connection, new: Agreement) -> None:
         raise NotApplicable(
             f"{what}: programme {new.programme} is not applied; apply the programme first"
         )
-    vendors = [vendor.vendor for vendor in Programme.model_validate_json(body).vendors]
+    vendors = [vendor.vendor for vendor in programme_of(body).vendors]
     if new.vendor not in vendors:
         raise NotApplicable(
             f"{what}: vendor {new.vendor} takes no part in programme {new.programme}; its vendors "
@@ -227,12 +228,8 @@ async def load(connection: Connection) -> Catalogue:
     numbers = {(row["programme"], row["metric"]): row["number"] for row in metrics}
     return Catalogue(
         revision=at,
-        programmes=_grouped(
-            (row["name"], Programme.model_validate_json(row["body"])) for row in programmes
-        ),
-        agreements=_grouped(
-            (row["name"], Agreement.model_validate_json(row["body"])) for row in agreements
-        ),
+        programmes=_grouped((row["name"], programme_of(row["body"])) for row in programmes),
+        agreements=_grouped((row["name"], agreement_of(row["body"])) for row in agreements),
         numbers=MappingProxyType(numbers),
         metrics=MappingProxyType({number: named for named, number in numbers.items()}),
         sources=MappingProxyType(

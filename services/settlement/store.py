@@ -16,6 +16,7 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import LedgerEntry, SettlementRun
 from schemas.programme import Programme
 from schemas.statement import canonical
+from services.catalogue.stored import agreement_of, programme_of
 from services.core import ledger
 from services.core.ledger import Position
 from services.settlement.announcements import (
@@ -125,12 +126,12 @@ async def contract(connection: Connection, agreement: str) -> Contract | None:
 
 @lru_cache(maxsize=1024)
 def _version(digest: bytes, body: str) -> Agreement:
-    return Agreement.model_validate_json(body)
+    return agreement_of(body)
 
 
 @lru_cache(maxsize=64)
 def _programme(digest: bytes, body: str) -> Programme:
-    return Programme.model_validate_json(body)
+    return programme_of(body)
 
 
 @lru_cache(maxsize=2048)
