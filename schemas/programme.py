@@ -253,7 +253,7 @@ class Programme(Noun):
     buyer: Name
     name: Text
     time_zone: str = Field(description="IANA zone of the calendar that cuts periods.")
-    restated_for_days: Annotated[int, Field(ge=1, le=3660)] = Field(
+    restated_for_days: Annotated[int, Field(ge=1, le=36600)] = Field(
         description="How long after a period's end its facts may still arrive and be settled. "
         "What is older goes to review."
     )

@@ -28,7 +28,7 @@ from schemas.event import (
     Ticket,
 )
 from schemas.money import exponent
-from schemas.period import PeriodLength, first_day
+from schemas.period import first_day
 from schemas.programme import Declared, Metric, Programme, Source
 from services.core.facts import (
     CHARGE,
@@ -49,7 +49,8 @@ from services.core.facts import (
     payload_of,
     scaled,
 )
-from services.core.windows import DAY_US, day_start, instant, label_at, microseconds, window_of
+from services.core.horizon import Horizon, horizons_of
+from services.core.windows import DAY_US, day_start, microseconds
 
 KINDS_OF_MEASURE: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
@@ -135,6 +136,7 @@ class Path:
     programme: Programme
     decimals: int
     unit: str
+    horizon: Horizon
     horizon_us: int
 
 
@@ -146,7 +148,7 @@ class Rules:
     sources: Mapping[str, tuple[Programme, ...]]
     """A source's programme: its versions, newest first."""
     agreements: Mapping[str, tuple[Agreement, ...]] | None
-    settled: Mapping[str, frozenset[PeriodLength]]
+    horizons: Mapping[str, Horizon]
     numbers: Mapping[tuple[str, str], int]
     ahead_us: int
 
@@ -177,12 +179,11 @@ def rules_of(
                     f"{versions[0].programme}; a source reports to one, give it two names"
                 )
     named: dict[str, list[Agreement]] = {}
-    settled: dict[str, set[PeriodLength]] = {}
     for agreement in agreements or ():
         named.setdefault(agreement.agreement, []).append(agreement)
-        settled.setdefault(agreement.programme, set()).add(agreement.settled)
+    horizons = horizons_of(by_name, (each for versions in named.values() for each in versions))
     return Rules(
-        paths=_paths(by_name, numbers),
+        paths=_paths(by_name, numbers, horizons),
         sources=sources,
         agreements=None
         if agreements is None
@@ -190,14 +191,16 @@ def rules_of(
             name: tuple(sorted(versions, key=lambda each: each.version, reverse=True))
             for name, versions in named.items()
         },
-        settled={name: frozenset(lengths) for name, lengths in settled.items()},
+        horizons=horizons,
         numbers=dict(numbers),
         ahead_us=ahead_us,
     )
 
 
 def _paths(
-    by_name: Mapping[str, Sequence[Programme]], numbers: Mapping[tuple[str, str], int]
+    by_name: Mapping[str, Sequence[Programme]],
+    numbers: Mapping[tuple[str, str], int],
+    horizons: Mapping[str, Horizon],
 ) -> dict[tuple[str, str, str], tuple[Path, ...]]:
     """Every allowed combination; newest first, the oldest reaching back without end."""
     paths: dict[tuple[str, str, str], list[Path]] = {}
@@ -213,13 +216,19 @@ def _paths(
                         key = (source.source, types[kind], metric.metric)
                         number = numbers[(name, metric.metric)]
                         paths.setdefault(key, []).append(
-                            _path(from_us, kind, number, metric, source, version)
+                            _path(from_us, kind, number, metric, source, version, horizons[name])
                         )
     return {key: tuple(found) for key, found in paths.items()}
 
 
 def _path(
-    from_us: int, kind: int, number: int, metric: Metric, source: Source, programme: Programme
+    from_us: int,
+    kind: int,
+    number: int,
+    metric: Metric,
+    source: Source,
+    programme: Programme,
+    horizon: Horizon,
 ) -> Path:
     return Path(
         from_us=from_us,
@@ -231,7 +240,8 @@ def _path(
         programme=programme,
         decimals=metric.decimals,
         unit=metric.unit,
-        horizon_us=programme.restated_for_days * DAY_US,
+        horizon=horizon,
+        horizon_us=horizon.days * DAY_US,
     )
 
 
@@ -249,16 +259,21 @@ def accept(
     data: Mapping[str, object],
     party: str | None,
     received_us: int | None,
+    latest_us: int | None = None,
 ) -> Row | Problem:
     """The row of an event that may count, else the first reason why it may not.
 
     ``data``: plain decoded JSON. ``party``: who has authenticated itself; None where everyone may
-    speak for everyone, as offline. ``received_us``: arrival; None where it does not matter.
+    speak for everyone, as offline. ``received_us``: arrival, which no event may lie ahead of; None
+    where it does not matter. ``latest_us``: the latest event time accepted from the source, which
+    late events are held against (`services.core.horizon.Latest`); None where it is not known.
     """
     try:
         paths = rules.paths[source, type_, data["metric"]]  # type: ignore[index]
     except (KeyError, TypeError):
-        return _off_the_path(rules, source, event_id, type_, at_us, data, party, received_us)
+        return _off_the_path(
+            rules, source, event_id, type_, at_us, data, party, received_us, latest_us
+        )
     path = paths[0]
     if at_us < path.from_us:
         path = next((each for each in paths if at_us >= each.from_us), paths[-1])
@@ -266,17 +281,17 @@ def accept(
         return _another_party(source)
     if not _printable(event_id, 200):
         return _bad_identity("/id")
-    if received_us is not None:
-        if at_us > received_us + rules.ahead_us:
-            return _in_the_future()
-        if received_us - at_us > path.horizon_us and path.kind != FIGURE:
-            late = _beyond_horizon(rules, path.programme, at_us, received_us)
-            if late is not None:
-                return late
+    if received_us is not None and at_us > received_us + rules.ahead_us:
+        return _in_the_future()
     kind = path.kind
+    # The quick look first: an event no older than the days of restatement is never too old.
+    if latest_us is not None and latest_us - at_us > path.horizon_us and kind != FIGURE:
+        late = _beyond(path.horizon, at_us, None, latest_us)
+        if late is not None:
+            return late
     quick = _QUICK.get(kind)
     if quick is None:
-        return _with_data(rules, path, source, event_id, at_us, data, received_us)
+        return _with_data(path, source, event_id, at_us, data, latest_us)
     pair = quick(path, data)
     if not isinstance(pair, tuple):
         return _explained(path, data, pair)
@@ -437,13 +452,12 @@ def _shaped(model: type[Noun], data: Mapping[str, object], within: str = "/data"
 
 
 def _with_data(
-    rules: Rules,
     path: Path,
     source: str,
     event_id: str,
     at_us: int,
     data: Mapping[str, object],
-    received_us: int | None,
+    latest_us: int | None,
 ) -> Row | Problem:
     """An outage, ticket, delivery or declared figure."""
     unit = data.get("unit")
@@ -459,7 +473,7 @@ def _with_data(
         if isinstance(pair, Problem):
             return pair
         a, b = pair
-        problem = _period_beyond(path.programme, noun.period, received_us)
+        problem = _beyond(path.horizon, at_us, noun.period, latest_us)
     elif isinstance(noun, Outage):
         problem = _outage(noun)
     elif isinstance(noun, Ticket):
@@ -570,6 +584,7 @@ def _off_the_path(
     data: Mapping[str, object],
     party: str | None,
     received_us: int | None,
+    latest_us: int | None,
 ) -> Row | Problem:
     kind = KIND_OF_TYPE.get(type_)
     if kind is None:
@@ -593,7 +608,7 @@ def _off_the_path(
     if received_us is not None and at_us > received_us + rules.ahead_us:
         return _in_the_future()
     if kind in (CORRECTION, CHARGE, CIRCUMSTANCE):
-        return _without_metric(rules, programme, declared, kind, event_id, at_us, data, received_us)
+        return _without_metric(rules, programme, declared, kind, event_id, at_us, data, latest_us)
     shape = _shaped(EVENT_TYPES_BY_KIND[kind], data)
     if isinstance(shape, Problem) and shape.field == "/data/metric":
         return shape
@@ -650,7 +665,7 @@ def _without_metric(
     event_id: str,
     at_us: int,
     data: Mapping[str, object],
-    received_us: int | None,
+    latest_us: int | None,
 ) -> Row | Problem:
     """A correction, charge or circumstance."""
     noun = _shaped(EVENT_TYPES_BY_KIND[kind], data)
@@ -661,7 +676,8 @@ def _without_metric(
         problem = _replacement(rules, source, event_id, at_us, noun.data)
     if isinstance(noun, Charge | Circumstance):
         problem = _of_agreement(rules, programme, source, noun)
-        problem = problem or _period_beyond(programme, noun.period, received_us)
+        horizon = rules.horizons[programme.programme]
+        problem = problem or _beyond(horizon, at_us, noun.period, latest_us)
     if problem is not None:
         return problem
     subject = getattr(noun, "subject", None)
@@ -784,25 +800,16 @@ def _in_the_future() -> Problem:
     )
 
 
-def _beyond_horizon(
-    rules: Rules, programme: Programme, at_us: int, received_us: int
+def _beyond(
+    horizon: Horizon, at_us: int, period: str | None, latest_us: int | None
 ) -> Problem | None:
     """Whether every settlement period that the event could touch can no longer be settled."""
-    lengths = rules.settled.get(programme.programme) or frozenset[PeriodLength]({"month"})
-    labels = (label_at(instant(at_us), programme.time_zone, length) for length in lengths)
-    problems = [_period_beyond(programme, label, received_us) for label in labels]
-    return None if None in problems else problems[0]
-
-
-def _period_beyond(programme: Programme, label: str, received_us: int | None) -> Problem | None:
-    if received_us is None:
-        return None
-    end = microseconds(window_of(label, programme.time_zone).end)
-    if received_us <= end + programme.restated_for_days * DAY_US:
+    if latest_us is None or not horizon.is_beyond(horizon.about_us(at_us, period), latest_us):
         return None
     return Problem(
         Reason.BEYOND_HORIZON,
-        "/time",
-        f"{label} could be settled again for {programme.restated_for_days} days after its end",
+        "/time" if period is None else "/data/period",
+        f"its period could be settled again for {horizon.days} days after its end, and this source "
+        "has since reported later events than that",
         "the event waits for review; have it decided there",
     )

@@ -191,6 +191,7 @@ def judged(said: Said, rules: Rules = RULES, **door: Any) -> Row | Problem:
         said.data,
         door.get("party"),
         door.get("received_us"),
+        door.get("latest_us"),
     )
 
 

@@ -203,11 +203,14 @@ def test_what_belongs_to_a_period_that_is_no_longer_settled_goes_to_review(
     end = microseconds(moment("2025-01-31 23:00"))  # of January, in Berlin
     last = end + 400 * DAY_US
     at = AT if kind == "sample" else moment("2025-03-10 10:00")
-    assert isinstance(judged(Said(PROBE, "e1", kind, at, data), received_us=last), Row)
-    found = judged(Said(PROBE, "e1", kind, at, data), received_us=last + 1)
+    assert isinstance(judged(Said(PROBE, "e1", kind, at, data), latest_us=last), Row)
+    found = judged(Said(PROBE, "e1", kind, at, data), latest_us=last + 1)
     assert isinstance(found, Problem)
     assert found.code is Reason.BEYOND_HORIZON
     assert found.for_review
+    # The wall clock says nothing about it: what is replayed years later meets the same verdict.
+    years_later = last + 20_000 * DAY_US
+    assert isinstance(judged(Said(PROBE, "e1", kind, at, data), received_us=years_later), Row)
 
 
 def test_the_version_in_force_at_the_events_time_judges_it() -> None:
