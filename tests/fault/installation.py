@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from infra.topics import topic_partitions
 from services.catalogue.keys import create
@@ -127,12 +127,23 @@ def log_ends(kafka: str, topics: tuple[str, ...]) -> Ends:
     """Where topics end."""
     with _reader(kafka) as consumer:
         return {
-            (topic, each): consumer.get_watermark_offsets(TopicPartition(topic, each), timeout=10)[
-                1
-            ]
+            (topic, each): _log_end(consumer, TopicPartition(topic, each))
             for topic in topics
             for each in range(topic_partitions(topic))
         }
+
+
+def _log_end(consumer: Consumer, place: TopicPartition) -> int:
+    """Where a partition ends; one that was made just now has no leader for a moment."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            _, end = consumer.get_watermark_offsets(place, timeout=10)
+            return int(end)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 @contextmanager
