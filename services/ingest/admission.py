@@ -125,8 +125,9 @@ def _conflict(row: Row, known: bytes) -> Refusal:
     return Refusal(
         CONFLICT,
         "/id",
-        f"the event {row.id} of {row.source} was already taken with the payload {known.hex()}; "
-        f"this one has {row.payload.hex()}. The first stands, this one is in quarantine",
+        f"the event {row.id} of {row.source} was taken here with the payload {known.hex()}; this "
+        f"one has {row.payload.hex()} and is set aside. Which of them counts, the first in the log "
+        "of all doors, GET /v1/events/{source}/{id} of the settlement API tells",
         "send a correction of the first, or give what is another event an id of its own",
         source=row.source,
         id=row.id,
