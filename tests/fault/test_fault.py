@@ -51,11 +51,14 @@ def test_killed_and_stopped_at_random_moments_the_chain_ends_up_as_a_plain_count
         havoc.begin()
         send(made, running, given, seed)
         havoc.end(60)
+        closed = made.value("select count(*) from evaluation")
+        print(f"{closed} closes while the blows fell")
         try:
             until_quiet(made)
         except AssertionError:
             print(*_tails(running), sep="\n")
             raise
+        assert closed > 0, "no period was closed while the blows fell"
         struck = Counter(blow.what for blow in havoc.struck)
         assert struck["kill"] >= 10
         assert struck["stop"] >= 1
@@ -90,7 +93,10 @@ def until_quiet(made: Installation) -> None:
         calm = 0 if left else calm + 1
         assert time.monotonic() - began < QUIET_SECONDS, f"not done: {left}"
         time.sleep(1.0)
-    print(f"quiet {time.monotonic() - began:.0f} s after the last event")
+    closed, again = made.rows(
+        "select count(*), count(*) filter (where revision > 1) from evaluation"
+    )[0]
+    print(f"quiet {time.monotonic() - began:.0f} s later; {closed} closes, {again} of them again")
 
 
 def unfinished(made: Installation) -> list[str]:
