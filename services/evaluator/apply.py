@@ -17,15 +17,15 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from schemas.frame import Int8s, Int64s, UInt64s
+from schemas.frame import Int8s, UInt64s
 from schemas.quarantined import FACT_QUARANTINED
 from services.catalogue.cached import CatalogueCopy
-from services.core.facts import CHARGE, CIRCUMSTANCE, FIGURE
+from services.core.horizon import Latest
 from services.core.windows import DAY_US
 from services.evaluator import columns as cols
 from services.evaluator import store
 from services.evaluator.columns import Columns
-from services.evaluator.horizon import Horizon
+from services.evaluator.horizon import REVIEW, Horizons
 from services.evaluator.seen import CONFLICT, DUPLICATE, NEW, Indices, Seen, settle
 from services.evaluator.store import Aside, Known, StoredFrame, Tallies
 from services.evaluator.topics import Topics
@@ -35,9 +35,6 @@ from services.shell.outbox import Outgoing, enqueue_many
 from services.shell.postgres import Connection
 from services.shell.progress import Claim
 from services.shell.steps import Applied, Record
-
-REVIEW = 4
-"""A fact beyond the restatement horizon, beside the verdicts of `seen`."""
 
 AT_ONCE = 500
 """At most so many are put into words between two statements."""
@@ -51,7 +48,7 @@ class Partition:
 
     seen: Seen = field(default_factory=Seen)
     next_number: int = 0
-    watermark_us: int | None = None
+    latest: Latest = field(default_factory=Latest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class Frames:
         self._copy, self._service = catalogue, service
         self._topics = topics or Topics()
         self.partitions: dict[int, Partition] = {}
-        self._horizon: Horizon | None = None
+        self._horizons: Horizons | None = None
 
     @property
     def _catalogue(self) -> CatalogueCopy:
@@ -104,10 +101,13 @@ class Frames:
         if columns is None or not len(columns):
             aside = await self._set_aside(connection, partition, self._poison(partition, given))
             return Applied(committed=lambda: self._count(None, len(given.poison), aside))
-        verdict, known = await self._judge(connection, partition, columns)
+        verdict, known = await self._compare(connection, partition, columns)
+        judged = self._current().judge(columns, verdict, held.latest)
+        verdict = judged.verdict
         fresh = verdict == NEW
         frames, numbers = stored_frames(given.frames, columns, verdict, held.next_number)
         await store.insert_frames(connection, partition, frames)
+        await store.note_latest(connection, partition, judged.moved)
         await store.add_tallies(connection, partition, self._tallies(columns, fresh))
         aside = await self._quarantine(connection, partition, columns, given, verdict, known)
         aside += await self._set_aside(connection, partition, self._poison(partition, given))
@@ -116,38 +116,47 @@ class Frames:
         def committed() -> None:
             held.seen.add(columns.high[fresh], columns.payload[fresh], numbers[fresh])
             held.next_number += len(frames)
-            if latest is not None:
-                held.watermark_us = max(latest, held.watermark_us or latest)
+            for source, at_us in judged.moved.items():
+                held.latest.accepted(source, at_us)
             self._count(verdict, len(given.poison), aside)
 
         return Applied(latest, committed)
 
     async def _read(self, records: Sequence[Record]) -> Input:
-        """Tell frames from poison. A metric the copy does not know yet makes it look again."""
+        """Tell frames from poison. What the copy does not know yet makes it look again."""
         frames, poison = [], []
         for record in records:
             try:
                 batch = cols.checked(record.value)
-                numbers = np.unique(batch.column("metric").to_numpy()).tolist()
-                if not self._current().knows(numbers):
-                    await self._catalogue.refresh()
-                    if not self._current().knows(numbers):
-                        raise NotAFrame("a metric number that the catalogue does not know")
+                await self._look_again_for(batch)
                 frames.append((record, batch))
             except NotAFrame as error:
                 poison.append((record, str(error)))
         return Input(tuple(frames), tuple(poison))
 
-    def _current(self) -> Horizon:
-        catalogue = self._catalogue.current
-        if self._horizon is None or self._horizon.revision != catalogue.revision:
-            self._horizon = Horizon(catalogue)
-        return self._horizon
+    async def _look_again_for(self, batch: Any) -> None:
+        """Have a catalogue that knows a frame's metrics and sources, where there is one.
 
-    async def _judge(
+        Raises NotAFrame for a metric that is nowhere. A source that is nowhere has no horizon.
+        """
+        numbers = np.unique(batch.column("metric").to_numpy()).tolist()
+        sources = batch.column("source").dictionary.to_pylist()
+        if self._current().knows(numbers) and self._current().knows_sources(sources):
+            return
+        await self._catalogue.refresh()
+        if not self._current().knows(numbers):
+            raise NotAFrame("a metric number that the catalogue does not know")
+
+    def _current(self) -> Horizons:
+        catalogue = self._catalogue.current
+        if self._horizons is None or self._horizons.revision != catalogue.revision:
+            self._horizons = Horizons(catalogue)
+        return self._horizons
+
+    async def _compare(
         self, connection: Connection, partition: int, columns: Columns
     ) -> tuple[Int8s, dict[tuple[int, int], Known]]:
-        """The verdict of every row, and the stored facts that doubts were settled with."""
+        """Whether each row is new, and the stored facts that doubts were settled with."""
         held = self.partitions[partition]
         high, low, payload = columns.high, columns.low, columns.payload
         judged = held.seen.judge(high, low, payload)
@@ -157,34 +166,7 @@ class Frames:
             known = await store.known_facts(connection, partition, judged.frames, highs)
             told = {identity: fact.payload for identity, fact in known.items()}
             verdict = settle(verdict, high, low, payload, told)
-        # What conflicts says nothing about time: it may not push others over the horizon.
-        sane = np.flatnonzero(verdict != CONFLICT)
-        old = np.zeros(len(columns), np.bool_)
-        told_us = self._told_us(columns)
-        old[sane] = self._current().too_old(
-            columns.metric[sane], columns.at_us[sane], told_us[sane], held.watermark_us
-        )
-        if old.any():
-            verdict = verdict.copy()
-            verdict[old & (verdict == NEW)] = REVIEW
-            # A repetition of what goes to review goes there too; one of an accepted fact does not.
-            for row in np.flatnonzero(old & (verdict == DUPLICATE)).tolist():
-                if not held.seen.frames_of(int(high[row])):
-                    verdict[row] = REVIEW
         return verdict, known
-
-    def _told_us(self, columns: Columns) -> Int64s:
-        """The time each row is about: its own, or the period's that it states."""
-        told = columns.at_us
-        rows = np.flatnonzero(np.isin(columns.kind, (FIGURE, CHARGE, CIRCUMSTANCE))).tolist()
-        if rows:
-            told = told.copy()
-        for row in rows:
-            index, place = columns.place(row)
-            said = msgspec.json.decode(columns.batches[index].column("data")[place].as_py())
-            stated = self._current().stated_us(int(columns.metric[row]), said)
-            told[row] = told[row] if stated is None else stated
-        return told
 
     def _tallies(self, columns: Columns, fresh: Bools) -> Tallies:
         return tallies(columns, fresh, self._current().tally_windows)
@@ -314,7 +296,8 @@ _CONFLICT = (
     "the event, or send the new fact under an id of its own."
 )
 _TOO_OLD = (
-    "The fact lies in a period that is past its restatement; a person must decide whether the "
+    "The fact lies in a period that is past its restatement, held against the latest event of its "
+    "source; a person must decide whether the "
     "period is to be opened again."
 )
 
@@ -328,7 +311,8 @@ async def _load(connection: Connection, claim: Claim) -> Partition:
             payloads.append(payload)
             frames.append(np.full(len(high), number, np.uint32))
             last = number
-    partition = Partition(next_number=last + 1, watermark_us=claim.max_event_us)
+    latest = Latest(await store.latest_of(connection, claim.partition))
+    partition = Partition(next_number=last + 1, latest=latest)
     if highs:
         partition.seen.add(np.concatenate(highs), np.concatenate(payloads), np.concatenate(frames))
     return partition

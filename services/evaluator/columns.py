@@ -137,6 +137,17 @@ def joined(batches: Sequence[Any]) -> Columns:
     return Columns(tuple(batches), **columns)
 
 
+def sources_of(batches: Sequence[Any]) -> tuple[list[str], Int32s]:
+    """The sources of some batches, and per row the place of its own among them."""
+    places: dict[str, int] = {}
+    codes: list[Int32s] = []
+    for batch in batches:
+        column = batch.column("source")
+        own = [places.setdefault(name, len(places)) for name in column.dictionary.to_pylist()]
+        codes.append(np.array(own, np.int32)[column.indices.to_numpy()])
+    return list(places), np.concatenate(codes)
+
+
 def frame_of(batches: Sequence[Any], keep: Sequence[Bools]) -> bytes:
     """One frame of the kept rows of some batches, in order."""
     kept = [

@@ -1,115 +1,165 @@
-"""How far back a fact may lie: in no period that is past all settling."""
+"""Which facts come too late: they lie beyond the horizon of their programme and go to review.
+
+The rule is `services.core.horizon`; here it is held against many rows at once. Each row meets the
+latest event time accepted from its source before it, so how rows were cut into steps changes
+nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from schemas.agreement import Agreement
-from schemas.frame import Int32s, Int64s
-from schemas.period import PeriodLength
+from schemas.frame import Int8s, Int32s, Int64s
 from services.catalogue.snapshot import Catalogue
+from services.core.facts import CHARGE, CIRCUMSTANCE, CORRECTION, FIGURE
+from services.core.horizon import Horizon, Latest, horizons_of
 from services.core.tally import metric_windows
-from services.core.windows import DAY_US, bounds_us, instant, label_at, window_of
+from services.evaluator.columns import Columns, sources_of
+from services.evaluator.seen import CONFLICT, DUPLICATE, NEW
+
+REVIEW = 4
+"""A fact beyond the horizon, beside the verdicts of `seen`."""
+_STATED = (FIGURE, CHARGE, CIRCUMSTANCE)
+_NEVER = -(2**63)
+_FOREVER = 2**63 - 1
 
 Bools = npt.NDArray[np.bool_]
 
-_BY_LENGTH: tuple[PeriodLength, ...] = ("day", "month", "quarter", "half_year", "year")
-_NEVER = -(2**63)
-
 
 @dataclass(frozen=True, slots=True)
-class _Programme:
-    """What the horizon needs to know of a programme."""
+class Judged:
+    """``verdict`` of every row, and the sources that came further: the new latest of each."""
 
-    days: int
-    zone: str
-    longest: PeriodLength
+    verdict: Int8s
+    moved: dict[str, int]
 
 
-class Horizon:
-    """Oldest event times that may still be counted, at one revision of the catalogue.
-
-    A programme restates a period for so many days after its end. So a fact is too old when the
-    longest period of the programme's agreements that holds it ended so many days before the
-    watermark; what names no metric is too old when it is so for every programme.
-    """
+class Horizons:
+    """What a step needs to know of the catalogue, at one revision of it."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.revision = catalogue.revision
-        agreements = [versions[-1] for versions in catalogue.agreements.values()]
-        self._programmes = {
-            name: _Programme(
-                max(version.restated_for_days for version in versions),
-                versions[-1].time_zone,
-                _longest(each for each in agreements if each.programme == name),
-            )
-            for name, versions in catalogue.programmes.items()
+        horizons = horizons_of(
+            catalogue.programmes,
+            (version for versions in catalogue.agreements.values() for version in versions),
+        )
+        self._of_source = {
+            source: horizons[owner.programme] for source, owner in catalogue.sources.items()
         }
+        self._metrics = frozenset(catalogue.metrics)
         self.tally_windows = metric_windows(
             (version for versions in catalogue.programmes.values() for version in versions),
             catalogue.numbers,
         )
-        self._of_agreement = {each.agreement: each.programme for each in agreements}
-        self._of_metric = {number: named[0] for number, named in catalogue.metrics.items()}
 
     def knows(self, metrics: Iterable[int]) -> bool:
         """Whether every metric number is the catalogue's; -1 is."""
-        return all(metric == -1 or metric in self._of_metric for metric in metrics)
+        return all(metric == -1 or metric in self._metrics for metric in metrics)
 
-    def cutoff_us(self, metric: int, watermark_us: int) -> int:
-        """The oldest event time that is not too old, in microseconds since 1970 UTC."""
-        if metric != -1:
-            return _cutoff(self._programmes[self._of_metric[metric]], watermark_us)
-        return min(
-            (_cutoff(each, watermark_us) for each in self._programmes.values()), default=_NEVER
+    def knows_sources(self, sources: Iterable[str]) -> bool:
+        """Whether the catalogue says whose each source is."""
+        return all(source in self._of_source for source in sources)
+
+    def judge(self, columns: Columns, verdict: Int8s, latest: Latest) -> Judged:
+        """Turn what is new and too late into REVIEW, and what hangs on it into what it then is.
+
+        ``verdict``: NEW, DUPLICATE or CONFLICT per row. ``latest``: before the first row; it is
+        not changed. A source that the catalogue does not know has no horizon.
+        """
+        names, code = sources_of(columns.batches)
+        about = self._about_us(columns, names, code)
+        reached = np.full(len(names), _NEVER, np.int64)
+        np.maximum.at(reached, code, columns.at_us)
+        cutoffs = np.array(
+            [
+                self._cutoff_us(name, latest, int(at))
+                for name, at in zip(names, reached, strict=True)
+            ]
         )
+        late = (verdict == NEW) & (about < cutoffs[code])
+        if late.any():
+            verdict = self._in_order(columns, verdict, latest, names, code, about, late)
+        return Judged(verdict, _moved(columns, verdict, latest, names, code))
 
-    def stated_us(self, metric: int, said: Mapping[str, Any]) -> int | None:
-        """Where the period that a fact states begins; None where it states none.
+    def _cutoff_us(self, source: str, latest: Latest, reached_us: int) -> int:
+        """What the cutoff of a source comes to at most in a step that reaches that far."""
+        horizon = self._of_source.get(source)
+        known = latest.of(source)
+        most = reached_us if known is None else max(reached_us, known)
+        return _NEVER if horizon is None else horizon.cutoff_us(most)
 
-        A charge, a circumstance or a declared figure is told after its period: the period decides.
+    def _about_us(self, columns: Columns, names: Sequence[str], code: Int32s) -> Int64s:
+        """The last instant that each row is about.
+
+        A correction's own time says nothing about the period that it corrects: it is never late.
         """
-        if metric == -1:
-            name = self._of_agreement.get(str(said.get("agreement")))
-        else:
-            name = self._of_metric[metric]
-        if name is None or "period" not in said:
-            return None
-        return bounds_us(window_of(str(said["period"]), self._programmes[name].zone))[0]
+        about = columns.at_us.copy()
+        about[columns.kind == CORRECTION] = _FOREVER
+        for row in np.flatnonzero(np.isin(columns.kind, _STATED)).tolist():
+            horizon = self._of_source.get(names[code[row]])
+            index, place = columns.place(row)
+            said = msgspec.json.decode(columns.batches[index].column("data")[place].as_py())
+            if horizon is not None:
+                about[row] = horizon.about_us(int(about[row]), said.get("period"))
+        return about
 
-    def too_old(
-        self, metric: Int32s, at_us: Int64s, told_us: Int64s, watermark_us: int | None
-    ) -> Bools:
-        """Which rows are too old, in the order of arrival.
+    def _in_order(
+        self,
+        columns: Columns,
+        verdict: Int8s,
+        latest: Latest,
+        names: Sequence[str],
+        code: Int32s,
+        about: Int64s,
+        late: Bools,
+    ) -> Int8s:
+        """Decide row by row where some may be too late.
 
-        Each is held against the latest time that came before it, so that how rows were cut into
-        batches changes nothing. ``told_us``: the time each row is about. ``watermark_us``: the
-        latest before the first row.
+        An identity whose first row went to review is not accepted: the next row that names it is
+        judged as if it were the first.
         """
-        old = np.zeros(len(at_us), np.bool_)
-        if not len(at_us):
-            return old
-        first = int(at_us[0]) if watermark_us is None else watermark_us
-        before = np.maximum.accumulate(np.concatenate(([first], at_us[:-1])))
-        distinct, place = np.unique(metric, return_inverse=True)
-        latest = int(before[-1])
-        cutoffs = np.array([self.cutoff_us(each, latest) for each in distinct.tolist()])
-        for row in np.flatnonzero(told_us < cutoffs[place]).tolist():
-            old[row] = int(told_us[row]) < self.cutoff_us(int(metric[row]), int(before[row]))
-        return old
+        decided = verdict.copy()
+        sources = np.unique(code[late])
+        doubtful = np.isin(columns.high, columns.high[late])
+        rows = np.flatnonzero(np.isin(code, sources) & ((verdict == NEW) | doubtful))
+        before = {place: latest.of(names[place]) for place in sources.tolist()}
+        accepted: dict[tuple[int, int], int] = {}
+        for row in rows.tolist():
+            source, at_us = int(code[row]), int(columns.at_us[row])
+            if doubtful[row]:
+                identity = (int(columns.high[row]), int(columns.low[row]))
+                payload = int(columns.payload[row])
+                if identity in accepted:
+                    decided[row] = DUPLICATE if accepted[identity] == payload else CONFLICT
+                    continue
+                if self._is_late(names[source], int(about[row]), before[source]):
+                    decided[row] = REVIEW
+                    continue
+                accepted[identity] = payload
+                decided[row] = NEW
+            reached = before[source]
+            before[source] = at_us if reached is None else max(reached, at_us)
+        return decided
+
+    def _is_late(self, source: str, about_us: int, latest_us: int | None) -> bool:
+        horizon: Horizon | None = self._of_source.get(source)
+        return horizon is not None and horizon.is_beyond(about_us, latest_us)
 
 
-def _longest(agreements: Iterable[Agreement]) -> PeriodLength:
-    lengths = [each.settled for each in agreements]
-    return max(lengths, key=_BY_LENGTH.index, default="month")
-
-
-def _cutoff(programme: _Programme, watermark_us: int) -> int:
-    since = instant(watermark_us - programme.days * DAY_US)
-    label = label_at(since, programme.zone, programme.longest)
-    return bounds_us(window_of(label, programme.zone))[0]
+def _moved(
+    columns: Columns, verdict: Int8s, latest: Latest, names: Sequence[str], code: Int32s
+) -> dict[str, int]:
+    fresh = verdict == NEW
+    reached = np.full(len(names), _NEVER, np.int64)
+    np.maximum.at(reached, code[fresh], columns.at_us[fresh])
+    moved = {}
+    for name, at_us in zip(names, reached.tolist(), strict=True):
+        known = latest.of(name)
+        if at_us != _NEVER and (known is None or at_us > known):
+            moved[name] = at_us
+    return moved

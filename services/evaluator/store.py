@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,28 @@ async def insert_frames(
             for each in frames
         ],
     )
+
+
+async def latest_of(connection: Connection, partition: int) -> dict[str, int]:
+    """The latest event time accepted from each source of a partition."""
+    rows = await connection.fetch(
+        "select source, latest_us from source_latest where partition = $1", partition
+    )
+    return {row["source"]: row["latest_us"] for row in rows}
+
+
+async def note_latest(connection: Connection, partition: int, moved: Mapping[str, int]) -> None:
+    """Note sources that came further."""
+    if moved:
+        names = sorted(moved)
+        await connection.execute(
+            "insert into source_latest (partition, source, latest_us)"
+            " select $1, * from unnest($2::text[], $3::bigint[])"
+            " on conflict (partition, source) do update set latest_us = excluded.latest_us",
+            partition,
+            names,
+            [moved[name] for name in names],
+        )
 
 
 _ADD_TALLIES = f"""
