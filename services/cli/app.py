@@ -82,8 +82,8 @@ def up(
     try:
         with announced(home(), found.addresses):
             where = found.addresses
-            show.out.print(f"ingest      {where.ingest}/docs")
-            show.out.print(f"settlement  {where.settlement}/docs")
+            show.out.print(f"ingest      {where.ingest}/openapi.json")
+            show.out.print(f"settlement  {where.settlement}/openapi.json")
             show.out.print(f"Kafka       {where.kafka}")
             show.out.print(f"logs        {home() / 'logs'}")
             show.out.print("Ctrl-C stops everything. Other commands find it by themselves.")

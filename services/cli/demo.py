@@ -50,7 +50,7 @@ def run(*, keep: bool) -> None:
         try:
             _tell(found.addresses, check)
             if keep:
-                show.out.print(f"settlement API  {found.addresses.settlement}/docs")
+                show.out.print(f"settlement API  {found.addresses.settlement}/openapi.json")
                 show.out.print(f"key             {found.addresses.key}   Ctrl-C stops everything.")
                 asked.wait()
         except Interrupted:

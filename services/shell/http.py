@@ -119,7 +119,8 @@ def make_api(
             yield
             health.not_ready("stop", "is stopping")
 
-    api = FastAPI(title=title, version=version, lifespan=whole_life)
+    # The framework's own pages load their scripts from the net; the document itself is enough.
+    api = FastAPI(title=title, version=version, lifespan=whole_life, docs_url=None, redoc_url=None)
     api.state.health = health
     api.add_middleware(_Around, service=settings.service)
     _answer_with_problems(api)
