@@ -70,26 +70,25 @@ def up(
     settlements: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """Start everything and keep it running until Ctrl-C. Data stays in EARNBACK_HOME."""
+    from contextlib import ExitStack, suppress
+
     from infra.supervisor import stop_on_signals
     from services.cli import show
-    from services.cli.stack import Workers, announced, home, stack
+    from services.cli.stack import Interrupted, Workers, announced, home, stack
 
     asked = stop_on_signals()
     workers = Workers(evaluator=evaluators, settlement=settlements)
-    with show.bars() as report:
-        running = stack(home(), workers=workers, progress=report)
-        found = running.__enter__()
-    try:
-        with announced(home(), found.addresses):
-            where = found.addresses
-            show.out.print(f"ingest      {where.ingest}/openapi.json")
-            show.out.print(f"settlement  {where.settlement}/openapi.json")
-            show.out.print(f"Kafka       {where.kafka}")
-            show.out.print(f"logs        {home() / 'logs'}")
-            show.out.print("Ctrl-C stops everything. Other commands find it by themselves.")
-            asked.wait()
-    finally:
-        running.__exit__(None, None, None)
+    with suppress(Interrupted), ExitStack() as running:
+        with show.bars() as report:
+            started = stack(home(), workers=workers, progress=report, asked=asked)
+            where = running.enter_context(started).addresses
+        running.enter_context(announced(home(), where))
+        show.out.print(f"ingest      {where.ingest}/openapi.json")
+        show.out.print(f"settlement  {where.settlement}/openapi.json")
+        show.out.print(f"Kafka       {where.kafka}")
+        show.out.print(f"logs        {home() / 'logs'}")
+        show.out.print("Ctrl-C stops everything. Other commands find it by themselves.")
+        asked.wait()
 
 
 @app.command()

@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from schemas.statement import SettlementStatement
 from services.cli import show
 from services.cli.applying import apply_files
 from services.cli.client import Client, Refused
-from services.cli.stack import Addresses, stack
+from services.cli.stack import Addresses, Interrupted, stack
 from services.cli.story import events as story
 
 STORY = Path(__file__).parent / "story"
@@ -29,10 +30,6 @@ AGREEMENTS = ("cloudhaus-hosting", "deskline-desk", "northnet-wan")
 EXPLAINED = ("cloudhaus-hosting", "2025-02", "portal-reachable/credit")
 FINANCE = ("settlements", "ledger-entries")
 PATIENCE_SECONDS = 60.0
-
-
-class Interrupted(Exception):
-    """The person at the keyboard has seen enough."""
 
 
 def run(*, keep: bool) -> None:
@@ -44,19 +41,18 @@ def run(*, keep: bool) -> None:
             raise Interrupted
 
     with tempfile.TemporaryDirectory(prefix="earnback-demo-") as folder:
-        with show.bars() as report:
-            running = stack(Path(folder), progress=report)
-            found = running.__enter__()
         try:
-            _tell(found.addresses, check)
-            if keep:
-                show.out.print(f"settlement API  {found.addresses.settlement}/openapi.json")
-                show.out.print(f"key             {found.addresses.key}   Ctrl-C stops everything.")
-                asked.wait()
+            with ExitStack() as running:
+                with show.bars() as report:
+                    started = stack(Path(folder), progress=report, asked=asked)
+                    where = running.enter_context(started).addresses
+                _tell(where, check)
+                if keep:
+                    show.out.print(f"settlement API  {where.settlement}/openapi.json")
+                    show.out.print(f"key             {where.key}   Ctrl-C stops everything.")
+                    asked.wait()
         except Interrupted:
-            show.out.print("Stopping.")
-        finally:
-            running.__exit__(None, None, None)
+            show.out.print("Stopped.")
 
 
 def _tell(where: Addresses, check: Callable[[], None]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -27,6 +28,10 @@ from services.shell.postgres import connect
 READY_SECONDS = 60.0
 RUNNING = "running.json"
 _GIVEN = ("kafka", "postgres", "ingest", "evaluator", "settlement", "key")
+
+
+class Interrupted(Exception):
+    """The person at the keyboard has seen enough."""
 
 
 class NotReady(RuntimeError):
@@ -95,17 +100,20 @@ def stack(
     workers: Workers | None = None,
     environment: Mapping[str, str] | None = None,
     progress: Progress = silent,
+    asked: threading.Event | None = None,
 ) -> Iterator[Stack]:
     """Start everything, ready for work; stop it all at the end, the services first.
 
-    ``environment``: further settings of the services. Raises NotReady.
+    ``environment``: further settings of the services. ``asked``: set when it is to stop before it
+    is ready. Raises NotReady and Interrupted.
     """
     with servers(folder, progress) as pair, Supervisor(folder / "logs") as supervisor:
+        _go_on(asked)
         progress("Tables and topics", 0, 1)
         asyncio.run(prepare(pair.kafka, pair.postgres))
         progress("Tables and topics", 1, 1)
         addresses, doors = _started(pair, supervisor, workers or Workers(), dict(environment or {}))
-        _wait_until_ready(supervisor, addresses, progress)
+        _wait_until_ready(supervisor, addresses, progress, asked)
         key = asyncio.run(_key(pair.postgres, "operator", "admin"))
         yield Stack(replace(addresses, key=key), supervisor, pair, doors)
 
@@ -149,12 +157,23 @@ def _started(
     return Addresses(pair.kafka, pair.postgres, **urls), tuple(doors)
 
 
-def _wait_until_ready(supervisor: Supervisor, addresses: Addresses, progress: Progress) -> None:
+def _go_on(asked: threading.Event | None) -> None:
+    if asked is not None and asked.is_set():
+        raise Interrupted
+
+
+def _wait_until_ready(
+    supervisor: Supervisor,
+    addresses: Addresses,
+    progress: Progress,
+    asked: threading.Event | None,
+) -> None:
     waiting = {name: getattr(addresses, name) for name in ("ingest", "evaluator", "settlement")}
     until = time.monotonic() + READY_SECONDS
     total = len(waiting)
     progress("Services", 0, total)
     while waiting:
+        _go_on(asked)
         for name, address in list(waiting.items()):
             why = _why_not_ready(address)
             if why is None:

@@ -20,7 +20,7 @@ class Through:
     """A set of real input that has gone through the chain.
 
     ``answers``: what the door said, by status. ``refused``: id to the code of the problem.
-    ``by_event_time``: periods that closed by themselves.
+    ``by_event_time``: periods that closed by themselves. ``settled``: periods with a statement.
     """
 
     given: Set
@@ -29,6 +29,7 @@ class Through:
     answers: Counter[str] = field(default_factory=Counter)
     refused: dict[str, str] = field(default_factory=dict)
     by_event_time: set[Place] = field(default_factory=set)
+    settled: set[Place] = field(default_factory=set)
 
 
 @dataclass
@@ -90,6 +91,7 @@ def _wait_for_closes(running: Living, given: Set) -> None:
 
 def _look_at_reasons(running: Living, through: Through) -> None:
     for agreement in sorted({agreement for agreement, _ in through.given.expected}):
+        through.settled |= {(agreement, period) for period in running.documents(agreement)}
         for period, reason in running.reasons(agreement).items():
             if reason == "closed":
                 through.by_event_time.add((agreement, period))
