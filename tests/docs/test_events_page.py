@@ -13,7 +13,7 @@ import pytest
 from schemas.event import EVENT_TYPES
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.cli.app import app
-from services.cli.files import EVENTS, read_contracts
+from services.cli.files import EVENTS, read_contracts, read_events
 from services.cli.offline import settle_files
 from services.core.acceptance import KINDS_OF_MEASURE
 from services.core.facts import TYPE_OF_KIND, Row
@@ -153,3 +153,14 @@ def test_every_earnback_command_on_the_page_is_one() -> None:
     used = [line.split()[1] for line in lines if line.startswith("earnback ")]
     assert used
     assert set(used) <= known
+
+
+def test_the_first_month_settles_to_what_half_of_the_probes_cost() -> None:
+    events = list(read_events([ROOT / "schemas" / "examples" / "events" / "first-month.ndjson"]))
+    outcome = settle_files(CONTRACTS, events, date(2025, 1, 31), NOW_US)
+    assert (outcome.set_aside, outcome.waiting, outcome.counted) == ((), (), 3)
+    (statement,) = outcome.statements
+    # One of two probes answered: a miss, so 5 % of 12,500.00.
+    assert [(line.line, line.minor_units) for line in statement.lines] == [
+        ("network-up/credit", 62_500)
+    ]
