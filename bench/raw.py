@@ -1,7 +1,7 @@
 """The raw limit: read a topic with librdkafka and decode its JSON; nothing else is done.
 
 With the settings that read fastest here, and also as librdkafka comes: then a full queue is left
-alone for a second (``fetch.queue.backoff.ms``), which most programs never notice that they wait for.
+alone for a second (``fetch.queue.backoff.ms``), and a reader waits without knowing why.
 
 A process of its own, as the intake is one. Told by a line of JSON on its input, it answers with
 one on its output.
