@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from schemas.bands import BandTable, Rounding, Threshold
 from schemas.base import Name, Noun, Number
+from schemas.condition import Condition
 
 PartOfUnit = Literal["counts_in_full", "does_not_count", "in_proportion"]
 """What a part of a step, hour, day or block is worth: ceiling, floor, or its share."""
@@ -394,6 +395,7 @@ class Credit(Noun):
     )
     bank: Name | None = Field(None, description="Which bank a banked amount is put by in.")
     due: Due
+    when: Condition | None = Field(None, description="What must hold as well for it to be due.")
     quantity: Quantity
     rate: Rate
     factors: tuple[Factor, ...] = ()

@@ -19,6 +19,7 @@ from schemas.earn_back import Bank
 from schemas.level import Baseline, Level
 from schemas.period import label_of
 from schemas.programme import Metric, Programme
+from services.core.conditions import Unfit, checked, unread
 from services.core.contract_file import Document, Refusal
 from services.core.contract_words import Found, Path, nearest
 from services.core.reweighting import broken_reweighting
@@ -70,7 +71,7 @@ def check(
         remedy = "give its file as well, or apply it first"
         return (document.refusal(("programme",), reason, remedy),)
     contract = Contract(agreement, programme)
-    found = [one for checked in _CHECKS for one in checked(contract)]
+    found = [one for look in _CHECKS for one in look(contract)]
     found += _against_versions(agreement, others)
     found += broken_reweighting(agreement, others)
     refusals = (document.refusal(one.path, one.reason, one.remedy) for one in found)
@@ -412,6 +413,20 @@ def _baselines_point_the_right_way(contract: Contract) -> Iterator[Found]:
             yield Found((*path, "moves", "tie"), reason, "turn the word round")
 
 
+def _conditions_say_yes_or_no(contract: Contract) -> Iterator[Found]:
+    for path, _, credit in contract.credits():
+        if credit.when is None:
+            continue
+        try:
+            checked(credit.when)
+        except Unfit as unfit:
+            yield Found((*path, "when", "holds"), unfit.reason, unfit.remedy)
+            continue
+        for name in unread(credit.when):
+            reason = f"the condition never uses '{name}'"
+            yield Found((*path, "when", "reads"), reason, "leave it out, or use it")
+
+
 def _stands_alone(contract: Contract) -> Iterator[Found]:
     """A framework is never settled, and inherited terms are part of what is applied."""
     agreement = contract.agreement
@@ -441,6 +456,7 @@ _CHECKS: tuple[Callable[[Contract], Iterator[Found]], ...] = (
     _money_terms_out_of_reach,
     _occurrences_are_there,
     _baselines_point_the_right_way,
+    _conditions_say_yes_or_no,
     _stands_alone,
 )
 

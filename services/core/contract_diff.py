@@ -23,6 +23,7 @@ _NAMED_BY: Mapping[str, str] = MappingProxyType(
     {
         **NAMED_BY,
         "credits": "name",
+        "reads": "name",
         "metrics": "metric",
         "vendors": "vendor",
         "sources": "source",
@@ -43,6 +44,7 @@ _ONE_OF: Mapping[str, str] = MappingProxyType(
         "terminations": "right to end",
         "clauses": "clause",
         "credits": "credit",
+        "reads": "name read",
         "metrics": "metric",
         "vendors": "vendor",
         "sources": "source",

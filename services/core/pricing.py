@@ -23,6 +23,7 @@ from schemas.statement import LevelResult, LineKind, Step
 from services.core.arithmetic import ZERO, number_text, percent_of, rounded
 from services.core.balances import put_by
 from services.core.case import Amount, Case, PointsScored, Sheet, step
+from services.core.condition_values import condition_holds
 from services.core.evidence import events_behind
 from services.core.factors import factor
 from services.core.judging import consecutive_misses
@@ -46,7 +47,9 @@ def price_results(case: Case, sheet: Sheet) -> Sheet:
         term = f"levels[{index}].credits[{number}]"
         asked = Asked(case, result, credit, term, sheet.results)
         if _DUE[type(credit.due)](asked, credit.due):
-            sheet = _with_price(sheet, asked, credit)
+            said = condition_holds(asked.within("when"), credit.when)
+            if said is not None:
+                sheet = _with_price(sheet, asked, credit, said)
     return replace(sheet, results=_with_points(sheet))
 
 
@@ -59,11 +62,12 @@ def _priced_results(case: Case, sheet: Sheet) -> Iterator[tuple[LevelResult, int
             yield result, index, number
 
 
-def _with_price(sheet: Sheet, asked: Asked, credit: Credit) -> Sheet:
+def _with_price(sheet: Sheet, asked: Asked, credit: Credit, conditions: tuple[Step, ...]) -> Sheet:
     result = asked.result
     priced, steps = _priced(asked, credit)
     if priced is None:
         return sheet
+    steps = (*conditions, *steps)
     if priced.unit == "points":
         scored = PointsScored(result.level, result.subject, result.period, priced.value, steps)
         return replace(sheet, points=(*sheet.points, scored))
