@@ -49,9 +49,21 @@ def set_off(case: Case, sheet: Sheet) -> Sheet:
     for balance in (*held, *sheet.balances):
         used = _used(case, sheet, balance)
         if used:
-            sheet = sheet.adding(_line(case, balance, used))
+            sheet = _with_line(sheet, _line(case, balance, used))
         kept.append(replace(balance, left=balance.left - used))
     return replace(sheet, balances=tuple(kept))
+
+
+def _with_line(sheet: Sheet, line: Amount) -> Sheet:
+    """With a set-off; two balances of one name and period (of two levels) share one line."""
+    if all(one.line != line.line for one in sheet.amounts):
+        return sheet.adding(line)
+    (made,) = line.steps
+    amounts = tuple(
+        one.becomes(one.value + line.value, made) if one.line == line.line else one
+        for one in sheet.amounts
+    )
+    return replace(sheet, amounts=amounts)
 
 
 def _with_openings(case: Case, sheet: Sheet) -> Sheet:

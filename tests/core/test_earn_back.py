@@ -139,3 +139,20 @@ def test_a_balance_is_never_used_twice() -> None:
 def test_a_month_equal_to_the_level_is_met_but_not_better(asks: str) -> None:
     found = totals(terms(RUN.replace("asks: met", f"asks: {asks}")), 98, "99.5", 99)
     assert found[-1] == (-10000 if asks == "met" else 0)
+
+
+def test_balances_of_two_levels_from_one_month_share_one_set_off_line() -> None:
+    second = LEVEL.replace("\nlevels:\n", "").replace("uptime", "latency")
+    run = RUN.replace("given_as: amount", "given_as: balance")
+    both = terms(second, run)
+    statements = settled(
+        both,
+        [
+            evaluation(month, value, figures={"latency": value})
+            for month, value in zip(months(4), (98, 100, 100, 98), strict=True)
+        ],
+    )
+    assert [one.total_minor for one in statements] == [20000, 0, 0, 0]
+    (line,) = [one for one in statements[3].lines if one.kind == "set_off"]
+    assert (line.line, line.minor_units) == ("set-off/run/2025-01", -20000)
+    assert [step.value for step in line.steps] == [-100, -100]
