@@ -260,6 +260,8 @@ def close(agreement: str, period: str) -> None:
         order = client.close_period(agreement, period)
     detail = f": {order['detail']}" if order.get("detail") else ""
     typer.echo(f"{agreement} {period}: {order['outcome']}{detail}")
+    if order["outcome"] in ("refused", "alarm"):
+        raise typer.Exit(REFUSED)
 
 
 @app.command()

@@ -36,16 +36,18 @@ class Client:
     def submit(self, events: Sequence[bytes]) -> Iterator[list[dict[str, Any]]]:
         """Send events in batches, in order; the results of each batch, one per event.
 
-        What is not acknowledged is sent again: an event's identity makes that safe.
+        Sent as lines: one that is no JSON is refused alone, with a result of its own. What is not
+        acknowledged is sent again: an event's identity makes that safe.
         """
         for first in range(0, len(events), BATCH):
-            body = b"[" + b",".join(events[first : first + BATCH]) + b"]"
+            # A line break in JSON is only ever space between its parts.
+            lines = (b" ".join(event.splitlines()) for event in events[first : first + BATCH])
             answer = self._send(
                 self._ingest,
                 "POST",
                 "/v1/events",
-                content=body,
-                headers={"content-type": "application/cloudevents-batch+json"},
+                content=b"\n".join(lines),
+                headers={"content-type": "application/x-ndjson"},
             )
             yield answer.json()["results"]
 

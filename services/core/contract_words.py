@@ -185,8 +185,29 @@ def _not_text(detail: Mapping[str, Any], at: _Walked) -> Said:
     return Said(at.path, f"{detail['input']!r} is not text", "put it in quotes")
 
 
+_OTHER_PATTERNS = (
+    (r"^[A-Z]{3}$", "currency code", "write the three capital letters of ISO 4217, such as EUR"),
+    (
+        r"^[!-~]{1,200}$",
+        "source",
+        "write printable characters without spaces, at most 200, such as urn:acme:probe",
+    ),
+    (r"^[!-~]{1,120}$", "subject", "write printable characters without spaces, at most 120"),
+    (
+        r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
+        "time of day",
+        "write hours and minutes in quotes, such as '08:00' or '24:00'",
+    ),
+)
+"""Patterns of text that is no name: what it is, and how it is written."""
+
+
 def _bad_name(detail: Mapping[str, Any], at: _Walked) -> Said:
-    return Said(at.path, f"'{detail['input']}' is not a name as wanted here", NAME_WORDS)
+    said = f"'{detail['input']}'"
+    for pattern, what, remedy in _OTHER_PATTERNS:
+        if detail.get("ctx", {}).get("pattern") == pattern:
+            return Said(at.path, f"{said} is no {what}", remedy)
+    return Said(at.path, f"{said} is not a name as wanted here", NAME_WORDS)
 
 
 def _other(detail: Mapping[str, Any], at: _Walked) -> Said:

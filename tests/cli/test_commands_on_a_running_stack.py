@@ -1,0 +1,328 @@
+"""The commands as people use them, one after the other, on a running installation.
+
+The tests of this module follow one another: contracts, events, closes, statements.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.cli.demo import AGREEMENTS, MONTHS, STORY
+from services.cli.story import events as story
+from tests.cli.conftest import Installation, Shell
+from tests.integration.living import wait_for
+
+
+@pytest.fixture(scope="module")
+def contracts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's contract files."""
+    folder = tmp_path_factory.mktemp("contracts")
+    for path in STORY.glob("*.yaml"):
+        shutil.copy(path, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def applied(installation: Installation, contracts: Path) -> Installation:
+    """An installation in which the contracts are applied."""
+    said = installation.shell.run("contract", "apply", contracts)
+    assert said.code == 0, said.err
+    wait_for("the door to know the contracts", lambda: _door_knows(installation))
+    return installation
+
+
+@pytest.fixture(scope="module")
+def submitted(applied: Installation, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """An installation that has seen the quarter."""
+    events = [event for event in story.first_delivery() if event["id"] != "night-20250101"]
+    events.insert(0, next(e for e in story.batches() if e["id"] == "night-20250101"))
+    said = applied.shell.run("submit", _written(tmp_path_factory.mktemp("events"), events))
+    assert said.code == 0, said.err
+    applied.living.last |= {event["source"]: event["id"] for event in events}
+    applied.living.wait_until_seen()
+    return applied
+
+
+@pytest.fixture(scope="module")
+def closed(submitted: Installation) -> Installation:
+    """An installation in which January is settled."""
+    submitted.living.close([(agreement, MONTHS[0]) for agreement in AGREEMENTS])
+    return submitted
+
+
+def _door_knows(installation: Installation) -> bool:
+    nothing = json.dumps({**next(story.invoices()), "data": {}}).encode()
+    problem = next(installation.living.client.submit([nothing]))[0]["problem"]
+    return bool(problem["code"] != "unknown-source")
+
+
+def _written(folder: Path, events: Sequence[dict[str, Any]]) -> Path:
+    path = folder / "events.ndjson"
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return path
+
+
+# --- contracts ----------------------------------------------------------------------------------
+
+
+def test_checking_contracts_in_order_says_so_for_each(shell: Shell, contracts: Path) -> None:
+    said = shell.run("contract", "check", contracts)
+    assert said.code == 0
+    assert "northnet.yaml: agreement northnet-wan version 1 is in order" in said.out
+    assert "programme.yaml: programme acme-workplace version 1 is in order" in said.out
+
+
+def test_checking_a_faulty_contract_names_line_column_reason_and_remedy(
+    shell: Shell, contracts: Path, tmp_path: Path
+) -> None:
+    shutil.copy(contracts / "programme.yaml", tmp_path)
+    text = (contracts / "cloudhaus.yaml").read_text()
+    faulty = text.replace("currency: EUR", "currency: EURO")
+    (tmp_path / "cloudhaus.yaml").write_text(faulty)
+    said = shell.run("contract", "check", tmp_path)
+    assert said.code == 1
+    lines = faulty.splitlines()
+    row = next(n for n, line in enumerate(lines, 1) if "EURO" in line)
+    assert f"cloudhaus.yaml:{row}:1: currency: 'EURO' is no currency code; write" in said.err
+    assert "such as EUR" in said.err
+    assert "is in order" not in said.out
+
+
+def test_a_metric_that_the_programme_lacks_is_named_with_its_place(
+    shell: Shell, contracts: Path, tmp_path: Path
+) -> None:
+    shutil.copy(contracts / "programme.yaml", tmp_path)
+    text = (contracts / "cloudhaus.yaml").read_text()
+    faulty = text.replace("metric: portal-availability", "metric: portal-avialability")
+    (tmp_path / "cloudhaus.yaml").write_text(faulty)
+    said = shell.run("contract", "check", tmp_path)
+    row = next(n for n, line in enumerate(faulty.splitlines(), 1) if "avialability" in line)
+    assert said.code == 1
+    assert f"cloudhaus.yaml:{row}:" in said.err
+    assert "portal-avialability" in said.err
+    assert "portal-availability" in said.err, "the remedy offers the nearest name"
+
+
+def test_a_folder_without_contracts_is_told(shell: Shell, tmp_path: Path) -> None:
+    said = shell.run("contract", "check", tmp_path)
+    assert said.code == 1
+    assert "no file here ends in .yaml, .yml" in said.err
+
+
+def test_applying_twice_changes_nothing_and_says_so(applied: Installation, contracts: Path) -> None:
+    said = applied.shell.run("contract", "apply", contracts)
+    assert said.code == 0
+    assert "agreement northnet-wan version 1 was applied before" in said.out
+    assert "is applied" not in said.out
+
+
+def test_an_applied_version_with_another_text_is_refused(
+    applied: Installation, contracts: Path, tmp_path: Path
+) -> None:
+    text = (contracts / "deskline.yaml").read_text()
+    (tmp_path / "deskline.yaml").write_text(text.replace("at_least: 97", "at_least: 96"))
+    said = applied.shell.run("contract", "apply", tmp_path)
+    assert said.code == 1
+    assert "deskline-desk" in said.err
+    assert "version" in said.err
+
+
+def test_nothing_is_applied_when_one_document_is_refused(
+    applied: Installation, contracts: Path, tmp_path: Path
+) -> None:
+    good = (contracts / "deskline.yaml").read_text().replace("deskline-desk", "deskline-night")
+    (tmp_path / "good.yaml").write_text(good)
+    (tmp_path / "bad.yaml").write_text(good.replace("deskline-night", "x").replace("EUR", "XYZ"))
+    said = applied.shell.run("contract", "apply", tmp_path)
+    assert said.code == 1
+    assert "bad.yaml:" in said.err
+    agreements = applied.living.client.items("/v1/agreements")
+    assert sorted(each["agreement"] for each in agreements) == sorted(AGREEMENTS)
+
+
+# --- events -------------------------------------------------------------------------------------
+
+
+def test_each_line_that_is_not_taken_is_named_and_the_others_are_taken(
+    applied: Installation, tmp_path: Path
+) -> None:
+    probe = next(story.probes())
+    wrong = [
+        {**probe, "id": "no-such-metric", "data": {"metric": "portal", "up": True}},
+        {**probe, "id": "no-such-source", "source": "urn:acme:probe:door"},
+        {**probe, "id": "up-as-text", "data": {**probe["data"], "up": "yes"}},
+        {**probe, "id": "tomorrow", "time": "2999-01-01T00:00:00Z"},
+    ]
+    path = tmp_path / "some.ndjson"
+    good = json.dumps(probe)
+    path.write_text("\n".join([good, *(json.dumps(event) for event in wrong), "{not json", good]))
+    said = applied.shell.run("submit", path)
+    assert said.code == 1
+    lines = said.err.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [f"some.ndjson:{n}" for n in range(2, 7)]
+    assert "no metric 'portal'" in lines[0]
+    assert "/source" in lines[1]
+    assert "/data/up" in lines[2]
+    assert "/time" in lines[3]
+    assert said.out.strip() == "1 accepted, 1 known before, 5 refused"
+
+
+def test_events_sent_again_are_known(submitted: Installation, tmp_path: Path) -> None:
+    path = _written(tmp_path, list(story.invoices()))
+    said = submitted.shell.run("submit", path)
+    assert said.code == 0
+    assert said.out.strip() == "0 accepted, 9 known before, 0 refused"
+
+
+def test_a_file_that_is_not_there_is_told(installation: Installation, tmp_path: Path) -> None:
+    said = installation.shell.run("submit", tmp_path / "none.ndjson")
+    assert said.code == 1
+    assert "none.ndjson: no such file or folder" in said.err
+
+
+# --- closing, statements, explanations ------------------------------------------------------------
+
+
+def test_closing_a_period_says_what_came_of_it_and_again_that_nothing_changed(
+    closed: Installation,
+) -> None:
+    said = closed.shell.run("close", "northnet-wan", "2025-01")
+    assert said.code == 0
+    assert said.out.startswith("northnet-wan 2025-01: unchanged")
+
+
+def test_closing_what_is_no_period_is_refused_with_the_reason(closed: Installation) -> None:
+    said = closed.shell.run("close", "northnet-wan", "2025-Q1")
+    assert said.code == 1
+    assert "2025-Q1" in said.out + said.err
+    said = closed.shell.run("close", "nobody", "2025-01")
+    assert said.code == 1
+    assert "nobody" in said.out + said.err
+
+
+def test_statements_are_listed_and_shown(closed: Installation) -> None:
+    listed = closed.shell.run("statements")
+    assert listed.code == 0
+    for vendor, total in (("northnet", "1600.00"), ("deskline", "166.50")):
+        assert any(vendor in row and total in row for row in listed.out.splitlines())
+    one = closed.shell.run("statements", "northnet-wan", "2025-01")
+    assert "northnet owes acme" in one.out
+    assert "portal-reachable" in one.out
+
+
+def test_a_statement_as_json_is_the_document_itself(closed: Installation) -> None:
+    said = closed.shell.run("statements", "northnet-wan", "2025-01", "--json")
+    document = closed.living.client.document("northnet-wan", "2025-01")
+    assert said.out.encode() == document + b"\n"
+
+
+def test_a_statement_that_is_not_there_is_told(closed: Installation) -> None:
+    said = closed.shell.run("statements", "northnet-wan", "2031-01")
+    assert said.code == 1
+    assert "northnet-wan for 2031-01" in said.err
+
+
+def test_an_amount_is_explained_down_to_event_ids(closed: Installation) -> None:
+    said = closed.shell.run("explain", "northnet-wan", "2025-01", "portal-reachable/credit")
+    assert said.code == 0
+    assert "1600.00 EUR" in said.out
+    assert "urn:acme:probe:portal  portal-20250114T0800" in said.out
+    read = closed.shell.run(
+        "explain", "northnet-wan", "2025-01", "portal-reachable/credit", "--json"
+    )
+    assert json.loads(read.out)["amount"] == {
+        "minor_units": 160000,
+        "amount": "1600.00",
+        "currency": "EUR",
+    }
+
+
+def test_a_line_that_is_not_there_is_told(closed: Installation) -> None:
+    said = closed.shell.run("explain", "northnet-wan", "2025-01", "no-such/credit")
+    assert said.code == 1
+    assert "no-such/credit" in said.err
+
+
+# --- keys ---------------------------------------------------------------------------------------
+
+
+def _key_for(installation: Installation, party: str, role: str) -> Shell:
+    said = installation.shell.run("key", "create", party, role)
+    assert said.code == 0, said.err
+    shell = installation.shell_of(said.out.strip())
+    wait_for("the key to be known", lambda: shell.run("statements").code == 0)
+    return shell
+
+
+def test_a_vendors_key_sees_its_own_statements_and_no_others(closed: Installation) -> None:
+    northnet = _key_for(closed, "northnet", "vendor")
+    rows = json.loads(northnet.run("statements", "--json").out)
+    assert {row["vendor"] for row in rows} == {"northnet"}
+    assert northnet.run("statements", "northnet-wan", "2025-01").code == 0
+    for command in (
+        ("statements", "cloudhaus-hosting", "2025-01"),
+        ("explain", "cloudhaus-hosting", "2025-01", "portal-reachable/credit"),
+        ("close", "northnet-wan", "2025-01"),
+    ):
+        refused = northnet.run(*command)
+        assert refused.code == 1, command
+        assert refused.err.startswith("earnback: "), command
+        assert "3000" not in refused.out, command
+
+
+def test_a_vendors_key_sends_from_its_own_sources_only(
+    closed: Installation, tmp_path: Path
+) -> None:
+    deskline = _key_for(closed, "deskline", "vendor")
+    ticket, batch = next(story.tickets()), next(story.batches())
+    events = [{**ticket, "id": "one-more"}, {**batch, "id": "not-mine"}]
+    said = deskline.run("submit", _written(tmp_path, events))
+    assert said.code == 1
+    assert "events.ndjson:2: /source" in said.err
+    assert "another party" in said.err
+    assert said.out.strip() == "1 accepted, 0 known before, 1 refused"
+
+
+def test_a_revoked_key_is_no_longer_taken(closed: Installation) -> None:
+    shell = _key_for(closed, "acme", "finance")
+    prefix = shell.settings["EARNBACK_KEY"].split("_")[1]
+    said = closed.shell.run("key", "revoke", prefix, "left the company")
+    assert said.code == 0
+    wait_for("the key to be refused", lambda: shell.run("statements").code == 1)
+    assert "key" in shell.run("statements").err
+
+
+def test_a_role_that_is_none_is_refused_with_those_that_are(installation: Installation) -> None:
+    said = installation.shell.run("key", "create", "acme", "boss")
+    assert said.code == 1
+    for role in ("vendor", "probe", "procurement", "finance", "admin"):
+        assert role in said.err
+
+
+# --- where nothing runs -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A shell on a machine where nothing runs."""
+    return Shell(tmp_path_factory.mktemp("nowhere"), {})
+
+
+def test_commands_that_need_a_running_earnback_say_how_to_start_it(shell: Shell) -> None:
+    for command in (("statements",), ("close", "a", "2025-01"), ("key", "create", "a", "vendor")):
+        said = shell.run(*command)
+        assert said.code == 70, command
+        assert "start it with 'earnback up'" in said.err, command
+
+
+def test_an_address_where_nobody_answers_is_named(shell: Shell) -> None:
+    away = {"EARNBACK_INGEST": "http://127.0.0.1:1", "EARNBACK_SETTLEMENT": "http://127.0.0.1:1"}
+    said = Shell(shell.home, {**away, "EARNBACK_KEY": "eb_x_y"}).run("statements")
+    assert said.code != 0
+    assert "http://127.0.0.1:1 does not answer" in said.err
