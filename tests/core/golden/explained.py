@@ -51,10 +51,10 @@ def _told(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
                 yield f"refused {problem}"
                 return
             for outcome in settled(contracts, agreement, known):
-                yield from _outcome(outcome)
+                yield from outcome_lines(outcome)
 
 
-def _outcome(outcome: SettlementStatement | Unsettled) -> Iterator[str]:
+def outcome_lines(outcome: SettlementStatement | Unsettled) -> Iterator[str]:
     if isinstance(outcome, Unsettled):
         yield f"{outcome.period} waits"
         yield from (f"    {reason}" for reason in outcome.reasons)

@@ -1,0 +1,734 @@
+"""Small contracts that bring each rule to its corners, and what the product says of them.
+
+The pages in ``rules/`` are the approved answer: amounts, figures, rights and every reason in words.
+After a change that is meant, write them anew and read the difference before it is committed:
+
+    python -m tests.core.rules_told
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from schemas.agreement import Agreement
+from schemas.evaluation import Part, PeriodEvaluation
+from tests.core.golden.explained import outcome_lines
+from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, outcomes, terms
+
+PAGES = Path(__file__).parent / "rules"
+ENDING = HEAD + "effective_until: 2025-04-01\n"
+MINIMUM = "expected: {at_least: 99}\n    minimum: {at_least: 95}"
+TWO = LEVEL.split("levels:\n")[1].replace("uptime", "repair").replace("Uptime", "Repair")
+
+Story = tuple[Agreement | Sequence[Agreement], Sequence[PeriodEvaluation]]
+STORIES: dict[str, Callable[[], list[Story]]] = {}
+
+
+def story(tell: Callable[[], list[Story]]) -> Callable[[], list[Story]]:
+    """Register a page."""
+    STORIES[tell.__name__] = tell
+    return tell
+
+
+def page(name: str) -> str:
+    """All stories of a page, one after the other."""
+    return "".join(
+        f"## {number}\n" + "".join(f"{line}\n" for said in _said(one) for line in said)
+        for number, one in enumerate(STORIES[name](), start=1)
+    )
+
+
+def _said(one: Story) -> list[list[str]]:
+    return [list(outcome_lines(outcome)) for outcome in outcomes(*one)]
+
+
+def changed(*changes: tuple[str, str], text: str = LEVEL) -> str:
+    """A text with each part replaced that must be in it."""
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def monthly(*values: object, **more: Any) -> list[PeriodEvaluation]:
+    """One evaluation for each result, from January on."""
+    return [
+        evaluation(month, value, **more)
+        for month, value in zip(months(len(values)), values, strict=True)
+    ]
+
+
+def priced(quantity: str = "{kind: one}", rate: str = "{kind: amount, amount: 1}",
+           due: str = "{kind: every_period}", more: str = "") -> str:  # fmt: skip
+    """The usual level with another price."""
+    return changed(
+        ("{kind: on_default}", due),
+        ("{kind: one}", quantity),
+        ("{kind: percent_of, percent: 10, base: fee}", rate),
+    ) + more  # fmt: skip
+
+
+def part(name: str, minutes: object, worth: object = None) -> Part:
+    """One occurrence that begins on the 5th at 23:00 and ends on the 7th at 01:00."""
+    return Part(
+        part=name,
+        start=datetime(2025, 1, 5, 23, tzinfo=UTC),
+        end=datetime(2025, 1, 7, 1, tzinfo=UTC),
+        amount=Fraction(str(minutes)),
+        value=None if worth is None else Fraction(str(worth)),
+    )
+
+
+def outages(*minutes: object, **more: Any) -> list[PeriodEvaluation]:
+    """January with these outages."""
+    parts = [part(f"o{number}", one, 100 * number) for number, one in enumerate(minutes)]
+    total = sum((one.amount for one in parts), Fraction(0))
+    return [evaluation("2025-01", 98, figures={"outages": total}, parts={"outages": parts}, **more)]
+
+
+@story
+def caps() -> list[Story]:
+    cap = "caps: [{cap: top, window: %s, limit: %s}]\n"
+    fixed = "{kind: amount, amount: 150}"
+    percent = "{kind: percent_of, percent: 12.5, base: fee}"
+    at_risk = "at_risk: [{at_risk: pool, percent: 7.5, base: fee}]\n"
+    opening = f"trailing, periods: 3, opening: before, limit: {percent}"
+    before = [("before", {"values": {"charges": 400, "credits": 20}})]
+    both = HEAD + LEVEL + TWO
+    line = both.replace("rounded_at: total", "rounded_at: line")
+    return [
+        (terms(cap % ("trailing, periods: 2", fixed)), monthly(98, 98, 98, 99, 98)),
+        (terms(cap % ("contract_year", percent)), monthly(98, 98, 98, *[99] * 9, 98)),
+        (terms(cap % ("term", fixed)), monthly(98, 98, 98)),
+        (terms(at_risk, cap % ("period", "{kind: at_risk, at_risk: pool}")), monthly(98, 99)),
+        (
+            terms(cap.replace(", limit: %s", "") % opening),
+            monthly(98, 98, circumstances=before),
+        ),
+        (terms(cap.replace(", limit: %s", "") % opening), monthly(98)),
+        (
+            agreement(both + cap % ("period, levels: [repair]", "{kind: amount, amount: 33.33}")),
+            monthly(98, figures={"repair": 97}),
+        ),
+        (
+            agreement(line + cap % ("period", "{kind: amount, amount: 33.33}")),
+            monthly(98, fee="100.055", figures={"repair": 97}),
+        ),
+        (terms(cap % ("period", percent)), monthly(98, fee=None)),
+        (terms(cap % ("period", percent)), monthly(99, fee=None)),
+    ]  # fmt: skip
+
+
+@story
+def small_amounts() -> list[Story]:
+    drop = "small_amounts: {kind: drop, only_above: 10, compared: %s}\n"
+    lift = "small_amounts: {kind: raise_to, amount: 10, compared: exact}\n"
+    return [
+        *((terms(drop % how), monthly(98, fee=fee))
+          for how in ("exact", "rounded") for fee in ("99", "100", "100.04", "100.05")),
+        *((terms(lift), monthly(value, fee=fee))
+          for value, fee in ((98, 50), (98, 100), (98, 120), (99, 50))),
+    ]  # fmt: skip
+
+
+@story
+def single_events() -> list[Story]:
+    head = HEAD + "at_risk: [{at_risk: pool, percent: 10, base: fee}]\n"
+    share = "{kind: at_risk_share, at_risk: pool, shares: [%d]}"
+    rate = "{kind: percent_of, percent: 10, base: fee}"
+    level = LEVEL.replace(rate, share % 20) + TWO.replace(rate, share % 30)
+    text = "single_event: {circumstance: by, keep: %s}\n"
+    same = [("by", {"level": name, "values": {"event": "x"}}) for name in ("uptime", "repair")]
+    choice = [*same, ("choice", {"level": "uptime"})]
+    return [
+        (terms(text % keep, level=level, head=head),
+         monthly(98, figures={"repair": 97}, circumstances=told))
+        for keep, told in (
+            ("largest_credit", same),
+            ("highest_share", same),
+            ("chosen, choice: choice", same),
+            ("chosen, choice: choice", choice),
+            ("largest_credit, adds: [[repair, uptime]]", same),
+            ("largest_credit", same[:1]),
+        )
+    ]  # fmt: skip
+
+
+@story
+def critical_failures() -> list[Story]:
+    text = """critical_failure:
+  %s
+  decision: withhold
+  withheld_at_most: {kind: percent_of, percent: 25, base: fee}
+"""
+    by_level = LEVEL.replace("expected: {at_least: 99}", MINIMUM) + TWO
+    replaced = text % "level: uptime\n  replaces: [uptime]"
+    stated = text % "circumstance: outage"
+    told = [("outage", {}), ("withhold", {"value": 240})]
+    return [
+        (terms(stated), monthly(98, circumstances=told)),
+        (terms(stated), monthly(98, circumstances=[("outage", {}), ("withhold", {"value": 260})])),
+        (terms(stated), monthly(98, circumstances=told[:1])),
+        (terms(stated), monthly(98)),
+        (terms(replaced, level=by_level),
+         monthly(94, 95, figures={"repair": 97}, circumstances=told[1:])),
+    ]  # fmt: skip
+
+
+@story
+def payments() -> list[Story]:
+    def bill(rest: str, taken: str, *charges: int | None) -> Story:
+        text = f"invoicing: {{invoice: invoice, deducted_from: {taken}, rest: {rest}}}\n"
+        known = [
+            evaluation(month, value, circumstances=[] if charge is None else [
+                ("invoice", {"values": {"charges": charge, "date": f"{month}-28"}})
+            ])
+            for month, value, charge in zip(months(3), (98, 99, 99), charges, strict=True)
+        ]  # fmt: skip
+        return agreement(ENDING + LEVEL + text), known
+
+    payable = "payable: {base: %s, percent: 50, at_least_zero: %s}\n"
+    wrong = [("invoice", {"values": {"charges": "many", "date": "2025-01-28"}})]
+    undated = [("invoice", {"values": {"charges": 5}})]
+    text = "invoicing: {invoice: invoice, deducted_from: same_period, rest: {kind: lapses}}\n"
+    return [
+        bill("{kind: lapses}", "same_period", 60, 0, 10),
+        bill("{kind: cash, within_days: 10}", "same_period", 60, 0, 10),
+        bill("{kind: cash, within_days: 10}", "next_period", 60, 100, 10),
+        bill("{kind: carried, at_end: lapses}", "same_period", 60, 10, 10),
+        bill("{kind: carried, at_end: lapses}", "same_period", 60, None, 10),
+        bill("{kind: carried, at_end: cash, cash_within_days: 5}", "next_period", 60, 10, 10),
+        bill("{kind: carried, at_end: cash, cash_within_days: 5}", "next_period", 60, 10, 90),
+        (terms(payable % ("fee", "true")), monthly(98, fee=100)),
+        (terms(payable % ("null", "true")), monthly(98, fee=100)),
+        (terms(payable % ("null", "false")), monthly(98, fee=100)),
+        (terms(text), monthly(98, circumstances=wrong)),
+        (terms(text), monthly(98, circumstances=undated)),
+    ]
+
+
+@story
+def fees_and_deposits() -> list[Story]:
+    fee = (
+        "fees: [{fee: incentive, cost: fee, target_cost: 1000, target_fee: 100, "
+        "share_of_overrun: 30, share_of_underrun: 20, at_least: %s, at_most: %s}]\n"
+    )
+    costs = (500, 1000, 1200, 1500)
+    return [
+        *((terms(fee % bounds), monthly(99, fee=cost))
+          for bounds in (("null", "null"), ("50", "150")) for cost in costs),
+        (agreement(ENDING + LEVEL + "deposit: {periods: 2}\n"), monthly(98, 98, 97, fee=1000)),
+        (agreement(ENDING + LEVEL + "deposit: {periods: 2}\n"), monthly(99, 98, 99, fee="0.55")),
+        (terms("deposit: {periods: 2}\n"), monthly(98, 98)),
+    ]  # fmt: skip
+
+
+@story
+def terminations() -> list[Story]:
+    mean = (
+        "terminations: [{kind: mean, term: low, level: uptime, of_last: 3, region: {below: 98.5}, "
+        "missing_period: %s, exercise_days: 30}]\n"
+    )
+    misses = "terminations: [{kind: misses, term: often, level: uptime, misses: 2, of_last: 3}]\n"
+    long = (
+        "terminations: [{kind: occurrence, term: long, metric: outages, region: {above: 60}, "
+        "exercise_days: 60}]\n"
+    )
+    full = (
+        "caps: [{cap: top, window: period, limit: {kind: amount, amount: %s}}]\n"
+        "terminations: [{kind: cap_reached, term: full, cap: top}]\n"
+    )
+    trailing = full.replace("window: period", "window: trailing, periods: 2")
+    return [
+        (terms(mean % "use_what_is_there"), monthly(98, None, 99, 98, 98)),
+        (terms(mean % "not_opened"), monthly(98, 98, None, 98, 98, 98)),
+        (terms(misses), monthly(98, 99, 98, 99, 98, 98)),
+        (terms(long), outages(30, "60.5", 90)),
+        (terms(long), outages(60)),
+        (terms(full % 100), monthly(98, 99)),
+        (terms(full % "100.01"), monthly(98, 99)),
+        (terms(full % 99), monthly(98, 99)),
+        (terms(full % 0), monthly(98, 99)),
+        (terms(trailing % 100), monthly(98, 98, 99, 99)),
+    ]
+
+
+@story
+def earn_backs() -> list[Story]:
+    run = """earn_backs:
+  - {kind: after_good_run, earn_back: run, periods: 2, asks: %s, percent: %s,
+     barred_below_minimum: %s, no_data: %s, given_as: %s}
+"""
+    deferred = """earn_backs:
+  - {kind: deferred, earn_back: later, periods: 2, asks: %s, barred_below_minimum: %s,
+     no_data: breaks_the_run, at_end: %s}
+"""
+    year = """earn_backs:
+  - {kind: yearly_average, earn_back: year, percent: 60, barred_below_minimum: %s, no_data: %s%s}
+"""
+    low = LEVEL.replace("expected: {at_least: 99}", MINIMUM)
+    both = agreement(HEAD + LEVEL + TWO + run % ("met", 100, "true", "breaks_the_run", "amount"))
+    paid = agreement(HEAD + LEVEL + TWO + run % ("no_credit", 50, "true", "breaks_the_run",
+                                                 "balance, lasts: 2"))  # fmt: skip
+    good, lasting = ("99.5",) * 10, "balance, lasts: 2"
+    return [
+        (terms(run % ("met", 75, "false", "is_passed_over", "amount")), monthly(98, 99, None, 99)),
+        (terms(run % ("met", 75, "false", "breaks_the_run", "amount")), monthly(98, 99, None, 99)),
+        (terms(run % ("better", 75, "false", "is_passed_over", "amount")),
+         monthly(98, "99.1", "99.2", 98, 99, 100)),
+        (terms(run % ("met", 75, "true", "is_passed_over", "amount"), level=low),
+         monthly(94, 99, 99, 98, 99, 99)),
+        (terms(run % ("met", 75, "false", "is_passed_over", lasting)),
+         monthly(98, 99, 99, 99, 98, 98, 99, 99, 99, 99, 98)),
+        (agreement(ENDING + LEVEL + run % ("met", 75, "false", "is_passed_over", "balance")),
+         monthly(98, 99, 99)),
+        (both, [evaluation(month, one, figures={"repair": other}) for month, one, other in
+                zip(months(4), (98, 99, 99, 99), (97, 98, 99, 99), strict=True)]),
+        (paid, [evaluation(month, one, figures={"repair": other}) for month, one, other in
+                zip(months(5), (98, 99, 99, 99, 98), (97, 99, 99, 99, 99), strict=True)]),
+        *((terms(deferred % ("met", barred, "payable"), level=low), monthly(98, 99, 99, 94, 98))
+          for barred in ("true", "false")),
+        (terms(deferred % ("better", "false", "payable")), monthly(98, "99.5", 99, 99)),
+        *((agreement(ENDING + LEVEL + deferred % ("met", "false", end)), monthly(98, 98, 98))
+          for end in ("payable", "dropped")),
+        *((agreement(ENDING + LEVEL + deferred % ("met", "false", end)), monthly(99, 98, 99))
+          for end in ("payable", "dropped")),
+        (terms(year % ("false", "is_passed_over", "")), monthly(98, *good, 98, 99)),
+        (terms(year % ("false", "no_earn_back", "")), monthly(98, None, *good)),
+        (terms(year % ("false", "is_passed_over", "")), monthly(98, None, *good)),
+        (terms(year % ("true", "is_passed_over", ", target: {at_least: 98}"), level=low),
+         monthly(94, *good, 98)),
+        (terms(year % ("false", "is_passed_over", ", target: {at_least: 99.5}")),
+         monthly(98, *good, 98)),
+        (terms(year % ("false", "is_passed_over", ", levels: [uptime]"), level=LEVEL + TWO),
+         monthly(98, *good, 99, figures={"repair": 98})),
+    ]  # fmt: skip
+
+
+@story
+def banks() -> list[Story]:
+    bank = "banks: [{bank: surplus, usable: %s%s}]\n"
+    banking = LEVEL + """
+      - name: surplus
+        is_a: banked
+        bank: surplus
+        due: {kind: every_period}
+        quantity: {kind: excess, counted_from: 99, in_percent_of_start: false, step: 0.1,
+          part_step: in_proportion}
+        rate: {kind: amount, amount: 20.005}
+"""  # fmt: skip
+    opened = [("brought", {"value": "12.345"})]
+    values = ("99.3", 98, "99.9", 99, 98, 98)
+    own = ", lasts: 2, pays_for: [uptime]"
+    return [
+        (terms(bank % ("next_period", ", lasts: 2"), level=banking), monthly(*values)),
+        (terms(bank % ("next_period", ""), level=banking), monthly(*values)),
+        (terms(bank % ("same_period", own), level=banking), monthly(*values)),
+        (terms(bank % ("next_period", ", opening: brought"), level=banking),
+         [evaluation("2025-01", 98, circumstances=opened), evaluation("2025-02", 98)]),
+        (terms(bank % ("next_period", ", pays_for: [repair]"), level=banking + TWO),
+         monthly("99.3", 98, figures={"repair": 99})),
+        (agreement(ENDING + banking + bank % ("next_period", "")), monthly("99.3", 99, 99)),
+    ]  # fmt: skip
+
+
+@story
+def moving_levels() -> list[Story]:
+    ratchet = """    moves:
+      kind: ratchet
+      periods: 2
+      asks: %s
+      way_to_mean: 50
+      rounded: %s
+      no_data: %s%s
+    judged"""
+    baseline = """    moves:
+      kind: baseline
+      periods: 2
+      tie: %s
+      minimum: %s
+      rounded: {decimals: 1, mode: half_up}
+      no_data: starts_anew
+    judged"""
+    gap = "\n      at_most_of_gap: 10\n      perfect: %d"
+
+    def moved(text: str, *more: tuple[str, str]) -> Agreement:
+        return terms(level=changed(("    judged", text), *more))
+
+    none = ("    expected: {at_least: 99}\n", "")
+    lower = ("{at_least: 99}", "{at_most: 99}")
+    site = "    each_subject: true\n    subjects: [north]\n"
+    ways = ("99.4", "99.6", None, "99.8", "99.9", 99, 98)
+    north: dict[str | tuple[str, str], object] = {("uptime", "north"): "99.8"}
+    return [
+        (moved(ratchet % ("better", "exact", "starts_anew", "")), monthly(*ways)),
+        (moved(ratchet % ("met", "exact", "is_passed_over", "")), monthly(*ways)),
+        (moved(ratchet % ("any_result", "{decimals: 1, mode: up}", "starts_anew", "")),
+         monthly(*ways)),
+        (moved(ratchet % ("met", "exact", "starts_anew", gap % 100)), monthly(100, 100, "99.1")),
+        (moved(ratchet % ("met", "exact", "starts_anew", gap % 0), lower), monthly(10, 20, 90)),
+        (moved(ratchet % ("met", "exact", "starts_anew", gap % 0), lower), monthly(98, 98, 98)),
+        (moved(site + ratchet % ("met", "exact", "starts_anew", "")),
+         monthly(None, None, None, figures=north)),
+        *((moved(baseline % (tie, minimum), none), monthly(97, None, "98.04", "99.03", 98, 97))
+          for tie, minimum in (("at_least", "worst"), ("above", "none"), ("at_most", "worst"),
+                               ("below", "worst"))),
+    ]  # fmt: skip
+
+
+@story
+def judgements() -> list[Story]:
+    low = ("expected: {at_least: 99}", MINIMUM)
+    window = "{kind: misses_in_window, misses: 2, of_last: 3, below_minimum_counts: %s}"
+    mean = "    averaged: {periods: 2, missing_period: %s}\n    judged"
+    quiet = "    averaged: {periods: 3, missing_period: use_what_is_there}\n    judged"
+
+    def judged(*changes: tuple[str, str]) -> Agreement:
+        return terms(level=changed(*changes))
+
+    return [
+        *((judged(low, ("{kind: every_miss}", window % counts)),
+           monthly(98, 99, 98, 94, 98, 99, 99, 98)) for counts in ("true", "false")),
+        (judged(low, ("{kind: every_miss}", "{kind: below_minimum}")), monthly(98, 95, "94.9")),
+        (judged(("{kind: every_miss}", "{kind: never}")), monthly(98)),
+        *((judged(("no_data: no_result", f"no_data: {said}")), monthly(None))
+          for said in ("miss", "met", "no_result", "{counts_as: 12.5}")),
+        *((judged(("    judged", mean % missing)), monthly(98, 100, None, 100, 97))
+          for missing in ("no_result", "use_what_is_there")),
+        (judged(("    judged", quiet), ("judged: exact", "judged: {decimals: 1, mode: half_even}")),
+         monthly("98.91", "99.02", "98.9", None, "98.95")),
+        (judged(("{at_least: 99}", "{at_least: 99}\n    measured: month")),
+         monthly(98, 100)),
+        (judged(("    judged", "    each_subject: true\n    subjects: [north, a]\n    judged")),
+         monthly(None, figures={("uptime", "south"): 99, ("uptime", "north"): 98})),
+        (judged(("metric: uptime", "metric: unknown")), monthly(99)),
+    ]  # fmt: skip
+
+
+@story
+def reliefs() -> list[Story]:
+    def relief(text: str, *facts: tuple[str, dict[str, Any]], volume: object = 30) -> Story:
+        level = changed(("    judged", f"    relief: [{text}]\n    judged"))
+        return terms(level=level), monthly(98, figures={"volume": volume}, circumstances=facts)
+
+    storm = "{kind: circumstance, circumstance: storm}"
+    volume = "{kind: volume, metric: volume, times_normal: {above: 2}, %s}"
+    proofs = "{kind: proofs, circumstance: excuse, proofs: [notice, record], within_%s}"
+    late = datetime(2025, 2, 11, tzinfo=UTC)
+    noticed = ("excuse", {"values": {"failed_on": "2025-01-31", "notice": True}})
+    recorded = ("excuse", {"values": {"record": True}})
+    return [
+        relief(storm, ("storm", {"level": "uptime"})),
+        relief(storm, ("storm", {"level": "repair"})),
+        relief(storm, ("storm", {"subject": "north"})),
+        relief(storm, ("storm", {}), ("storm", {"level": "uptime", "values": {"holds": False}})),
+        relief(storm, ("storm", {"value": 0})),
+        relief(volume % "normal: 14"),
+        relief(volume % "normal: 15"),
+        relief(volume % "normal: 14", volume=None),
+        relief(volume % "normal_from: usual", ("usual", {"value": 10})),
+        relief(volume % "normal_from: usual"),
+        relief(volume % "normal: 10, notice: told", ("told", {})),
+        relief(volume % "normal: 10, notice: told"),
+        relief(proofs % "days: 10", noticed, recorded),
+        relief(proofs % "months: 1", noticed, recorded),
+        relief(proofs % "days: 10", noticed, ("excuse", {**recorded[1], "at": late})),
+        relief(proofs % "days: 11", noticed, ("excuse", {**recorded[1], "at": late})),
+        relief(proofs % "days: 10", noticed),
+        relief(proofs % "days: 10", recorded),
+        relief(f"{storm}, {volume % 'normal: 10'}"),
+    ]
+
+
+@story
+def quantities() -> list[Story]:
+    def of(quantity: str, value: object = 98, **more: Any) -> Story:
+        return terms(level=priced(quantity)), monthly(value, **more)
+
+    def time(said: str, *minutes: object, **more: Any) -> Story:
+        text = f"{{kind: duration, metric: outages, unit: 60, {said}}}"
+        return terms(level=priced(text)), outages(*minutes, **more)
+
+    each = "of: each, counted: elapsed, part_unit: "
+    steps = "counted_from: 99, step: 0.3, part_step: %s"
+    outside = "{kind: outside_range, highest: high, lowest: low, at_most: 25, at_least: 18}"
+    bench = "{kind: against_benchmark, metric: volume, benchmark: 2, per: 100}"
+    way = "{kind: by_direction, vendor_owes: 5, buyer_owes: 3}"
+    return [
+        *(of(f"{{kind: {kind}, {steps % how}}}", value)
+          for kind, value in (("shortfall", 98), ("excess, in_percent_of_start: false", 100))
+          for how in ("counts_in_full", "does_not_count", "in_proportion")),
+        of("{kind: excess, in_percent_of_start: true, counted_from: 80, step: 5, "
+           "part_step: in_proportion}"),
+        of("{kind: shortfall, metric: other, counted_from: 99, step: 1, part_step: in_proportion}",
+           figures={"other": "97.5"}),
+        of("{kind: shortfall, metric: other, counted_from: 99, step: 1, part_step: in_proportion}",
+           figures={"other": None}),
+        of("{kind: figure, metric: failures}", figures={"failures": "2.5"}),
+        of("{kind: figure, metric: failures}", figures={"failures": None}),
+        of("{kind: figure, metric: failures}"),
+        of("{kind: circumstance, circumstance: kilos}", circumstances=[("kilos", {"value": 7})]),
+        of("{kind: circumstance, circumstance: kilos}",
+           circumstances=[("kilos", {"value": 7}), ("kilos", {"level": "repair", "value": 9})]),
+        of("{kind: circumstance, circumstance: kilos}"),
+        *(of(outside, figures={"high": high, "low": low})
+          for high, low in ((27, 17), (26, 15), (25, 18), (None, 15), (30, None), (None, None))),
+        *((terms(level=changed(("is_a: service_credit", "is_a: two_way"),
+                               text=priced(bench, way))),
+           monthly(value, figures={"volume": volume}))
+          for value, volume in ((3, 100), (2, 100), (1, 100), (3, 0), (3, None), (None, 100))),
+        *(time(each + how, 90, 30, 0) for how in ("counts_in_full", "does_not_count",
+                                                  "in_proportion")),
+        time("of: total, counted: elapsed, part_unit: does_not_count", 90, 30),
+        time(each + "in_proportion, grace: {units: 1, kind: deductible}", 90, 60, 30),
+        time(each + "in_proportion, grace: {units: 1, kind: threshold}", 90, 60, 30),
+        time(each + "in_proportion, shorter_than_a_unit: nothing", 90, 60, 30),
+        time(each + "does_not_count, shorter_than_a_unit: only_if_asked, asked: please", 90, 60, 30,
+             20, circumstances=[("please", {"subject": "o2"})]),
+        time(each + "in_proportion, block: 2, part_block: counts_in_full", 150, 120),
+        time(each + "in_proportion, block: 2, part_block: in_proportion", 150, 120),
+        (terms(level=priced("{kind: duration, metric: outages, unit: 1, of: each, "
+                            "counted: calendar_days, part_unit: in_proportion}")),
+         outages(26 * 60)),
+        (terms(level=priced("{kind: duration, metric: outages, unit: 1, of: each, "
+                            "counted: elapsed, part_unit: in_proportion}")), monthly(98)),
+        (terms(level=priced("{kind: shortfall, counted_from: 99, step: 0.3, "
+                            "part_step: in_proportion}",
+                            more="        rounded_quantity: {decimals: 2, mode: half_up}\n")),
+         monthly(98)),
+    ]  # fmt: skip
+
+
+@story
+def rates() -> list[Story]:
+    def worth(rate: str, value: object = 98, more: str = "", **facts: Any) -> Story:
+        return terms(level=priced("{kind: figure, metric: failures}", rate, more=more)), monthly(
+            value, figures={"failures": facts.pop("failures", 3)}, fee="1000.01", **facts
+        )
+
+    def run(rate: str, due: str, *values: object) -> Story:
+        return terms(level=priced(rate=rate, due=due)), monthly(*values)
+
+    bands = "{kind: by_band, of: %s, gives: %s, bands: [{name: few, below: 3, gives: 1}, "
+    bands += "{at_least: 3, gives: 2.5}]%s}"
+    gaps = "{kind: by_band, of: quantity, gives: amount, otherwise: 7, "
+    gaps += "rounded: {decimals: 0, mode: half_up}, bands: [{at_least: 1, at_most: 2, gives: 1}]}"
+    by_run = "{kind: by_run, amounts: [10, 20, 40], no_data: %s}"
+    over = "{kind: percent_of, percent: 5, base: fee, over: run}"
+    full = "{kind: on_run, misses: 2, no_data: %s}"
+    return [
+        *(worth(rate, failures=failures)
+          for failures in (1, 3)
+          for rate in (
+              "{kind: percent_of, percent: 0.5, base: fee}",
+              "{kind: fraction_of, fraction: 1/720, base: fee}",
+              "{kind: day_of, base: fee}",
+              "{kind: amount, amount: 2.50}",
+          )),
+        *(worth(bands % ("quantity", gives, more), failures=failures)
+          for failures in (2, 3)
+          for gives, more in (("amount", ""), ("points", ""), ("percent", ", base: fee"))),
+        *(worth(bands % ("result", gives, more), value)
+          for value in (2, 3)
+          for gives, more in (("amount", ""), ("points", ""), ("percent", ", base: fee"))),
+        *(worth(gaps, failures=failures) for failures in ("0.4", "0.5", "2.4", "2.5")),
+        (terms(level=priced("{kind: duration, metric: outages, unit: 60, of: each, "
+                            "counted: elapsed, part_unit: in_proportion}",
+                            "{kind: worth_of, percent: 10}",
+                            more="        at_most: {kind: worth_of, percent: 15}\n")),
+         outages(60, 120, 30)),
+        *(run(by_run % no_data, "{kind: on_default}", 98, 98, None, 98, 98, 98, 99, 98)
+          for no_data in ("ends_the_run", "is_passed_over")),
+        *(run(over, full % no_data, 98, None, 98, 98, 98, 98)
+          for no_data in ("ends_the_run", "is_passed_over")),
+        *(run("{kind: amount, amount: 1}", due, 99, "98.01", 98, None)
+          for due in ("{kind: on_trigger, result: {at_most: 98}}", "{kind: every_period}")),
+    ]  # fmt: skip
+
+
+@story
+def factors_and_ceilings() -> list[Story]:
+    def times(*factors: str, **more: Any) -> Story:
+        text = f"        factors: [{', '.join(factors)}]\n"
+        return terms(level=priced(rate="{kind: amount, amount: 30}", more=text)), monthly(
+            98, **more
+        )
+
+    def under(limit: str, amount: int = 1000) -> Story:
+        text = f"        at_most: {limit}\n"
+        head = HEAD + "at_risk: [{at_risk: pool, percent: 7.5, base: fee}]\n"
+        rate = f"{{kind: amount, amount: {amount}}}"
+        return terms(level=priced(rate=rate, more=text), head=head), monthly(98, fee=310)
+
+    used = "{kind: when, circumstance: used, factor: 0.5, otherwise: 2}"
+    banded = "{kind: by_figure, metric: failures, bands: [{at_most: 4, gives: 1}, "
+    banded += "{above: 4, gives: 3}]}"
+    repeat = "        factors: [{kind: repeat, factor: 2, no_data: %s}]\n"
+    return [
+        times("{kind: constant, factor: 1/3}"),
+        times(used, circumstances=[("used", {"level": "uptime"})]),
+        times(used, circumstances=[("used", {"level": "repair"})]),
+        times(used, circumstances=[("used", {"subject": "north"})]),
+        *(times(banded, figures={"failures": failures}) for failures in (4, 5, None)),
+        *(times("{kind: figure, metric: failures}", figures={"failures": failures})
+          for failures in (4, None)),
+        times("{kind: constant, factor: 3}", used),
+        *((terms(level=priced(due="{kind: on_default}", more=repeat % no_data)),
+           monthly(98, 98, None, 98, 99, 98)) for no_data in ("ends_the_run", "is_passed_over")),
+        *(under(limit) for limit in (
+            "{kind: amount, amount: 30}",
+            "{kind: percent_of, percent: 10, base: fee}",
+            "{kind: days_of, days: 3, base: fee}",
+            "{kind: at_risk, at_risk: pool}",
+            "{kind: amount, amount: 1000}",
+        )),
+        under("{kind: amount, amount: 30}", 29),
+    ]  # fmt: skip
+
+
+@story
+def points() -> list[Story]:
+    def scored(term: str, each: int = 50, value: object = 98) -> Story:
+        level = priced(rate=f"{{kind: points, points: {each}}}")
+        second = level.split("levels:\n")[1].replace("uptime", "repair")
+        return terms(term, level=level + second), monthly(value, figures={"repair": value})
+
+    bands = """points:
+  kind: marginal_bands
+  point_value: 3
+  per: %s
+  bands: [{above: 0, up_to: 20, factor: 0}, {above: 20, up_to: 90, factor: 1},
+    {above: 90, factor: 1.2}]
+"""
+    table = """points:
+  kind: point_table
+  table: {kind: by_band, of: quantity, gives: %s, bands: [{below: 50, gives: 1},
+    {at_least: 50, gives: 2}]}
+"""
+    return [
+        scored(""),
+        scored(bands % "agreement"),
+        scored(bands % "subject"),
+        scored(bands % "agreement", 9),
+        scored(bands % "agreement", 10),
+        scored(bands % "agreement", 45),
+        scored(table % "amount", 24),
+        scored(table % "percent, base: fee", 25),
+        scored("points: {kind: percent_per_point, percent: 0.1, base: fee}\n", 7),
+        scored("points: {kind: percent_per_point, percent: 0.1, base: fee}\n", value=None),
+    ]
+
+
+@story
+def claims_and_disputes() -> list[Story]:
+    def claimed(term: str, *facts: tuple[str, dict[str, Any]], value: object = 98) -> Story:
+        return terms(f"claim: {term}\n"), monthly(value, circumstances=facts)
+
+    days = "{within_days: 10}"
+    working = "{within_working_days: 5, holidays: [2025-02-03]}"
+    return [
+        *(claimed(term, ("claim", {"values": {"on": day}}))
+          for term, last in ((days, 10), (working, 10))
+          for day in (f"2025-02-{last}", f"2025-02-{last + 1}")),
+        claimed("{within_months: 2}", ("claim", {"values": {"on": "2025-03-31"}})),
+        claimed("{within_months: 2}", ("claim", {"values": {"on": "2025-04-01"}})),
+        claimed(days, ("claim", {"at": datetime(2025, 2, 10, 23, 59, tzinfo=UTC)})),
+        claimed(days, ("claim", {"values": {"on": "2025-02-11"}}),
+                ("claim", {"values": {"on": "2025-02-09"}, "subject": "north"})),
+        claimed(days, ("claim", {"values": {"on": "soon"}})),
+        claimed(days),
+        claimed(days, value=99),
+    ]  # fmt: skip
+
+
+@story
+def retainages() -> list[Story]:
+    text = """retainages:
+  - {retainage: kept, amount: 90, whole: uptime, released_on_pass: 40, parts: repair, number: 3,
+     without_result: %s}
+"""
+    level = LEVEL + TWO.replace("    judged", "    each_subject: true\n    judged")
+
+    def kept(without: str, whole: object, *sites: object) -> Story:
+        figures: dict[str | tuple[str, str], object] = {
+            ("repair", f"s{number}"): value for number, value in enumerate(sites)
+        }
+        return terms(text % without, level=level), monthly(whole, figures=figures)
+
+    return [
+        kept("lost", 99, 99, 99, 99),
+        kept("lost", 99, 99, 98, None),
+        kept("released", 99, 99, 98, None),
+        kept("released", 99, 99),
+        kept("lost", 98, 99, 99, 99),
+        kept("lost", None, 99, 99, 99),
+        kept("released", None, 99, 99, 99),
+    ]
+
+
+@story
+def rounding() -> list[Story]:
+    def rounds(mode: str, where: str, fee: str, currency: str = "EUR") -> Story:
+        head = changed(
+            ("half_up", mode), ("rounded_at: total", f"rounded_at: {where}"), text=HEAD
+        ).replace("currency: EUR", f"currency: {currency}")
+        known = monthly(98, fee=fee, figures={"repair": 97})
+        if currency != "EUR":
+            known = [
+                one.model_copy(update={"charges": tuple(
+                    fact.model_copy(update={
+                        "charge": fact.charge.model_copy(update={"currency": currency})
+                    }) for fact in one.charges
+                )}) for one in known
+            ]  # fmt: skip
+        return agreement(head + LEVEL + TWO), known
+
+    modes = ("half_up", "half_down", "half_even", "up", "down")
+    return [
+        *(rounds(mode, where, fee)
+          for mode in modes for where in ("line", "total") for fee in ("0.15", "0.25", "0.333")),
+        *(rounds("half_up", where, "15.5", "JPY") for where in ("line", "total")),
+        *(rounds("half_up", where, "0.0155", "KWD") for where in ("line", "total")),
+    ]  # fmt: skip
+
+
+@story
+def charges() -> list[Story]:
+    following = HEAD.replace("of_period: same", "of_period: next")
+    zero = HEAD.replace("if_missing: wait", "if_missing: zero")
+    days = HEAD.replace("full_charge", "by_days_in_use")
+
+    def used(**values: object) -> Story:
+        told = [("service_in_use", {"values": values})]
+        return terms(head=days), monthly(98, circumstances=told)
+
+    second = terms(head=HEAD.replace("version: 1", "version: 2").replace("-01-01", "-03-01"))
+    ended = agreement(ENDING + LEVEL)
+    return [
+        (terms(head=following), monthly(98, 98)),
+        (terms(head=zero), monthly(98, fee=None)),
+        (terms(), monthly(98, fee=None)),
+        (terms(head=days), monthly(98)),
+        used(days_in_use=10, days_in_period=31),
+        used(days_in_use=10, days_in_period=0),
+        used(days_in_use=True, days_in_period=31),
+        used(cancelled=True),
+        ([terms(), second], monthly(98, 98, 98)),
+        (ended, monthly(98, 98, 98, 98)),
+        (terms("caps: [{cap: top, window: term, limit: {kind: amount, amount: 1}}]\n"),
+         monthly(98, 98, 98)[1:]),
+        (terms("caps: [{cap: top, window: term, limit: {kind: amount, amount: 1}}]\n"),
+         [monthly(98, 98, 98)[0], monthly(98, 98, 98)[2]]),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    PAGES.mkdir(exist_ok=True)
+    for old in PAGES.glob("*.txt"):
+        old.unlink()
+    for one in STORIES:
+        (PAGES / f"{one}.txt").write_text(page(one), encoding="utf-8")
