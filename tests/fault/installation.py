@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from infra.topics import topic_partitions
 from services.catalogue.keys import create
@@ -117,10 +117,13 @@ def _to_the_end(consumer: Consumer, partitions: int) -> Iterator[Any]:
     while len(ended) < partitions:
         assert time.monotonic() < deadline, "a topic could not be read to its end"
         for message in consumer.consume(1000, 0.5):
-            if message.error():
+            error = message.error()
+            if error is None:
+                yield message
+            elif error.code() == KafkaError._PARTITION_EOF:
                 ended.add(message.partition())
             else:
-                yield message
+                raise AssertionError(f"a topic could not be read: {error}")
 
 
 def log_ends(kafka: str, topics: tuple[str, ...]) -> Ends:
