@@ -103,6 +103,12 @@ def test_a_name_that_is_a_number_must_be_quoted() -> None:
     assert read_documents(changed("name: Hosting", "name: '365'"), "c.yaml")[1] == ()
 
 
+def test_a_currency_that_is_none_is_not_told_to_be_a_name() -> None:
+    found = only(changed("currency: EUR", "currency: EURO"))
+    assert found.reason == "'EURO' is no currency code"
+    assert found.remedy == "write the three capital letters of ISO 4217, such as EUR"
+
+
 def test_every_refusal_of_a_file_is_told_in_order() -> None:
     text = changed("version: 1", "version: 0").replace("currency: EUR", "currency: EUX")
     assert [one.path for one in refusals(text)] == ["version", "currency"]

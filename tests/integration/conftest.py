@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.clouds import clouds
+from tests.integration.desk import desk
 from tests.integration.living import Living, living, wait_for
 from tests.integration.probes import probes
 from tests.integration.real import Place, Set
@@ -45,7 +46,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """Real input of nine years, oldest first, through a whole installation."""
     folder = tmp_path_factory.mktemp("real")
     # Event time goes forward over all that share a partition, whoever they are.
-    given = [clouds(), probes()]
+    given = [desk(), clouds(), probes()]
     sets = {each.name: Through(each, *each.write(folder / each.name)) for each in given}
     with living(folder / "earnback") as running:
         for through in sets.values():

@@ -18,7 +18,7 @@ from services.cli.story import events as story
 from tests.integration.conftest import Chain
 from tests.integration.living import Living, wait_for
 
-SETS = ("three-clouds", "web-watch")
+SETS = ("three-clouds", "web-watch", "car-desk")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from schemas.statement import LevelResult, SettlementStatement
 from tests.integration.conftest import Chain
 from tests.integration.real import Counted, Level
 
-SETS = ("three-clouds", "web-watch")
+SETS = ("three-clouds", "web-watch", "car-desk")
 
 
 @pytest.mark.parametrize("name", SETS)
