@@ -22,8 +22,11 @@ class Quarantined(Noun):
     event_source: str | None
     event_id: str | None
     problem: dict[str, Any] = Field(description="The problem document (RFC 9457).")
-    raw_base64: str = Field(description="The bytes as they came.")
-    headers: dict[str, Text] = Field(default_factory=dict, description="Of the Kafka record.")
+    size: int = Field(ge=0, description="How many bytes came.")
+    raw_base64: str | None = Field(
+        description="The bytes as they came. Null where they are long: the settlement API has them."
+    )
+    headers: dict[str, str] = Field(default_factory=dict, description="Of the Kafka record.")
 
 
 class FactQuarantined(Noun):

@@ -11,7 +11,7 @@ from services.catalogue.store import load
 from services.shell.outbox import declare
 from services.shell.postgres import connect
 
-RELAYED = ("evaluations", "quarantine", "settlements", "ledger-entries")
+RELAYED = ("evaluations", "quarantine", "refused", "settlements", "ledger-entries")
 """Topics that are written from the outbox, and by nothing else."""
 
 

@@ -75,7 +75,8 @@ class Evaluator:
             await ends.close()
 
     async def _relay(self) -> None:
-        published = [self.topics.evaluations, self.topics.quarantine]
+        # The doors' refusals as well: they only enqueue, and have no relay of their own.
+        published = [self.topics.evaluations, self.topics.quarantine, self.topics.refused]
         await Relay(self.settings, self.wires.pool, published).run()
 
     async def _show(self) -> None:

@@ -12,3 +12,4 @@ class Topics:
     measurements: str = "measurements"
     evaluations: str = "evaluations"
     quarantine: str = "quarantine"
+    refused: str = "refused"

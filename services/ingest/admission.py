@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from services.catalogue.snapshot import Catalogue
 from services.core.facts import Row
-from services.ingest import quarantine
 from services.ingest.door import Door
 from services.ingest.publisher import Publisher
 from services.ingest.recent import Recent
 from services.ingest.refusal import CONFLICT, Refusal
+from services.ingest.refusals import Refused
 from services.shell import metrics
 from services.shell.clock import now_us
 from services.shell.http import Problem
@@ -52,6 +50,8 @@ class Outcome:
         return entry
 
 
+Keep = Callable[[Sequence[Refused]], Awaitable[None]]
+"""Keeps what a person must look at. Raises Unavailable where it cannot."""
 Judge = Callable[[Door, int], Row | Refusal]
 """Asks the door about one event; given the door and the time."""
 
@@ -59,8 +59,16 @@ Judge = Callable[[Door, int], Row | Refusal]
 class Admission:
     """One process's way in. Holds the door of the current catalogue and what was acknowledged."""
 
-    def __init__(self, catalogue: Callable[[], Catalogue], publisher: Publisher) -> None:
+    def __init__(
+        self,
+        catalogue: Callable[[], Catalogue],
+        publisher: Publisher,
+        keep: Keep,
+        latest: Mapping[str, int],
+    ) -> None:
+        """``latest``: how far each source has come; a mapping that is kept current."""
         self._catalogue, self._publisher = catalogue, publisher
+        self._keep, self._latest = keep, latest
         self._recent = Recent()
         self._door: Door | None = None
 
@@ -69,20 +77,22 @@ class Admission:
     ) -> list[Outcome]:
         """Admit events; each has an outcome, and the accepted ones are with the broker.
 
-        Raises Unavailable when the broker does not take them, and Problem 503 before the
-        catalogue is loaded; none is acknowledged then, and sending all again is safe.
+        Raises Unavailable when the broker does not take them or the database does not keep what
+        was set aside, and Problem 503 before the catalogue is loaded; none is acknowledged then,
+        and sending all again is safe.
         """
         door, now = self._current_door(), now_us()
         outcomes: list[Outcome] = []
         fresh: dict[bytes, Row] = {}
-        kept: list[Awaitable[None]] = []
+        kept: list[Refused] = []
         for raw, judge in events:
             verdict = judge(door, now)
             outcome = self._compare(verdict, fresh) if isinstance(verdict, Row) else _told(verdict)
             outcomes.append(outcome)
             if outcome.refusal is not None and outcome.refusal.for_review:
-                kept.append(self._set_aside(raw, outcome.refusal, party, now))
-        await asyncio.gather(*kept)
+                kept.append(Refused(None, party or "operator", raw, outcome.refusal, now))
+        if kept:
+            await self._keep(kept)
         await self._publisher.publish(list(fresh.values()))
         for identity, row in fresh.items():
             self._recent.add(identity, row.payload)
@@ -96,7 +106,7 @@ class Admission:
         if catalogue.revision < 0:
             raise NOT_LOADED
         if self._door is None or self._door.revision != catalogue.revision:
-            self._door = Door(catalogue)
+            self._door = Door(catalogue, self._latest.get)
         return self._door
 
     def _compare(self, row: Row, fresh: dict[bytes, Row]) -> Outcome:
@@ -109,12 +119,6 @@ class Admission:
         if known == row.payload:
             return Outcome("duplicate", row.source, row.id)
         return Outcome("rejected", row.source, row.id, _conflict(row, known))
-
-    async def _set_aside(self, raw: bytes, refusal: Refusal, party: str | None, now: int) -> None:
-        """Keep an event that a person must look at; the same bytes always under the same id."""
-        place = f"http-{hashlib.sha256(raw).hexdigest()}"
-        sender = party or "operator"
-        await self._publisher.set_aside(*quarantine.record(place, sender, raw, refusal, now))
 
 
 def _told(refusal: Refusal) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request, Response
 from services.catalogue.api_key import ApiKey, bearer, recognise
 from services.catalogue.cached import CatalogueCopy
 from services.ingest import body
-from services.ingest.admission import Admission, Judge, Outcome
+from services.ingest.admission import Admission, Judge, Keep, Outcome
 from services.ingest.door import ANY_PARTY, Door
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.refusal import Refusal
@@ -52,11 +52,14 @@ def make_ingest_api(
     lifespan: Lifespan,
     catalogue: CatalogueCopy,
     publisher: Publisher,
+    keep: Keep,
+    latest: Mapping[str, int],
     accepts: bool = True,
 ) -> FastAPI:
     """The API over a catalogue and a publisher that ``lifespan`` starts and stops.
 
-    ``accepts``: whether this process takes events; health and metrics are answered either way.
+    ``keep``: keeps what is set aside. ``latest``: how far each source has come. ``accepts``:
+    whether this process takes events; health and metrics are answered either way.
     """
 
     async def catalogue_is_loaded() -> None:
@@ -72,7 +75,7 @@ def make_ingest_api(
         lifespan=lifespan,
         probes={"broker": publisher.probe, "catalogue": catalogue_is_loaded},
     )
-    admission = Admission(lambda: catalogue.current, publisher)
+    admission = Admission(lambda: catalogue.current, publisher, keep, latest)
 
     @api.post(
         "/v1/events",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from schemas.generate import ACCEPTED, asyncapi, data_schema, event_schema
 from services.catalogue.cached import CatalogueCopy
 from services.ingest.api import VERSION, lifespan_of, make_ingest_api
 from services.ingest.publisher import Publisher
+from services.ingest.refusals import Refused
 from services.shell.settings import Settings
 
 FOLDER = Path(__file__).parents[2] / "schemas"
@@ -31,7 +33,13 @@ def openapi() -> dict[str, Any]:
         lifespan=lifespan_of(),
         catalogue=CatalogueCopy(),
         publisher=Publisher(nowhere.kafka, name="ingest"),
+        keep=_nowhere,
+        latest={},
     ).openapi()
+
+
+async def _nowhere(_: Sequence[Refused]) -> None:
+    """Keeps nothing: no request is ever made of this API."""
 
 
 def topics() -> dict[str, dict[str, Any]]:

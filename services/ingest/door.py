@@ -1,6 +1,7 @@
 """The door: from the bytes of an event to a row, or to a refusal that says what to do.
 
-A function of the bytes, the rules, who sends and what time it is: no I/O, no clock. How an event
+A function of the bytes, the rules, who sends, what time it is and how far the source has come: no
+I/O, no clock. How an event
 is written is judged here and in `services.ingest.events`; what it says, in
 `services.core.acceptance`, by the same rules as offline.
 """
@@ -31,14 +32,21 @@ MAX_EVENT = 64 * 1024
 ANY_PARTY = None
 """Stands for the operator, who may send for every party."""
 
+LatestOf = Callable[[str], int | None]
+"""The latest event time accepted from a source, as `services.core.horizon.Latest.of` has it."""
+
 _MALFORMED = (msgspec.MsgspecError, RecursionError, UnicodeError, KeyError)
 
 
 class Door:
     """Admits events under one revision of the catalogue."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        """Prepare the rules. Raises ValueError where two programmes claim one source."""
+    def __init__(self, catalogue: Catalogue, latest_of: LatestOf | None = None) -> None:
+        """Prepare the rules. Raises ValueError where two programmes claim one source.
+
+        ``latest_of``: how far a source has come, asked for every event; left out, or where it
+        gives None, nothing is too old.
+        """
         self.revision = catalogue.revision
         self._rules: Rules = rules_of(
             [version for versions in catalogue.programmes.values() for version in versions],
@@ -46,6 +54,7 @@ class Door:
             catalogue.numbers,
         )
         self.ahead_us = self._rules.ahead_us
+        self.latest_of: LatestOf = latest_of or dict[str, int]().get
 
     def newest_rule(self, row: Row, metric: str) -> Path | None:
         """What the newest version says about events like this row; None where an older one judged.
@@ -71,11 +80,7 @@ class Door:
             or too_deep(raw, event.data)
         ):
             return self._by_the_model(lambda: parsed(raw), party, now_us)
-        source, event_id = event.source, event.id
-        verdict = accept(
-            self._rules, source, event_id, event.type, at_us, event.data, party, now_us
-        )
-        return verdict if isinstance(verdict, Row) else from_core(verdict, source, event_id)
+        return self._judged(event.source, event.id, event.type, at_us, event.data, party, now_us)
 
     def admit_binary(
         self,
@@ -113,7 +118,8 @@ class Door:
         party: str | None,
         now_us: int,
     ) -> Row | Refusal:
-        verdict = accept(self._rules, source, event_id, kind, at_us, data, party, now_us)
+        latest = self.latest_of(source)
+        verdict = accept(self._rules, source, event_id, kind, at_us, data, party, now_us, latest)
         return verdict if isinstance(verdict, Row) else from_core(verdict, source, event_id)
 
     def _by_the_model(

@@ -1,8 +1,8 @@
 """Reads what vendors write to Kafka themselves: topics ``intake.<vendor>``, into frames.
 
 The hot path, in a thread of its own. Records are read in batches, decoded once, and leave as
-frames. The group's offset moves only after the broker has acknowledged every frame and every
-quarantine record of a batch: what is read twice after a crash, the evaluator counts once.
+frames. The group's offset moves only after the broker has acknowledged every frame of a batch and
+the database has every refusal: what is read twice after a crash is counted and kept once.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from services.catalogue.snapshot import Catalogue
-from services.ingest import quarantine
 from services.ingest.door import Door
 from services.ingest.framing import HEADERS, TOPIC, cut
 from services.ingest.refusal import Refusal
+from services.ingest.refusals import Place, Refused
 from services.ingest.usual import Taker
 from services.shell import metrics
 from services.shell.clock import now_us
@@ -47,6 +47,7 @@ class _Batch:
 
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     outstanding: int = 0
+    refused: list[Refused] = field(default_factory=list)
     failure: str | None = None
 
     def acknowledged(self, error: Any, _: Any) -> None:
@@ -60,9 +61,18 @@ class Intake:
     """One reader. `run` is the thread; `stop` ends it after what was read is acknowledged."""
 
     def __init__(
-        self, kafka: str, *, group: str, catalogue: Callable[[], Catalogue], session: int = 30
+        self,
+        kafka: str,
+        *,
+        group: str,
+        catalogue: Callable[[], Catalogue],
+        latest: Mapping[str, int],
+        keep: Callable[[Sequence[Refused]], None],
+        session: int = 30,
     ) -> None:
-        self._catalogue = catalogue
+        """``latest``: how far each source has come; a mapping that is kept current. ``keep``: keeps
+        refusals and returns when that is certain; it may wait long, and reading waits with it."""
+        self._catalogue, self._latest, self._keep = catalogue, latest, keep
         self._stopping = threading.Event()
         self._sent: deque[_Batch] = deque()
         self._topics: frozenset[str] = frozenset()
@@ -132,7 +142,7 @@ class Intake:
         catalogue = self._catalogue()
         if self._door is not None and self._door.revision == catalogue.revision:
             return
-        self._door = Door(catalogue)
+        self._door = Door(catalogue, self._latest.get)
         self._taker = Taker(self._door, self._partitions)
         topics = frozenset(PREFIX + vendor for vendor in catalogue.vendors)
         if topics and topics != self._topics:
@@ -156,12 +166,16 @@ class Intake:
                     for frame in cut(sheet.facts(forms)):
                         self._send(batch, TOPIC, frame, partition=partition, headers=HEADERS)
             self._taker.forget()
+            if batch.refused:
+                self._producer.poll(0)
+                self._keep(batch.refused)
+                batch.refused = []
             self._sent.append(batch)
         self._producer.poll(0)
         self._settle(MOST_BATCHES)
 
     def _judge(self, messages: list[Any], batch: _Batch) -> None:
-        """Put what counts on the sheets. What is refused goes to quarantine, offset and all."""
+        """Put what counts on the sheets. What is refused is noted, offset and all."""
         assert self._taker is not None
         take, now = self._taker.take, now_us()
         judged = refused = 0
@@ -180,7 +194,9 @@ class Intake:
             batch.offsets[topic, message.partition()] = message.offset() + 1
             if refusal is not None:
                 refused += 1
-                self._set_aside(batch, message, vendor, raw, refusal, now)
+                place = Place(topic, message.partition(), message.offset())
+                texts = _texts(headers or [])
+                batch.refused.append(Refused(place, vendor, raw, refusal, now, texts))
         metrics.EVENTS.labels("intake", "accepted").inc(judged - refused)
         metrics.EVENTS.labels("intake", "rejected").inc(refused)
 
@@ -196,14 +212,6 @@ class Intake:
         attributes = {name[3:]: value for name, value in texts.items() if name.startswith("ce_")}
         content = texts.get("content-type")
         return self._taker.put(self._door.admit_binary(attributes, content, raw, vendor, now))
-
-    def _set_aside(
-        self, batch: _Batch, message: Any, vendor: str, raw: bytes, refusal: Refusal, now: int
-    ) -> None:
-        place = f"{message.topic()}-{message.partition()}-{message.offset()}"
-        texts = _texts(message.headers() or [])
-        key, value = quarantine.record(place, vendor, raw, refusal, now, texts)
-        self._send(batch, quarantine.TOPIC, value, key=key, headers=quarantine.HEADERS)
 
     def _send(self, batch: _Batch, topic: str, value: bytes, **more: Any) -> None:
         batch.outstanding += 1

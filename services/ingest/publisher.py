@@ -11,7 +11,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from services.core.facts import Row
-from services.ingest import quarantine
 from services.ingest.framing import HEADERS, TOPIC, frames_of
 from services.shell.frames import MAX_ROWS, partition_of
 from services.shell.logs import log
@@ -36,7 +35,7 @@ class _Buffer:
 
 
 class Publisher:
-    """Publishes rows to `measurements`, and what was set aside to `refused`."""
+    """Publishes rows to `measurements`."""
 
     def __init__(self, kafka: str, *, name: str, timeout: float = 10.0) -> None:
         self._producer: Any = None
@@ -101,18 +100,6 @@ class Publisher:
                 raise Unavailable("the broker has not acknowledged in time")
         finally:
             self._in_flight -= len(rows)
-
-    async def set_aside(self, key: bytes, value: bytes) -> None:
-        """Return once the broker has acknowledged a quarantine record. Raises Unavailable."""
-        try:
-            await asyncio.wait_for(
-                self._producer.send_and_wait(
-                    quarantine.TOPIC, value, key=key, headers=quarantine.HEADERS
-                ),
-                self._timeout,
-            )
-        except (KafkaError, TimeoutError) as error:
-            raise Unavailable(f"the broker does not take the record: {error!r}") from error
 
     async def probe(self) -> None:
         """Raise Unavailable where the last attempt to reach the broker failed."""

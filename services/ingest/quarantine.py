@@ -3,40 +3,43 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import msgspec
 
 from schemas.quarantined import QUARANTINED
 from services.ingest.refusal import Refusal
 
 TOPIC = "refused"
-"""The doors' own: on topics of the outbox only its relay may write, or no relay can go on."""
+"""Written through the outbox alone: the doors' own, so that its records are of one kind."""
 SOURCE = "/earnback/ingest"
-HEADERS = [("content-type", b"application/cloudevents+json")]
+CONTENT_TYPE = "application/cloudevents+json"
 
 
 def record(
     place: str,
     party: str,
-    raw: bytes,
+    raw: bytes | None,
     refusal: Refusal,
     now_us: int,
-    headers: Mapping[str, str] | None = None,
-) -> tuple[bytes, bytes]:
-    """Key and value of a quarantine record.
+    headers: Mapping[str, str],
+    *,
+    size: int,
+) -> bytes:
+    """The value of a quarantine record.
 
-    ``place`` says where the bytes came from and makes the id, so that a repeat has the same one:
-    topic, partition and offset, or an identity and payload. ``headers``: of a Kafka record.
+    ``place`` says where the bytes came from and makes the id, so that a repeat has the same one.
+    ``raw``: None where the bytes, ``size`` of them, are too many to be repeated. ``headers``: of
+    the Kafka record.
     """
     data: dict[str, Any] = {
         "party": party,
         "event_source": refusal.source,
         "event_id": refusal.id,
         "problem": refusal.document(),
-        "raw_base64": base64.b64encode(raw).decode(),
+        "size": size,
+        "raw_base64": None if raw is None else base64.b64encode(raw).decode(),
     }
     if headers:
         data["headers"] = dict(headers)
@@ -50,4 +53,4 @@ def record(
         "datacontenttype": "application/json",
         "data": data,
     }
-    return (refusal.source or party).encode(), msgspec.json.encode(event, order="sorted")
+    return json.dumps(event, sort_keys=True, separators=(",", ":")).encode()

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from services.catalogue.cached import CatalogueCopy
-from services.catalogue.snapshot import Catalogue
 from services.ingest.api import lifespan_of, make_ingest_api
 from services.ingest.intake import Intake
-from services.ingest.publisher import Publisher
+from services.ingest.progress import SourceProgress
+from services.ingest.publisher import Publisher, Unavailable
+from services.ingest.refusals import Refused, keep
 from services.shell import logs
 from services.shell.http import run_api
 from services.shell.logs import leave, log
-from services.shell.postgres import Pool, attempts, open_pool
+from services.shell.postgres import Pool, attempts, is_transient, open_pool
 from services.shell.settings import BadSettings, Settings
 
 PARTS = ("http", "intake")
+KEEP_SECONDS = 5.0
+"""How long a request, or a stop, waits for the database to keep what was refused."""
 
 
 def parts_of(text: str) -> frozenset[str]:
@@ -41,12 +44,14 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
     publisher = Publisher(settings.kafka, name=settings.app)
     order: list[Any] = [opened, publisher]
     if "intake" in parts:
-        order.append(IntakeThread(settings, lambda: opened.catalogue.current))
+        order.append(IntakeThread(settings, opened))
     api = make_ingest_api(
         settings,
         lifespan=lifespan_of(*order),
         catalogue=opened.catalogue,
         publisher=publisher,
+        keep=opened.keep,
+        latest=opened.sources.latest,
         accepts="http" in parts,
     )
     # Rows are many, short-lived and in no cycles: looking through them for some is a waste.
@@ -56,50 +61,89 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
 
 
 class Opened:
-    """The pool and the catalogue over it."""
+    """The pool, what is read over it again and again, and where refusals go."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pool: Pool | None = None
         self.catalogue = CatalogueCopy()
+        self.sources = SourceProgress()
 
     async def start(self) -> None:
         """Wait for the database, and load the catalogue."""
         async for attempt in attempts("load the catalogue"):
             with attempt:
                 self._pool = await open_pool(
-                    self._settings.postgres, name=self._settings.app, size=2
+                    self._settings.postgres, name=self._settings.app, size=4
                 )
                 await self.catalogue.start(self._pool)
+                await self.sources.start(self._pool)
                 attempt.done()
 
     async def stop(self) -> None:
         """Close both."""
+        await self.sources.stop()
         await self.catalogue.stop()
         if self._pool is not None:
             await self._pool.close()
+
+    async def keep(self, items: Sequence[Refused]) -> None:
+        """Keep refusals, trying again for a while. Raises Unavailable where that did not help."""
+        assert self._pool is not None
+        try:
+            async for attempt in attempts("keep refusals", give_up_after=KEEP_SECONDS):
+                with attempt:
+                    async with self._pool.acquire(timeout=KEEP_SECONDS) as connection:
+                        await keep(connection, items)
+                    attempt.done()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            raise Unavailable(
+                f"the database does not keep what was set aside: {error!r}"
+            ) from error
 
 
 class IntakeThread:
     """The intake's life beside the event loop."""
 
-    def __init__(self, settings: Settings, catalogue: Callable[[], Catalogue]) -> None:
+    def __init__(self, settings: Settings, opened: Opened) -> None:
+        self._opened = opened
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
         self._intake = Intake(
             settings.kafka,
             group=f"{settings.app}-intake",
-            catalogue=catalogue,
+            catalogue=lambda: opened.catalogue.current,
+            latest=opened.sources.latest,
+            keep=self._keep,
             session=settings.session_timeout,
         )
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
     async def start(self) -> None:
         """Begin to read."""
+        self._loop = asyncio.get_running_loop()
         self._thread.start()
 
     async def stop(self) -> None:
         """Read no more, and wait until what was read is acknowledged and committed."""
+        self._stopping = True
         self._intake.stop()
         await asyncio.to_thread(self._thread.join)
+
+    def _keep(self, items: Sequence[Refused]) -> None:
+        """Keep refusals, from the intake's thread. While the database is away reading waits, but
+        for no longer than the process may live; what was read is read again then."""
+        assert self._loop is not None
+        while True:
+            kept = asyncio.run_coroutine_threadsafe(self._opened.keep(items), self._loop)
+            try:
+                return kept.result()
+            except Unavailable as error:
+                if self._stopping:
+                    raise
+                log(__name__).warning("intake_waits", refusals=len(items), error=str(error))
 
     def _run(self) -> None:
         try:

@@ -99,6 +99,7 @@ class Taker:
 
     def __init__(self, door: Door, partitions: int, most_known: int = MOST_KNOWN) -> None:
         self._door, self._partitions, self._most_known = door, partitions, most_known
+        self._latest_of = door.latest_of
         self._known: dict[tuple[str, str, str | None, type[Any]], _Known] = {}
         self.forms = Forms()
         self.sheets: list[Sheet] = []
@@ -121,6 +122,7 @@ class Taker:
         except _UNUSUAL:
             return self.put(self._door.admit(raw, party, now_us))
         data, event_id = event.data, event.id
+        latest = self._latest_of(event.source)
         known = self._known.get((event.source, data.metric, data.subject, event.__class__))
         at_us = microseconds_of(event.time)
         if (
@@ -128,7 +130,7 @@ class Taker:
             or at_us is None
             or party != known.party
             or not known.from_us <= at_us <= now_us + self._door.ahead_us
-            or now_us - at_us > known.horizon_us
+            or (latest is not None and latest - at_us > known.horizon_us)
             or event.datacontenttype not in _CONTENT
             or not (event_id.isascii() and event_id.isprintable() and 0 < len(event_id) <= 200)
             or " " in event_id

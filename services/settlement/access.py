@@ -90,6 +90,33 @@ class Principal:
             return None
         return [source for source in self.catalogue.sources if self.sees_source(source)]
 
+    def parties(self) -> list[str] | None:
+        """Whose refusals at the doors they may see, whatever these say; None: everyone's.
+
+        The buyer sees its own, and those of vendors that work for no other buyer.
+        """
+        if self.role == "admin":
+            return None
+        if self.vendor is not None:
+            return [self.vendor]
+        others = {vendor for buyer, vendor in self._pairs() if buyer != self.buyer}
+        return [self.party, *(vendor for vendor in self.partners() if vendor not in others)]
+
+    def partners(self) -> list[str]:
+        """The vendors of a buyer's programmes; of them it may see what names its own sources."""
+        if self.buyer is None:
+            return []
+        return sorted({vendor for buyer, vendor in self._pairs() if buyer == self.buyer})
+
+    def _pairs(self) -> set[tuple[str, str]]:
+        """Every buyer with every vendor of its programmes."""
+        return {
+            (version.buyer, vendor.vendor)
+            for versions in self.catalogue.programmes.values()
+            for version in versions
+            for vendor in version.vendors
+        }
+
     def may_see_evidence_of(self, source: str) -> bool:
         """Whether an event may be named to them as evidence of a figure they may see.
 

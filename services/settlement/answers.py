@@ -240,12 +240,14 @@ class RunAnswer(RunSummary):
 
 
 class QuarantineSummary(Noun):
-    """Something set aside: an event in conflict, too old, or unreadable."""
+    """Something set aside: refused at a door, in conflict, too old, or unreadable."""
 
     number: int
+    set_aside_by: Literal["ingest", "evaluator"]
     reason: str
-    source: str
-    event_id: str
+    party: str | None = Field(description="Who sent it, where a door set it aside.")
+    source: str | None = Field(description="Null where it could not be read.")
+    event_id: str | None
     problem: str
     times: int
     first_at: Instant
@@ -253,10 +255,14 @@ class QuarantineSummary(Noun):
 
 
 class QuarantineItem(QuarantineSummary):
-    """The same with what came and, in a conflict, what is held under its identity."""
+    """The same with what came: a fact, with what is held in a conflict; or bytes, as they came."""
 
     told: Any
     held: Any
+    document: Any = Field(description="The problem document (RFC 9457) that the sender was given.")
+    place: str | None = Field(description="Topic, partition and offset of an intake record.")
+    headers: dict[str, str] | None
+    raw_base64: str | None
 
 
 class RefusedEvaluation(Noun):

@@ -7,6 +7,7 @@ stood then, so that a walk loses nothing and repeats nothing while others write.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -251,32 +252,62 @@ async def statements_of_run(connection: Connection, run_id: UUID) -> list[Row]:
     return rows
 
 
-_QUARANTINED = "number, reason, source, event_id, problem, times, first_at, last_at"
+_SUMMARY = (
+    "number, set_aside_by, reason, party, source, event_id, problem, times, first_at, last_at"
+)
+_ASIDE = """
+    (
+        select number, 'evaluator' as set_aside_by, reason, source, event_id, null as party,
+               problem, times, first_at, last_at, told::text, held::text, null as document,
+               null as place, null as headers, raw
+          from quarantine_item
+         where $1::text[] is null or source = any($1)
+        union all
+        select number, 'ingest', code, source, event_id, party,
+               detail, 1, refused_at, refused_at, null, null,
+               problem::text, topic || '/' || partition || '/' || kafka_offset, headers::text, raw
+          from intake_refusal
+         where $2::text[] is null or party = any($2)
+            or (party = any($3::text[]) and source = any($1))
+    ) aside
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AsideScope:
+    """Whose set-aside things to show; None: everyone's.
+
+    ``sources``: facts of these. ``parties``: whatever these sent to the doors. ``partners``: of
+    these, what names one of the sources.
+    """
+
+    sources: Sequence[str] | None
+    parties: Sequence[str] | None
+    partners: Sequence[str]
 
 
 async def quarantine(
-    connection: Connection, sources: Sequence[str] | None, *, after: int, limit: int
+    connection: Connection, scope: AsideScope, *, after: int, limit: int
 ) -> list[Row]:
-    """What the evaluator set aside, oldest first."""
+    """What the evaluator and the doors set aside, by number."""
     rows: list[Row] = await connection.fetch(
-        f"select {_QUARANTINED} from quarantine_item"  # noqa: S608
-        " where ($1::text[] is null or source = any($1)) and number > $2"
-        " order by number limit $3",
-        sources,
+        f"select {_SUMMARY} from {_ASIDE} where number > $4 order by number limit $5",  # noqa: S608
+        scope.sources,
+        scope.parties,
+        scope.partners,
         after,
         limit,
     )
     return rows
 
 
-async def quarantined(
-    connection: Connection, sources: Sequence[str] | None, number: int
-) -> Row | None:
-    """One item with what came and what is held."""
+async def quarantined(connection: Connection, scope: AsideScope, number: int) -> Row | None:
+    """One item with all that is known of it."""
     return await connection.fetchrow(
-        f"select {_QUARANTINED}, told, held from quarantine_item"  # noqa: S608
-        " where ($1::text[] is null or source = any($1)) and number = $2",
-        sources,
+        f"select * from {_ASIDE} where number = $4",  # noqa: S608
+        scope.sources,
+        scope.parties,
+        scope.partners,
         number,
     )
 

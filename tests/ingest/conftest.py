@@ -27,6 +27,7 @@ from services.catalogue import keys
 from services.catalogue.store import apply
 from services.core.facts import Row
 from services.shell.frames import decode
+from services.shell.outbox import declare
 from tests.catalogue.builders import a_programme, an_agreement
 from tests.ingest.test_frames import rows_of
 from tests.ladder import Rung
@@ -133,16 +134,28 @@ class Ingest:
         return found
 
     def quarantined(self, number: int) -> list[Any]:
-        """This test's quarantine records, once there are at least so many."""
+        """The records that tell of what was refused, once there are at least so many."""
         found: list[Any] = []
 
         def read() -> bool:
-            records = [json.loads(each.value()) for each in self.records("refused")]
-            found[:] = [each for each in records if self.suffix in json.dumps(each)]
+            bodies = self.query("select body from outbox where topic = 'refused' order by seq")
+            found[:] = [json.loads(row["body"]) for row in bodies]
             return len(found) >= number
 
         self.wait_for(read, f"fewer than {number} quarantine records")
         return found
+
+    def query(self, statement: str, *arguments: Any) -> list[Any]:
+        """Rows of this test's database."""
+
+        async def ask() -> list[Any]:
+            connection = await asyncpg.connect(self.postgres)
+            try:
+                return list(await connection.fetch(statement, *arguments))
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
 
     def records(self, topic: str) -> list[Any]:
         """All records of a topic since the fixture was made, as a plain consumer reads them."""
@@ -191,7 +204,7 @@ def an_ingest(kafka: str, postgres: str, folder: Path) -> Iterator[Ingest]:
     made = Ingest(kafka, postgres, folder, suffix=uuid4().hex[:8])
     asyncio.run(_prepare(made))
     consumer = _consumer(kafka)
-    for topic in ("measurements", "refused"):
+    for topic in ("measurements",):
         made.began |= _ends(consumer, topic)
     consumer.close()
     try:
@@ -218,6 +231,13 @@ async def _prepare(made: Ingest) -> None:
     connection = await asyncpg.connect(made.postgres)
     await apply(connection, a_programme(sources=sources, vendors=vendors, restated_for_days=3660))
     await apply(connection, an_agreement(vendor=made.vendor("north")))
+    await declare(connection, "refused", 4)
+    # As the evaluator would note it: this source has come to the present day.
+    await connection.execute(
+        "insert into source_latest (partition, source, latest_us) values (0, $1, $2)",
+        made.source("https://probe.example/net-1"),
+        time.time_ns() // 1000,
+    )
     for party in ("north", "desk"):
         made.keys[party] = await keys.create(
             connection, party=made.vendor(party), role="vendor", label="test"

@@ -112,6 +112,25 @@ def test_an_event_too_old_to_settle_is_kept_for_review(running: Ingest) -> None:
     assert (kept["event_id"], kept["problem"]["code"]) == ("old", "beyond-horizon")
 
 
+def test_history_is_taken_from_a_source_that_has_come_no_further(running: Ingest) -> None:
+    old = running.event(
+        "old", time="2001-01-01T00:00:00Z", source=running.source("https://probe.example/net-2")
+    )
+    assert running.post(_body(old)).json()["status"] == "accepted"
+    assert running.quarantined(0) == []
+
+
+def test_what_was_refused_for_review_is_kept_once_however_often_it_is_sent(
+    running: Ingest,
+) -> None:
+    content = _body(running.event("old", time="2001-01-01T00:00:00Z"))
+    for _ in range(3):
+        assert running.post(content).status_code == 422
+    (row,) = running.query("select party, topic, raw from intake_refusal")
+    assert tuple(row) == (running.vendor("north"), None, content)
+    assert len(running.quarantined(1)) == 1
+
+
 REFUSED: list[tuple[str, bytes, dict[str, str], int, str]] = [
     ("no content type", b"{}", {"content_type": ""}, 415, "unsupported-media-type"),
     ("form", b"a=b", {"content_type": "application/x-www-form-urlencoded"}, 415,

@@ -531,6 +531,50 @@ async def test_what_was_set_aside_is_shown_with_both_payloads(database: str) -> 
         assert await desk.walk("cirrus", "/v1/quarantine") == []
 
 
+async def _refused(desk: Desk, party: str, source: str | None, place: int | None) -> None:
+    await desk.house.pool.execute(
+        "insert into intake_refusal (name, topic, partition, kafka_offset, party, source, code,"
+        " detail, problem, headers, raw) values ($1, $2, $3, $4, $5, $6, 'not-json', 'No JSON.',"
+        ' \'{"code": "not-json"}\', \'{"a": "b"}\', \'\\x00ff\')',
+        f"{party}-{source}-{place}",
+        None if place is None else f"intake.{party}",
+        None if place is None else 0,
+        place,
+        party,
+        source,
+    )
+
+
+async def test_what_the_doors_refused_is_shown_to_its_sender_beside_what_was_set_aside_later(
+    database: str,
+) -> None:
+    async with a_desk(database) as desk:
+        await _refused(desk, "nimbus", None, 7)
+        await _conflict(desk)
+        await _refused(desk, "nimbus", "urn:nimbus:probe/1", None)
+        listed = await desk.walk("nimbus", "/v1/quarantine", limit=1)
+        assert [each["set_aside_by"] for each in listed] == ["ingest", "evaluator", "ingest"]
+        whole = (await desk.get("nimbus", f"/v1/quarantine/{listed[0]['number']}")).json()
+        assert (whole["raw_base64"], whole["place"]) == ("AP8=", "intake.nimbus/0/7")
+        assert (whole["document"], whole["headers"]) == ({"code": "not-json"}, {"a": "b"})
+        assert (whole["source"], whole["problem"], whole["party"]) == (None, "No JSON.", "nimbus")
+
+
+async def test_nobody_sees_what_others_sent_to_the_doors(database: str) -> None:
+    async with a_desk(database) as desk:
+        # Cirrus speaks for a source of Nimbus: its bytes are not for Nimbus to see.
+        await _refused(desk, "cirrus", "urn:nimbus:probe/1", 1)
+        await _refused(desk, "elsewhere", None, 2)
+        await _refused(desk, "elsewhere", "urn:nimbus:probe/1", 3)
+        assert await desk.walk("nimbus", "/v1/quarantine") == []
+        (item,) = await desk.walk("cirrus", "/v1/quarantine")
+        for stranger in ("nimbus", "stranger"):
+            answer = await desk.get(stranger, f"/v1/quarantine/{item['number']}")
+            assert answer.status_code == 404
+        assert [each["party"] for each in await desk.walk("town", "/v1/quarantine")] == ["cirrus"]
+        assert len(await desk.walk("operator", "/v1/quarantine")) == 3
+
+
 async def test_the_operator_sees_evaluations_that_can_never_be_settled(database: str) -> None:
     async with a_desk(database) as desk:
         await desk.house.settle(an_evaluation(9700, agreement="nobody"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 from urllib.parse import unquote
@@ -12,7 +13,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from services.settlement import queries
-from services.settlement.access import Buyer, Operator, Reader, not_found
+from services.settlement.access import Buyer, Operator, Principal, Reader, not_found
 from services.settlement.answers import (
     CloseOrder,
     CloseState,
@@ -22,7 +23,7 @@ from services.settlement.answers import (
     QuarantineSummary,
     RefusedEvaluation,
 )
-from services.settlement.queries import Row
+from services.settlement.queries import AsideScope, Row
 from services.settlement.routes.common import (
     Cursor,
     IdempotencyKey,
@@ -77,11 +78,11 @@ async def list_pending(
 async def list_quarantine(
     request: Request, asker: Reader, cursor: Cursor = None, limit: Limit = 100
 ) -> Response:
-    """List events that were set aside and never applied, oldest first."""
+    """List what was set aside and never counted, at the doors and behind them, oldest first."""
     scope = listed("quarantine", *asker.scope)
     (after,) = decode_cursor(scope, cursor, [int]) if cursor else (0,)
     async with parts_of(request).pool.acquire() as connection:
-        rows = await queries.quarantine(connection, asker.sources(), after=after, limit=limit + 1)
+        rows = await queries.quarantine(connection, _aside_of(asker), after=after, limit=limit + 1)
     return page(
         request,
         rows,
@@ -94,15 +95,24 @@ async def list_quarantine(
 
 @routes.get("/quarantine/{number}", response_model=QuarantineItem)
 async def get_quarantine_item(request: Request, asker: Reader, number: int) -> Response:
-    """Show one item with what came and, in a conflict, what is held under its identity."""
+    """Show one item with what came and, in a conflict, what is held under its identity.
+
+    What a door could not take is shown as the bytes that came, with the problem.
+    """
     async with parts_of(request).pool.acquire() as connection:
-        row = await queries.quarantined(connection, asker.sources(), number)
+        row = await queries.quarantined(connection, _aside_of(asker), number)
     if row is None:
         raise not_found(f"quarantined item {number}")
     item: dict[str, Any] = dict(row)
-    for name in ("told", "held"):
+    for name in ("told", "held", "document", "headers"):
         item[name] = json.loads(item[name]) if item[name] is not None else None
+    raw = item.pop("raw")
+    item["raw_base64"] = None if raw is None else base64.b64encode(raw).decode()
     return shown(request, QuarantineItem(**item))
+
+
+def _aside_of(asker: Principal) -> AsideScope:
+    return AsideScope(asker.sources(), asker.parties(), asker.partners())
 
 
 @routes.get("/refused-evaluations", response_model=Page[RefusedEvaluation])
