@@ -1,7 +1,8 @@
 """Terms that an agreement inherits: corporate, then customer, then service; the nearest wins.
 
 A term is known by its section and name. What an agreement states itself stands before what it
-inherits, and replaces a term of the same name as a whole. What every agreement must state (dates,
+inherits, and replaces a term of the same name as a whole; a single term (such as a claim) that is
+stated as null is not inherited. What every agreement must state (dates,
 currency, conventions, lateness) is never inherited: money depends on it.
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.agreement import Agreement, Inheritance, Origin
+from schemas.agreement import DEFAULT_ORDER, Agreement, Inheritance, Origin
 from services.core.contract_file import Document, Refusal, mark_of
 from services.core.contract_words import nearest
 
@@ -112,7 +113,9 @@ def whence(agreement: Agreement) -> tuple[Whence, ...]:
 def _terms(agreement: Agreement) -> Iterator[str]:
     for section, field in NAMED_BY.items():
         yield from (f"{section}.{getattr(one, field)}" for one in getattr(agreement, section))
-    yield from (name for name in (*SINGLE, "order") if _is_stated(agreement, name))
+    yield from (name for name in SINGLE if getattr(agreement, name) is not None)
+    if agreement.order != DEFAULT_ORDER:
+        yield "order"
 
 
 def _is_stated(agreement: Agreement, name: str) -> bool:

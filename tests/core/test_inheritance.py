@@ -120,6 +120,24 @@ def test_a_level_left_out_on_the_way_is_not_inherited() -> None:
     assert [level.level for level in hosting(CORPORATE, CUSTOMER, PLAIN).levels] == ["uptime"]
 
 
+def test_a_single_term_stated_as_null_is_not_inherited() -> None:
+    whole = hosting(CORPORATE, CUSTOMER, SERVICE + "claim: null\n")
+    assert whole.claim is None
+    assert totals(whole, "97.99") == [15_000]
+
+
+def test_an_order_of_operations_is_inherited_and_says_whence() -> None:
+    other = (
+        "order: [levels, credits, points, single_event, critical_failure, caps, claims,"
+        " small_amounts, earn_back, fees, deposit, rounding]\n"
+    )
+    whole = hosting(CORPORATE + other, CUSTOMER, SERVICE)
+    assert whole.order[5:7] == ("caps", "claims")
+    stored = Agreement.model_validate_json(whole.model_dump_json())
+    (found,) = (one for one in whence(stored) if one.term == "order")
+    assert (found.agreement, found.inherited) == ("group", True)
+
+
 def test_the_order_of_the_files_does_not_matter() -> None:
     assert hosting(SERVICE, CUSTOMER, CORPORATE) == hosting(CORPORATE, CUSTOMER, SERVICE)
 

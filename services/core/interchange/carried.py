@@ -117,6 +117,17 @@ def sequence(node: Any, name: str) -> Sequence[Any]:
     return found if isinstance(found, list | tuple) else ()
 
 
+def mappings(node: Any, name: str, losses: Losses, where: str) -> list[Mapping[str, Any]]:
+    """The mappings in a list; anything else in it is noted as lost."""
+    found = []
+    for number, one in enumerate(sequence(node, name)):
+        if isinstance(one, Mapping):
+            found.append(one)
+        else:
+            losses.add(f"{where}[{number}]", "is no mapping, as it should be")
+    return found
+
+
 def name_of(text: str, losses: Losses, where: str) -> str:
     """The text as a name of this language; where that changes it, the loss is noted."""
     slug = sub(r"[^a-z0-9._-]+", "-", sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", text).lower())

@@ -23,6 +23,7 @@ from services.core.interchange.carried import (
     Losses,
     imported,
     mapping,
+    mappings,
     name_of,
     one_of_its_own,
     read_as_text,
@@ -108,7 +109,7 @@ def _slo(
     indicator = mapping(spec, "indicator") or indicators.get(spec.get("indicatorRef"), {})
     service = name_of(str(spec.get("service", name)), found.losses, f"{at}.service")
     window = _window(sequence(spec, "timeWindow"), at, found)
-    objectives = sequence(spec, "objectives")
+    objectives = mappings(spec, "objectives", found.losses, f"{at}.objectives")
     if "description" in spec and "displayName" in metadata:
         found.losses.add(f"{at}.description", "the level is named by displayName")
     for number, objective in enumerate(objectives, start=1):
@@ -148,7 +149,7 @@ def _window(windows: Sequence[Any], at: str, found: _Found) -> str:
 def _metric(
     indicator: Mapping[str, Any],
     spec: Mapping[str, Any],
-    objective: Any,
+    objective: Mapping[str, Any],
     where: str,
     found: _Found,
 ) -> str:
@@ -190,16 +191,15 @@ def _without_name(metric: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in metric.items() if field != "metric"}
 
 
-def _slices(objective: Any, where: str, found: _Found) -> None:
-    window = objective.get("timeSliceWindow") if isinstance(objective, Mapping) else None
-    target = objective.get("timeSliceTarget") if isinstance(objective, Mapping) else None
+def _slices(objective: Mapping[str, Any], where: str, found: _Found) -> None:
+    window, target = (objective.get(name) for name in ("timeSliceWindow", "timeSliceTarget"))
     of = "" if target is None else f" (good from {target})"
     found.losses.add(
         f"{where}.timeSliceTarget", f"the source must judge each slice of {window}{of}, as a sample"
     )
 
 
-def _within(objective: Any, where: str, found: _Found) -> dict[str, Any]:
+def _within(objective: Mapping[str, Any], where: str, found: _Found) -> dict[str, Any]:
     """Values under a limit; for values over one the source counts good and total."""
     operator, value = (objective.get(name) for name in ("op", "value"))
     if operator in ("lt", "lte") and value is not None:
@@ -215,7 +215,7 @@ def _within(objective: Any, where: str, found: _Found) -> dict[str, Any]:
 def _level(
     metadata: Mapping[str, Any],
     spec: Mapping[str, Any],
-    objective: Any,
+    objective: Mapping[str, Any],
     where: str,
     found: _Found,
 ) -> dict[str, Any]:

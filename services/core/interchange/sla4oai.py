@@ -21,6 +21,7 @@ from services.core.interchange.carried import (
     Losses,
     imported,
     mapping,
+    mappings,
     name_of,
     one_of_its_own,
     read_as_text,
@@ -136,7 +137,7 @@ def _agreement(
         losses.add("pricing.currency", f"'{currency}' is no code of ISO 4217")
     _validity(mapping(context, "validity"), agreement, losses)
     levels: list[dict[str, Any]] = []
-    for guarantee in _in_force(terms, plan, f"plans.{plan_name}"):
+    for guarantee in _in_force(terms, plan, f"plans.{plan_name}", losses):
         level = _level(guarantee, mapping(terms, "metrics"), metrics, losses)
         if level is not None:
             taken = [one["level"] for one in levels]
@@ -164,25 +165,26 @@ def _validity(validity: Mapping[str, Any], agreement: dict[str, Any], losses: Lo
 
 
 def _in_force(
-    terms: Mapping[str, Any], plan: Mapping[str, Any], where: str
+    terms: Mapping[str, Any], plan: Mapping[str, Any], where: str, losses: Losses
 ) -> Iterator[_Guarantee]:
     """The document's guarantees but those on scopes that the plan speaks of, then the plan's."""
-    own = list(_guarantees(plan, f"{where}.guarantees"))
+    own = list(_guarantees(plan, f"{where}.guarantees", losses))
     scopes = {one.scope for one in own}
-    yield from (one for one in _guarantees(terms, "guarantees") if one.scope not in scopes)
+    yield from (one for one in _guarantees(terms, "guarantees", losses) if one.scope not in scopes)
     yield from own
 
 
-def _guarantees(node: Mapping[str, Any], where: str) -> Iterator[_Guarantee]:
+def _guarantees(node: Mapping[str, Any], where: str, losses: Losses) -> Iterator[_Guarantee]:
     """Guarantees by path and method (SLA4OAI), or in a list with ``of`` (iAgree)."""
-    for number, guarantee in enumerate(sequence(node, "guarantees")):
-        scope = str(guarantee.get("id", number))
-        for place, body in enumerate(sequence(guarantee, "of")):
-            yield _Guarantee(f"{where}[{number}].of[{place}]", scope, body)
+    for number, guarantee in enumerate(mappings(node, "guarantees", losses, where)):
+        scope, at = str(guarantee.get("id", number)), f"{where}[{number}].of"
+        for place, body in enumerate(mappings(guarantee, "of", losses, at)):
+            yield _Guarantee(f"{at}[{place}]", scope, body)
     for path, methods in mapping(node, "guarantees").items():
         for method in methods if isinstance(methods, Mapping) else ():
-            for number, body in enumerate(sequence(methods, method)):
-                yield _Guarantee(f"{where}.{path}.{method}[{number}]", f"{path} {method}", body)
+            at = f"{where}.{path}.{method}"
+            for number, body in enumerate(mappings(methods, method, losses, at)):
+                yield _Guarantee(f"{at}[{number}]", f"{path} {method}", body)
 
 
 def _level(

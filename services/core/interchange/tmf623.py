@@ -25,6 +25,7 @@ from services.core.interchange.carried import (
     Losses,
     imported,
     mapping,
+    mappings,
     name_of,
     one_of_its_own,
     sequence,
@@ -42,13 +43,14 @@ _PROVIDER, _CONSUMER = "SLAProvider", "SLAConsumer"
 def from_sla(sla: Mapping[str, Any]) -> Imported:
     """The contract file of an SLA: each rule a metric and a level.
 
-    ``sla``: the resource, or ``{"sla": ...}`` as it is sent. Raises ValueError without any rule.
+    ``sla``: the resource, or ``{"sla": ...}`` as it is sent, its numbers as text (`read_as_text`).
+    Raises ValueError without any rule, and for a binary float, which has already lost digits.
     """
     sla = mapping(sla, "sla") or sla
-    rules = [one for one in sequence(sla, "rule") if isinstance(one, Mapping)]
+    losses = Losses()
+    rules = mappings(sla, "rule", losses, "rule")
     if not rules:
         raise ValueError("the SLA has no rule; give one with at least one")
-    losses = Losses()
     losses.of_fields(
         "", sla, ("id", "name", "description", "version", "validFor", "relatedParty", "rule")
     )
@@ -149,7 +151,7 @@ def _rule(
     named = str(rule.get("id") or source)
     level: dict[str, Any] = {"level": name_of(named, losses, f"{where}.id"), "name": named}
     if "referenceValue" in rule:
-        level["expected"] = {word: str(rule["referenceValue"])}
+        level["expected"] = {word: _as_written(rule["referenceValue"], f"{where}.referenceValue")}
     return metric, level
 
 
@@ -299,7 +301,7 @@ def from_violation(
         )
     day = _moment(violation, "date").astimezone(ZoneInfo(programme.time_zone)).date()
     label = period or next_label(label_of(day, level.measured or agreement.settled), -1)
-    value = exact(str(body["actualValue"]))
+    value = exact(_as_written(body["actualValue"], "violation.actualValue"))
     losses.of_fields("", violation, ("id", "date", "violation", "sla"))
     for name in ("tolerance", "comment", "consequence", "attachment", "referenceValue", "operator"):
         if name in body:
@@ -336,6 +338,13 @@ def _violated(
             "metric whose measure is declared"
         )
     return level, metric
+
+
+def _as_written(value: Any, where: str) -> str:
+    """The text of a number; raises ValueError for a binary float."""
+    if isinstance(value, float):
+        raise ValueError(f"{where} is a binary float; read the document's numbers as text")
+    return str(value)
 
 
 def _moment(node: Mapping[str, Any], name: str) -> datetime:

@@ -217,6 +217,7 @@ def test_the_period_of_a_violation_can_be_said() -> None:
         ({"unit": "ms"}, "violation.unit is ms, of uptime it is percent"),
         ({"actualValue": "much"}, "not an exact number"),
         ({"actualValue": None}, "not an exact number"),
+        ({"actualValue": 98.5}, "actualValue is a binary float"),
     ],
 )
 def test_a_violation_that_does_not_fit_is_refused(change: dict[str, Any], reason: str) -> None:
