@@ -8,7 +8,7 @@ After a change that is meant, write them anew and read the difference before it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -723,6 +723,261 @@ def charges() -> list[Story]:
          monthly(98, 98, 98)[1:]),
         (terms("caps: [{cap: top, window: term, limit: {kind: amount, amount: 1}}]\n"),
          [monthly(98, 98, 98)[0], monthly(98, 98, 98)[2]]),
+    ]  # fmt: skip
+
+
+def charged(
+    known: PeriodEvaluation, amounts: Mapping[str | None, object], currency: str = "EUR"
+) -> PeriodEvaluation:
+    """The same evaluation with these charges, by subject."""
+    (usual,) = known.charges
+    return known.model_copy(
+        update={
+            "charges": tuple(
+                usual.model_copy(
+                    update={
+                        "event": usual.event.model_copy(update={"id": f"fee-{subject}"}),
+                        "charge": usual.charge.model_copy(
+                            update={
+                                "subject": subject,
+                                "amount": Fraction(str(amount)),
+                                "currency": currency,
+                            }
+                        ),
+                    }
+                )
+                for subject, amount in amounts.items()
+            )
+        }
+    )
+
+
+@story
+def subjects() -> list[Story]:
+    """Every term that may speak of one subject alone, over three months of two sites."""
+    head = HEAD.replace("{base: fee,", "{base: fee, per_subject: true,") + (
+        "at_risk: [{at_risk: pool, percent: 10, base: fee}]\n"
+    )
+    days = head.replace("full_charge", "by_days_in_use")
+    each = ("    judged", "    each_subject: true\n    judged")
+
+    def sites(text: str, *facts: tuple[str, dict[str, Any]], head: str = head,
+              relief: str = "", **figures: object) -> Story:  # fmt: skip
+        level = changed(each, text=text)
+        if relief:
+            level = changed(("    judged", f"    relief: [{relief}]\n    judged"), text=level)
+        known = []
+        for month, north, south in zip(months(3), (98, 97, 98), (99, 98, 98), strict=True):
+            told: dict[str | tuple[str, str], object] = {
+                ("uptime", "north"): north,
+                ("uptime", "south"): south,
+                "volume": 7,
+                ("volume", "north"): 5,
+                **figures,
+            }
+            usual = evaluation(month, figures=told, circumstances=facts)
+            known.append(charged(usual, {"north": 310, "south": "77.5", "west": 1000}))
+        return terms(level=level, head=head), known
+
+    due = "{kind: on_default}"
+    one = "{kind: one}"
+    limit = "        at_most: %s\n"
+    hundred = "{kind: amount, amount: 100}"
+    of_north = {"subject": "north"}
+    volume = "{kind: volume, metric: volume, times_normal: {at_least: 3}, normal_from: usual, "
+    volume += "notice: told}"
+    repeat = "        factors: [{kind: repeat, factor: 2, no_data: ends_the_run}]\n"
+    when = "        factors: [{kind: when, circumstance: used, factor: 0.5, otherwise: 2}]\n"
+    return [
+        *(sites(priced(one, rate, due)) for rate in (
+            "{kind: percent_of, percent: 10, base: fee}",
+            "{kind: fraction_of, fraction: 1/100, base: fee}",
+            "{kind: day_of, base: fee}",
+            "{kind: at_risk_share, at_risk: pool, shares: [50]}",
+            "{kind: by_run, amounts: [10, 20, 40], no_data: ends_the_run}",
+        )),
+        *(sites(priced(one, hundred, due, limit % term)) for term in (
+            "{kind: percent_of, percent: 10, base: fee}",
+            "{kind: days_of, days: 3, base: fee}",
+            "{kind: at_risk, at_risk: pool}",
+        )),
+        sites(priced("{kind: figure, metric: volume}", hundred, due)),
+        sites(priced("{kind: circumstance, circumstance: kilos}", hundred, due),
+              ("kilos", {"value": 2}), ("kilos", {"value": 3, **of_north})),
+        sites(priced(one, hundred, due, repeat)),
+        sites(priced(one, hundred, due, when), ("used", of_north)),
+        sites(priced(one, hundred, due), ("storm", of_north),
+              relief="{kind: circumstance, circumstance: storm}"),
+        sites(priced(one, hundred, due), ("usual", {"value": 1, **of_north}),
+              ("usual", {"value": 2, "subject": "south"}), relief=volume),
+        sites(priced(one, hundred, due), ("usual", {"value": 1}), ("told", of_north),
+              relief=volume),
+        sites(priced(one, "{kind: percent_of, percent: 10, base: fee}", due),
+              ("service_in_use", {"values": {"days_in_use": 10, "days_in_period": 20}, **of_north}),
+              head=days),
+        sites(priced(one, "{kind: percent_of, percent: 5, base: fee, over: run}",
+                     "{kind: on_run, misses: 2, no_data: ends_the_run}")),
+    ]  # fmt: skip
+
+
+@story
+def currencies() -> list[Story]:
+    """Money with no decimals and with three, in every term that turns whole units into amounts."""
+    ending = "effective_until: 2025-04-01\n"
+    bank = "banks: [{bank: surplus, usable: next_period, lasts: 3, opening: brought}]\n"
+    run = (
+        "earn_backs: [{kind: after_good_run, earn_back: run, periods: 1, asks: met, percent: 50, "
+        "barred_below_minimum: false, no_data: breaks_the_run, given_as: %s}]\n"
+    )
+    year = (
+        "earn_backs: [{kind: yearly_average, earn_back: year, percent: 50, "
+        "barred_below_minimum: false, no_data: is_passed_over}]\n"
+    )
+    bill = (
+        "invoicing: {invoice: invoice, deducted_from: next_period, "
+        "rest: {kind: carried, at_end: lapses}}\n"
+    )
+    later = (
+        "earn_backs: [{kind: deferred, earn_back: later, periods: 2, asks: met, "
+        "barred_below_minimum: false, no_data: breaks_the_run, at_end: payable}]\n"
+    )
+    cap = "caps: [{cap: top, window: term, limit: {kind: amount, amount: 150}}]\n"
+    small = "small_amounts: {kind: drop, only_above: 102, compared: rounded}\n"
+
+    def months_of(currency: str, text: str, *values: object, end: str = "") -> Story:
+        head = HEAD.replace("currency: EUR", f"currency: {currency}") + end
+        known = [
+            charged(
+                evaluation(month, value, circumstances=[
+                    ("invoice", {"values": {"charges": 60, "date": f"{month}-28"}}),
+                    *([("brought", {"value": "12.3456"})] if month == "2025-01" else ()),
+                ]),
+                {None: "1023.4567"},
+                currency,
+            )
+            for month, value in zip(months(len(values)), values, strict=True)
+        ]  # fmt: skip
+        return terms(text, head=head), known
+
+    return [
+        told
+        for currency in ("JPY", "KWD")
+        for told in (
+            months_of(currency, "", 98),
+            months_of(currency, cap, 98, 98),
+            months_of(currency, small, 98),
+            months_of(currency, bank, 98, 98),
+            months_of(currency, run % "amount", 98, 99),
+            months_of(currency, run % "balance", 98, 99, 98),
+            months_of(currency, year, 98, *["99.5"] * 10, 98),
+            months_of(currency, later, 98, 98, 99),
+            months_of(currency, bill, 98, 99, 99, end=ending),
+            months_of(currency, "deposit: {periods: 2}\n", 98, 98, 99, end=ending),
+        )
+    ]
+
+
+@story
+def corners() -> list[Story]:
+    """Where two rules meet."""
+
+    def every(rate: str, quantity: str = "{kind: one}") -> list[Story]:
+        factors = "        factors: [{kind: constant, factor: 2}]\n"
+        limit = "        at_most: {kind: amount, amount: 3}\n"
+        return [
+            (terms(level=priced(quantity, rate, "{kind: on_default}", factors + limit)),
+             monthly(98, figures={"failures": 3})),
+        ]  # fmt: skip
+
+    begun = HEAD.replace("2025-01-01", "2024-07-01")
+    year_cap = "caps: [{cap: top, window: contract_year, limit: {kind: amount, amount: 150}}]\n"
+    waits = "caps: [{cap: top, window: period, limit: {kind: percent_of, percent: 5, base: fee}}]\n"
+    some = priced(rate="{kind: amount, amount: %s}", due="{kind: on_default}")
+    storm = "    relief: [{kind: circumstance, circumstance: storm}]\n    judged"
+    trigger = priced(due="{kind: on_trigger, result: {below: 99}}")
+    quarter = HEAD.replace("settled: month", "settled: quarter")
+    measured = changed(
+        ("    judged", "    measured: month\n    judged"),
+        text=priced(due="{kind: on_default}",
+                    rate="{kind: by_run, amounts: [10, 20, 40, 80], no_data: ends_the_run}"),
+    )  # fmt: skip
+    figures = [
+        evaluation(f"2025-Q{1 + place // 3}").model_copy(update={"figures": tuple(
+            figure
+            for month, value in zip(months(3, f"2025-{place + 1:02}"), values, strict=True)
+            for figure in evaluation(month, value).figures
+        )})
+        for place, values in ((0, (99, 98, 98)), (3, (98, 97, 99)))
+    ]  # fmt: skip
+    unended = part("o0", 60).model_copy(update={"end": None})
+    calendar = priced("{kind: duration, metric: outages, unit: 1, of: each, "
+                      "counted: calendar_days, part_unit: in_proportion}")  # fmt: skip
+    open_ended = evaluation("2025-01", 98, figures={"outages": 60}, parts={"outages": [unended]})
+    ratchet = """    minimum: {at_least: 95}
+    moves:
+      kind: ratchet
+      periods: 2
+      asks: better
+      way_to_mean: 50
+      rounded: exact
+      no_data: starts_anew
+    judged"""
+    no_credit = (
+        "earn_backs: [{kind: after_good_run, earn_back: run, levels: [%s], periods: 1, "
+        "asks: no_credit, percent: 50, barred_below_minimum: false, no_data: breaks_the_run, "
+        "given_as: %s}]\n"
+    )
+    bonus = """      - name: more
+        is_a: penalty
+        due: {kind: on_default}
+        quantity: {kind: one}
+        rate: {kind: amount, amount: 7}
+"""
+    met = no_credit.replace("no_credit", "met").replace("levels: [%s], ", "")
+    only_repair = (
+        "earn_backs: [{kind: yearly_average, earn_back: year, levels: [repair], percent: 50, "
+        "barred_below_minimum: false, no_data: is_passed_over}]\n"
+    )
+    mixed = [
+        evaluation(month, one, figures={"repair": other})
+        for month, one, other in zip(
+            months(5), (98, 99, 98, 99, 99), (97, 98, 99, 99, 97), strict=True
+        )
+    ]
+    whole_year = [
+        evaluation(month, one, figures={"repair": other})
+        for month, one, other in zip(
+            months(12), (98, *[99] * 11), (98, *["99.5"] * 11), strict=True
+        )
+    ]
+    return [
+        *(told for rate in (
+            "{kind: percent_of, percent: 5, base: fee}",
+            "{kind: fraction_of, fraction: 1/720, base: fee}",
+            "{kind: day_of, base: fee}",
+            "{kind: amount, amount: 2.50}",
+            "{kind: by_run, amounts: [10, 20, 40], no_data: ends_the_run}",
+            "{kind: by_band, of: quantity, gives: amount, bands: [{below: 3, gives: 1}, "
+            "{at_least: 3, gives: 2.5}]}",
+            "{kind: by_band, of: quantity, gives: percent, base: fee, bands: [{below: 3, gives: 1},"
+            " {at_least: 3, gives: 2.5}]}",
+            "{kind: points, points: 2}",
+        ) for told in every(rate)),
+        (terms(year_cap, head=begun),
+         [evaluation(month, value) for month, value in
+          zip(months(14, "2024-07"), (98, 98, *[99] * 9, 98, 98, 98), strict=True)]),
+        *((terms(waits, level=some % amount), monthly(98, fee=None)) for amount in (0, "0.5", 1)),
+        *((terms(level=changed(("    judged", storm), text=trigger)),
+           monthly(98, circumstances=facts)) for facts in ([("storm", {})], [])),
+        (agreement(quarter + measured), figures),
+        (terms(level=calendar), [open_ended]),
+        (terms(level=changed(("    judged", ratchet))), monthly("99.5", 99, "99.5", "99.6", 94)),
+        *((terms(no_credit % (level, given), level=LEVEL + bonus + TWO), mixed)
+          for level, given in (("uptime", "amount"), ("repair", "balance"),
+                               ("uptime, repair", "balance"))),
+        *((terms(met % given, level=LEVEL + bonus + TWO), mixed)
+          for given in ("amount", "balance")),
+        (terms(only_repair, level=LEVEL + TWO), whole_year),
     ]  # fmt: skip
 
 
