@@ -43,7 +43,7 @@ def path_text(path: Path) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that looks most like this one, or None where none is close."""
-    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
+    return next(iter(get_close_matches(name, list(known), n=1)), None)
 
 
 def in_words(detail: Mapping[str, Any], model: type[BaseModel], data: Any) -> Said | None:
