@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.ledger_entry import LedgerEntry
-from schemas.statement import LineKind, SettlementStatement, StatementLine
+from schemas.statement import LevelResult, LineKind, SettlementStatement, StatementLine, Step
 from services.core.ledger import (
     balances,
     buyer_account,
@@ -115,6 +115,33 @@ def test_a_replayed_run_makes_the_same_entries_bit_by_bit(
     already = posted(differences({}, before, run=the_run(1)))
     again = dict(reversed(already.items()))
     assert differences(already, after, run=the_run(2)) == differences(again, after, run=the_run(2))
+
+
+def test_identities_are_the_same_in_every_release() -> None:
+    run = the_run(1)
+    assert run == UUID("4b1f2972-4520-532f-be33-437ef8238de6")
+    heard = statement_event_id(agreement="hosting", period="2025-01", revision=1)
+    assert heard == UUID("807495fe-252e-5e41-b9cc-504de31554e8")
+    (entry,) = differences({}, a_statement({"uptime": 1250}), run=run)
+    assert entry.entry_id == UUID("9b4d9d31-8b5c-5c38-8c6a-0520df0d43ae")
+    assert entry_event_id(run) == UUID("3ab153db-e566-5192-9e74-91702f834b7e")
+
+
+def test_a_statement_says_the_same_in_other_words() -> None:
+    said = a_statement({"uptime": 1250})
+    result = LevelResult(
+        level="uptime",
+        metric="uptime",
+        period="2025-01",
+        figure=None,
+        result=None,
+        expected=None,
+        standing="reported",
+        defaulted=False,
+    )
+    worded = result.model_copy(update={"steps": (Step(rule="figure", term="t", text="said"),)})
+    one, other = (said.model_copy(update={"results": (each,)}) for each in (result, worded))
+    assert substance(one) == substance(other) != substance(said)
 
 
 def test_a_service_credit_is_owed_by_the_vendor() -> None:
