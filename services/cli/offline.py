@@ -17,7 +17,8 @@ from schemas.statement import SettlementStatement
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.cli.files import Contracts
 from services.core.evaluation import Ready, evaluate, ready
-from services.core.facts import Row, columns, distinct, taken
+from services.core.facts import Row, columns
+from services.core.horizon import Latest
 from services.core.settlement import Unsettled, settle, version_for
 from services.ingest.door import ANY_PARTY, Door
 from services.ingest.refusal import Refusal
@@ -129,22 +130,25 @@ class _Accepted:
 
 
 def _accepted(catalogue: Catalogue, events: Iterable[tuple[str, bytes]], now_us: int) -> _Accepted:
-    door = Door(catalogue)
+    latest = Latest()
+    door = Door(catalogue, latest.of)
     rows: list[Row] = []
-    places: list[str] = []
+    held: dict[bytes, bytes] = {}
     set_aside: list[SetAside] = []
+    duplicates = 0
     for place, raw in events:
         verdict = door.admit(raw, ANY_PARTY, now_us)
         if isinstance(verdict, Refusal):
             set_aside.append(_refused(place, verdict))
-        else:
+        elif verdict.identity not in held:
+            held[verdict.identity] = verdict.payload
             rows.append(verdict)
-            places.append(place)
-    facts = columns(rows)
-    first, conflicts = distinct(facts)
-    for row in conflicts.tolist():
-        set_aside.append(_conflict(places[row], rows[row]))
-    return _Accepted(taken(facts, first), len(facts) - len(first) - len(conflicts), set_aside)
+            latest.accepted(verdict.source, verdict.at_us)
+        elif held[verdict.identity] == verdict.payload:
+            duplicates += 1
+        else:
+            set_aside.append(_conflict(place, verdict))
+    return _Accepted(columns(rows), duplicates, set_aside)
 
 
 def _refused(place: str, refusal: Refusal) -> SetAside:
