@@ -75,6 +75,8 @@ class Intake:
         self._catalogue, self._latest, self._keep = catalogue, latest, keep
         self._stopping = threading.Event()
         self._sent: deque[_Batch] = deque()
+        self._acknowledged: dict[tuple[str, int], int] = {}
+        self._commit_again: set[tuple[str, int]] = set()
         self._topics: frozenset[str] = frozenset()
         self._door: Door | None = None
         self._taker: Taker | None = None
@@ -88,6 +90,7 @@ class Intake:
                 **common,
                 "group.id": group,
                 "enable.auto.commit": False,
+                "on_commit": self._committed,
                 "auto.offset.reset": "earliest",
                 "session.timeout.ms": session * 1000,
                 "partition.assignment.strategy": "cooperative-sticky",
@@ -150,9 +153,12 @@ class Intake:
             log(__name__).info("intake_subscribed", topics=sorted(topics))
         self._topics = topics
 
-    def _revoked(self, _: Any, __: Any) -> None:
+    def _revoked(self, _: Any, revoked: Sequence[TopicPartition]) -> None:
         """Settle what was read before another reader goes on from the committed offsets."""
         self._settle(0, wait_for_commit=True)
+        for each in revoked:
+            self._acknowledged.pop((each.topic, each.partition), None)
+            self._commit_again.discard((each.topic, each.partition))
 
     def _step(self, messages: list[Any]) -> None:
         """Judge a batch of records, send what came of it, and commit what is acknowledged."""
@@ -173,6 +179,7 @@ class Intake:
             self._sent.append(batch)
         self._producer.poll(0)
         self._settle(MOST_BATCHES)
+        self._commit_what_failed()
 
     def _judge(self, messages: list[Any], batch: _Batch) -> None:
         """Put what counts on the sheets. What is refused is noted, offset and all."""
@@ -238,17 +245,37 @@ class Intake:
             self._sent.popleft()
 
     def _commit(self, batch: _Batch, *, wait: bool) -> None:
-        offsets = [
+        self._acknowledged.update(batch.offsets)
+        self._commit_offsets(batch.offsets, wait=wait)
+
+    def _commit_offsets(self, offsets: Mapping[tuple[str, int], int], *, wait: bool) -> None:
+        wanted = [
             TopicPartition(topic, partition, offset)
-            for (topic, partition), offset in batch.offsets.items()
+            for (topic, partition), offset in offsets.items()
         ]
-        if not offsets:
+        if not wanted:
             return
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=not wait)
+            self._consumer.commit(offsets=wanted, asynchronous=not wait)
         except KafkaException as error:
             # Read again by whoever has the partition now, and counted once by the evaluator.
             log(__name__).warning("intake_commit_failed", error=str(error))
+
+    def _committed(self, error: Any, partitions: Sequence[TopicPartition]) -> None:
+        """Called by the consumer when the broker has answered a commit.
+
+        One that meets a rebalance is refused. Where no record follows, nothing else would ever
+        commit these offsets, and the group would seem to lag for good.
+        """
+        failed = [each for each in partitions if error is not None or each.error is not None]
+        places = {(each.topic, each.partition) for each in failed}
+        self._commit_again |= places & self._acknowledged.keys()
+
+    def _commit_what_failed(self) -> None:
+        """Commit again, as far as everything is acknowledged by now."""
+        offsets = {place: self._acknowledged[place] for place in self._commit_again}
+        self._commit_again.clear()
+        self._commit_offsets(offsets, wait=False)
 
 
 class _Vendors(dict[str, str]):
