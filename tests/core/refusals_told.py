@@ -1,0 +1,215 @@
+"""What is refused, and in which words: contracts that cannot hold, and events that cannot count.
+
+The pages in ``refusals/`` are the approved wording. After a change that is meant, write them anew
+and read the difference before it is committed:
+
+    python -m tests.core.refusals_told
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from services.core.acceptance import Problem
+from services.core.contract_check import check
+from services.core.contract_file import read_documents
+from tests.core.said import DESK, PROBE, Said, judged
+from tests.core.test_acceptance import AT, BAD, CHARGE, NOW, SAMPLE
+from tests.core.test_contract_check import GOOD, PROGRAMME
+
+PAGES = Path(__file__).parent / "refusals"
+
+METRICS = """\
+  - {metric: down, name: Down, unit: minutes, better: lower, measure: {kind: outage_time,
+     overlap: merged, part: exact}}
+  - {metric: failures, name: Failures, unit: count, better: lower, measure: {kind: outage_count}}
+"""
+RATE = "{kind: percent_of, percent: 10, base: fee}"
+ONE = "{kind: one}"
+DURATION = (
+    "{kind: duration, metric: %s, of: %s, counted: elapsed, unit: 1, part_unit: in_proportion}"
+)
+BANDS = "{kind: by_band, of: result, gives: amount, bands: [%s]}"
+BANK = "{bank: later, usable: next_period%s}"
+MINIMUM = "expected: {at_least: 99}\n    minimum: {at_least: %s}"
+
+CHANGES: list[tuple[str, str]] = [
+    ("programme: campus", "programme: campsu"),
+    ("vendor: nimbus", "vendor: nimbsu"),
+    ("vendor: nimbus", "vendor: quite-another"),
+    ("metric: uptime", "metric: uptmie"),
+    ("metric: uptime", "metric: quite-another"),
+    (RATE, RATE.replace("fee", "fees")),
+    (RATE, RATE.replace("fee", "quite-another")),
+    (RATE, "{kind: at_risk_share, at_risk: pool, shares: [10]}"),
+    (RATE, RATE.replace("{kind", "{over: run, kind")),
+    (RATE, "{kind: worth_of, percent: 5}"),
+    (RATE, BANDS % "{above: 100, gives: 9}, {at_most: 100, gives: 5}"),
+    (RATE, BANDS % "{below: 0, gives: 9}, {at_least: 0, gives: 5}"),
+    (RATE, BANDS % "{at_most: 0, gives: 9}, {above: 0, gives: 5}"),
+    (RATE, BANDS % "{at_least: 100, gives: 9}, {below: 100, gives: 5}"),
+    (RATE, BANDS % "{at_least: 99, gives: 9}, {below: 99, gives: 5}"),
+    (RATE, BANDS % "{above: 99, gives: 9}, {at_most: 99, gives: 5}"),
+    (RATE, BANDS % "{at_least: 98.9, gives: 9}, {below: 98.9, gives: 5}"),
+    (RATE, BANDS % "{at_least: 99, gives: 9}, {at_least: 97, below: 98, gives: 5}"),
+    (RATE, BANDS % "{at_least: 98, gives: 9}, {below: 99, gives: 5}"),
+    (ONE, DURATION % ("uptime", "each")),
+    (ONE, DURATION % ("uptime", "total")),
+    (ONE, DURATION % ("failures", "total")),
+    (ONE, DURATION % ("failures", "each")),
+    (ONE, DURATION % ("down", "each")),
+    ("{at_least: 99}", "{at_most: 99}"),
+    ("{at_least: 99}", "{at_least: 101}"),
+    ("{at_least: 99}", "{at_least: 100}"),
+    ("{at_least: 99}", "{at_least: -1}"),
+    ("{at_least: 99}", "{at_least: 99, below: 100}"),
+    ("metric: uptime\n    expected: {at_least: 99}", "metric: delay\n    expected: {at_least: 9}"),
+    ("metric: uptime\n    expected: {at_least: 99}", "metric: delay\n    expected: {at_most: 900}"),
+    ("expected: {at_least: 99}", MINIMUM % "99.5"),
+    ("expected: {at_least: 99}", MINIMUM % "99"),
+    ("expected: {at_least: 99}", MINIMUM % "101"),
+    ("metric: uptime\n    expected: {at_least: 99}",
+     "metric: delay\n    expected: {at_most: 9}\n    minimum: {at_most: 8}"),
+    ("    expected: {at_least: 99}\n", ""),
+    ("{kind: every_miss}", "{kind: never}"),
+    ("{kind: every_miss}", "{kind: below_minimum}"),
+    ("    judged", "    measured: quarter\n    judged"),
+    ("    judged", "    measured: week\n    judged"),
+    ("    judged", "    low_volume: {below_total: 20, left_out: 1}\n    judged"),
+    ("    judged", "    attributed: {circumstance: cause, unattributed: wait, "
+     "shares: [{attributed_to: vendor, percent: 100}]}\n    judged"),
+    ("    expected: {at_least: 99}\n", "    moves: {kind: baseline, periods: 2, tie: at_most, "
+     "minimum: none, rounded: exact, no_data: starts_anew}\n"),
+    ("currency: EUR", "currency: EUX"),
+    ("version: 1", "version: none"),
+    ("version: 1", "version: 1\nversion: 2"),
+    ("settled: month", "settled: monthly"),
+    ("settled: month", "settled: [month"),
+    ("judged: exact", "judgd: exact"),
+    ("judged: exact", "judged: roughly"),
+    ("name: Hosting", "name: 365"),
+    ("effective_from: 2025-01-01", "effective_from: 2025-01-02"),
+    ("effective_from: 2025-01-01", "effective_from: 2025-13-01"),
+    ("is_a: service_credit", "is_a: banked"),
+    ("percent: 10", "percent: 1e3"),
+    ("lateness_hours: 0", "lateness_hours: -1"),
+    (", rounded_at: total", ""),
+    ("kind: agreement", "kind: agrement"),
+]  # fmt: skip
+
+MORE: list[str] = [
+    "points: {kind: percent_per_point, percent: 1, base: fee}",
+    "caps: [{cap: a, window: period, levels: [uptim], limit: {kind: amount, amount: 1}}]",
+    "caps: [{cap: a, window: trailing, limit: {kind: amount, amount: 1}}]",
+    "caps: [{cap: a, window: period, limit: {kind: amount, amount: 1}}, "
+    "{cap: a, window: period, limit: {kind: amount, amount: 1}}]",
+    "at_risk: [{at_risk: a, percent: 1, base: fee}, {at_risk: a, percent: 2, base: fee}]",
+    "terminations: [{kind: cap_reached, term: full, cap: year}]",
+    "categories: [{category: a, allocations_total: exactly, percent: 100}]",
+    "categories: [{category: a, allocations_total: at_most, percent: 100}]",
+    "deposit: {periods: 2}",
+    f"banks: [{BANK % ''}]",
+    f"banks: [{BANK % ', opening: brought'}]",
+    "critical_failure: {level: uptime, decision: withhold, "
+    "withheld_at_most: {kind: amount, amount: 1}}",
+    "critical_failure: {level: other, decision: withhold, "
+    "withheld_at_most: {kind: amount, amount: 1}}",
+    "retainages: [{retainage: kept, amount: 1, whole: uptime, released_on_pass: 50, "
+    "parts: uptime, number: 2, without_result: lost}]",
+    "earn_backs: [{kind: yearly_average, earn_back: y, levels: [uptime], percent: 50, "
+    "barred_below_minimum: false, no_data: is_passed_over}]",
+    "earn_backs: [{kind: yearly_average, earn_back: y, levels: [other], percent: 50, "
+    "barred_below_minimum: false, no_data: is_passed_over}]",
+    "claim: {within_days: 3, within_months: 2}",
+    "order: [levels, credits, rounding]",
+    "framework: true",
+    "inherits: {agreement: corporate, version: 1}",
+]
+ALLOCATED = (
+    "at_risk: [{at_risk: pool, percent: 10, base: fee}]\n"
+    "categories: [{category: a, allocations_total: %s, percent: %s}]\n"
+)
+SHARE = "{kind: at_risk_share, at_risk: pool, category: a, shares: [%s]}"
+LATER = GOOD.replace("version: 1", "version: 2").replace("2025-01-01", "2025-02-01")
+
+
+def contracts() -> Iterator[str]:
+    """Contracts changed in one place."""
+    for old, new in CHANGES:
+        assert old in GOOD, old
+        yield from _contract(f"{old!r} -> {new!r}", GOOD.replace(old, new, 1))
+    for more in MORE:
+        yield from _contract(more, f"{GOOD}{more}\n")
+    for total, percent, share in (
+        ("exactly", 50, 40), ("exactly", 50, 60), ("exactly", 50, 50), ("at_most", 50, 40),
+        ("at_most", 50, "20, 60"),
+    ):  # fmt: skip
+        text = GOOD.replace(RATE, SHARE % share) + ALLOCATED % (total, percent)
+        yield from _contract(f"share {share}, {total} {percent}", text)
+    twice = GOOD + GOOD.split("credits:\n")[1]
+    yield from _contract("two credits without a name", twice)
+    named = twice.replace("- is_a", "- name: one\n        is_a")
+    yield from _contract("two credits of one name", named)
+    for old, new in (
+        ("percent: 10", "percent: 11"),
+        ("version: 1", "version: 2"),
+        ("version: 1\n", "version: 2\nframework: false\n"),
+    ):
+        yield from _contract(f"beside itself: {new!r}", GOOD.replace(old, new), GOOD)
+    for old, new in (
+        ("EUR", "USD"),
+        ("settled: month", "settled: quarter"),
+        ("2025-02", "2024-12"),
+    ):
+        yield from _contract(f"after version 1: {new!r}", LATER.replace(old, new), GOOD)
+
+
+def _contract(why: str, text: str, *others: str) -> Iterator[str]:
+    yield f"# {why}"
+    programmes, _ = read_documents(PROGRAMME + METRICS, "programme.yaml")
+    documents, refusals = read_documents(text, "c.yaml")
+    versions = [one for other in others for one in read_documents(other, "o.yaml")[0].agreements]
+    for document in documents.documents:
+        refusals += check(document, programmes.programmes[0], versions)
+    yield from (f"    {refusal.text()}" for refusal in refusals)
+
+
+def events() -> Iterator[str]:
+    """Events that cannot count."""
+    for kind, data, _, _ in BAD:
+        yield f"# {kind} {data}"
+        yield _said(judged(Said(PROBE, "e1", kind, AT, data), party="north", received_us=NOW))
+    for source, id_, kind, data in (
+        ("urn:new", "e1", "sample", SAMPLE),
+        (PROBE, "two words", "sample", SAMPLE),
+        (PROBE, "", "charge", CHARGE),
+        (DESK, "e1", "sample", SAMPLE),
+        (DESK, "e1", "charge", CHARGE),
+    ):
+        yield f"# {kind} {id_!r} from {source}"
+        yield _said(judged(Said(source, id_, kind, AT, data)))
+    yield "# of another party, in the future, long ago"
+    yield _said(judged(Said(PROBE, "e1", "sample", AT, SAMPLE), party="desk"))
+    early = NOW - 301_000_000
+    yield _said(judged(Said(PROBE, "e1", "sample", AT, SAMPLE), received_us=early))
+    yield _said(judged(Said(PROBE, "e1", "sample", AT, SAMPLE), latest_us=NOW * 2))
+
+
+def _said(found: object) -> str:
+    assert isinstance(found, Problem), found
+    return f"    {found.code} {found.field}: {found.reason}; {found.remedy}"
+
+
+PAGE: dict[str, Callable[[], Iterator[str]]] = {"contracts": contracts, "events": events}
+
+
+def page(name: str) -> str:
+    """All refusals of a page."""
+    return "".join(f"{line}\n" for line in PAGE[name]())
+
+
+if __name__ == "__main__":
+    PAGES.mkdir(exist_ok=True)
+    for one in PAGE:
+        (PAGES / f"{one}.txt").write_text(page(one), encoding="utf-8")
