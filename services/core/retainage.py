@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from schemas.remedy import Retainage
 from schemas.statement import LevelResult
-from services.core.arithmetic import ZERO, number_text, percent_of
+from services.core.arithmetic import number_text, percent_of
 from services.core.case import Amount, Case, Sheet, step
 from services.core.judging import MISSED
 
@@ -38,7 +38,7 @@ def _lost(case: Case, sheet: Sheet, term: Retainage) -> tuple[Fraction, str]:
         f"released; {money(by_parts)} over {term.number} parts, {failing} of them not released: "
         f"{money(lost)} lost"
     )
-    return lost if failing else ZERO, text
+    return lost, text
 
 
 def _is_released(result: LevelResult, term: Retainage) -> bool:
