@@ -168,13 +168,13 @@ def new(
     family: Annotated[str | None, typer.Argument(help="Without one: the list.")] = None,
 ) -> None:
     """Print a contract template to begin with."""
-    from services.cli.contracts import template, templates
+    from services.cli import templates
 
     if family is None:
-        for name, about in templates():
-            typer.echo(f"{name:<18} {about}")
+        for name in templates.names():
+            typer.echo(f"{name:<18} {templates.about(name)}")
     else:
-        typer.echo(template(family), nl=False)
+        typer.echo(templates.text(family), nl=False)
 
 
 @contract.command("import")

@@ -18,8 +18,6 @@ from services.core.simulation import Simulation, simulate
 from services.core.windows import labels_between
 from services.shell.postgres import connect
 
-TEMPLATES = Path(__file__).parent / "templates"
-
 
 def terms_and_origins(paths: Sequence[Path]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Each agreement's name, and its terms with where each came from."""
@@ -73,23 +71,6 @@ async def simulated(where: Addresses, client: Client, file: Path, against: str) 
     return simulate(
         versions, other, evaluations, buyer=programme.buyer, time_zone=programme.time_zone
     )
-
-
-def templates() -> list[tuple[str, str]]:
-    """The families there is a template for, with the first line of each."""
-    return [
-        (path.stem, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "))
-        for path in sorted(TEMPLATES.glob("*.yaml"))
-    ]
-
-
-def template(family: str) -> str:
-    """The text of a template. Raises ValueError naming those there are."""
-    path = TEMPLATES / f"{family}.yaml"
-    if family not in [name for name, _ in templates()]:
-        names = ", ".join(name for name, _ in templates())
-        raise ValueError(f"there is no template {family}; choose one of {names}")
-    return path.read_text(encoding="utf-8")
 
 
 def in_order(found: Contracts) -> Contracts:

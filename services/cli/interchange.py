@@ -7,11 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from services.cli.contracts import in_order
 from services.cli.files import read_contracts
-from services.core.interchange.carried import Exported, Imported
+from services.core.interchange.carried import Exported, Imported, read_as_text
 from services.core.interchange.openslo import from_openslo, to_openslo
 from services.core.interchange.sla4oai import from_sla4oai
 from services.core.interchange.tmf623 import from_sla, to_sla
@@ -19,9 +17,17 @@ from services.core.interchange.tmf623 import from_sla, to_sla
 READS: dict[str, Callable[[str], Imported]] = {
     "openslo": from_openslo,
     "sla4oai": from_sla4oai,
-    "tmf623": lambda text: from_sla(msgspec.json.decode(text)),
+    "tmf623": lambda text: from_sla(_one_document(text)),
 }
 WRITES = ("openslo", "tmf623")
+
+
+def _one_document(text: str) -> Any:
+    """The one JSON document of a text, its numbers as they are written."""
+    found = read_as_text(text)
+    if len(found) != 1 or not isinstance(found[0], dict):
+        raise ValueError("give one SLA, as a JSON object")
+    return found[0]
 
 
 def import_contract(form: str, path: Path) -> tuple[str, list[str]]:
