@@ -88,7 +88,7 @@ def _raised(level: Level, term: Ratchet, earlier: Sequence[LevelResult]) -> InFo
     word = word_of(level.expected)
     last = earlier[0].expected if earlier else None
     now = level.expected.limit if last is None else last
-    run = _run(term, earlier, lambda result: _is_good(word, term.asks, result, now))
+    run = _run(term, earlier, lambda result: _is_good(term.asks, result, now))
     if len(run) < term.periods:
         return InForce(_limit(word, now), level.minimum)
     mean = sum(run, ZERO) / len(run)
@@ -99,7 +99,7 @@ def _raised(level: Level, term: Ratchet, earlier: Sequence[LevelResult]) -> InFo
     return InForce(_limit(word, _as_agreed(term.rounded, new)), level.minimum)
 
 
-def _is_good(word: str, asks: str, result: LevelResult, level: Fraction) -> bool:
+def _is_good(asks: str, result: LevelResult, level: Fraction) -> bool:
     """Met under the level that is still in force; better than it where that is asked."""
     if result.expected != level or result.result is None:
         return False

@@ -33,12 +33,11 @@ from services.core.windows import days_in
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What some counts come to. ``percent`` of which charge, where the rate is a percentage."""
+    """What some counts come to. ``weight``: the share by which a single event may choose."""
 
     value: Fraction
     unit: Literal["money", "points"]
     steps: tuple[Step, ...]
-    percent: Fraction | None = None
     weight: Fraction | None = None
 
 
@@ -69,7 +68,7 @@ def _percent_of(asked: Asked, term: PercentOf, counts: Sequence[Count]) -> Price
         f"{money(value)}"
     )
     made = (_percent_step(asked, units * term.percent), step("rate", asked.term, text, value))
-    return Price(value, "money", made, units * term.percent, term.percent)
+    return Price(value, "money", made, term.percent)
 
 
 def _charge(asked: Asked, term: PercentOf) -> tuple[Fraction, str]:
@@ -185,7 +184,7 @@ def _by_band(asked: Asked, term: ByBand, counts: Sequence[Count]) -> Price:
     assert term.base is not None
     flat = PercentOf(kind="percent_of", percent=gives, base=term.base)
     priced = _percent_of(asked, flat, (Count(times),))
-    return Price(priced.value, "money", (found, *priced.steps), priced.percent, gives)
+    return Price(priced.value, "money", (found, *priced.steps), gives)
 
 
 def _by_run(asked: Asked, term: ByRun, counts: Sequence[Count]) -> Price:

@@ -981,6 +981,102 @@ def corners() -> list[Story]:
     ]  # fmt: skip
 
 
+@story
+def narrow_corners() -> list[Story]:
+    """One story for each condition that only a rare contract or month brings out."""
+    ratchet = """    moves:
+      kind: ratchet
+      periods: 2
+      asks: met
+      way_to_mean: 50
+      rounded: exact
+      no_data: starts_anew
+    judged"""
+    pools = HEAD + (
+        "at_risk: [{at_risk: large, percent: 20, base: fee}, {at_risk: small, percent: 1, "
+        "base: fee}]\n"
+    )
+    share = "{kind: at_risk_share, at_risk: %s, shares: [%d]}"
+    rate = "{kind: percent_of, percent: 10, base: fee}"
+    shares = LEVEL.replace(rate, share % ("large", 10)) + TWO.replace(rate, share % ("small", 90))
+    event = "single_event: {circumstance: by, keep: %s}\n"
+    both = [("by", {"level": name, "values": {"event": "x"}}) for name in ("uptime", "repair")]
+    unnamed = [("by", {"level": name}) for name in ("uptime", "repair")]
+    storm = "    relief: [{kind: circumstance, circumstance: storm}]\n    judged"
+    scaled = (
+        "        factors: [{kind: constant, factor: 2}]\n"
+        "        at_most: {kind: amount, amount: 3}\n"
+    )
+    by_run = "{kind: by_run, amounts: [10, 20], no_data: ends_the_run}"
+    band = "{kind: by_band, of: quantity, gives: amount, bands: [{below: 3, gives: 1}, "
+    band += "{at_least: 3, gives: 2}]}"
+    other = "{kind: shortfall, metric: other, counted_from: 99, step: 1, part_step: in_proportion}"
+    duration = "{kind: duration, metric: outages, unit: 60, of: each, counted: elapsed, "
+    duration += "part_unit: in_proportion}"
+    run = (
+        "earn_backs: [{kind: after_good_run, earn_back: run, periods: %d, asks: %s, percent: 50, "
+        "barred_below_minimum: false, no_data: breaks_the_run, given_as: %s}]\n"
+    )
+    each = ("    judged", "    each_subject: true\n    judged")
+    sites: list[dict[str | tuple[str, str], object]] = [
+        {("uptime", "north"): north, ("uptime", "south"): south}
+        for north, south in ((98, 99), (99, None), (99, 99))
+    ]
+    year = (
+        "earn_backs: [{kind: yearly_average, earn_back: year, percent: 50, "
+        "barred_below_minimum: %s, no_data: no_earn_back}]\n"
+    )
+
+    def both_levels(*values: tuple[object, object]) -> list[PeriodEvaluation]:
+        return [
+            evaluation(month, one, figures={"repair": repair})
+            for month, (one, repair) in zip(months(len(values)), values, strict=True)
+        ]
+
+    low = LEVEL.replace("expected: {at_least: 99}", MINIMUM) + TWO
+    year_cap = (
+        "caps: [{cap: top, window: contract_year, limit: {kind: percent_of, percent: 5, "
+        "base: fee}}]\n"
+    )
+    short = HEAD + "effective_until: 2025-02-01\n"
+    begun = HEAD.replace("2025-01-01", "2024-07-01")
+    met = ("no_data: no_result", "no_data: met")
+    return [
+        (terms(level=changed(("    judged", ratchet))), monthly(99, "99.5", 99, 99)),
+        *((terms(event % keep, level=shares, head=pools),
+           monthly(98, figures={"repair": 97}, circumstances=both))
+          for keep in ("highest_share", "largest_credit")),
+        (terms(event % "largest_credit", level=shares, head=pools),
+         monthly(98, figures={"repair": 97}, circumstances=unnamed)),
+        (terms(level=changed(("    judged", storm), text=priced())),
+         monthly(98, circumstances=[("storm", {})])),
+        (terms(level=priced(rate="{kind: worth_of, percent: 10}")), monthly(98)),
+        (terms(level=priced(rate=by_run, more=scaled)), monthly(99, 98)),
+        (terms(level=priced(other, band, more=scaled)), monthly(98, figures={"other": None})),
+        (terms(level=priced(rate="{kind: at_risk_share, at_risk: large, shares: [], "
+                                 "unallocated: true}", more=scaled), head=pools), monthly(98)),
+        (terms(level=priced(rate=share % ("large", 10), more=scaled), head=pools), monthly(98)),
+        (terms(level=priced(duration, "{kind: worth_of, percent: 10}")), outages(60, 0, 30)),
+        (terms(run % (1, "no_credit", "balance")), monthly(98, 99, 98, 99, 98)),
+        (terms(run % (2, "no_credit", "amount")), monthly(98, 98, 99, 99, 99)),
+        (terms(run % (2, "met", "amount"), level=changed(each)),
+         [evaluation(month, None, figures=figures).model_copy(update={"figures": tuple(
+             figure for figure in evaluation(month, None, figures=figures).figures
+             if figure.subject is not None
+         )}) for month, figures in zip(months(3), sites, strict=True)]),
+        (terms(run % (1, "better", "amount"), level=changed(met)), monthly(98, None, 98, "99.5")),
+        (terms(year % "false", level=LEVEL + TWO),
+         both_levels((98, 98), *[(99, "99.5")] * 11)),
+        (terms(year % "true", level=low), both_levels((94, 98), *[(100, "99.5")] * 11)),
+        (terms(year % "false", level=LEVEL + TWO),
+         both_levels((98, 98), (None, 99), *[(100, "99.5")] * 10)),
+        (terms(year_cap, head=begun),
+         [evaluation(month, value) for month, value in
+          zip(months(8, "2024-07"), (98, *[99] * 6, 98), strict=True)]),
+        (agreement(short + LEVEL + "deposit: {periods: 1}\n"), monthly(98)),
+    ]  # fmt: skip
+
+
 if __name__ == "__main__":
     PAGES.mkdir(exist_ok=True)
     for old in PAGES.glob("*.txt"):
