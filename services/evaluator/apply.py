@@ -33,7 +33,7 @@ from services.shell import metrics
 from services.shell.frames import MAX_ROWS, NotAFrame, read_batch
 from services.shell.outbox import Outgoing, enqueue_many
 from services.shell.postgres import Connection
-from services.shell.progress import Claim
+from services.shell.progress import Claim, NotOurs
 from services.shell.steps import Applied, Record
 
 AT_ONCE = 500
@@ -94,14 +94,19 @@ class Frames:
     async def apply(
         self, connection: Connection, partition: int, records: Sequence[Record]
     ) -> Applied:
-        """Write the effects of these records."""
-        held = self.partitions[partition]
+        """Write the effects of these records.
+
+        Raises NotOurs where the partition was taken from us since the step began.
+        """
+        held = self.partitions.get(partition)
+        if held is None:
+            raise NotOurs(f"partition {partition} was released while its step waited")
         given = await self._read(records)
         columns = cols.joined([batch for _, batch in given.frames]) if given.frames else None
         if columns is None or not len(columns):
             aside = await self._set_aside(connection, partition, self._poison(partition, given))
             return Applied(committed=lambda: self._count(None, len(given.poison), aside))
-        verdict, known = await self._compare(connection, partition, columns)
+        verdict, known = await self._compare(connection, partition, held, columns)
         judged = self._current().judge(columns, verdict, held.latest)
         verdict = judged.verdict
         fresh = verdict == NEW
@@ -154,10 +159,9 @@ class Frames:
         return self._horizons
 
     async def _compare(
-        self, connection: Connection, partition: int, columns: Columns
+        self, connection: Connection, partition: int, held: Partition, columns: Columns
     ) -> tuple[Int8s, dict[tuple[int, int], Known]]:
         """Whether each row is new, and the stored facts that doubts were settled with."""
-        held = self.partitions[partition]
         high, low, payload = columns.high, columns.low, columns.payload
         judged = held.seen.judge(high, low, payload)
         verdict, known = judged.verdict, {}
