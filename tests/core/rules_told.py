@@ -375,8 +375,8 @@ def moving_levels() -> list[Story]:
         (moved(site + ratchet % ("met", "exact", "starts_anew", "")),
          monthly(None, None, None, figures=north)),
         *((moved(baseline % (tie, minimum), none), monthly(97, None, "98.04", "99.03", 98, 97))
-          for tie, minimum in (("at_least", "worst"), ("above", "none"), ("at_most", "worst"),
-                               ("below", "worst"))),
+          for tie, minimum in (("at_least", "worst"), ("above", "none"), ("above", "worst"),
+                               ("at_most", "worst"), ("below", "worst"))),
     ]  # fmt: skip
 
 
@@ -998,7 +998,7 @@ def narrow_corners() -> list[Story]:
     )
     share = "{kind: at_risk_share, at_risk: %s, shares: [%d]}"
     rate = "{kind: percent_of, percent: 10, base: fee}"
-    shares = LEVEL.replace(rate, share % ("large", 10)) + TWO.replace(rate, share % ("small", 90))
+    shares = LEVEL.replace(rate, share % ("small", 90)) + TWO.replace(rate, share % ("large", 10))
     event = "single_event: {circumstance: by, keep: %s}\n"
     both = [("by", {"level": name, "values": {"event": "x"}}) for name in ("uptime", "repair")]
     unnamed = [("by", {"level": name}) for name in ("uptime", "repair")]
@@ -1075,6 +1075,79 @@ def narrow_corners() -> list[Story]:
           zip(months(8, "2024-07"), (98, *[99] * 6, 98), strict=True)]),
         (agreement(short + LEVEL + "deposit: {periods: 1}\n"), monthly(98)),
     ]  # fmt: skip
+
+
+@story
+def holes() -> list[Story]:
+    """Terms that look back wait for the months before; the others do not."""
+    looks = {
+        "averaged": "    averaged: {periods: 2, missing_period: no_result}\n    judged",
+        "moves": "    moves: {kind: ratchet, periods: 2, asks: met, way_to_mean: 50, "
+        "rounded: exact, no_data: starts_anew}\n    judged",
+    }
+    window = "{kind: misses_in_window, misses: 2, of_last: 3, below_minimum_counts: true}"
+    low = LEVEL.replace("expected: {at_least: 99}", MINIMUM)
+    by_run = "{kind: by_run, amounts: [1], no_data: ends_the_run}"
+    repeat = "        factors: [{kind: repeat, factor: 2, no_data: ends_the_run}]\n"
+    constant = "        factors: [{kind: constant, factor: 2}]\n"
+    cap = "caps: [{cap: top, window: %s, limit: {kind: amount, amount: 150}}]\n"
+    levels = [
+        LEVEL,
+        *(changed(("    judged", text)) for text in looks.values()),
+        changed(("{kind: every_miss}", window), text=low),
+        priced(due="{kind: on_run, misses: 2, no_data: ends_the_run}"),
+        priced(rate=by_run),
+        priced(more=repeat),
+        priced(more=constant),
+    ]
+    more = [
+        cap % "period",
+        cap % "trailing, periods: 2",
+        "earn_backs: [{kind: yearly_average, earn_back: year, percent: 50, "
+        "barred_below_minimum: false, no_data: is_passed_over}]\n",
+        "terminations: [{kind: misses, term: often, level: uptime, misses: 2, of_last: 3}]\n",
+        "banks: [{bank: surplus, usable: next_period, opening: brought}]\n",
+        "deposit: {periods: 2}\n",
+        "invoicing: {invoice: invoice, deducted_from: same_period, rest: {kind: lapses}}\n",
+    ]
+    late = monthly(98, 98)[1:]
+    return [
+        *((terms(level=level), late) for level in levels),
+        *((terms(text), late) for text in more),
+    ]
+
+
+@story
+def several_banks() -> list[Story]:
+    """Balances that pay for one level, for another, and for all, in one month."""
+    text = (
+        "banks: [{bank: a, usable: same_period, pays_for: [uptime], opening: one}, "
+        "{bank: b, usable: same_period, pays_for: [repair], opening: two}, "
+        "{bank: c, usable: same_period, opening: three}]\n"
+    )
+    run = (
+        "earn_backs: [{kind: after_good_run, earn_back: run, levels: [uptime], periods: 2, "
+        "asks: no_credit, percent: 50, barred_below_minimum: false, no_data: breaks_the_run, "
+        "given_as: amount}]\n"
+    )
+    rate = "{kind: percent_of, percent: 10, base: fee}"
+    banded = "{kind: by_band, of: quantity, gives: percent, base: fee, "
+    banded += "bands: [{below: 3, gives: 5}, {at_least: 3, gives: 6}]}"
+    tenth = "        factors: [{kind: constant, factor: 0.1}]\n"
+    highest = LEVEL.replace(rate, banded) + tenth + TWO.replace("percent: 10", "percent: 4")
+    event = "single_event: {circumstance: by, keep: highest_share}\n"
+    by = [("by", {"level": name, "values": {"event": "x"}}) for name in ("uptime", "repair")]
+    told = [("one", {"value": 60}), ("two", {"value": 70}), ("three", {"value": 500})]
+    mixed = [
+        evaluation(month, one, figures={"repair": other})
+        for month, one, other in zip(months(3), (98, 99, 99), (99, 98, 99), strict=True)
+    ]
+    return [
+        (terms(text, level=LEVEL + TWO), monthly(98, figures={"repair": 98}, circumstances=told)),
+        (terms(text, level=LEVEL + TWO), monthly(99, figures={"repair": 98}, circumstances=told)),
+        (terms(run, level=LEVEL + TWO), mixed),
+        (terms(event, level=highest), monthly(98, figures={"repair": 98}, circumstances=by)),
+    ]
 
 
 if __name__ == "__main__":
