@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.base import written
+from schemas.evaluation import PeriodEvaluation
 from schemas.statement import LevelResult, SettlementStatement, StatementLine, Step
 from services.core.settlement import Unsettled
 from tests.core.golden.given import TELLERS
@@ -50,8 +51,27 @@ def _told(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
             except Refused as problem:
                 yield f"refused {problem}"
                 return
+            for evaluation in known:
+                yield from _counted(evaluation)
             for outcome in settled(contracts, agreement, known):
                 yield from outcome_lines(outcome)
+
+
+def _counted(evaluation: PeriodEvaluation) -> Iterator[str]:
+    for one in evaluation.figures:
+        whose = f" of {one.subject}" if one.subject else ""
+        value = "no data" if one.value is None else written(one.value)
+        ratio = "" if one.total is None else f", {_value(one.good)} of {written(one.total)}"
+        yield (
+            f"{one.period} {one.metric}{whose} from {one.window.start} to {one.window.end}: "
+            f"{value}{ratio}, {one.evidence.facts} facts {one.evidence.digest[:16]}"
+        )
+        for part in one.parts:
+            yield (
+                f"    {part.part} {part.subject} {part.vendor}: {written(part.amount)} from "
+                f"{part.start} to {part.end}, worth {_value(part.value)}, good {part.good}, by "
+                f"{' '.join(event.id for event in part.events)}"
+            )
 
 
 def outcome_lines(outcome: SettlementStatement | Unsettled) -> Iterator[str]:
