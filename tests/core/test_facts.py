@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from schemas.event import EVENT_TYPES
 from services.core.facts import (
     EMPTY,
     TYPE_OF_KIND,
+    between,
     by_identity,
     columns,
     distinct,
@@ -166,3 +168,41 @@ def test_identity_and_payload_are_the_same_in_every_release() -> None:
     said = row(Said(PROBE, "e1", "sample", AT, {"metric": "samples", "up": True, "subject": "a"}))
     assert said.identity.hex() == "27975f4c5052be78cc19efe81f4e4912"
     assert said.payload.hex() == "b11193b7b8151149"
+
+
+def test_a_stretch_of_facts_names_only_its_own_sources_and_subjects() -> None:
+    said = [
+        Said(PROBE, "e1", "sample", AT, {"metric": "samples", "up": True, "subject": "z"}),
+        Said(FINANCE, "e2", "count", AT, {"metric": "ratio", "good": 1, "total": 3}),
+        Said(PROBE, "e3", "sample", AT, {"metric": "status", "up": False, "subject": "a"}),
+        Said(PROBE, "e4", "sample", AT, {"metric": "samples", "up": True}),
+    ]
+    rows = [row(one) for one in said]
+    facts = columns(rows)
+    for start, stop in ((0, 2), (1, 3), (2, 4), (1, 1), (3, 4)):
+        found, alone = between(facts, start, stop), columns(rows[start:stop])
+        assert list(found.ids) == list(alone.ids)
+        assert list(found.data) == list(alone.data)
+        for name in ("id_high", "id_low", "payload", "kind", "metric", "at_us", "a", "b"):
+            one, other = getattr(found, name), getattr(alone, name)
+            assert one.tolist() == other.tolist()
+            assert one.dtype == other.dtype
+        for part in (found, alone):
+            assert part.source.dtype == part.subject.dtype == np.int32
+        assert [found.sources[each] for each in found.source] == [
+            one.source for one in rows[start:stop]
+        ]
+        assert sorted(found.sources) == sorted({one.source for one in rows[start:stop]})
+        subjects = [one.subject for one in rows[start:stop]]
+        assert [found.subjects[at] if at >= 0 else None for at in found.subject] == subjects
+        assert sorted(found.subjects) == sorted({one for one in subjects if one is not None})
+    assert between(facts, 0, len(facts)) is facts
+
+
+def test_no_facts_have_the_columns_of_facts() -> None:
+    some = columns([row(Said(PROBE, "e1", "sample", AT, {"metric": "samples", "up": True}))])
+    for name in ("id_high", "id_low", "payload", "kind", "metric", "at_us", "a", "b", "source"):
+        assert getattr(EMPTY, name).dtype == getattr(some, name).dtype
+        assert len(getattr(EMPTY, name)) == 0
+    for name in ("ids", "data", "sources", "subjects", "subject"):
+        assert len(getattr(EMPTY, name)) == 0
