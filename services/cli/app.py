@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -337,7 +337,7 @@ def settle(
         typer.echo(refusal.text(), err=True)
     if found.refusals:
         raise typer.Exit(REFUSED)
-    outcome = settle_files(found, read_events([events]), _day(through), now_us())
+    outcome = settle_files(found, read_events([events]), through.date(), now_us())
     for aside in outcome.set_aside:
         typer.echo(
             f"{aside.place}: {aside.what} {aside.source or ''} {aside.id or ''}: {aside.reason}; "
@@ -440,10 +440,6 @@ def _in_words(problem: dict[str, Any]) -> str:
     return f"{first.get('pointer', '')}: {problem['detail']}; {first.get('remedy', '')}".lstrip(
         ": "
     )
-
-
-def _day(moment: datetime) -> date:
-    return moment.date()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from services.core.contract_file import Document, read_documents
 from services.core.inheritance import Resolution, resolve, whence
 from services.core.underpinning import gaps
 from tests.core.test_terms_pages import PROGRAMME
-from tests.core.told import HEAD, agreement, evaluation, outcomes, totals
+from tests.core.told import HEAD, LEVEL, agreement, evaluation, outcomes, totals
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 SHARED = (PAGES / "share-terms-between-agreements.md").read_text(encoding="utf-8")
@@ -108,21 +108,6 @@ levels:
 @pytest.mark.parametrize("kind", ["service", "customer", "corporate", "ola", "underpinning",
                                   "commitment", "target"])  # fmt: skip
 def test_every_type_of_agreement_settles_by_its_terms_alone(kind: str) -> None:
-    level = """
-levels:
-  - level: uptime
-    name: Uptime
-    metric: uptime
-    expected: {at_least: 99}
-    judged: exact
-    no_data: no_result
-    defaults: {kind: every_miss}
-    credits:
-      - is_a: service_credit
-        due: {kind: on_default}
-        quantity: {kind: one}
-        rate: {kind: percent_of, percent: 10, base: fee}
-"""
-    one = agreement((HEAD + level).replace("type: service", f"type: {kind}"))
+    one = agreement((HEAD + LEVEL).replace("type: service", f"type: {kind}"))
     assert totals(one, "98.9", "99") == [10_000, 0]
     assert f"| `{kind}` |" in SHARED
