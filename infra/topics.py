@@ -1,26 +1,21 @@
 """Makes the topics of a cluster what schemas/topics declares them to be.
 
 Run it as often as you like: it creates what is missing, corrects settings that differ, and says
-what it did. It never removes anything.
-
-    python -m infra.topics BOOTSTRAP [--profile trial|production] [--vendor NAME ...]
-                           [--grow-partitions]
+what it did. It never removes anything. `earnback prepare` runs it.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import os
-import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -34,6 +29,8 @@ Profile = Literal["trial", "production"]
 
 FOLDER = Path(__file__).parent.parent / "schemas" / "topics"
 SECONDS = 30.0
+LOOK_SECONDS = 3.0
+_NOT_LET_IN = (KafkaError._AUTHENTICATION, KafkaError._SSL)
 VENDOR = "{vendor}"
 
 COPIES: Mapping[Profile, int] = {"trial": 1, "production": 3}
@@ -121,6 +118,7 @@ async def apply_topics(
     bootstrap: str,
     profile: Profile,
     *,
+    options: Mapping[str, Any] | None = None,
     vendors: Iterable[str] = (),
     grow_partitions: bool = False,
     folder: Path = FOLDER,
@@ -129,30 +127,32 @@ async def apply_topics(
     """Make the cluster follow the declarations; a sentence for each thing done or left undone.
 
     An empty list means that all was as declared. Vendors get their intake topics; those made before
-    are kept in line too. Raises `TopicError` naming the topic when the cluster refuses.
+    are kept in line too. `options`: how the cluster lets us in, in librdkafka's words. Raises
+    `TopicError` naming the topic when the cluster refuses.
     """
     topics = tuple(declared(folder).values())
     return await asyncio.to_thread(
-        _apply, bootstrap, profile, topics, tuple(vendors), grow_partitions, connect_seconds
+        _apply,
+        {**(options or {}), "bootstrap.servers": bootstrap},
+        profile,
+        topics,
+        tuple(vendors),
+        grow_partitions,
+        connect_seconds,
     )
 
 
 def _apply(
-    bootstrap: str,
+    options: Mapping[str, Any],
     profile: Profile,
     topics: tuple[Topic, ...],
     vendors: tuple[str, ...],
     grow: bool,
     connect_seconds: float,
 ) -> list[str]:
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    try:
-        present = admin.list_topics(timeout=connect_seconds).topics
-    except KafkaException as error:
-        raise TopicError(
-            f"Kafka at {bootstrap}: no answer within {connect_seconds:.0f} s ({error}); "
-            "check the address"
-        ) from error
+    said: list[KafkaError] = []
+    admin = AdminClient({**options, "log_level": 0, "error_cb": said.append})
+    present = _present(admin, str(options["bootstrap.servers"]), connect_seconds, said)
     wanted = _names(topics, vendors, present)
     missing = {name: topic for name, topic in wanted.items() if name not in present}
     kept = {name: topic for name, topic in wanted.items() if name in present}
@@ -161,6 +161,32 @@ def _apply(
         *_partitions(admin, kept, present, profile, grow),
         *_configure(admin, kept, profile),
     ]
+
+
+def _present(
+    admin: AdminClient, bootstrap: str, seconds: float, said: Sequence[KafkaError]
+) -> Mapping[str, Any]:
+    """The cluster's topics. `said`: where the client tells why it is not let in."""
+    until = monotonic() + seconds
+    while True:
+        try:
+            topics: Mapping[str, Any] = admin.list_topics(timeout=min(seconds, LOOK_SECONDS)).topics
+            return topics
+        except KafkaException as error:
+            admin.poll(0)
+            refused = [each for each in said if each.code() in _NOT_LET_IN]
+            causes = [each.str() for each in said if each.code() != KafkaError._ALL_BROKERS_DOWN]
+            if refused:
+                raise TopicError(
+                    f"Kafka at {bootstrap} does not let us in: {refused[-1].str()}; check the "
+                    "settings EARNBACK_KAFKA_SECURITY and those that belong to it"
+                ) from error
+            if monotonic() > until:
+                raise TopicError(
+                    f"Kafka at {bootstrap}: no answer within {seconds:.0f} s "
+                    f"({causes[-1] if causes else error}); check the address, and that "
+                    "EARNBACK_KAFKA_SECURITY is the protocol of the listener there"
+                ) from error
 
 
 def _names(
@@ -266,33 +292,3 @@ def _wait(futures: Mapping[Any, Future[Any]]) -> dict[Any, Any]:
                 f"topic {subject}: the cluster refused: {error.args[0].str()}"
             ) from error
     return results
-
-
-def main() -> int:
-    """Apply the declarations and print what was done."""
-    parser = argparse.ArgumentParser(prog="python -m infra.topics", description=__doc__)
-    parser.add_argument("bootstrap", nargs="?", default=os.environ.get("EARNBACK_KAFKA"))
-    parser.add_argument("--profile", choices=list(COPIES), default="trial")
-    parser.add_argument("--vendor", action="append", default=[], help="gets an intake topic")
-    parser.add_argument("--grow-partitions", action="store_true", help="see infra/README.md first")
-    given = parser.parse_args()
-    if not given.bootstrap:
-        parser.error("no cluster named: give its bootstrap servers, or set EARNBACK_KAFKA")
-    try:
-        said = asyncio.run(
-            apply_topics(
-                given.bootstrap,
-                given.profile,
-                vendors=given.vendor,
-                grow_partitions=given.grow_partitions,
-            )
-        )
-    except TopicError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print("\n".join(said) or "all topics are as declared")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

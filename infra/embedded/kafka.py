@@ -10,6 +10,7 @@ import base64
 import signal
 import subprocess
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -63,12 +64,22 @@ class EmbeddedKafka:
     The address is chosen at the first start and kept with the data.
     """
 
-    def __init__(self, data_dir: Path, heap_mb: int = 384, progress: Progress = silent) -> None:
-        """`heap_mb` bounds the Java heap; at rest the whole process takes about 240 MB."""
+    def __init__(
+        self,
+        data_dir: Path,
+        heap_mb: int = 384,
+        progress: Progress = silent,
+        further: Mapping[str, str] | None = None,
+    ) -> None:
+        """`heap_mb` bounds the Java heap; at rest the whole process takes about 240 MB.
+
+        `further`: settings of the broker, in its own words; they win over those given here.
+        """
         self.data_dir = data_dir.resolve()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._heap_mb = heap_mb
         self._progress = progress
+        self._further = dict(further or {})
         self._child: Child | None = None
 
     @property
@@ -158,7 +169,8 @@ class EmbeddedKafka:
         path = self.data_dir / "server.properties"
         controller = kept_port(self.data_dir / "controller-port", taken=(self._port,))
         log = self.data_dir / "log"
-        path.write_text(_SETTINGS.format(port=self._port, controller=controller, log=log))
+        text = _SETTINGS.format(port=self._port, controller=controller, log=log)
+        path.write_text(text + "".join(f"{name}={self._further[name]}\n" for name in self._further))
         return path
 
     def _format(self, class_path: list[Path], settings: Path) -> None:

@@ -36,10 +36,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text
 def main() -> None:
     """Run the command; end every expected failure with a sentence instead of a trace."""
     from services.cli.files import NothingThere
+    from services.shell.settings import BadSettings
 
     try:
         app()
-    except NothingThere as error:
+    except (NothingThere, BadSettings) as error:
         _fail(str(error), REFUSED)
     except (OSError, RuntimeError) as error:
         _fail(str(error), CANNOT)
@@ -96,6 +97,7 @@ def prepare(
     profile: Annotated[str, typer.Option(help="trial or production.")] = "trial",
     kafka: Annotated[str, typer.Option(envvar="EARNBACK_KAFKA")] = "",
     postgres: Annotated[str, typer.Option(envvar="EARNBACK_POSTGRES")] = "",
+    grow_partitions: Annotated[bool, typer.Option(help="Read infra/README.md first.")] = False,
 ) -> None:
     """Bring tables and topics of given servers up to date. Safe to repeat."""
     from services.cli.prepare import prepare as bring_up_to_date
@@ -104,7 +106,13 @@ def prepare(
         _fail("set EARNBACK_KAFKA and EARNBACK_POSTGRES to the servers to prepare", REFUSED)
     if profile not in ("trial", "production"):
         _fail(f"--profile {profile}: choose trial or production", REFUSED)
-    for done in asyncio.run(bring_up_to_date(kafka, postgres, profile)):  # type: ignore[arg-type]
+    work = bring_up_to_date(
+        kafka,
+        postgres,
+        profile,  # type: ignore[arg-type]
+        grow_partitions=grow_partitions,
+    )
+    for done in asyncio.run(work):
         typer.echo(done)
 
 

@@ -11,7 +11,9 @@ from schemas.programme import Programme
 from services.catalogue.store import apply, load
 from services.cli.files import read_contracts
 from services.cli.stack import Addresses
+from services.shell.broker import for_librdkafka
 from services.shell.postgres import connect
+from services.shell.settings import read_security
 
 
 async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
@@ -19,6 +21,7 @@ async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
 
     Raises ValueError with every fault when one document is refused: then none is applied.
     """
+    options = for_librdkafka(where.kafka, read_security())
     connection = await connect(where.postgres, name="earnback-apply")
     try:
         known = await load(connection)
@@ -37,4 +40,4 @@ async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
         vendors = (await load(connection)).vendors
     finally:
         await connection.close()
-    return told + await apply_topics(where.kafka, "trial", vendors=vendors)
+    return told + await apply_topics(where.kafka, "trial", options=options, vendors=vendors)

@@ -23,6 +23,8 @@ from services.cli.applying import apply_files
 from services.cli.client import Client, Refused
 from services.cli.stack import Addresses, Interrupted, stack
 from services.cli.story import events as story
+from services.shell.broker import for_librdkafka
+from services.shell.settings import read_security
 
 STORY = Path(__file__).parent / "story"
 MONTHS = ("2025-01", "2025-02", "2025-03")
@@ -147,7 +149,7 @@ def read_committed(kafka: str, topic: str) -> list[dict[str, Any]]:
     """Every committed record of a topic, as any consumer of finance would read it."""
     consumer = Consumer(
         {
-            "bootstrap.servers": kafka,
+            **for_librdkafka(kafka, read_security()),
             "group.id": "finance-demo",
             "isolation.level": "read_committed",
             "enable.auto.commit": False,

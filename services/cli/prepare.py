@@ -8,20 +8,30 @@ from __future__ import annotations
 from infra.migrations import migrate
 from infra.topics import Profile, apply_topics, topic_partitions
 from services.catalogue.store import load
+from services.shell.broker import for_librdkafka
 from services.shell.outbox import declare
 from services.shell.postgres import connect
+from services.shell.settings import read_security
 
 RELAYED = ("evaluations", "quarantine", "refused", "settlements", "ledger-entries")
 """Topics that are written from the outbox, and by nothing else."""
 
 
-async def prepare(kafka: str, postgres: str, profile: Profile = "trial") -> list[str]:
-    """Bring both servers up to date; a sentence for each thing done, none when all was there."""
+async def prepare(
+    kafka: str, postgres: str, profile: Profile = "trial", *, grow_partitions: bool = False
+) -> list[str]:
+    """Bring both servers up to date; a sentence for each thing done, none when all was there.
+
+    How Kafka lets us in is read from the environment. Raises BadSettings.
+    """
+    options = for_librdkafka(kafka, read_security())
     done = [f"migration {name}" for name in await migrate(postgres)]
     connection = await connect(postgres, name="earnback-prepare")
     try:
         vendors = (await load(connection)).vendors
-        done += await apply_topics(kafka, profile, vendors=vendors)
+        done += await apply_topics(
+            kafka, profile, options=options, vendors=vendors, grow_partitions=grow_partitions
+        )
         for topic in RELAYED:
             await declare(connection, topic, topic_partitions(topic, profile))
     finally:

@@ -23,7 +23,9 @@ from infra.supervisor import Supervisor
 from services.catalogue.api_key import Role
 from services.catalogue.keys import create
 from services.cli.prepare import prepare
+from services.shell.broker import NONE
 from services.shell.postgres import connect
+from services.shell.settings import BadSettings, read_security
 
 READY_SECONDS = 60.0
 RUNNING = "running.json"
@@ -105,8 +107,13 @@ def stack(
     """Start everything, ready for work; stop it all at the end, the services first.
 
     ``environment``: further settings of the services. ``asked``: set when it is to stop before it
-    is ready. Raises NotReady and Interrupted.
+    is ready. Raises NotReady, Interrupted and BadSettings.
     """
+    if read_security() != NONE and not os.environ.get("EARNBACK_KAFKA"):
+        raise BadSettings(
+            "EARNBACK_KAFKA_SECURITY is set and EARNBACK_KAFKA is not: the broker started here "
+            "asks for nothing; name the broker that does, or remove the setting"
+        )
     with servers(folder, progress) as pair, Supervisor(folder / "logs") as supervisor:
         _go_on(asked)
         progress("Tables and topics", 0, 1)

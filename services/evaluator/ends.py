@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from services.shell.broker import for_aiokafka
 from services.shell.logs import log
 from services.shell.settings import Settings
 
@@ -23,7 +24,7 @@ class LogEnds:
     def __init__(self, settings: Settings, topic: str) -> None:
         self._topic = topic
         self._dial: dict[str, Any] = {
-            "bootstrap_servers": settings.kafka.split(","),
+            **for_aiokafka(settings.kafka, settings.security),
             "client_id": f"{settings.app}-ends",
         }
         self._reader: AIOKafkaConsumer | None = None

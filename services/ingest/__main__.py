@@ -19,5 +19,6 @@ if __name__ == "__main__":
         told = settings.read("ingest")
         parts = parts_of(os.environ.get("EARNBACK_INGEST_PARTS", ",".join(PARTS)))
     except settings.BadSettings as error:
-        sys.exit(str(error))
+        sys.stderr.write(f"{error}\n")
+        sys.exit(78)
     run(told, parts)

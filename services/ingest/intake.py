@@ -23,6 +23,7 @@ from services.ingest.refusal import Refusal
 from services.ingest.refusals import Place, Refused
 from services.ingest.usual import Taker
 from services.shell import metrics
+from services.shell.broker import NONE, Security, for_librdkafka
 from services.shell.clock import now_us
 from services.shell.faults import faultpoint
 from services.shell.logs import log
@@ -69,6 +70,7 @@ class Intake:
         latest: Mapping[str, int],
         keep: Callable[[Sequence[Refused]], None],
         session: int = 30,
+        security: Security = NONE,
     ) -> None:
         """``latest``: how far each source has come; a mapping that is kept current. ``keep``: keeps
         refusals and returns when that is certain; it may wait long, and reading waits with it."""
@@ -81,7 +83,7 @@ class Intake:
         self._door: Door | None = None
         self._taker: Taker | None = None
         common = {
-            "bootstrap.servers": kafka,
+            **for_librdkafka(kafka, security),
             "client.id": group,
             "logger": logging.getLogger("librdkafka"),
         }

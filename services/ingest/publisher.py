@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from services.core.facts import Row
 from services.ingest.framing import HEADERS, TOPIC, frames_of
+from services.shell.broker import NONE, Security, for_aiokafka
 from services.shell.frames import MAX_ROWS, partition_of
 from services.shell.logs import log
 
@@ -37,9 +38,12 @@ class _Buffer:
 class Publisher:
     """Publishes rows to `measurements`."""
 
-    def __init__(self, kafka: str, *, name: str, timeout: float = 10.0) -> None:
+    def __init__(
+        self, kafka: str, *, name: str, timeout: float = 10.0, security: Security = NONE
+    ) -> None:
         self._producer: Any = None
-        self._kafka, self._name, self._timeout = kafka, name, timeout
+        self._kafka, self._security = kafka, security
+        self._name, self._timeout = name, timeout
         self._buffers: dict[int, _Buffer] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._in_flight = 0
@@ -54,7 +58,7 @@ class Publisher:
     async def start(self) -> None:
         """Connect. Raises KafkaError where the broker or the topic is not there."""
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._kafka.split(","),
+            **for_aiokafka(self._kafka, self._security),
             client_id=self._name,
             enable_idempotence=True,
             acks="all",

@@ -41,7 +41,7 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
     """
     logs.configure(settings.service, settings.log_level)
     opened = Opened(settings)
-    publisher = Publisher(settings.kafka, name=settings.app)
+    publisher = Publisher(settings.kafka, name=settings.app, security=settings.security)
     order: list[Any] = [opened, publisher]
     if "intake" in parts:
         order.append(IntakeThread(settings, opened))
@@ -118,6 +118,7 @@ class IntakeThread:
             latest=opened.sources.latest,
             keep=self._keep,
             session=settings.session_timeout,
+            security=settings.security,
         )
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 

@@ -22,8 +22,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.shell import logs, metrics
+from services.shell.broker import CHECK_BROKER
 from services.shell.faults import faultpoint
-from services.shell.logs import correlated, correlation_id, log
+from services.shell.logs import correlated, correlation_id, leave, log
 from services.shell.postgres import Connection, Pool
 from services.shell.settings import Settings
 
@@ -136,16 +137,21 @@ def run_api(api: FastAPI, settings: Settings) -> None:
         # The server stops in good order on these, then raises them again for whoever was there
         # before it; the default would report a death by signal.
         signal.signal(number, lambda *_: sys.exit(0))
-    uvicorn.run(
-        api,
-        host=settings.http_host,
-        port=settings.http_port,
-        loop="uvloop",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=settings.stop,
-        server_header=False,
-    )
+    try:
+        uvicorn.run(
+            api,
+            host=settings.http_host,
+            port=settings.http_port,
+            loop="uvloop",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=settings.stop,
+            server_header=False,
+        )
+    except SystemExit as ended:
+        if ended.code:
+            leave("api_not_started", remedy=CHECK_BROKER)
+        raise
 
 
 def _add_own_pages(api: FastAPI, health: metrics.Health, probes: Mapping[str, Probe]) -> None:

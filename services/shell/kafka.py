@@ -23,6 +23,7 @@ from faust.types import TP
 from mode import Service
 
 from services.shell import logs, metrics
+from services.shell.broker import CHECK_BROKER, Security
 from services.shell.logs import SOFTWARE_FAILURE, leave, log
 from services.shell.postgres import Pool, attempts, open_pool
 from services.shell.settings import Settings
@@ -269,6 +270,7 @@ def make_app(settings: Settings) -> Any:
     """
     app = faust.App(
         settings.app,
+        broker_credentials=_credentials(settings.security),
         broker=[f"{SCHEME}://{address}" for address in settings.kafka.split(",")],
         datadir=Path(tempfile.gettempdir()) / f"{settings.app}-{os.getpid()}",
         processing_guarantee="at_least_once",
@@ -292,6 +294,18 @@ def make_app(settings: Settings) -> Any:
     )
     app.wires = Wires(settings)
     return app
+
+
+def _credentials(security: Security) -> Any:
+    """Faust passes these on to aiokafka, to its consumers and its producer alike."""
+    if security.sasl:
+        return faust.SASLCredentials(
+            username=security.user,
+            password=security.password,
+            mechanism=security.mechanism,
+            ssl_context=security.context(),
+        )
+    return faust.SSLCredentials(security.context()) if security.tls else None
 
 
 def consume(
@@ -344,7 +358,12 @@ def run_worker(app: Any) -> NoReturn:
     worker.stop_within = wires.settings.stop
     # It would write terminal controls between the lines of JSON.
     worker.spinner = None
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        if ended.code:
+            leave("worker_failed", remedy=CHECK_BROKER)
+        raise
     raise AssertionError("the worker leaves by SystemExit")
 
 

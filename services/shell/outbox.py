@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 
 from services.shell import metrics
+from services.shell.broker import NONE, Security, for_aiokafka
 from services.shell.faults import faultpoint
 from services.shell.logs import correlation_id, log
 from services.shell.postgres import Connection, Pool
@@ -218,7 +219,7 @@ class Relay:
     async def _turn(self, topic: str) -> None:
         """Hold the topic: fence, find the place, publish until stopped, fenced or without lease."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka.split(","),
+            **for_aiokafka(self._settings.kafka, self._settings.security),
             transactional_id=f"{self._settings.group}-relay-{topic}",
             acks="all",
             max_batch_size=512 * 1024,
@@ -274,7 +275,10 @@ class Relay:
         if not heads:
             raise LookupError(f"topic {topic} is not known to the outbox: declare it first")
         tails = await committed_tails(
-            self._settings.kafka, topic, [head["partition"] for head in heads]
+            self._settings.kafka,
+            topic,
+            [head["partition"] for head in heads],
+            self._settings.security,
         )
         positions = {}
         for head in heads:
@@ -403,12 +407,12 @@ def _wire_headers(row: Any) -> list[tuple[str, bytes]]:
 
 
 async def committed_tails(
-    kafka: str, topic: str, partitions: Sequence[int]
+    kafka: str, topic: str, partitions: Sequence[int], security: Security = NONE
 ) -> dict[int, int | None]:
     """Return the number of the last committed record of each partition; None where there is no
     record."""
     reader = AIOKafkaConsumer(
-        bootstrap_servers=kafka.split(","),
+        **for_aiokafka(kafka, security),
         isolation_level="read_committed",
         enable_auto_commit=False,
     )

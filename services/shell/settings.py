@@ -2,13 +2,18 @@
 afterwards."""
 
 import os
+import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from services.shell.broker import MECHANISMS, NONE, PROTOCOLS, Security
+
 T = TypeVar("T")
 LEVELS = ("debug", "info", "warning", "error", "critical")
+_KAFKA = "EARNBACK_KAFKA_"
 
 
 class BadSettings(Exception):
@@ -24,8 +29,9 @@ class Settings:
     """Name of the process, such as "evaluator": part of its group's name and of every log line."""
     kafka: str
     """host:port[,host:port...]"""
-    postgres: str
-    """postgresql:// address, or postgresql:///name?host=/socket/directory"""
+    postgres: str = field(repr=False)
+    """postgresql:// address, or postgresql:///name?host=/socket/directory. It may hold a
+    password, so it is in no repr."""
     group: str = "earnback"
     """Prefix of consumer groups and transactional ids: two installations may share one Kafka
     cluster."""
@@ -45,6 +51,8 @@ class Settings:
     outbox_keep_hours: int = 24 * 7
     """Published outbox rows are kept this long, for questions and for a broker that lost its
     tail."""
+    security: Security = NONE
+    """How the broker lets us in."""
 
     @property
     def app(self) -> str:
@@ -73,6 +81,7 @@ def read(service: str, environ: Mapping[str, str] | None = None) -> Settings:
         stall=reader.given("EARNBACK_STALL", _positive, "seconds", 120),
         stop=reader.given("EARNBACK_STOP", _positive, "seconds", 30),
         outbox_keep_hours=reader.given("EARNBACK_OUTBOX_KEEP_HOURS", _positive, "hours", 168),
+        security=_security(reader),
     )
     reader.check(
         settings.heartbeat * 3 <= settings.session_timeout,
@@ -81,6 +90,96 @@ def read(service: str, environ: Mapping[str, str] | None = None) -> Settings:
     )
     reader.finish()
     return settings
+
+
+def read_security(environ: Mapping[str, str] | None = None) -> Security:
+    """Read only how the broker lets us in, for commands that are given the rest otherwise.
+
+    Raises:
+        BadSettings: naming every variable that is missing, wrong or without effect.
+    """
+    reader = _Reader(os.environ if environ is None else environ)
+    security = _security(reader)
+    reader.finish()
+    return security
+
+
+def _security(reader: "_Reader") -> Security:
+    protocol = reader.given("EARNBACK_KAFKA_SECURITY", _protocol, " or ".join(PROTOCOLS), "")
+    security = Security(
+        protocol=protocol or "PLAINTEXT",
+        mechanism=reader.given("EARNBACK_KAFKA_MECHANISM", _mechanism, " or ".join(MECHANISMS), ""),
+        user=reader.given("EARNBACK_KAFKA_USER", str, "a user name", ""),
+        password=reader.secret("EARNBACK_KAFKA_PASSWORD"),
+        ca=reader.given("EARNBACK_KAFKA_CA", _file, "a file in PEM", ""),
+        certificate=reader.given("EARNBACK_KAFKA_CERTIFICATE", _file, "a file in PEM", ""),
+        key=reader.given("EARNBACK_KAFKA_KEY", _file, "a file in PEM", ""),
+        key_password=reader.secret("EARNBACK_KAFKA_KEY_PASSWORD"),
+    )
+    if not reader.wrong(_KAFKA):
+        _check_together(reader, security)
+    if not reader.wrong(_KAFKA):
+        _try_files(reader, security)
+    return security
+
+
+def _check_together(reader: "_Reader", security: Security) -> None:
+    """What is set must have an effect: a password that is not used may hide a wrong protocol."""
+    of_sasl = {
+        "MECHANISM": security.mechanism,
+        "USER": security.user,
+        "PASSWORD": security.password,
+    }
+    of_tls = {
+        "CA": security.ca,
+        "CERTIFICATE": security.certificate,
+        "KEY": security.key,
+        "KEY_PASSWORD": security.key_password,
+    }
+    idle = ({} if security.sasl else of_sasl) | ({} if security.tls else of_tls)
+    for name in (name for name, value in idle.items() if value):
+        reader.check(
+            False,
+            f"{_KAFKA}{name} has no effect while {_KAFKA}SECURITY is {security.protocol}: "
+            "give the protocol of the broker's listener there, or remove this",
+        )
+    for name in (name for name, value in of_sasl.items() if security.sasl and not value):
+        reader.check(
+            False, f"{_KAFKA}{name} is not set: {_KAFKA}SECURITY {security.protocol} needs it"
+        )
+    reader.check(
+        (security.protocol, security.mechanism) != ("SASL_PLAINTEXT", "PLAIN"),
+        f"{_KAFKA}MECHANISM PLAIN cannot be used with {_KAFKA}SECURITY SASL_PLAINTEXT (the "
+        "password would be readable on the way): take SASL_SSL, or a SCRAM mechanism",
+    )
+    reader.check(
+        bool(security.certificate) == bool(security.key),
+        f"{_KAFKA}CERTIFICATE and {_KAFKA}KEY belong together and only one is set: set both "
+        "(one file may hold both), or none",
+    )
+    reader.check(
+        bool(security.key) or not security.key_password,
+        f"{_KAFKA}KEY_PASSWORD has no effect without {_KAFKA}KEY: set that, or remove this",
+    )
+
+
+def _try_files(reader: "_Reader", security: Security) -> None:
+    """Load the files as a client will: what is wrong with them is better said now."""
+    own = replace(security, ca="")
+    authorities = Security(security.protocol, ca=security.ca)
+    for names, part in (
+        (f"{_KAFKA}CA", authorities),
+        (f"{_KAFKA}CERTIFICATE, {_KAFKA}KEY or {_KAFKA}KEY_PASSWORD", own),
+    ):
+        try:
+            part.context()
+        except OSError as error:
+            why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+            reader.check(
+                False,
+                f"{names} cannot be used ({why or 'not what it should hold'}): give files in PEM "
+                "that belong together",
+            )
 
 
 class _Reader:
@@ -106,6 +205,29 @@ class _Reader:
             # The value is not repeated: an address may carry a password.
             self._complaints.append(f"{name} cannot be used ({error}): give {form}")
             return otherwise
+
+    def secret(self, name: str) -> str:
+        """A password, from the variable or from the file that ``name_FILE`` names.
+
+        The line end that editors leave is no part of it.
+        """
+        direct, path = self._environ.get(name, ""), self._environ.get(f"{name}_FILE", "")
+        if direct and path:
+            self._complaints.append(f"{name} and {name}_FILE are both set: remove one")
+        if direct or not path:
+            return direct
+        try:
+            found = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            self._complaints.append(f"{name}_FILE cannot be read ({why}): give a readable file")
+            return ""
+        self.check(bool(found), f"{name}_FILE names an empty file: write the password into it")
+        return found
+
+    def wrong(self, prefix: str) -> bool:
+        """Whether anything has been said of variables that begin so."""
+        return any(complaint.startswith(prefix) for complaint in self._complaints)
 
     def check(self, holds: bool, complaint: str) -> None:
         if not holds:
@@ -140,6 +262,24 @@ def _level(text: str) -> str:
     if text.lower() not in LEVELS:
         raise ValueError("no such level")
     return text.lower()
+
+
+def _protocol(text: str) -> str:
+    if text.upper() not in PROTOCOLS:
+        raise ValueError("no such protocol")
+    return text.upper()
+
+
+def _mechanism(text: str) -> str:
+    if text.upper() not in MECHANISMS:
+        raise ValueError("no such mechanism")
+    return text.upper()
+
+
+def _file(text: str) -> str:
+    if not Path(text).is_file():
+        raise ValueError("there is no such file")
+    return text
 
 
 def _between(text: str, low: int, high: int) -> int:

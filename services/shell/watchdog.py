@@ -16,6 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.shell import metrics, progress
+from services.shell.broker import for_aiokafka
 from services.shell.logs import leave, log
 from services.shell.postgres import connect
 from services.shell.settings import Settings
@@ -91,7 +92,7 @@ class Watchdog:
     async def _watch(self, judge: Judge, pause: float) -> None:
         """Look again and again over one pair of connections, until one of them breaks."""
         reader = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka.split(","),
+            **for_aiokafka(self._settings.kafka, self._settings.security),
             isolation_level="read_committed",
             client_id=f"{self._settings.app}-watchdog",
             enable_auto_commit=False,

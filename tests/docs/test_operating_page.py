@@ -21,6 +21,12 @@ from tests.docs.pages import ROOT, blocks, names, page, rows, section
 
 PAGE = page("operating.md")
 NEEDED = {"EARNBACK_KAFKA": "h:1", "EARNBACK_POSTGRES": "postgresql://h/n"}
+OF_SASL = ("EARNBACK_KAFKA_MECHANISM", "EARNBACK_KAFKA_USER", "EARNBACK_KAFKA_PASSWORD")
+OF_KEYS = (
+    "EARNBACK_KAFKA_CERTIFICATE",
+    "EARNBACK_KAFKA_KEY",
+    "EARNBACK_KAFKA_KEY_PASSWORD",
+)
 SETTINGS = section(PAGE, "## Settings")
 OF_SERVICES, OF_COMMAND = SETTINGS.split("For the command")
 
@@ -29,6 +35,8 @@ def variables_in_code() -> Iterator[str]:
     """Every variable that a process of the product reads."""
     for path in sorted(ROOT.glob("services/**/*.py")) + sorted(ROOT.glob("infra/**/*.py")):
         yield from findall(r"\"(EARNBACK_[A-Z_]+[A-Z])\"", path.read_text(encoding="utf-8"))
+    # Beside each password, the file it may be in: see `secret` in services/shell/settings.py.
+    yield from ("EARNBACK_KAFKA_PASSWORD_FILE", "EARNBACK_KAFKA_KEY_PASSWORD_FILE")
     # Read by name: see `given` in services/cli/stack.py.
     yield from ("EARNBACK_INGEST", "EARNBACK_SETTLEMENT", "EARNBACK_KEY")
 
@@ -44,6 +52,9 @@ def test_the_defaults_on_the_page_are_those_of_the_code() -> None:
     expected = {
         "EARNBACK_KAFKA": "needed",
         "EARNBACK_POSTGRES": "needed",
+        "EARNBACK_KAFKA_SECURITY": common.security.protocol,
+        **dict.fromkeys((*OF_SASL, *OF_KEYS), "none"),
+        "EARNBACK_KAFKA_CA": "the system's",
         "EARNBACK_GROUP": common.group,
         "EARNBACK_LOG_LEVEL": common.log_level,
         "EARNBACK_HTTP_HOST": common.http_host,
