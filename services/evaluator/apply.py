@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
@@ -275,8 +276,9 @@ class Frames:
         first = await store.set_aside(
             connection, partition, [(item, times[key]) for key, item in once.items()]
         )
-        first.sort(key=lambda item: (item.offset, item.key))
-        await enqueue_many(connection, self._topics.quarantine, [_notice(item) for item in first])
+        first.sort(key=lambda one: (one[0].offset, one[0].key))
+        notices = [_notice(item, at) for item, at in first]
+        await enqueue_many(connection, self._topics.quarantine, notices)
         return len(first)
 
     def _poison(self, partition: int, given: Input) -> list[Aside]:
@@ -442,14 +444,15 @@ def _unreadable(place: str, record: Record, why: str) -> Aside:
     )
 
 
-def _notice(item: Aside) -> Outgoing:
-    """The record that tells operations of something set aside."""
+def _notice(item: Aside, at: datetime) -> Outgoing:
+    """The record that tells operations of something set aside, and when."""
     name = f"{item.reason}-{item.id128.hex()}-{item.payload.hex()}"
     event = {
         "specversion": "1.0",
         "id": name,
         "source": "/earnback/evaluator",
         "type": FACT_QUARANTINED,
+        "time": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "datacontenttype": "application/json",
         "data": {
             "reason": item.reason,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -156,15 +157,15 @@ _SET_ASIDE = """
      order by item.id128, item.payload, item.reason
     on conflict (id128, payload, reason) do update
         set times = q.times + excluded.times, last_at = clock_timestamp()
-    returning id128, payload, reason, xmax = 0 as first
+    returning id128, payload, reason, first_at, xmax = 0 as first
 """
 
 
 async def set_aside(
     connection: Connection, partition: int, items: Sequence[tuple[Aside, int]]
-) -> list[Aside]:
+) -> list[tuple[Aside, datetime]]:
     """Quarantine things, each with how often it came; gives those that are there for the first
-    time."""
+    time, and the moment that is stored for it."""
     if not items:
         return []
     rows = await connection.fetch(
@@ -182,8 +183,12 @@ async def set_aside(
         [item.problem for item, _ in items],
         [times for _, times in items],
     )
-    first = {(row["reason"], row["id128"], row["payload"]) for row in rows if row["first"]}
-    return [item for item, _ in items if item.key in first]
+    first = {
+        (row["reason"], row["id128"], row["payload"]): row["first_at"]
+        for row in rows
+        if row["first"]
+    }
+    return [(item, first[item.key]) for item, _ in items if item.key in first]
 
 
 def _json(value: dict[str, Any] | None) -> str | None:

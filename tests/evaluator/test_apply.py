@@ -66,6 +66,8 @@ async def test_one_id_with_two_payloads_keeps_the_first_and_quarantines_the_othe
     assert json.loads(item["told"])["data"]["up"] is False
     (notice,) = await house.announced("quarantine")
     assert notice["type"] == "earnback.fact.quarantined.v1"
+    assert notice["time"].endswith("Z")
+    assert datetime.fromisoformat(notice["time"]) == item["first_at"]
     assert notice["data"]["held"]["data"] == {"metric": "availability", "up": True}
 
 
