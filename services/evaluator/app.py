@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-
-import uvicorn
 
 from services.catalogue.cached import CatalogueCopy
 from services.evaluator import gauges
@@ -16,6 +12,7 @@ from services.evaluator.apply import Frames
 from services.evaluator.closing import Closer, Pace
 from services.evaluator.ends import LogEnds
 from services.evaluator.topics import Topics
+from services.shell.http import serve_beside
 from services.shell.kafka import Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay
 from services.shell.postgres import Connection, attempts, connect
@@ -88,23 +85,7 @@ class Evaluator:
     async def _serve(self) -> None:
         ends = LogEnds(self.settings, self.topics.measurements)
         parts = Parts(self.wires.pool, self.catalogue(), ends)
-        config = uvicorn.Config(
-            evaluator_api(self.settings, parts),
-            host=self.settings.http_host,
-            port=self.settings.http_port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-        )
         try:
-            await _Server(config).serve()
+            await serve_beside(evaluator_api(self.settings, parts), self.settings)
         finally:
             await ends.close()
-
-
-class _Server(uvicorn.Server):
-    """Leaves the process's signals to the worker, which ends everything in its order."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

@@ -1,6 +1,7 @@
 """What every HTTP API of ours shares: problem documents, health, correlation, tags, pages, safe
 repeats."""
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -8,8 +9,8 @@ import json
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NoReturn
@@ -152,6 +153,40 @@ def run_api(api: FastAPI, settings: Settings) -> None:
         if ended.code:
             leave("api_not_started", remedy=CHECK_BROKER)
         raise
+
+
+async def serve_beside(api: FastAPI, settings: Settings) -> None:
+    """Serve next to a worker until cancelled: requests under way are finished first, as in
+    `run_api`, and what the API holds is closed. The process's signals stay with the worker."""
+    server = _Guest(
+        uvicorn.Config(
+            api,
+            host=settings.http_host,
+            port=settings.http_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # The worker's own stop, which waits for this, is cut short after `stop` seconds.
+            timeout_graceful_shutdown=max(1, settings.stop // 2),
+        )
+    )
+    serving = asyncio.ensure_future(server.serve())
+    try:
+        # Cancelled itself, the server would cut the API off in the middle and tell a traceback.
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
+
+
+class _Guest(uvicorn.Server):
+    """Leaves signals to the worker around it, which ends everything in its order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
 
 
 def _add_own_pages(api: FastAPI, health: metrics.Health, probes: Mapping[str, Probe]) -> None:

@@ -289,3 +289,25 @@ async def test_the_api_orders_closes_previews_and_tells_verdicts(stage: Stage):
             shown = (await door.get("/metrics")).text
         assert 'earnback_events_total{outcome="accepted",service="evaluator"} 12.0' in shown
         assert 'earnback_events_total{outcome="duplicate",service="evaluator"} 1.0' in shown
+
+
+async def test_a_stop_while_its_api_answers_is_clean_and_leaves_no_trace_in_the_log(stage: Stage):
+    port = free_port()
+    worker = stage.start(EARNBACK_HTTP_PORT=str(port))
+    await stage.until("a claim", lambda: stage.says(worker, "claimed"))
+
+    async def ready() -> bool:
+        try:
+            return (await stage.bench.get(port, "/readyz"))[0] == 200
+        except httpx.TransportError:
+            return False
+
+    await stage.until("the api", ready)
+    before = len(worker.log.read_text())
+    worker.send(signal.SIGTERM)
+    assert await asyncio.to_thread(worker.wait, 20) == 0, worker.tail(40)
+    said = worker.log.read_text()[before:]
+    assert "Traceback" not in said
+    assert "CancelledError" not in said
+    levels = {json.loads(line)["level"] for line in said.splitlines() if line.startswith("{")}
+    assert levels <= {"info", "warning"}, said
