@@ -52,6 +52,9 @@ class Outcome:
 
 Keep = Callable[[Sequence[Refused]], Awaitable[None]]
 """Keeps what a person must look at. Raises Unavailable where it cannot."""
+Accepted = Callable[[Sequence[Row]], Awaitable[frozenset[bytes]]]
+"""Of these rows, identity and payload in one, those that count already. Knows nothing where the
+evaluator's tables cannot be asked."""
 Judge = Callable[[Door, int], Row | Refusal]
 """Asks the door about one event; given the door and the time."""
 
@@ -65,8 +68,10 @@ class Admission:
         publisher: Publisher,
         keep: Keep,
         latest: Mapping[str, int],
+        accepted: Accepted,
     ) -> None:
         """``latest``: how far each source has come; a mapping that is kept current."""
+        self._accepted = accepted
         self._catalogue, self._publisher = catalogue, publisher
         self._keep, self._latest = keep, latest
         self._recent = Recent()
@@ -84,13 +89,16 @@ class Admission:
         door, now = self._current_door(), now_us()
         outcomes: list[Outcome] = []
         fresh: dict[bytes, Row] = {}
-        kept: list[Refused] = []
-        for raw, judge in events:
+        for _, judge in events:
             verdict = judge(door, now)
             outcome = self._compare(verdict, fresh) if isinstance(verdict, Row) else _told(verdict)
             outcomes.append(outcome)
-            if outcome.refusal is not None and outcome.refusal.for_review:
-                kept.append(Refused(None, party or "operator", raw, outcome.refusal, now))
+        outcomes = await self._without_repeats(outcomes)
+        kept = [
+            Refused(None, party or "operator", raw, outcome.refusal, now)
+            for (raw, _), outcome in zip(events, outcomes, strict=True)
+            if outcome.refusal is not None and outcome.refusal.for_review
+        ]
         if kept:
             await self._keep(kept)
         await self._publisher.publish(list(fresh.values()))
@@ -100,6 +108,21 @@ class Admission:
             number = sum(outcome.status == status for outcome in outcomes)
             metrics.EVENTS.labels("ingest", status).inc(number)
         return outcomes
+
+    async def _without_repeats(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Tell as a repeat what would be refused, but is word for word what was accepted."""
+        doubtful = {
+            outcome.refusal.row.identity + outcome.refusal.row.payload: outcome.refusal.row
+            for outcome in outcomes
+            if outcome.refusal is not None and outcome.refusal.row is not None
+        }
+        if not doubtful:
+            return outcomes
+        counting = await self._accepted(list(doubtful.values()))
+        for key, row in doubtful.items():
+            if key in counting:
+                self._recent.put(row.identity, row.payload)
+        return [_repeat_of(outcome, counting) for outcome in outcomes]
 
     def _current_door(self) -> Door:
         catalogue = self._catalogue()
@@ -121,6 +144,13 @@ class Admission:
         return Outcome("rejected", row.source, row.id, _conflict(row, known))
 
 
+def _repeat_of(outcome: Outcome, counting: frozenset[bytes]) -> Outcome:
+    row = None if outcome.refusal is None else outcome.refusal.row
+    if row is None or row.identity + row.payload not in counting:
+        return outcome
+    return Outcome("duplicate", row.source, row.id)
+
+
 def _told(refusal: Refusal) -> Outcome:
     return Outcome("rejected", refusal.source, refusal.id, refusal)
 
@@ -137,4 +167,5 @@ def _conflict(row: Row, known: bytes) -> Refusal:
         id=row.id,
         more=(("first_payload", known.hex()), ("second_payload", row.payload.hex())),
         for_review=True,
+        row=row,
     )

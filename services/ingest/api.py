@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request, Response
 from services.catalogue.api_key import ApiKey, bearer, recognise
 from services.catalogue.cached import CatalogueCopy
 from services.ingest import body
-from services.ingest.admission import Admission, Judge, Keep, Outcome
+from services.ingest.admission import Accepted, Admission, Judge, Keep, Outcome
 from services.ingest.door import ANY_PARTY, Door
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.refusal import Refusal
@@ -54,12 +54,14 @@ def make_ingest_api(
     publisher: Publisher,
     keep: Keep,
     latest: Mapping[str, int],
+    accepted: Accepted,
     accepts: bool = True,
 ) -> FastAPI:
     """The API over a catalogue and a publisher that ``lifespan`` starts and stops.
 
-    ``keep``: keeps what is set aside. ``latest``: how far each source has come. ``accepts``:
-    whether this process takes events; health and metrics are answered either way.
+    ``keep``: keeps what is set aside. ``latest``: how far each source has come. ``accepted``:
+    what counts already. ``accepts``: whether this process takes events; health and metrics are
+    answered either way.
     """
 
     async def catalogue_is_loaded() -> None:
@@ -75,7 +77,7 @@ def make_ingest_api(
         lifespan=lifespan,
         probes={"broker": publisher.probe, "catalogue": catalogue_is_loaded},
     )
-    admission = Admission(lambda: catalogue.current, publisher, keep, latest)
+    admission = Admission(lambda: catalogue.current, publisher, keep, latest, accepted)
 
     @api.post(
         "/v1/events",

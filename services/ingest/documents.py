@@ -17,6 +17,7 @@ from typing import Any
 
 from schemas.generate import ACCEPTED, asyncapi, data_schema, event_schema
 from services.catalogue.cached import CatalogueCopy
+from services.core.facts import Row
 from services.ingest.api import VERSION, lifespan_of, make_ingest_api
 from services.ingest.publisher import Publisher
 from services.ingest.refusals import Refused
@@ -35,11 +36,17 @@ def openapi() -> dict[str, Any]:
         publisher=Publisher(nowhere.kafka, name="ingest"),
         keep=_nowhere,
         latest={},
+        accepted=_nothing,
     ).openapi()
 
 
 async def _nowhere(_: Sequence[Refused]) -> None:
     """Keeps nothing: no request is ever made of this API."""
+
+
+async def _nothing(_: Sequence[Row]) -> frozenset[bytes]:
+    """Knows nothing, for the same reason."""
+    return frozenset()
 
 
 def topics() -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from services.catalogue.snapshot import Catalogue
-from services.core.acceptance import Path, Rules, accept, rules_of
+from services.core.acceptance import Path, Reason, Rules, accept, rules_of
 from services.core.facts import TYPE_OF_KIND, Row
 from services.ingest.events import (
     JSON_TYPES,
@@ -120,7 +120,14 @@ class Door:
     ) -> Row | Refusal:
         latest = self.latest_of(source)
         verdict = accept(self._rules, source, event_id, kind, at_us, data, party, now_us, latest)
-        return verdict if isinstance(verdict, Row) else from_core(verdict, source, event_id)
+        if isinstance(verdict, Row):
+            return verdict
+        row = None
+        if verdict.code is Reason.BEYOND_HORIZON:
+            # Its age alone stands against it; it may have been accepted when it was young.
+            young = accept(self._rules, source, event_id, kind, at_us, data, party, now_us)
+            row = young if isinstance(young, Row) else None
+        return from_core(verdict, source, event_id, row)
 
     def _by_the_model(
         self,

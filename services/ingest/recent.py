@@ -20,7 +20,12 @@ class Recent:
         return self._young.get(identity) or self._old.get(identity)
 
     def add(self, identity: bytes, payload: bytes) -> None:
-        """Remember an acknowledged event."""
+        """Remember an acknowledged event; of two payloads the one that was acknowledged first."""
+        if self.get(identity) is None:
+            self.put(identity, payload)
+
+    def put(self, identity: bytes, payload: bytes) -> None:
+        """Remember what is known to count under an identity, whatever was remembered."""
         if len(self._young) >= self._size:
             self._old, self._young = self._young, {}
         self._young[identity] = payload

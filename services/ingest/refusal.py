@@ -7,6 +7,7 @@ from typing import Any
 
 from services.core.acceptance import Problem
 from services.core.acceptance import Reason as Code
+from services.core.facts import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,9 @@ class Refusal:
     id: str | None = None
     more: tuple[tuple[str, str], ...] = ()
     for_review: bool = False
+    row: Row | None = None
+    """What it would count as. Set where the very same event may have been accepted before; then
+    it is a repeat, and no refusal."""
 
     def document(self) -> dict[str, Any]:
         """The problem document (RFC 9457) of this one event."""
@@ -107,7 +111,7 @@ class Refused(Exception):
         )
 
 
-def from_core(problem: Problem, source: str, event_id: str) -> Refusal:
+def from_core(problem: Problem, source: str, event_id: str, row: Row | None = None) -> Refusal:
     """A problem of the core as a refusal at the door."""
     return Refusal(
         REASONS[problem.code],
@@ -117,4 +121,5 @@ def from_core(problem: Problem, source: str, event_id: str) -> Refusal:
         source=source,
         id=event_id,
         for_review=problem.for_review,
+        row=row,
     )

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.catalogue.cached import CatalogueCopy
+from services.core.facts import Row
+from services.ingest.accepted import accepted
 from services.ingest.api import lifespan_of, make_ingest_api
 from services.ingest.intake import Intake
 from services.ingest.progress import SourceProgress
@@ -21,6 +23,8 @@ from services.shell.postgres import Pool, attempts, is_transient, open_pool
 from services.shell.settings import BadSettings, Settings
 
 PARTS = ("http", "intake")
+ASK_SECONDS = 2.0
+"""How long a refusal waits to be told that it is a repeat."""
 KEEP_SECONDS = 5.0
 """How long a request, or a stop, waits for the database to keep what was refused."""
 
@@ -52,6 +56,7 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
         publisher=publisher,
         keep=opened.keep,
         latest=opened.sources.latest,
+        accepted=opened.accepted,
         accepts="http" in parts,
     )
     # Rows are many, short-lived and in no cycles: looking through them for some is a waste.
@@ -86,6 +91,31 @@ class Opened:
         await self.catalogue.stop()
         if self._pool is not None:
             await self._pool.close()
+
+    async def accepted(self, rows: Sequence[Row]) -> frozenset[bytes]:
+        """Which of these count already; none where the database does not say so in time."""
+        assert self._pool is not None
+        try:
+            async with asyncio.timeout(ASK_SECONDS), self._pool.acquire() as connection:
+                return await accepted(connection, rows)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log(__name__).warning("repeats_not_looked_up", rows=len(rows), error=repr(error))
+            return frozenset()
+
+    async def keep_from_topics(self, items: Sequence[Refused]) -> None:
+        """`keep`, without what is word for word what was accepted: that is a repeat, and counts
+        as it counted before."""
+        doubtful = [item.refusal.row for item in items if item.refusal.row is not None]
+        counting = await self.accepted(doubtful) if doubtful else frozenset()
+        await self.keep(
+            [
+                item
+                for item in items
+                if (row := item.refusal.row) is None or row.identity + row.payload not in counting
+            ]
+        )
 
     async def keep(self, items: Sequence[Refused]) -> None:
         """Keep refusals, trying again for a while. Raises Unavailable where that did not help."""
@@ -138,7 +168,9 @@ class IntakeThread:
         for no longer than the process may live; what was read is read again then."""
         assert self._loop is not None
         while True:
-            kept = asyncio.run_coroutine_threadsafe(self._opened.keep(items), self._loop)
+            kept = asyncio.run_coroutine_threadsafe(
+                self._opened.keep_from_topics(items), self._loop
+            )
             try:
                 return kept.result()
             except Unavailable as error:

@@ -1,0 +1,121 @@
+"""What counts already is told as a repeat, whichever door it comes to and however late."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from confluent_kafka import Producer
+
+from services.cli.client import Client
+from services.cli.stack import Stack, Workers, stack
+from tests.integration.living import GIVEN, QUICK, Living, wait_for
+
+EXAMPLES = Path(__file__).parents[2] / "schemas/examples/events"
+PROBE = "https://probe.example/net-1"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """An installation with two doors."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in GIVEN:
+            patch.delenv(name, raising=False)
+        home = tmp_path_factory.mktemp("home")
+        with stack(home, workers=Workers(ingest=2), environment=QUICK) as running:
+            _through(running, 0).apply(EXAMPLES)
+            yield running
+
+
+def _through(running: Stack, door: int) -> Living:
+    """The installation as it looks from one of its doors."""
+    where = running.addresses
+    client = Client(ingest=running.doors[door], settlement=where.settlement, key=where.key)
+    return Living(running, client)
+
+
+def _sample(
+    identity: str, *, up: bool = True, time: str = "2025-01-10T12:00:00Z"
+) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": identity,
+        "source": PROBE,
+        "type": "earnback.sample.v1",
+        "time": time,
+        "data": {"metric": "uptime", "up": up},
+    }
+
+
+def _opened(identity: str, time: str) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": identity,
+        "source": "urn:desk:tickets",
+        "type": "earnback.ticket.v1",
+        "time": time,
+        "data": {"metric": "tickets-in-time", "ticket": identity, "state": "opened"},
+    }
+
+
+def _told(living: Living, *events: dict[str, Any]) -> list[str]:
+    """What the door says to each: its status, or the code of the problem."""
+    results = living.submit(living.client, events)
+    return [each["problem"]["code"] if "problem" in each else each["status"] for each in results]
+
+
+def test_the_version_that_counts_is_a_repeat_at_a_door_that_took_the_other_version(
+    running: Stack,
+) -> None:
+    one, two = _through(running, 0), _through(running, 1)
+    first, second = _sample("torn"), _sample("torn", up=False)
+    assert _told(one, first) == ["accepted"]
+    one.wait_until_seen()
+    assert _told(two, second) == ["accepted"], "this door cannot know of the first"
+    path = f"/v1/events/{PROBE.replace('/', '%2F')}/torn"
+    wait_for("the conflict", lambda: bool(one.client.get(path)["quarantined"]))
+    assert _told(two, first) == ["duplicate"]
+    assert _told(two, second) == ["conflict"], "by now it knows which one counts"
+    assert _told(two, second, first) == ["conflict", "duplicate"]
+    assert one.client.get(path)["standing"] == "accepted"
+
+
+def test_a_repeat_that_is_older_than_the_horizon_is_a_repeat_and_nothing_to_review(
+    running: Stack,
+) -> None:
+    living = _through(running, 0)
+    history = _opened("old", "2001-01-01T12:00:00Z")
+    assert _told(living, history) == ["accepted"], "the source has come no further yet"
+    living.wait_until_seen()
+    assert _told(living, _opened("new", "2025-01-10T12:00:00Z")) == ["accepted"]
+    living.wait_until_seen()
+    later, never = _through(running, 1), {**history, "id": "never"}
+    wait_for("the door to hear how far", lambda: _told(later, never) == ["beyond-horizon"])
+    assert _told(later, history) == ["duplicate"]
+    assert _told(later, history, never) == ["duplicate", "beyond-horizon"]
+
+    producer = Producer({"bootstrap.servers": running.addresses.kafka})
+    for event in (history, {**history, "id": "late"}):
+        producer.produce("intake.desk", json.dumps(event), partition=0)
+    assert producer.flush(20) == 0
+    wait_for("the late one to be kept", lambda: "late" in _kept_from_topics(running))
+    assert _kept_from_topics(running) == ["late"]
+
+
+def _kept_from_topics(running: Stack) -> list[str]:
+    async def ask() -> list[str]:
+        connection = await asyncpg.connect(running.addresses.postgres)
+        try:
+            rows = await connection.fetch(
+                "select event_id from intake_refusal where topic is not null"
+            )
+            return [row["event_id"] for row in rows]
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
