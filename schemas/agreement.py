@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints, model_validator
 from schemas.bands import RoundingMode
 from schemas.base import Name, Noun, Number, Text
 from schemas.ceiling import Cap, SmallAmounts
+from schemas.conversion import Conversion
 from schemas.credit import AtRiskShare
 from schemas.earn_back import Bank, EarnBack
 from schemas.level import Level
@@ -118,7 +119,7 @@ class Inheritance(Noun):
 class Origin(Noun):
     """A term that was taken over, as ``section.name``, and the agreement that states it."""
 
-    term: Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z0-9._-]+)?$")]
+    term: Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[A-Za-z0-9._-]+)?$")]
     agreement: Name
     version: Annotated[int, Field(ge=1)]
 
@@ -162,6 +163,9 @@ class Agreement(Noun):
         description="How long after a period's end late facts still enter its first settlement."
     )
     conventions: Conventions
+    conversions: tuple[Conversion, ...] = Field(
+        default=(), description="One for each other currency in which amounts may be stated."
+    )
     bases: tuple[Base, ...] = ()
     at_risk: tuple[AtRisk, ...] = ()
     categories: tuple[Category, ...] = ()

@@ -41,6 +41,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 # Not \d, which takes the digits of every script, and not $, which takes a newline after it.
 _NUMBER = re.compile(r"[+-]?[0-9]{1,24}(\.[0-9]{1,18})?")
 _RATIO = re.compile(r"[+-]?[0-9]{1,24}/[1-9][0-9]{0,23}")
+_WORKED_OUT = re.compile(r"-?[0-9]{1,4000}([./][0-9]{1,4000})?")
 
 
 def exact(value: Any) -> Fraction:
@@ -90,5 +91,21 @@ Number = Annotated[
     WithJsonSchema({"type": ["string", "integer"], "examples": ["99.9", "1/30", 20]}),
 ]
 """An exact rational. In files and messages a decimal string, an integer or a ratio."""
+
+
+def _worked_out(value: Any) -> Fraction:
+    """Read what was worked out: as `exact`, and of any length that was written."""
+    if isinstance(value, str) and _WORKED_OUT.fullmatch(value):
+        return Fraction(value)
+    return exact(value)
+
+
+WorkedOut = Annotated[
+    Fraction,
+    BeforeValidator(_worked_out),
+    PlainSerializer(written, return_type=str),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["99.9", "1/30", 20]}),
+]
+"""A number that was worked out: a product has more digits than anybody would write."""
 
 Count = Annotated[int, Field(ge=0, strict=True)]

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from schemas.bands import BandTable, Rounding, Threshold
 from schemas.base import Name, Noun, Number
 from schemas.condition import Condition
+from schemas.money import Currency
 
 PartOfUnit = Literal["counts_in_full", "does_not_count", "in_proportion"]
 """What a part of a step, hour, day or block is worth: ceiling, floor, or its share."""
@@ -188,6 +189,7 @@ class Amount(Noun):
 
     kind: Literal["amount"]
     amount: Number
+    currency: Currency | None = Field(None, description="Absent: the agreement's own.")
 
 
 class AtRiskShare(Noun):
@@ -352,10 +354,11 @@ class PercentLimit(Noun):
 
 
 class AmountLimit(Noun):
-    """At most a fixed amount in main units."""
+    """At most a fixed amount in main units of the currency."""
 
     kind: Literal["amount"]
     amount: Annotated[Number, Field(ge=0)]
+    currency: Currency | None = Field(None, description="Absent: the agreement's own.")
 
 
 class AtRiskLimit(Noun):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StringConstraints
 
 from schemas.base import Count, Instant, Name, Noun, Number, Text
-from schemas.period import PeriodLabel
+from schemas.period import DayLabel, PeriodLabel
 from schemas.programme import SourceUri, Unit
 
 EventId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
@@ -123,9 +123,12 @@ class Charge(Noun):
     agreement: Name
     base: Name = Field(description="Which charge: a base that the agreement names.")
     period: PeriodLabel
-    amount: Number = Field(description="In main units of the agreement's currency.")
-    currency: str
+    amount: Number = Field(description="In main units of the currency.")
+    currency: str = Field(description="The agreement's own, or one that it converts.")
     subject: Subject | None = None
+    dated: DayLabel | None = Field(
+        None, description="The invoice's date; needed where its day decides the rate."
+    )
 
 
 Stated = Annotated[StrictBool | Number | str, Field(union_mode="left_to_right")]

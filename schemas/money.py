@@ -35,7 +35,8 @@ def _known(code: str) -> str:
 
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), AfterValidator(_known)]
-MinorUnits = Annotated[int, Field(strict=True, ge=-(2**62), le=2**62)]
+MOST = 2**62
+MinorUnits = Annotated[int, Field(strict=True, ge=-MOST, le=MOST)]
 
 
 def exponent(currency: str) -> int:

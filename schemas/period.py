@@ -41,6 +41,16 @@ PeriodLabel = Annotated[str, AfterValidator(_checked)]
 """``2025-01``, ``2025-Q1``, ``2025-H1``, ``2025`` or ``2025-01-31``."""
 
 
+def _day(label: str) -> str:
+    if not _SHAPES["day"].fullmatch(label):
+        raise ValueError(f"'{label}' is no day; write it as 2025-01-31")
+    return _checked(label)
+
+
+DayLabel = Annotated[str, AfterValidator(_day)]
+"""``2025-01-31``."""
+
+
 def first_day(label: str) -> date:
     """The first day of the period a label names."""
     length = period_length(label)

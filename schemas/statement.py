@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from pydantic import Field
 
-from schemas.base import Name, Noun, Number, Text
+from schemas.base import Name, Noun, Number, Text, WorkedOut
 from schemas.evaluation import Digest, EventRef, Evidence
 from schemas.event import Stated, Subject
 from schemas.money import Currency, MinorUnits
@@ -32,7 +32,7 @@ class Step(Noun):
     rule: Name
     term: str
     text: Text
-    value: Number | None = None
+    value: WorkedOut | None = None
 
 
 class LevelResult(Noun):

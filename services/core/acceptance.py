@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from schemas.agreement import Agreement
 from schemas.base import Noun, written
+from schemas.conversion import RateOfDay
 from schemas.event import (
     EVENT_TYPES,
     KIND_OF_TYPE,
@@ -742,12 +743,22 @@ def _covering(versions: Sequence[Agreement], day: date) -> Agreement:
 
 
 def _charge(agreement: Agreement, noun: Charge) -> Problem | None:
-    if noun.currency != agreement.currency:
+    rules = {rule.currency: rule for rule in agreement.conversions}
+    rule = rules.get(noun.currency)
+    if noun.currency != agreement.currency and rule is None:
+        also = f" and converts {', '.join(rules)}" if rules else ""
         return Problem(
             Reason.WRONG_CURRENCY,
             "/data/currency",
-            f"the agreement is in {agreement.currency}, the charge in {noun.currency}",
-            f"state the charge in {agreement.currency}",
+            f"the agreement is in {agreement.currency}{also}, the charge in {noun.currency}",
+            f"state the charge in {' or '.join((agreement.currency, *rules))}",
+        )
+    if isinstance(rule, RateOfDay) and rule.day == "invoice_date" and noun.dated is None:
+        return Problem(
+            Reason.BAD_DATA,
+            "/data/dated",
+            f"{noun.currency} is converted by the invoice's date, which is not stated",
+            "add dated, the day of the invoice such as 2025-01-31",
         )
     bases = [base.base for base in agreement.bases]
     if noun.base not in bases:
@@ -757,12 +768,12 @@ def _charge(agreement: Agreement, noun: Charge) -> Problem | None:
             f"the agreement {agreement.agreement} has no base {noun.base}",
             f"use {', '.join(bases)}" if bases else "the agreement takes no charges",
         )
-    places = exponent(agreement.currency)
+    places = exponent(noun.currency)
     if (noun.amount * 10**places).denominator != 1:
         return Problem(
             Reason.TOO_MANY_DECIMALS,
             "/data/amount",
-            f"{agreement.currency} has {places} decimals, the amount has more",
+            f"{noun.currency} has {places} decimals, the amount has more",
             "state the amount in whole minor units",
         )
     if abs(noun.amount * 10**places) >= LARGEST:

@@ -45,6 +45,7 @@ def _apply(case: Case, sheet: Sheet, cap: Cap, term: str) -> Sheet:
     due = sheet.owed(cap.levels)
     if due <= 0 and case.if_known(lambda aside: _ceiling(aside, cap, window)) is None:
         return sheet  # nothing is due, so nothing waits for the ceiling's charges
+    seen = case.seen
     ceiling = _ceiling(case, cap, window)
     given = _given(case, cap, window[:-1])
     headroom = max(ceiling - given, ZERO)
@@ -54,6 +55,8 @@ def _apply(case: Case, sheet: Sheet, cap: Cap, term: str) -> Sheet:
     money = case.money
     used = f", {money(given)} of it given before" if cap.window != "period" else ""
     text = f"cap {cap.cap}: {money(due)} cut to {money(headroom)} (ceiling {money(ceiling)}{used})"
+    if isinstance(cap.limit, AmountLimit):
+        text += "".join(f"; {one.text}" for one in case.steps_since(seen))
     return scaled(sheet, cap.levels, headroom, "cap", term, text)
 
 
@@ -76,7 +79,7 @@ def scaled(
 
 def _ceiling(case: Case, cap: Cap, window: list[str]) -> Fraction:
     if isinstance(cap.limit, AmountLimit):
-        return cap.limit.amount
+        return limit_amount(case, cap.limit)
     own = sum((limit_amount(case, cap.limit, period=label) for label in window), ZERO)
     charges = _opening(case, cap, "charges")
     return own + charges * _share(cap)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from schemas.agreement import Agreement
+from schemas.base import written
 from schemas.evaluation import EventRef
 from schemas.money import exponent
 from schemas.period import first_day, label_of, next_label
 from schemas.statement import LevelResult, LineKind, StatementLine, Step, TerminationRight
 from services.core.arithmetic import ZERO, money_text
 from services.core.calendar_days import months_after
+from services.core.conversion import Converted, Foreign
 from services.core.known import Charges, Known, Missing
 from services.core.windows import labels_between
 
@@ -85,7 +87,36 @@ class Case:
 
     def base(self, name: str, subject: str | None = None, period: str | None = None) -> Fraction:
         """A base in main units; zero, and noted as missing, while its charge is not known."""
-        return self.charges.base(self.version, name, period or self.period, subject, self.missing)
+        failing = period or self.period
+        in_force = next((one.version for one in self.past if one.period == failing), self.version)
+        return self.charges.base(
+            self.version, name, failing, subject, self.missing, in_force=in_force
+        )
+
+    def own(self, amount: Fraction, currency: str | None) -> Fraction:
+        """An amount that the agreement states, in its own currency.
+
+        Zero, and noted as missing, while its rate is not known.
+        """
+        if currency is None or currency == self.version.currency:
+            return amount
+        key = f"{written(amount)}-{currency}/{self.period}"
+        foreign = Foreign(key, "the agreement's amount", amount, currency, self.period)
+        value = self.charges.converted(self.version, foreign, self.missing)
+        return ZERO if value is None else value
+
+    def conversions_since(self, seen: int) -> tuple[Converted, ...]:
+        """The conversions that were looked at after so many, each once."""
+        return tuple({one.key: one for one in self.missing.conversions[seen:]}.values())
+
+    def steps_since(self, seen: int) -> tuple[Step, ...]:
+        """The steps of these conversions."""
+        return tuple(one.step for one in self.conversions_since(seen))
+
+    @property
+    def seen(self) -> int:
+        """How many conversions were looked at so far."""
+        return len(self.missing.conversions)
 
     def if_known(self, amount: Callable[[Case], Fraction]) -> Fraction | None:
         """An amount where all that it stands on is known. Nothing waits for it."""
@@ -98,9 +129,13 @@ class Case:
         term = next(term for term in self.version.at_risk if term.at_risk == name)
         return term.percent * self.base(term.base, subject, period) / 100
 
-    def bases_used(self) -> dict[str, Fraction]:
-        """The bases that were looked at so far, by name and period, in main units."""
-        return {f"base/{name}": amount for name, amount in self.missing.bases.items()}
+    def bases_used(self) -> dict[str, Fraction | str]:
+        """The bases that were looked at so far, by name and period, in main units.
+
+        And in words, how each amount of another currency was converted.
+        """
+        converted = {f"converted/{one.key}": one.step.text for one in self.missing.conversions}
+        return {f"base/{name}": value for name, value in self.missing.bases.items()} | converted
 
     def earlier_results(self, level: str, subject: str | None) -> list[LevelResult]:
         """The level's results before this settlement period, the latest first."""

@@ -22,6 +22,7 @@ from schemas.programme import Metric, Programme
 from services.core.conditions import Unfit, checked, unread
 from services.core.contract_file import Document, Refusal
 from services.core.contract_words import Found, Path, nearest
+from services.core.currency_check import broken_currencies
 from services.core.reweighting import broken_reweighting
 from services.core.windows import parts_of
 
@@ -74,6 +75,7 @@ def check(
     found = [one for look in _CHECKS for one in look(contract)]
     found += _against_versions(agreement, others)
     found += broken_reweighting(agreement, others)
+    found += broken_currencies(agreement)
     refusals = (document.refusal(one.path, one.reason, one.remedy) for one in found)
     return tuple(sorted(refusals, key=lambda one: (one.line, one.column)))
 

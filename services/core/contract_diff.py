@@ -32,6 +32,7 @@ _NAMED_BY: Mapping[str, str] = MappingProxyType(
 )
 _ONE_OF: Mapping[str, str] = MappingProxyType(
     {
+        "conversions": "conversion of",
         "bases": "base",
         "at_risk": "amount at risk",
         "categories": "category",

@@ -35,12 +35,13 @@ def _withheld(case: Case, sheet: Sheet, term: CriticalFailure) -> Sheet:
     decided = decision.circumstance.value if decision is not None else None
     if decided is None:
         return sheet.with_figures({"withheld": ZERO})
+    seen = case.seen
     ceiling = limit_amount(case, term.withheld_at_most)
     value = max(min(decided, ceiling), ZERO)
     text = (
         f"the buyer decides to withhold {case.money(decided)}, at most {case.money(ceiling)}: "
         f"{case.money(value)}"
     )
-    made = step("withheld", TERM, text, value)
-    line = Amount("withheld", "penalty", None, case.period, value, (made,))
+    steps = (*case.steps_since(seen), step("withheld", TERM, text, value))
+    line = Amount("withheld", "penalty", None, case.period, value, steps)
     return sheet.adding(line).with_figures({"withheld": value})

@@ -17,9 +17,10 @@ _DEDUCTED: frozenset[LineKind] = OWED_BY_VENDOR | {"set_off", "earn_back"}
 def apply_fees(case: Case, sheet: Sheet) -> Sheet:
     """Each incentive fee as a line that the buyer owes."""
     for index, term in enumerate(case.version.fees):
+        seen = case.seen
         fee, text = _fee(case, term)
-        made = step("fee", f"fees[{index}]", text, fee)
-        line = Amount(f"fee/{term.fee}", "fee", None, case.period, -fee, (made,))
+        steps = (*case.steps_since(seen), step("fee", f"fees[{index}]", text, fee))
+        line = Amount(f"fee/{term.fee}", "fee", None, case.period, -fee, steps)
         sheet = sheet.adding(line).with_figures({f"fee/{term.fee}": fee})
     return sheet
 

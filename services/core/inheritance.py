@@ -21,6 +21,7 @@ from services.core.contract_words import nearest
 
 NAMED_BY: Mapping[str, str] = MappingProxyType(
     {
+        "conversions": "currency",
         "bases": "base",
         "at_risk": "at_risk",
         "categories": "category",

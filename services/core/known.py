@@ -1,13 +1,15 @@
-"""What the evaluations say, by name: figures, charges and circumstances of settlement periods."""
+"""What the evaluations say, by name: figures, charges, rates and circumstances of the periods."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
 
 from schemas.agreement import Agreement, Base
+from schemas.base import written
+from schemas.conversion import AgreedRate, Conversion, RateOfDay, RateOfPeriod
 from schemas.evaluation import (
     ChargeFact,
     CircumstanceFact,
@@ -15,10 +17,13 @@ from schemas.evaluation import (
     MetricFigure,
     PeriodEvaluation,
 )
-from schemas.period import next_label
+from schemas.money import MOST, exponent
+from schemas.period import first_day, label_of, next_label, period_length
 from services.core.arithmetic import ZERO
+from services.core.conversion import Converted, Foreign, Rate, converted, days_looked_at
 
 IN_USE = "service_in_use"
+_MOST_DECIMALS = 10**12
 
 
 class Misstated(Exception):
@@ -83,13 +88,15 @@ def says_yes(fact: CircumstanceFact | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What a period's settlement still waits for, and the bases it stood on.
+    """What a period's settlement still waits for, the bases and the conversions it stood on.
 
-    Filled while the period is worked out, and only then.
+    Filled while the period is worked out, and only then. ``conversions`` in the order in which
+    they were looked at, each as often as it was.
     """
 
     reasons: list[str] = field(default_factory=list)
     bases: dict[str, Fraction] = field(default_factory=dict)
+    conversions: list[Converted] = field(default_factory=list)
 
     def add(self, reason: str) -> None:
         """Note a reason once."""
@@ -104,21 +111,35 @@ class Charges:
         self._known = known
 
     def base(
-        self, version: Agreement, name: str, period: str, subject: str | None, missing: Missing
+        self,
+        version: Agreement,
+        name: str,
+        period: str,
+        subject: str | None,
+        missing: Missing,
+        *,
+        in_force: Agreement | None = None,
     ) -> Fraction:
         """A base in main units for a failing period, after proportion; zero while it is missing.
 
-        What is missing is noted in ``missing``: nothing may be settled on that zero.
+        What is missing is noted in ``missing``: nothing may be settled on that zero. ``in_force``:
+        the version that ruled the failing period and so converts its charges, where ``version``,
+        which looks back at it, is a later one.
         """
         base = next(base for base in version.bases if base.base == name)
         charged = next_label(period) if base.of_period == "next" else period
         of_subject = subject if base.per_subject else None
-        amount = self._charge(base, charged, of_subject)
-        if amount is None:
+        facts = self._standing(base, charged, of_subject)
+        if not facts:
             if base.if_missing == "wait":
                 whose = f" of {of_subject}" if of_subject else ""
                 missing.add(f"the charge '{name}'{whose} of {charged} is not known yet")
             return ZERO
+        ruling = in_force or version
+        amounts = [self._in_own_currency(ruling, charged, fact, missing) for fact in facts]
+        if None in amounts:
+            return ZERO
+        amount = sum(filter(None, amounts), ZERO)
         if base.part_of_period == "by_days_in_use":
             amount *= self._part_in_use(charged, of_subject)
         missing.bases["/".join(filter(None, (name, of_subject, charged)))] = amount
@@ -129,19 +150,120 @@ class Charges:
         base = next(base for base in version.bases if base.base == name)
         return next_label(period) if base.of_period == "next" else period
 
-    def _charge(self, base: Base, period: str, subject: str | None) -> Fraction | None:
+    def _standing(self, base: Base, period: str, subject: str | None) -> tuple[ChargeFact, ...]:
+        """The last charge of each part of the period and each subject."""
         known = self._known.get(period)
         if known is None:
-            return None
+            return ()
         last: dict[tuple[str, str | None], ChargeFact] = {
             (fact.charge.period, fact.charge.subject): fact
             for fact in known.evaluation.charges
             if fact.charge.base == base.base
             and (not base.per_subject or fact.charge.subject == subject)
         }
-        if not last:
+        return tuple(last.values())
+
+    def _in_own_currency(
+        self, version: Agreement, period: str, fact: ChargeFact, missing: Missing
+    ) -> Fraction | None:
+        charge = fact.charge
+        if charge.currency == version.currency:
+            return charge.amount
+        key = "/".join(filter(None, (charge.base, charge.subject, charge.period)))
+        said = f"the charge '{charge.base}' of {charge.period} (event {fact.event.id})"
+        dated = None if charge.dated is None else first_day(charge.dated)
+        foreign = Foreign(key, said, charge.amount, charge.currency, period, dated)
+        return self.converted(version, foreign, missing)
+
+    def converted(self, version: Agreement, foreign: Foreign, missing: Missing) -> Fraction | None:
+        """An amount in the version's currency; None, and noted, while its rate is not known.
+
+        Raises Misstated where no rule of the version converts it, or its rate cannot be read.
+        """
+        rules = version.conversions
+        rule = next((one for one in rules if one.currency == foreign.currency), None)
+        if rule is None:
+            raise Misstated(
+                f"{foreign.said} is in {foreign.currency}, and version {version.version} of "
+                f"{version.agreement} converts no {foreign.currency}; correct it, or state it in "
+                f"{version.currency}"
+            )
+        rate = self._rate(version, rule, foreign, missing)
+        if rate is None:
             return None
-        return sum((fact.charge.amount for fact in last.values()), ZERO)
+        made = converted(version.currency, rules, rule, foreign, rate)
+        if abs(made.value) * 10 ** exponent(version.currency) > MOST:
+            raise Misstated(f"{made.step.text}: too large to be counted; correct amount or rate")
+        missing.conversions.append(made)
+        return made.value
+
+    def _rate(
+        self, version: Agreement, rule: Conversion, foreign: Foreign, missing: Missing
+    ) -> Rate | None:
+        if isinstance(rule, AgreedRate):
+            return Rate(rule.rate)
+        if isinstance(rule, RateOfPeriod):
+            return self._rate_of_period(rule, foreign.period, missing)
+        return self._rate_of_day(version, rule, foreign, missing)
+
+    def _rate_of_period(self, rule: RateOfPeriod, period: str, missing: Missing) -> Rate | None:
+        known = self._known.get(period)
+        stated = () if known is None else known.circumstances(rule.circumstance)
+        whole = [fact for fact in stated if fact.circumstance.period == period]
+        if whole:
+            return _rate_in(whole[-1], rule, period)
+        missing.add(
+            f"the rate {rule.circumstance} of {period} is not known yet; state it as a "
+            f"circumstance of {period}"
+        )
+        return None
+
+    def _rate_of_day(
+        self, version: Agreement, rule: RateOfDay, foreign: Foreign, missing: Missing
+    ) -> Rate | None:
+        """The rate of the first day that has one; none while an earlier day may still have one."""
+        days = days_looked_at(rule, foreign)
+        if not days:
+            raise Misstated(
+                f"{foreign.said} states no invoice date, by which {foreign.currency} is "
+                "converted; correct it with a day as 'dated'"
+            )
+        labels = {foreign.period, *(label_of(day, version.settled) for day in days)}
+        stated = self._by_day(rule.circumstance, sorted(labels, key=first_day))
+        for day in days:
+            if day in stated:
+                return _rate_in(stated[day], rule, day.isoformat())
+            label = label_of(day, version.settled)
+            if self._is_awaited(version, label):
+                missing.add(
+                    f"{label} is not evaluated yet and may bring the rate {rule.circumstance} of "
+                    f"{day}; have it closed, or state that rate as a circumstance of "
+                    f"{foreign.period}"
+                )
+                return None
+        span = f"{days[-1]} to {days[0]}" if len(days) > 1 else f"{days[0]}"
+        missing.add(
+            f"the rate {rule.circumstance} of {span} is not known yet; state it as a circumstance "
+            f"of {foreign.period} with its day as 'on'"
+        )
+        return None
+
+    def _by_day(self, name: str, periods: Sequence[str]) -> dict[date, CircumstanceFact]:
+        """The last statement of each day's rate in these settlement periods."""
+        found = [
+            fact
+            for period in periods
+            if period in self._known
+            for fact in self._known[period].circumstances(name)
+        ]
+        found.sort(key=lambda fact: (fact.at, fact.event.source, fact.event.id))
+        return {_day_of(fact): fact for fact in found}
+
+    def _is_awaited(self, version: Agreement, period: str) -> bool:
+        """Whether a period is still to be evaluated: none before the first, none after the end."""
+        day, until = first_day(period), version.effective_until
+        lies_within = min(map(first_day, self._known)) <= day and (until is None or day < until)
+        return lies_within and period not in self._known
 
     def _part_in_use(self, period: str, subject: str | None) -> Fraction:
         fact = self._known[period].circumstance(IN_USE, subject=subject)
@@ -184,3 +306,24 @@ def _misstated(fact: CircumstanceFact, name: str, stated: object, wanted: str) -
         f"the circumstance {fact.circumstance.circumstance} of {fact.circumstance.period} (event "
         f"{fact.event.id}) states {said} as '{name}'; correct it with {wanted}"
     )
+
+
+def _day_of(fact: CircumstanceFact) -> date:
+    """The day whose rate a circumstance states: its period where that is a day, else ``on``."""
+    said = fact.circumstance
+    if "on" not in said.values and period_length(said.period) == "day":
+        return first_day(said.period)
+    return stated_day(fact, "on")
+
+
+def _rate_in(fact: CircumstanceFact, rule: RateOfDay | RateOfPeriod, of: str) -> Rate:
+    """The rate that a circumstance states. Raises Misstated where it states none of that source."""
+    said = fact.circumstance
+    if said.value is None or said.value <= 0 or _MOST_DECIMALS % said.value.denominator:
+        value = None if said.value is None else written(said.value)
+        wanted = "a rate above zero of at most 12 decimals"
+        raise Misstated(_misstated(fact, "value", value, wanted))
+    source = said.values.get("source", rule.source)
+    if source != rule.source:
+        raise Misstated(_misstated(fact, "source", source, f"the rate of {rule.source}"))
+    return Rate(said.value, of, fact.event)

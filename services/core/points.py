@@ -43,6 +43,7 @@ def _percent_per_point(case: Case, sheet: Sheet, term: PercentPerPoint) -> Sheet
 def _of_charge(
     case: Case, sheet: Sheet, percent: Fraction, base: str, steps: tuple[Step, ...]
 ) -> Sheet:
+    seen = case.seen
     charge = case.base(base)
     value = percent_of(percent, charge)
     charged = case.charges.charged_period(case.version, base, case.period)
@@ -52,6 +53,7 @@ def _of_charge(
     )
     made = (
         *steps,
+        *case.steps_since(seen),
         step("percent", "points", f"{number_text(percent)} % of the charge", percent),
         step("points-to-money", "points", text, value),
     )

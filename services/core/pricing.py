@@ -19,6 +19,7 @@ from schemas.credit import (
     PercentLimit,
     WorthLimit,
 )
+from schemas.evaluation import EventRef
 from schemas.statement import LevelResult, LineKind, Step
 from services.core.arithmetic import ZERO, number_text, percent_of, rounded
 from services.core.balances import put_by
@@ -63,7 +64,7 @@ def _priced_results(case: Case, sheet: Sheet) -> Iterator[tuple[LevelResult, int
 
 
 def _with_price(sheet: Sheet, asked: Asked, credit: Credit, conditions: tuple[Step, ...]) -> Sheet:
-    result = asked.result
+    result, seen = asked.result, asked.case.seen
     priced, steps = _priced(asked, credit)
     if priced is None:
         return sheet
@@ -85,9 +86,15 @@ def _with_price(sheet: Sheet, asked: Asked, credit: Credit, conditions: tuple[St
             subject=result.subject,
             measured=result.period,
             weight=priced.weight,
-            events=events_behind(asked),
+            events=_events(asked, seen),
         )
     )
+
+
+def _events(asked: Asked, seen: int) -> tuple[EventRef, ...]:
+    """What the line rests on, and the rates at which its amounts were converted."""
+    rates = (one.event for one in asked.case.conversions_since(seen))
+    return tuple(dict.fromkeys((*events_behind(asked), *filter(None, rates))))
 
 
 def _kind_of(credit: Credit, value: Fraction) -> tuple[LineKind, int]:
@@ -115,8 +122,9 @@ def _priced(asked: Asked, credit: Credit) -> tuple[Price | None, tuple[Step, ...
     if credit.rounded_quantity is not None:
         counts = tuple(_rounded_count(asked, credit, count) for count in counts)
     steps = [made for count in counts for made in count.steps]
+    seen = asked.case.seen
     priced = price(asked.within("rate"), credit.rate, counts)
-    steps += priced.steps
+    steps += (*asked.case.steps_since(seen), *priced.steps)
     value = priced.value
     for number, term in enumerate(credit.factors):
         times, said = factor(asked.within(f"factors[{number}]"), term)
@@ -126,8 +134,9 @@ def _priced(asked: Asked, credit: Credit) -> tuple[Price | None, tuple[Step, ...
         unit = asked.case.money(value) if priced.unit == "money" else f"{number_text(value)} points"
         steps.append(step("priced", asked.term, f"with its factors: {unit}", value))
     if credit.at_most is not None and priced.unit == "money":
+        seen = asked.case.seen
         value, said = _under_ceiling(asked, credit, counts, value)
-        steps += said
+        steps += (*asked.case.steps_since(seen), *said)
     return replace(priced, value=value), tuple(steps)
 
 
@@ -173,8 +182,8 @@ def _percent_limit(
     return percent_of(limit.percent, case.base(limit.base, subject, period))
 
 
-def _amount_limit(_: Case, limit: AmountLimit, *__: object) -> Fraction:
-    return limit.amount
+def _amount_limit(case: Case, limit: AmountLimit, *_: object) -> Fraction:
+    return case.own(limit.amount, limit.currency)
 
 
 def _at_risk_limit(

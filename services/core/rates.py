@@ -130,9 +130,10 @@ def _worth_of(asked: Asked, term: WorthOf, counts: Sequence[Count]) -> Price:
 
 def _amount(asked: Asked, term: Amount, counts: Sequence[Count]) -> Price:
     units = _units(counts)
-    value = units * term.amount
+    each = asked.case.own(term.amount, term.currency)
+    value = units * each
     money = asked.case.money
-    text = f"{_times(units)}{money(term.amount)} = {money(value)}"
+    text = f"{_times(units)}{money(each)} = {money(value)}"
     return Price(value, "money", (step("rate", asked.term, text, value),))
 
 

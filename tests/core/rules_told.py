@@ -20,6 +20,7 @@ from tests.core.golden.explained import outcome_lines
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, outcomes, terms
 
 PAGES = Path(__file__).parent / "rules"
+MARCH = datetime(2025, 3, 1, tzinfo=UTC)
 ENDING = HEAD + "effective_until: 2025-04-01\n"
 MINIMUM = "expected: {at_least: 99}\n    minimum: {at_least: 95}"
 TWO = LEVEL.split("levels:\n")[1].replace("uptime", "repair").replace("Uptime", "Repair")
@@ -750,6 +751,122 @@ def charged(
             )
         }
     )
+
+
+@story
+def conversions() -> list[Story]:
+    """Charges and amounts of another currency: agreed rates, rates of a day, of a period."""
+    bank = "Central bank"
+    usual = f"quoted: foreign_for_own, source: {bank}, rounded: {{decimals: 4, mode: half_up}}"
+    direct = f"quoted: own_for_foreign, source: {bank}, rounded: exact"
+    of_day = "{currency: USD, kind: of_day, circumstance: usd, day: %s, no_rate: %s, %s}"
+    agreed = (
+        "{currency: USD, kind: agreed, rate: %s, quoted: %s, source: Schedule 4, rounded: %s%s}"
+    )
+    mean = "{currency: USD, kind: of_period, circumstance: usd-mean, %s}"
+    within = "{previous_within_days: 3}"
+    cent = "{decimals: 2, mode: half_up}"
+    cap = "caps: [{cap: top, window: %s, limit: {kind: amount, amount: 80, currency: USD}}]\n"
+    following = HEAD.replace("of_period: same", "of_period: next")
+    fixed = LEVEL.replace("{kind: percent_of, percent: 10, base: fee}",
+                          "{kind: amount, amount: 30, currency: USD}")  # fmt: skip
+    ceiling = "        at_most: {kind: amount, amount: 70, currency: USD}\n"
+    points = priced(rate="{kind: points, points: 2}")
+    per_point = "points: {kind: percent_per_point, percent: 1, base: fee}\n"
+    critical = (
+        "critical_failure: {circumstance: fire, decision: withhold, "
+        "withheld_at_most: {kind: amount, amount: 500, currency: USD}}\n"
+    )
+    fee = (
+        "fees: [{fee: shared, cost: fee, target_cost: 900, target_fee: 50, share_of_overrun: 10, "
+        "share_of_underrun: 10, at_least: null, at_most: null}]\n"
+    )
+
+    def under(rule: str, *more: str, head: str = HEAD, level: str = LEVEL) -> Agreement:
+        return terms(f"conversions: [{rule}]\n", *more, head=head, level=level)
+
+    def rate(value: object, on: str | None = None, **more: Any) -> tuple[str, dict[str, Any]]:
+        values = {**({} if on is None else {"on": on}), **more.pop("values", {})}
+        return "usd", {"value": value, "values": values, **more}
+
+    def month(label: str, *rates: tuple[str, dict[str, Any]], amount: object = "1000.10",
+              currency: str = "USD", dated: str | None = None,
+              result: object = 98) -> PeriodEvaluation:  # fmt: skip
+        known = charged(evaluation(label, result, circumstances=rates), {None: amount}, currency)
+        (one,) = known.charges
+        charge = one.charge.model_copy(update={"dated": dated})
+        return known.model_copy(update={"charges": (one.model_copy(update={"charge": charge}),)})
+
+    end, start = of_day % ("period_end", "wait", usual), of_day % ("period_start", "wait", usual)
+    back = of_day % ("period_end", within, usual)
+    begins = of_day % ("period_start", within, usual)
+    dated = of_day % ("invoice_date", "wait", usual)
+    dated_or_before = of_day % ("invoice_date", within, usual)
+    second = HEAD.replace("version: 1", "version: 2").replace("-01-01", "-02-01")
+    looking_back = (
+        "caps: [{cap: top, window: trailing, periods: 2, limit: {kind: percent_of, percent: 5, "
+        "base: fee}}]\n"
+    )
+    yen = HEAD.replace("currency: EUR", "currency: JPY")
+    dinar = HEAD.replace("currency: EUR", "currency: BHD")
+    jan = "2025-01-31"
+    return [
+        (under(agreed % ("0.92", "own_for_foreign", "exact", "")), [month("2025-01")]),
+        (under(agreed % ("1.25", "foreign_for_own", cent, "")), [month("2025-01", amount="0.03")]),
+        (under(agreed % ("92.5", "own_for_foreign", cent, ", for_units: 100")),
+         [month("2025-01")]),
+        (under(agreed % ("0.92", "own_for_foreign", "exact", "")),
+         [month("2025-01", currency="EUR")]),
+        (under(agreed % ("0.92", "own_for_foreign", "exact", "")),
+         [month("2025-01", currency="GBP")]),
+        (under(agreed % ("156.35", "own_for_foreign", "{decimals: 0, mode: down}", ""), head=yen),
+         [month("2025-01")]),
+        (under(agreed % ("0.376", "own_for_foreign", "{decimals: 3, mode: up}", ""), head=dinar),
+         [month("2025-01")]),
+        (under(end), [month("2025-01", rate("1.0393", jan)), month("2025-02")]),
+        (under(end), [month("2025-01", rate("1.03", jan), rate("1.0393", jan))]),
+        (under(end), [month("2025-01", rate("1.0393", period=jan, values={"source": bank}))]),
+        (under(end), [month("2025-01", rate("1.0393", jan, values={"source": "A bank"}))]),
+        (under(end), [month("2025-01", rate("1.0393", jan, at=MARCH), rate("9", jan))]),
+        (under(of_day % ("period_end", "wait", direct)),
+         [month("2025-01", rate("0.962186086788", jan), amount="123456789012.10")]),
+        (under(of_day % ("period_end", "wait", direct)), [month("2025-01", rate("1/3", jan))]),
+        (under(end), [month("2025-01", rate(0, jan))]),
+        (under(end), [month("2025-01", ("usd", {"values": {"on": jan}}))]),
+        (under(end), [month("2025-01", rate("1.0393"))]),
+        (under(start), [month("2025-01", rate("1.0321", "2025-01-01"))]),
+        (under(back), [month("2025-01", rate("1.05", "2025-01-28"), rate("1.06", "2025-01-27"))]),
+        (under(back), [month("2025-01", rate("1.05", "2025-01-27"))]),
+        (under(begins), [month("2025-01", rate("1.0389", "2024-12-31")),
+                         month("2025-02")]),
+        (under(begins), [month("2025-01", rate("1.0321", "2025-01-01"), rate("1.05", "2025-01-30")),
+                         month("2025-02")]),
+        (under(dated), [month("2025-01")]),
+        (under(dated), [month("2025-01", dated="2025-02-03")]),
+        (under(dated), [month("2025-01", rate("1.0274", "2025-02-03"), dated="2025-02-03")]),
+        (under(dated_or_before), [month("2025-01", rate("1.0393", jan), dated="2025-02-02")]),
+        (under(dated_or_before),
+         [month("2025-01", rate("1.0393", jan), dated="2025-02-02"), month("2025-02", result=99)]),
+        (agreement(ENDING.replace("-04-", "-02-") + LEVEL + f"conversions: [{dated_or_before}]\n"),
+         [month("2025-01", rate("1.0393", jan), dated="2025-02-02")]),
+        (under(mean % usual), [month("2025-01", ("usd-mean", {"value": "1.0354"}))]),
+        (under(mean % usual), [month("2025-01", ("usd-mean", {"value": "1", "period": jan}))]),
+        (under(end, head=following),
+         [month("2025-01"), month("2025-02", rate("1.04", "2025-02-28"))]),
+        (under(end, cap % "period"), [month("2025-01", rate("1.0393", jan))]),
+        (under(end, cap % "period"), [month("2025-01", currency="EUR", result=99)]),
+        (under(end, cap % "period"), [month("2025-01", currency="EUR")]),
+        (under(end, level=fixed), [month("2025-01", rate("1.0393", jan), currency="EUR")]),
+        (under(end, level=LEVEL + ceiling), [month("2025-01", rate("1.0393", jan))]),
+        (under(end, per_point, level=points), [month("2025-01", rate("1.0393", jan))]),
+        (under(end, critical), [month("2025-01", rate("1.0393", jan), ("fire", {}),
+                                      ("withhold", {"value": 600}), currency="EUR")]),
+        (under(end, fee), [month("2025-01", rate("1.0393", jan), result=99)]),
+        (under(end, "payable: {base: fee, percent: 100, at_least_zero: true}\n"),
+         [month("2025-01", rate("1.0393", jan), result=99)]),
+        ([under(end, looking_back), terms(looking_back, head=second)],
+         [month("2025-01", rate("1.0393", jan)), month("2025-02", currency="EUR")]),
+    ]  # fmt: skip
 
 
 @story

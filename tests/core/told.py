@@ -139,10 +139,11 @@ def _charge(period: str, fee: object) -> ChargeFact:
 def _circumstance(period: str, name: str, data: dict[str, Any]) -> CircumstanceFact:
     name_of_event = f"{name}-{period}-{sorted(data.items())}".replace(" ", "")[:200]
     at = data.pop("at", None) or _midnight(first_day(next_label(period)))
+    data = {"period": period} | data
     return CircumstanceFact(
         event=EventRef(source="urn:erp", id=name_of_event),
         at=at,
-        circumstance=Circumstance(agreement="hosting", circumstance=name, period=period, **data),
+        circumstance=Circumstance(agreement="hosting", circumstance=name, **data),
     )
 
 

@@ -272,8 +272,8 @@ def _is_share(metric: Metric) -> bool:
 
 
 def _unsaid(agreement: Agreement, losses: Losses) -> None:
-    for section in ("bases", "at_risk", "categories", "caps", "earn_backs", "banks", "fees",
-                    "retainages", "terminations", "clauses"):  # fmt: skip
+    for section in ("conversions", "bases", "at_risk", "categories", "caps", "earn_backs", "banks",
+                    "fees", "retainages", "terminations", "clauses"):  # fmt: skip
         if getattr(agreement, section):
             losses.add(section, "an SLO has no money, parties or rights")
     for name in ("vendor", "currency", "conventions"):

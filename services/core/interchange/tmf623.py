@@ -161,8 +161,8 @@ def _rule(
 def to_sla(agreement: Agreement, programme: Programme) -> Exported:
     """The SLA of an agreement: a rule for each level, and what an SLA has no place for."""
     losses = Losses()
-    for section in ("bases", "at_risk", "categories", "caps", "earn_backs", "banks", "fees",
-                    "retainages", "terminations"):  # fmt: skip
+    for section in ("conversions", "bases", "at_risk", "categories", "caps", "earn_backs", "banks",
+                    "fees", "retainages", "terminations"):  # fmt: skip
         if getattr(agreement, section):
             losses.add(section, "what a miss costs is no part of an SLA")
     for name in ("conventions", "settled", "lateness_hours", "currency"):
