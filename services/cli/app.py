@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -234,7 +235,7 @@ def apply(files: Files) -> None:
     """Apply contract files to a running earnback. An applied version never changes."""
     from services.cli.applying import apply_files
 
-    where = _running()
+    where = _servers()
     for line in asyncio.run(apply_files(where, files)):
         typer.echo(line)
 
@@ -385,7 +386,7 @@ def create_key(
     from services.shell.postgres import connect
 
     async def made() -> str:
-        connection = await connect(_running().postgres, name="earnback-keys")
+        connection = await connect(_servers().postgres, name="earnback-keys")
         try:
             return await create(connection, party=party, role=role, label=label)  # type: ignore[arg-type]
         finally:
@@ -401,7 +402,7 @@ def revoke_key(prefix: str, reason: str) -> None:
     from services.shell.postgres import connect
 
     async def done() -> None:
-        connection = await connect(_running().postgres, name="earnback-keys")
+        connection = await connect(_servers().postgres, name="earnback-keys")
         try:
             await revoke(connection, prefix, reason=reason)
         finally:
@@ -422,6 +423,14 @@ def _running() -> Any:
             "EARNBACK_SETTLEMENT and EARNBACK_KEY"
         )
     return where
+
+
+def _servers() -> Any:
+    """Kafka and Postgres, all that keys and contracts need: the first key is made with no key."""
+    from services.cli.stack import Addresses
+
+    kafka, postgres = os.environ.get("EARNBACK_KAFKA"), os.environ.get("EARNBACK_POSTGRES")
+    return Addresses(kafka, postgres, "", "", "") if kafka and postgres else _running()
 
 
 @contextmanager

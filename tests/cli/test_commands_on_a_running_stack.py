@@ -314,6 +314,19 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return Shell(tmp_path_factory.mktemp("nowhere"), {})
 
 
+def test_the_first_key_needs_no_key_and_no_more_than_the_two_servers(
+    installation: Installation, tmp_path: Path
+) -> None:
+    where = installation.living.stack.addresses
+    servers = {"EARNBACK_KAFKA": where.kafka, "EARNBACK_POSTGRES": where.postgres}
+    shell = Shell(tmp_path, servers)
+    made = shell.run("key", "create", "north", "vendor")
+    assert (made.code, made.err) == (0, "")
+    assert made.out.startswith("eb_")
+    revoked = shell.run("key", "revoke", made.out.split("_")[1], "a test")
+    assert revoked.code == 0, revoked.err
+
+
 def test_commands_that_need_a_running_earnback_say_how_to_start_it(shell: Shell) -> None:
     for command in (("statements",), ("close", "a", "2025-01"), ("key", "create", "a", "vendor")):
         said = shell.run(*command)
