@@ -15,11 +15,9 @@ import pytest
 
 from infra.migrations import migrate
 from infra.topics import apply_topics, declared
-from tests.ladder import Rung, climb
+from tests.ladder import USED, Rung, climb
 
 T = TypeVar("T")
-
-_USED = pytest.StashKey[Rung]()
 
 
 def pytest_report_header() -> str:
@@ -28,9 +26,10 @@ def pytest_report_header() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if _USED in config.stash:
+    if USED in config.stash:
         terminalreporter.section("servers")
-        terminalreporter.line(str(config.stash[_USED]))
+        for said in dict.fromkeys(map(str, config.stash[USED])):
+            terminalreporter.line(said)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +38,7 @@ def servers(
 ) -> Iterator[Rung]:
     """Kafka and Postgres for the whole session; `kafka` and `postgres` are their addresses."""
     with climb(tmp_path_factory.mktemp("servers")) as rung:
-        request.config.stash[_USED] = rung
+        rung.tell(request.config)
         yield rung
 
 

@@ -2,7 +2,8 @@
 
 Rungs, best first: `given` (EARNBACK_KAFKA and EARNBACK_POSTGRES), `testcontainers` (where a Docker
 engine answers and has, or gets in time, the images), `embedded`. EARNBACK_RUNG names one rung that
-must be used; the session fails when it can't be had.
+must be used; the session fails when it can't be had. Tests to which others' records would matter
+get a pair of their own, from the same rungs but the first.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.servers import servers as given_or_embedded
@@ -25,6 +28,11 @@ POSTGRES_IMAGE = "postgres:18.1"
 ENGINE_SECONDS = 3
 PULL_SECONDS = 90
 START_SECONDS = 90
+LOG_CHARACTERS = 2000
+
+
+USED = pytest.StashKey["list[Rung]"]()
+"""What a session stood on; its last lines say so."""
 
 
 class NotToBeHad(Exception):
@@ -40,6 +48,10 @@ class Rung:
     postgres: str
     passed: tuple[str, ...] = ()
 
+    def tell(self, config: pytest.Config) -> None:
+        """Have the session's last lines say that it stood on this."""
+        config.stash.setdefault(USED, []).append(self)
+
     def __str__(self) -> str:
         why = f" (not {'; not '.join(self.passed)})" if self.passed else ""
         return f"servers: {self.name}{why}"
@@ -51,12 +63,35 @@ def climb(data_dir: Path) -> Iterator[Rung]:
 
     Raises `NotToBeHad` only when EARNBACK_RUNG names a rung that is not there.
     """
+    forced = _forced()
+    with _first(list(RUNGS) if forced is None else [forced], forced, data_dir) as rung:
+        yield rung
+
+
+@contextmanager
+def climb_alone(data_dir: Path) -> Iterator[Rung]:
+    """As `climb`, but servers that nobody else uses: embedded ones where addresses are given."""
+    forced = _forced()
+    if forced == "given" or (forced is None and _addresses() != (None, None)):
+        names = ["embedded"]
+    else:
+        names = ["testcontainers", "embedded"] if forced is None else [forced]
+    with _first(names, forced, data_dir) as rung:
+        yield rung
+
+
+def _forced() -> str | None:
     forced = os.environ.get("EARNBACK_RUNG")
     if forced is not None and forced not in RUNGS:
         raise NotToBeHad(f"EARNBACK_RUNG is {forced!r}; choose one of {', '.join(RUNGS)}")
+    return forced
+
+
+@contextmanager
+def _first(names: list[str], forced: str | None, data_dir: Path) -> Iterator[Rung]:
     passed: list[str] = []
     with ExitStack() as running:
-        for name in [forced] if forced else RUNGS:
+        for name in names:
             try:
                 found = RUNGS[name](running, data_dir)
             except NotToBeHad as reason:
@@ -69,7 +104,7 @@ def climb(data_dir: Path) -> Iterator[Rung]:
 
 
 def _given(running: ExitStack, data_dir: Path) -> Rung:
-    kafka, postgres = os.environ.get("EARNBACK_KAFKA"), os.environ.get("EARNBACK_POSTGRES")
+    kafka, postgres = _addresses()
     if not kafka and not postgres:
         raise NotToBeHad("neither EARNBACK_KAFKA nor EARNBACK_POSTGRES is set")
     pair = running.enter_context(given_or_embedded(data_dir))
@@ -79,6 +114,10 @@ def _given(running: ExitStack, data_dir: Path) -> Rung:
     return Rung(name, pair.kafka, pair.postgres)
 
 
+def _addresses() -> tuple[str | None, str | None]:
+    return os.environ.get("EARNBACK_KAFKA") or None, os.environ.get("EARNBACK_POSTGRES") or None
+
+
 def _embedded(running: ExitStack, data_dir: Path) -> Rung:
     postgres = running.enter_context(EmbeddedPostgres(data_dir / "postgres"))
     kafka = running.enter_context(EmbeddedKafka(data_dir / "kafka"))
@@ -86,7 +125,11 @@ def _embedded(running: ExitStack, data_dir: Path) -> Rung:
 
 
 def _testcontainers(running: ExitStack, data_dir: Path) -> Rung:
-    _require_images(KAFKA_IMAGE, POSTGRES_IMAGE)
+    from testcontainers.core.config import testcontainers_config as settings
+
+    # The reaper removes what a killed session leaves behind; it is an image like the others.
+    reaper = [] if settings.ryuk_disabled else [settings.ryuk_image]
+    _require_images(KAFKA_IMAGE, POSTGRES_IMAGE, *reaper)
     from testcontainers.community.kafka import KafkaContainer
     from testcontainers.community.postgres import PostgresContainer
 
@@ -99,17 +142,37 @@ def _testcontainers(running: ExitStack, data_dir: Path) -> Rung:
         .with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
     )
     database = PostgresContainer(POSTGRES_IMAGE, driver=None)
-    try:
-        running.callback(broker.stop)
-        broker.start(timeout=START_SECONDS)
-        running.enter_context(database)
-        return Rung(
+    with ExitStack() as started:
+        _start(started, broker, lambda: broker.start(timeout=START_SECONDS))
+        _start(started, database, database.start)
+        rung = Rung(
             "testcontainers",
             broker.get_bootstrap_server(),
             database.get_connection_url(driver=None),
         )
+        running.enter_context(started.pop_all())
+    return rung
+
+
+def _start(started: ExitStack, container: Any, start: Callable[[], Any]) -> None:
+    """Start a container that `started` stops; `NotToBeHad` with the end of its own log."""
+    started.callback(container.stop)
+    try:
+        start()
     except Exception as error:
-        raise NotToBeHad(f"a container did not start: {error}") from error
+        raise NotToBeHad(
+            f"the container of {container.image} did not start: {error}{_log_of(container)}"
+        ) from error
+
+
+def _log_of(container: Any) -> str:
+    from testcontainers.core.exceptions import ContainerStartException
+
+    try:
+        said = b"".join(container.get_logs()).decode(errors="replace")
+    except ContainerStartException:  # not even made
+        return ""
+    return f"\n{said[-LOG_CHARACTERS:]}"
 
 
 def _require_images(*images: str) -> None:

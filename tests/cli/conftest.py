@@ -68,8 +68,10 @@ class Installation:
 
 
 @pytest.fixture(scope="package")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     """One installation for all commands."""
     home = tmp_path_factory.mktemp("home")
-    with living(home) as running, announced(home, running.stack.addresses):
+    with living(home, request.config) as running, announced(home, running.stack.addresses):
         yield Installation(running, Shell(home, {}))

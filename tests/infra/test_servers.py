@@ -13,7 +13,6 @@ import pytest
 from infra.processes import free_port
 from infra.servers import servers as given_or_embedded
 from tests.infra.waiting import alive, eventually
-from tests.ladder import NotToBeHad, Rung, climb
 
 
 def test_given_addresses_are_used_and_nothing_is_started(
@@ -40,34 +39,6 @@ def test_each_address_can_be_given_on_its_own(
         pid = pair.embedded_postgres.pid
         assert psutil.pid_exists(pid)
     assert not alive(pid)
-
-
-def test_the_ladder_takes_given_servers_first(
-    servers: Rung, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("EARNBACK_RUNG", raising=False)
-    monkeypatch.setenv("EARNBACK_KAFKA", servers.kafka)
-    monkeypatch.setenv("EARNBACK_POSTGRES", servers.postgres)
-    with climb(tmp_path) as rung:
-        assert str(rung) == "servers: Kafka given, Postgres given"
-
-
-def test_a_rung_that_is_demanded_and_not_there_fails_the_session(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EARNBACK_RUNG", "given")
-    monkeypatch.delenv("EARNBACK_KAFKA", raising=False)
-    monkeypatch.delenv("EARNBACK_POSTGRES", raising=False)
-    with pytest.raises(NotToBeHad, match="demands given: neither"), climb(tmp_path):
-        pytest.fail("a rung was found where there is none")
-
-
-def test_a_rung_that_does_not_exist_is_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EARNBACK_RUNG", "balloon")
-    with pytest.raises(NotToBeHad, match="choose one of given, testcontainers, embedded"):
-        climb(tmp_path).__enter__()
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])

@@ -42,13 +42,15 @@ class Chain:
 
 
 @pytest.fixture(scope="package")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+def chain(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Chain]:
     """Real input of nine years, oldest first, through a whole installation."""
     folder = tmp_path_factory.mktemp("real")
     # Event time goes forward over all that share a partition, whoever they are.
     given = [desk(), clouds(), probes()]
     sets = {each.name: Through(each, *each.write(folder / each.name)) for each in given}
-    with living(folder / "earnback") as running:
+    with living(folder / "earnback", request.config) as running:
         for through in sets.values():
             running.apply(through.contracts)
         for through in sets.values():

@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from services.cli.applying import apply_files
 from services.cli.client import Client, Refused
 from services.cli.stack import Stack, stack
 from tests.integration.real import Event, Place
+from tests.ladder import climb_alone
 
-GIVEN = ("EARNBACK_KAFKA", "EARNBACK_POSTGRES")
 PATIENCE_SECONDS = 90.0
 QUICK = {"EARNBACK_CLOSE_EVERY": "0.2", "EARNBACK_QUIET": "0.2"}
 """Looks more often than an installation needs to, so that tests wait less."""
@@ -114,19 +114,20 @@ class Living:
 
 
 @contextmanager
-def living(folder: Path) -> Iterator[Living]:
+def living(folder: Path, config: pytest.Config) -> Iterator[Living]:
     """Start a whole installation over servers of its own; stop it at the end."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in GIVEN:
-            patch.delenv(name, raising=False)
-        with stack(folder, environment=QUICK) as running:
-            where = running.addresses
-            client = Client(ingest=where.ingest, settlement=where.settlement, key=where.key)
-            try:
-                wait_for("the operator's key to be known", lambda: _may_ask(client))
-                yield Living(running, client)
-            finally:
-                client.close()
+    with ExitStack() as held:
+        rung = held.enter_context(climb_alone(folder / "servers"))
+        rung.tell(config)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("EARNBACK_KAFKA", rung.kafka)
+            patch.setenv("EARNBACK_POSTGRES", rung.postgres)
+            running = held.enter_context(stack(folder, environment=QUICK))
+        where = running.addresses
+        client = Client(ingest=where.ingest, settlement=where.settlement, key=where.key)
+        held.callback(client.close)
+        wait_for("the operator's key to be known", lambda: _may_ask(client))
+        yield Living(running, client)
 
 
 def wait_for(what: str, happened: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
