@@ -126,6 +126,25 @@ MORE: list[str] = [
     "framework: true",
     "inherits: {agreement: corporate, version: 1}",
 ]
+AGREED = "currency: %s, kind: agreed, rate: %s, quoted: %s, rounded: exact, source: Schedule 4"
+OF_DAY = (
+    "conversions: [{currency: USD, kind: of_day, circumstance: usd, day: invoice_date, "
+    "no_rate: %s, quoted: own_for_foreign, rounded: exact, source: Schedule 4}]"
+)
+DOLLARS = "caps: [{cap: a, window: period, limit: {kind: amount, amount: 1, currency: USD}}]"
+MORE += [
+    DOLLARS,
+    OF_DAY % "wait" + "\n" + DOLLARS,
+    OF_DAY % "guess",
+    OF_DAY % "{previous_within_days: 0}",
+    "conversions: [{%s}]" % (AGREED % ("EUR", 1, "own_for_foreign")),
+    "conversions: [{%s}]" % (AGREED % ("USX", 1, "own_for_foreign")),
+    "conversions: [{%s}]" % (AGREED % ("USD", 0, "own_for_foreign")),
+    "conversions: [{%s}]" % (AGREED % ("USD", 1, "foreign_for_own")),
+    "conversions: [{%s, for_units: 7}]" % (AGREED % ("USD", 1, "own_for_foreign")),
+    "conversions: [{%s}, {%s}]" % ((AGREED % ("USD", 1, "own_for_foreign"),) * 2),
+    "conversions: [{currency: USD, kind: of_day}]",
+]
 ALLOCATED = (
     "at_risk: [{at_risk: pool, percent: 10, base: fee}]\n"
     "categories: [{category: a, allocations_total: %s, percent: %s}]\n"
