@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.base import Name, Noun, Number
-from schemas.credit import Limit
+from schemas.credit import AmountLimit, Limit, PercentLimit
+from schemas.money import Currency
+from schemas.period import PeriodLength, first_day, label_of
+
+CapWindow = Literal["period", "trailing", "contract_year", "term"]
+EarnedBack = Literal["still_counts", "frees_the_cap"]
 
 
 class Cap(Noun):
@@ -19,11 +25,11 @@ class Cap(Noun):
     """
 
     cap: Name
-    window: Literal["period", "trailing", "contract_year", "term"]
+    window: CapWindow
     periods: Annotated[int, Field(ge=2, le=120)] | None = None
     limit: Limit
     levels: tuple[Name, ...] = Field(default=(), description="Empty: all levels.")
-    earned_back: Literal["still_counts", "frees_the_cap"] | None = Field(
+    earned_back: EarnedBack | None = Field(
         None, description="How earned-back credits count; needed where both meet in one window."
     )
     opening: Name | None = Field(
@@ -44,6 +50,106 @@ class Cap(Noun):
     def _trailing_length(self) -> Self:
         if (self.window == "trailing") != (self.periods is not None):
             raise ValueError("a trailing cap states 'periods', the others do not")
+        return self
+
+
+class OfVendor(Noun):
+    """All agreements of one vendor in the programme."""
+
+    kind: Literal["vendor"]
+    vendor: Name
+
+
+class OfProgramme(Noun):
+    """All agreements of the programme, whoever the vendor is."""
+
+    kind: Literal["programme"]
+
+
+class OfAgreements(Noun):
+    """These agreements, in this order."""
+
+    kind: Literal["agreements"]
+    agreements: Annotated[tuple[Name, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        doubles = sorted({name for name in self.agreements if self.agreements.count(name) > 1})
+        if doubles:
+            raise ValueError(f"agreement {doubles[0]} is named twice; keep one")
+        return self
+
+
+class SharedCap(Noun):
+    """A ceiling on the service credits and penalties of several agreements together.
+
+    It cuts after the agreements' own caps, in the step ``caps`` of each; several of them cut in the
+    order stated. All agreements under it settle in periods of ``settled`` and in ``currency``.
+    What each agreement owes is compared in whole minor units, rounded as that agreement rounds
+    money, and what the cap leaves is given out in whole minor units, so that the rounded
+    sum never exceeds it. A limit that is a share of charges adds up the charges of every
+    agreement's base of that name.
+    """
+
+    cap: Name
+    over: Annotated[OfVendor | OfProgramme | OfAgreements, Field(discriminator="kind")]
+    settled: PeriodLength
+    currency: Currency
+    window: CapWindow
+    periods: Annotated[int, Field(ge=2, le=120)] | None = None
+    begins: date | None = Field(
+        None, description="First day of the first contract year, or of the term."
+    )
+    limit: Annotated[AmountLimit | PercentLimit, Field(discriminator="kind")]
+    split: Literal["in_proportion", "in_order"] = Field(
+        description="in_proportion: every agreement is cut by the same share. in_order: the "
+        "agreements are served as they are listed, the later ones with what is left."
+    )
+    earned_back: EarnedBack | None = Field(
+        None, description="How earned-back credits count; needed where both meet in one window."
+    )
+    opening: Name | None = Field(
+        None,
+        description="Circumstance with 'charges' and 'credits' of the window's periods before the "
+        "first one settled here, stated for any of the agreements; what they state is added up.",
+    )
+
+    @model_validator(mode="after")
+    def _window_is_whole(self) -> Self:
+        if self.window == "period" and (self.earned_back is not None or self.opening is not None):
+            raise ValueError(
+                "a cap of one period looks at no other; leave out earned_back, opening"
+            )
+        if (self.window == "trailing") != (self.periods is not None):
+            raise ValueError("a trailing cap states 'periods', the others do not")
+        if (self.window in ("contract_year", "term")) != (self.begins is not None):
+            raise ValueError(
+                "a shared cap over contract years or a term states 'begins', the others do not"
+            )
+        if self.begins is not None:
+            opens = first_day(label_of(self.begins, self.settled))
+            if opens != self.begins:
+                raise ValueError(
+                    f"begins {self.begins} lies inside a {self.settled}; write the first day of "
+                    f"one, such as {opens}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _in_its_own_currency(self) -> Self:
+        if isinstance(self.limit, AmountLimit) and self.limit.currency is not None:
+            raise ValueError(
+                f"a shared cap is stated in its own currency, {self.currency}; leave out the "
+                "limit's currency"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _order_is_stated(self) -> Self:
+        if self.split == "in_order" and not isinstance(self.over, OfAgreements):
+            raise ValueError(
+                "split in_order needs an order; list the agreements, or split in_proportion"
+            )
         return self
 
 

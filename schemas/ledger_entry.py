@@ -50,4 +50,9 @@ class SettlementRun(Noun):
     number: Annotated[int, Field(ge=1)]
     reason: str
     because_of: PeriodLabel = Field(description="The period whose evaluation caused the run.")
+    caused_by: Name | None = Field(
+        None,
+        description="The agreement that was evaluated, where it is another one that shares a cap "
+        "with this one.",
+    )
     revision: Annotated[int, Field(ge=1)]

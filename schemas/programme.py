@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.base import Name, Noun, Number, Text
+from schemas.ceiling import OfVendor, SharedCap
 
 SourceUri = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
 """A CloudEvents ``source``: a URI reference, printable, without spaces; at most 200 characters."""
@@ -260,6 +261,9 @@ class Programme(Noun):
     vendors: Annotated[tuple[Vendor, ...], Field(min_length=1)]
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
+    shared_caps: tuple[SharedCap, ...] = Field(
+        default=(), description="Ceilings over several agreements, in the order in which they cut."
+    )
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -269,10 +273,17 @@ class Programme(Noun):
             ("vendor", parties),
             ("metric", metrics),
             ("source", [source.source for source in self.sources]),
+            ("shared cap", [cap.cap for cap in self.shared_caps]),
         ):
             doubles = sorted({name for name in names if names.count(name) > 1})
             if doubles:
                 raise ValueError(f"{what} {doubles[0]} is declared twice; keep one")
+        for cap in self.shared_caps:
+            if isinstance(cap.over, OfVendor) and cap.over.vendor not in parties:
+                raise ValueError(
+                    f"shared cap {cap.cap} is over the agreements of {cap.over.vendor}, who is no "
+                    "vendor of the programme; add the vendor or correct the name"
+                )
         for source in self.sources:
             if source.reports_for not in {*parties, self.buyer}:
                 raise ValueError(

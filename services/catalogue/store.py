@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
@@ -19,9 +19,11 @@ from services.catalogue.keys import load_keys
 from services.catalogue.revision import move, revision
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.catalogue.stored import agreement_of, programme_of
+from services.core.shared_cap_check import unfit
 from services.shell.postgres import Connection
 
 T = TypeVar("T")
+Version = TypeVar("Version", Programme, Agreement)
 
 
 class NotApplicable(ValueError):
@@ -58,10 +60,11 @@ async def _apply_programme(connection: Connection, new: Programme) -> Applied:
             " order by version",
             new.programme,
         )
-        if _already(f"programme {new.programme}", new.version, body, versions):
+        if _already(f"programme {new.programme}", new, body, versions, programme_of):
             return Applied(new.programme, new.version, already=True, revision=locked)
         if versions:
             _follows(new, programme_of(versions[-1]["body"]))
+        await _caps_fit(connection, new)
         await _own_sources(connection, new)
         await _number_metrics(connection, new)
         await connection.execute(
@@ -81,11 +84,11 @@ async def _apply_agreement(connection: Connection, new: Agreement) -> Applied:
     async with connection.transaction():
         locked = await _lock(connection)
         versions = await connection.fetch(
-            "select version, sha256, programme, vendor from agreement_version where agreement = $1"
-            " order by version",
+            "select version, sha256, body, programme, vendor from agreement_version"
+            " where agreement = $1 order by version",
             new.agreement,
         )
-        if _already(f"agreement {new.agreement}", new.version, body, versions):
+        if _already(f"agreement {new.agreement}", new, body, versions, agreement_of):
             return Applied(new.agreement, new.version, already=True, revision=locked)
         for field in ("programme", "vendor"):
             if versions and versions[-1][field] != getattr(new, field):
@@ -94,7 +97,7 @@ async def _apply_agreement(connection: Connection, new: Agreement) -> Applied:
                     f"{getattr(new, field)}, but earlier versions say {versions[-1][field]}; an "
                     "agreement keeps both for life, so give the new one another id"
                 )
-        await _has_vendor(connection, new)
+        await _fits(connection, new)
         await connection.execute(
             "insert into agreement_version (agreement, version, programme, vendor, effective_from,"
             " effective_until, body, sha256) values ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -116,13 +119,22 @@ async def _lock(connection: Connection) -> int:
     )
 
 
-def _already(what: str, version: int, body: bytes, versions: Iterable[dict[str, object]]) -> bool:
-    """Whether this very version is applied. Raises NotApplicable for another text or a gap back."""
-    newest = 0
+def _already(
+    what: str,
+    new: Version,
+    body: bytes,
+    versions: Iterable[dict[str, Any]],
+    read: Callable[[str], Version],
+) -> bool:
+    """Whether this very version is applied. Raises NotApplicable for another text or a gap back.
+
+    ``read``: of a stored body. One of an earlier language has other bytes and may say the same.
+    """
+    newest, version = 0, new.version
     for row in versions:
-        newest = max(newest, int(str(row["version"])))
+        newest = max(newest, row["version"])
         if row["version"] == version:
-            if row["sha256"] == hashlib.sha256(body).digest():
+            if row["sha256"] == hashlib.sha256(body).digest() or read(row["body"]) == new:
                 return True
             raise NotApplicable(
                 f"{what} version {version} is applied with another text; an applied version never "
@@ -194,7 +206,8 @@ async def _number_metrics(connection: Connection, new: Programme) -> None:
     )
 
 
-async def _has_vendor(connection: Connection, new: Agreement) -> None:
+async def _fits(connection: Connection, new: Agreement) -> None:
+    """Check an agreement against the newest version of its programme."""
     what = f"agreement {new.agreement} version {new.version}"
     body = await connection.fetchval(
         "select body from programme_version where programme = $1 order by version desc limit 1",
@@ -204,12 +217,34 @@ async def _has_vendor(connection: Connection, new: Agreement) -> None:
         raise NotApplicable(
             f"{what}: programme {new.programme} is not applied; apply the programme first"
         )
-    vendors = [vendor.vendor for vendor in programme_of(body).vendors]
+    programme = programme_of(body)
+    vendors = [vendor.vendor for vendor in programme.vendors]
     if new.vendor not in vendors:
         raise NotApplicable(
             f"{what}: vendor {new.vendor} takes no part in programme {new.programme}; its vendors "
             f"are {', '.join(vendors)}"
         )
+    for found in unfit(new, programme):
+        raise NotApplicable(f"{what}: {found.reason}; {found.remedy}")
+
+
+async def _caps_fit(connection: Connection, new: Programme) -> None:
+    """Check that the agreements that still run fit the shared caps of a new programme version."""
+    if not new.shared_caps:
+        return
+    rows = await connection.fetch(
+        "select distinct on (agreement) body from agreement_version where programme = $1"
+        " and (effective_until is null or effective_until > $2)"
+        " order by agreement, version desc",
+        new.programme,
+        new.effective_from,
+    )
+    for agreement in (agreement_of(row["body"]) for row in rows):
+        for found in unfit(agreement, new):
+            raise NotApplicable(
+                f"programme {new.programme} version {new.version}: of agreement "
+                f"{agreement.agreement}: {found.reason}; {found.remedy}"
+            )
 
 
 async def load(connection: Connection) -> Catalogue:

@@ -19,7 +19,10 @@ from services.cli.files import Contracts
 from services.core.evaluation import Ready, evaluate, ready
 from services.core.facts import Row, columns
 from services.core.horizon import Latest
-from services.core.settlement import Unsettled, settle, version_for
+from services.core.one_period import Outcome as Settlement
+from services.core.one_period import Unsettled
+from services.core.settlement import History, settle_together
+from services.core.versions import version_for
 from services.ingest.door import ANY_PARTY, Door
 from services.ingest.refusal import Refusal
 
@@ -68,24 +71,19 @@ def settle_files(
     """
     catalogue = _catalogue(contracts)
     accepted = _accepted(catalogue, events, now_us)
-    statements: list[SettlementStatement] = []
-    waiting: list[Waiting] = []
-    stocks: dict[str, Ready] = {}
-    for name, versions in sorted(catalogue.agreements.items()):
-        programmes = catalogue.programmes[versions[-1].programme]
-        stock = stocks.get(versions[-1].programme)
-        if stock is None:
-            stock = ready(programmes, accepted.facts, catalogue.numbers)
-            stocks[versions[-1].programme] = stock
-            accepted.set_aside.extend(_corrections_refused(stock))
-        for outcome in _settled(catalogue, programmes, versions, stock, through):
-            if isinstance(outcome, Unsettled):
-                waiting.append(Waiting(name, outcome.period, outcome.reasons))
-            else:
-                statements.append(outcome)
+    settled: dict[str, tuple[Settlement, ...]] = {}
+    for programmes in catalogue.programmes.values():
+        stock = ready(programmes, accepted.facts, catalogue.numbers)
+        accepted.set_aside.extend(_corrections_refused(stock))
+        settled |= _settled(catalogue, programmes, stock, through)
+    outcomes = [(name, one) for name in sorted(settled) for one in settled[name]]
     return Outcome(
-        tuple(statements),
-        tuple(waiting),
+        tuple(one for _, one in outcomes if not isinstance(one, Unsettled)),
+        tuple(
+            Waiting(name, one.period, one.reasons)
+            for name, one in outcomes
+            if isinstance(one, Unsettled)
+        ),
         tuple(accepted.set_aside),
         counted=len(accepted.facts),
         duplicates=accepted.duplicates,
@@ -93,18 +91,22 @@ def settle_files(
 
 
 def _settled(
-    catalogue: Catalogue,
-    programmes: Sequence[Programme],
-    versions: Sequence[Agreement],
-    stock: Ready,
-    through: date,
-) -> Iterator[SettlementStatement | Unsettled]:
-    evaluations = [
-        evaluate(programmes, versions, period, stock, catalogue.numbers, 1, "closed")
-        for period in _periods(versions, through)
-    ]
+    catalogue: Catalogue, programmes: Sequence[Programme], stock: Ready, through: date
+) -> dict[str, tuple[Settlement, ...]]:
+    """What the agreements of one programme come to, all together, as they may share caps."""
     newest = programmes[-1]
-    yield from settle(versions, evaluations, buyer=newest.buyer, time_zone=newest.time_zone)
+    histories = {
+        name: History(
+            versions,
+            [
+                evaluate(programmes, versions, period, stock, catalogue.numbers, 1, "closed")
+                for period in _periods(versions, through)
+            ],
+        )
+        for name, versions in catalogue.agreements.items()
+        if versions[-1].programme == newest.programme
+    }
+    return settle_together(histories, programmes, buyer=newest.buyer, time_zone=newest.time_zone)
 
 
 def _periods(versions: Sequence[Agreement], through: date) -> Iterator[str]:

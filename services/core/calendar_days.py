@@ -7,7 +7,8 @@ from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
-from services.core.windows import zone_of
+from schemas.period import first_day, label_of, period_length
+from services.core.windows import labels_between, zone_of
 
 _SATURDAY = 5
 
@@ -29,6 +30,20 @@ def months_after(day: date, months: int) -> date:
     index = day.year * 12 + day.month - 1 + months
     year, month = index // 12, index % 12 + 1
     return date(year, month, min(day.day, monthrange(year, month)[1]))
+
+
+def contract_year(begins: date, period: str) -> tuple[str, ...]:
+    """The periods of the contract year so far, this one last; years run from ``begins``.
+
+    None where the period lies before it.
+    """
+    now, length = first_day(period), period_length(period)
+    years = now.year - begins.year
+    if months_after(begins, 12 * years) > now:
+        years -= 1
+    if years < 0:
+        return ()
+    return labels_between(label_of(months_after(begins, 12 * years), length), period)
 
 
 def working_day_after(day: date, working_days: int, holidays: Collection[date] = ()) -> date:

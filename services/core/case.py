@@ -10,10 +10,10 @@ from schemas.agreement import Agreement
 from schemas.base import written
 from schemas.evaluation import EventRef
 from schemas.money import exponent
-from schemas.period import first_day, label_of, next_label
+from schemas.period import first_day, next_label
 from schemas.statement import LevelResult, LineKind, StatementLine, Step, TerminationRight
 from services.core.arithmetic import ZERO, money_text
-from services.core.calendar_days import months_after
+from services.core.calendar_days import contract_year
 from services.core.conversion import Converted, Foreign
 from services.core.known import Charges, Known, Missing
 from services.core.windows import labels_between
@@ -153,12 +153,7 @@ class Case:
 
     def contract_year(self) -> list[str]:
         """The settlement periods of the contract year so far, this one last."""
-        begin, now = first_day(self.begins), first_day(self.period)
-        years = now.year - begin.year
-        if months_after(begin, 12 * years) > now:
-            years -= 1
-        first = label_of(months_after(begin, 12 * years), self.version.settled)
-        return list(labels_between(first, self.period))
+        return list(contract_year(first_day(self.begins), self.period))
 
     def term(self) -> list[str]:
         """All settlement periods so far, this one last."""

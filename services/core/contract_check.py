@@ -24,6 +24,7 @@ from services.core.contract_file import Document, Refusal
 from services.core.contract_words import Found, Path, nearest
 from services.core.currency_check import broken_currencies
 from services.core.reweighting import broken_reweighting
+from services.core.shared_cap_check import unfit
 from services.core.windows import parts_of
 
 _TIMES = frozenset({"milliseconds", "seconds", "minutes", "hours", "days"})
@@ -76,6 +77,7 @@ def check(
     found += _against_versions(agreement, others)
     found += broken_reweighting(agreement, others)
     found += broken_currencies(agreement)
+    found += unfit(agreement, programme)
     refusals = (document.refusal(one.path, one.reason, one.remedy) for one in found)
     return tuple(sorted(refusals, key=lambda one: (one.line, one.column)))
 

@@ -54,9 +54,13 @@ def buyer_account(buyer: str, kind: LineKind) -> str:
     return f"buyer:{buyer}:{_ACCOUNTS[kind]}"
 
 
-def run_id(*, agreement: str, because_of: str, revision: int) -> UUID:
-    """The run that an evaluation causes: the same for every replay of that evaluation."""
-    return uuid5(_NAMESPACE, f"run\0{agreement}\0{because_of}\0{revision}")
+def run_id(*, agreement: str, because_of: str, revision: int, caused_by: str | None = None) -> UUID:
+    """The run that an evaluation causes: the same for every replay of that evaluation.
+
+    ``caused_by``: the agreement evaluated, where it is another one that shares a cap.
+    """
+    evaluated = "" if caused_by is None else f"\0{caused_by}"
+    return uuid5(_NAMESPACE, f"run\0{agreement}\0{because_of}\0{revision}{evaluated}")
 
 
 def statement_event_id(*, agreement: str, period: str, revision: int) -> UUID:

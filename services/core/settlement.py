@@ -1,4 +1,4 @@
-"""Settling an agreement: its whole history replayed, one statement per period.
+"""Settling agreements: their whole history replayed, one statement per period.
 
 Nothing is carried in from outside: the same versions and evaluations give the same statements,
 byte for byte, in whatever order the evaluations are handed over.
@@ -6,42 +6,29 @@ byte for byte, in whatever order the evaluations are handed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import partial
-from hashlib import sha256
 
-from schemas.agreement import Agreement, OrderStep
-from schemas.evaluation import ChargeFact, CircumstanceFact, PeriodEvaluation
-from schemas.money import exponent
+from schemas.agreement import Agreement
+from schemas.evaluation import PeriodEvaluation
 from schemas.period import first_day, label_of, next_label
-from schemas.statement import SettlementStatement, StatementLine
-from services.core.arithmetic import ZERO
-from services.core.caps import apply_caps, apply_small_amounts
-from services.core.case import Amount, Case, Settled, Sheet, step
-from services.core.claims import apply_claims
-from services.core.critical_failure import apply_critical_failure
-from services.core.dispute_admission import admit_disputes
-from services.core.earn_back import apply_earn_backs
-from services.core.fees import apply_deposit, apply_fees
-from services.core.judging import judge
+from schemas.programme import Programme
+from services.core.case import Case, Settled
 from services.core.known import Charges, Known, Missing, Misstated
-from services.core.payment import invoiced, payable
-from services.core.points import convert_points
-from services.core.pricing import price_results
-from services.core.retainage import apply_retainages
-from services.core.rounding import round_when_made, whole_units_of
-from services.core.single_event import apply_single_event
-from services.core.terminations import open_rights
+from services.core.one_period import Outcome, not_settled, settled, up_to_caps
+from services.core.shared_caps import Desk, Under, apply_shared_caps
+from services.core.versions import caps_for, version_for
 
 
 @dataclass(frozen=True, slots=True)
-class Unsettled:
-    """A period that cannot be settled yet, and what it waits for."""
+class History:
+    """All that is known of one agreement, in any order.
 
-    period: str
-    reasons: tuple[str, ...]
+    Of several revisions of a period's evaluation the latest counts.
+    """
+
+    versions: Sequence[Agreement]
+    evaluations: Sequence[PeriodEvaluation]
 
 
 def settle(
@@ -50,55 +37,115 @@ def settle(
     *,
     buyer: str,
     time_zone: str,
-) -> tuple[SettlementStatement | Unsettled, ...]:
-    """One outcome per settlement period known, in order, from the agreement's beginning.
+) -> tuple[Outcome, ...]:
+    """Settle an agreement that shares no cap with another; otherwise as `settle_together`."""
+    alone = {"": History(versions, evaluations)}
+    return settle_together(alone, (), buyer=buyer, time_zone=time_zone)[""]
 
-    Of several revisions of a period the latest counts. The version in force on a period's first
+
+def settle_together(
+    histories: Mapping[str, History],
+    programmes: Sequence[Programme],
+    *,
+    buyer: str,
+    time_zone: str,
+) -> dict[str, tuple[Outcome, ...]]:
+    """One outcome per settlement period known of each agreement, in order, from its beginning.
+
+    ``histories``: by agreement, all that may share a cap with one another. ``programmes``: the
+    versions of their programme, whose shared caps cut. The version in force on a period's first
     day decides it; counters, runs and balances go on across versions. ``time_zone``: the
     programme's, for terms that speak of days.
     """
-    known = _latest(evaluations)
-    charges = Charges(known)
-    ordered = sorted(versions, key=lambda version: (version.effective_from, version.version))
-    past: list[Settled] = []
-    outcomes: list[SettlementStatement | Unsettled] = []
-    for period in sorted(known, key=first_day):
-        version = version_for(ordered, period)
-        if version is None:
-            continue
-        case = _case(version, period, known, charges, past, ordered, time_zone)
-        outcome, remembered = _settled(case, buyer)
-        outcomes.append(outcome)
-        past.append(remembered)
-    return tuple(outcomes)
+    members = {name: _Member.of(histories[name]) for name in sorted(histories)}
+    for period in sorted({each for one in members.values() for each in one.known}, key=_order):
+        desks = dict(_desks(members, period, time_zone))
+        under = {name: one.under(desks.get(name)) for name, one in members.items()}
+        for place, cap in caps_for(programmes, period):
+            apply_shared_caps(cap, f"shared_caps[{place}]", period, under)
+        for name in desks:
+            members[name].close(under[name].desk, buyer)
+    return {name: tuple(member.outcomes) for name, member in members.items()}
 
 
-def _settled(case: Case, buyer: str) -> tuple[SettlementStatement | Unsettled, Settled]:
-    """One period's outcome, and what later periods look back at."""
+def _order(period: str) -> tuple[object, str]:
+    return first_day(period), period
+
+
+def _desks(
+    members: Mapping[str, _Member], period: str, time_zone: str
+) -> Iterator[tuple[str, Desk]]:
+    """The agreements that settle the period, each worked out up to its own caps."""
+    for name, member in members.items():
+        version = version_for(member.versions, period)
+        if period in member.known and version is not None:
+            yield name, _begun(member.case(version, period, time_zone))
+
+
+def _begun(case: Case) -> Desk:
     try:
-        sheet = _worked(case)
-        outcome, carried = _outcome(case, sheet, buyer)
+        return Desk(case, up_to_caps(case))
     except Misstated as misstated:
-        reasons = (*case.missing.reasons, str(misstated))
-        return Unsettled(case.period, reasons), Settled(case.period, case.version, (), None)
-    lines = outcome.lines if isinstance(outcome, SettlementStatement) else None
-    remembered = Settled(
-        case.period, case.version, sheet.results, lines, sheet.balances, carried, sheet.deferred
-    )
-    return outcome, remembered
+        case.missing.add(str(misstated))
+        return Desk(case, None)
 
 
-def version_for(versions: Sequence[Agreement], period: str) -> Agreement | None:
-    """The version in force on the period's first day; None where the agreement does not cover it.
+@dataclass(slots=True)
+class _Member:
+    """An agreement on the way through its periods."""
 
-    ``versions`` in order of their first day.
-    """
-    day = first_day(period)
-    begun = [version for version in versions if version.effective_from <= day]
-    if not begun:
-        return None
-    until = begun[-1].effective_until
-    return begun[-1] if until is None or day < until else None
+    versions: Sequence[Agreement]
+    known: Mapping[str, Known]
+    charges: Charges
+    past: list[Settled]
+    outcomes: list[Outcome]
+
+    @classmethod
+    def of(cls, history: History) -> _Member:
+        known = _latest(history.evaluations)
+        ordered = sorted(history.versions, key=lambda one: (one.effective_from, one.version))
+        return cls(ordered, known, Charges(known), [], [])
+
+    def case(self, version: Agreement, period: str, time_zone: str) -> Case:
+        """The desk on which a period is worked out."""
+        begins = label_of(self.versions[0].effective_from, version.settled)
+        until = self.versions[-1].effective_until
+        ends_with = None if until is None else next_label(label_of(until, version.settled), -1)
+        missing = Missing()
+        if looks_back(version):
+            for reason in _holes(begins, period, self.past):
+                missing.add(reason)
+        return Case(
+            version,
+            period,
+            self.known[period],
+            self.charges,
+            tuple(self.past),
+            begins,
+            ends_with,
+            time_zone,
+            missing,
+        )
+
+    def under(self, desk: Desk | None) -> Under:
+        """The agreement as a cap that it shares sees it."""
+        return Under(self.versions, self.charges, tuple(self.past), desk)
+
+    def close(self, desk: Desk | None, buyer: str) -> None:
+        """Work a period out to its end and remember it."""
+        assert desk is not None, "a desk never goes away"
+        outcome, remembered = _ended(desk, buyer)
+        self.outcomes.append(outcome)
+        self.past.append(remembered)
+
+
+def _ended(desk: Desk, buyer: str) -> tuple[Outcome, Settled]:
+    if desk.sheet is None:
+        return not_settled(desk.case)
+    try:
+        return settled(desk.case, desk.sheet, buyer)
+    except Misstated as misstated:
+        return not_settled(desk.case, str(misstated))
 
 
 def _latest(evaluations: Sequence[PeriodEvaluation]) -> dict[str, Known]:
@@ -108,27 +155,6 @@ def _latest(evaluations: Sequence[PeriodEvaluation]) -> dict[str, Known]:
         if held is None or evaluation.revision > held.revision:
             latest[evaluation.period] = evaluation
     return {period: Known(evaluation) for period, evaluation in latest.items()}
-
-
-def _case(
-    version: Agreement,
-    period: str,
-    known: Mapping[str, Known],
-    charges: Charges,
-    past: Sequence[Settled],
-    versions: Sequence[Agreement],
-    time_zone: str,
-) -> Case:
-    begins = label_of(versions[0].effective_from, version.settled)
-    until = versions[-1].effective_until
-    ends_with = None if until is None else next_label(label_of(until, version.settled), -1)
-    missing = Missing()
-    if looks_back(version):
-        for reason in _holes(begins, period, past):
-            missing.add(reason)
-    return Case(
-        version, period, known[period], charges, tuple(past), begins, ends_with, time_zone, missing
-    )
 
 
 def _holes(begins: str, period: str, past: Sequence[Settled]) -> list[str]:
@@ -162,115 +188,3 @@ def looks_back(version: Agreement) -> bool:
     caps = any(cap.window != "period" for cap in version.caps)
     terms = (version.earn_backs, version.terminations, version.banks)
     return bool(levels or caps or any(terms) or version.deposit or version.invoicing)
-
-
-def _credits(case: Case, sheet: Sheet) -> Sheet:
-    return apply_retainages(case, price_results(case, sheet))
-
-
-def _unchanged(_: Case, sheet: Sheet) -> Sheet:
-    return sheet
-
-
-OPERATIONS: dict[OrderStep, Callable[[Case, Sheet], Sheet]] = {
-    "levels": judge,
-    "credits": _credits,
-    "points": convert_points,
-    "single_event": apply_single_event,
-    "critical_failure": apply_critical_failure,
-    "claims": apply_claims,
-    "caps": apply_caps,
-    "small_amounts": apply_small_amounts,
-    "earn_back": apply_earn_backs,
-    "fees": apply_fees,
-    "deposit": apply_deposit,
-    "rounding": _unchanged,
-}
-
-
-def _worked(case: Case) -> Sheet:
-    sheet = Sheet()
-    for name in case.version.order:
-        before = len(sheet.amounts)
-        sheet = round_when_made(case, OPERATIONS[name](case, sheet), before)
-    return open_rights(case, admit_disputes(case, _with_at_risk(case, sheet)))
-
-
-def _with_at_risk(case: Case, sheet: Sheet) -> Sheet:
-    """The amounts at risk, for people."""
-    for term in case.version.at_risk:
-        amount = case.if_known(partial(Case.at_risk, name=term.at_risk))
-        if amount is not None:
-            sheet = sheet.with_figures({f"at-risk/{term.at_risk}": amount})
-    return sheet
-
-
-def _outcome(
-    case: Case, sheet: Sheet, buyer: str
-) -> tuple[SettlementStatement | Unsettled, Fraction]:
-    """The statement, or what is waited for; and the credit that is carried to later invoices."""
-    lines = _lines(case, sheet)
-    total = sum(line.minor_units for line in lines)
-    due = Fraction(total, 10 ** exponent(case.version.currency))
-    invoice, carried = invoiced(case, due)
-    sheet = sheet.with_figures({**payable(case, due), **invoice, **case.bases_used()})
-    if case.missing.reasons:
-        return Unsettled(case.period, tuple(case.missing.reasons)), ZERO
-    version = case.version
-    statement = SettlementStatement(
-        programme=version.programme,
-        agreement=version.agreement,
-        version=version.version,
-        vendor=version.vendor,
-        buyer=buyer,
-        period=case.period,
-        currency=version.currency,
-        results=sheet.results,
-        lines=lines,
-        total_minor=total,
-        figures=dict(sorted(sheet.figures.items())),
-        rights=sheet.rights,
-        facts_digest=facts_digest(case.known.evaluation),
-    )
-    return statement, carried
-
-
-def _lines(case: Case, sheet: Sheet) -> tuple[StatementLine, ...]:
-    places = exponent(case.version.currency)
-    return tuple(
-        _statement_line(case, amount, minor, places)
-        for amount, minor in zip(sheet.amounts, whole_units_of(case, sheet), strict=True)
-    )
-
-
-def _statement_line(case: Case, amount: Amount, minor: int, places: int) -> StatementLine:
-    steps = amount.steps
-    value = Fraction(minor, 10**places)
-    if value != amount.value:
-        how = case.version.conventions
-        text = (
-            f"{case.money(amount.value)} rounded {how.money_rounding.replace('_', ' ')} "
-            f"({how.rounded_at}): {case.money(value)}"
-        )
-        steps = (*steps, step("rounding", "conventions", text, value))
-    return StatementLine(
-        line=amount.line,
-        kind=amount.kind,
-        level=amount.level,
-        for_period=amount.for_period,
-        minor_units=minor,
-        version=case.version.version,
-        steps=steps,
-        events=amount.events,
-    )
-
-
-def facts_digest(evaluation: PeriodEvaluation) -> str:
-    """SHA-256 over the evidence of all figures and the identity of all charges, circumstances."""
-    parts = [
-        f"{one.metric}\0{one.subject or ''}\0{one.period}\0{one.evidence.digest}"
-        for one in evaluation.figures
-    ]
-    stated: list[ChargeFact | CircumstanceFact] = [*evaluation.charges, *evaluation.circumstances]
-    parts += [f"{one.event.source}\0{one.event.id}\0{one.at.isoformat()}" for one in stated]
-    return sha256("\n".join(sorted(parts)).encode()).hexdigest()

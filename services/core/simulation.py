@@ -10,7 +10,8 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.period import first_day
 from schemas.statement import LineKind, SettlementStatement, StatementLine
 from services.core.evaluation import wanted
-from services.core.settlement import Unsettled, settle
+from services.core.one_period import Unsettled
+from services.core.settlement import settle
 from services.core.windows import parts_of
 
 

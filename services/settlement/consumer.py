@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +16,9 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
 from services.core import ledger
-from services.core.settlement import Unsettled, settle
-from services.core.versions import first_open_day, prospective
+from services.core.one_period import Unsettled
+from services.core.settlement import History, settle_together
+from services.core.versions import first_open_day, prospective, prospective_programmes
 from services.settlement import gauges, store
 from services.settlement.announcements import DECLARED, Posting, Topics
 from services.settlement.store import Contract, Standing, Unprocessable
@@ -48,9 +50,13 @@ class Settler:
     ) -> Applied:
         """Settle what each evaluation changes. What can never be applied is set aside."""
         counts: Counter[str] = Counter()
-        for record in records:
+        told = [(record, _read(record)) for record in records]
+        await store.take_turn(
+            connection, {one.agreement for _, one in told if isinstance(one, PeriodEvaluation)}
+        )
+        for record, evaluation in told:
             try:
-                counts.update(await self._one(connection, record))
+                counts.update(await self._one(connection, evaluation))
             except Unprocessable as reason:
                 await store.refuse(
                     connection,
@@ -65,9 +71,12 @@ class Settler:
         waiting = await gauges.pending(connection)
         return Applied(committed=lambda: gauges.count(counts, waiting))
 
-    async def _one(self, connection: Connection, record: Record) -> Counter[str]:
+    async def _one(
+        self, connection: Connection, evaluation: PeriodEvaluation | Unprocessable
+    ) -> Counter[str]:
         """Settle one evaluation. Raises Unprocessable before anything of it is written."""
-        evaluation = read(record)
+        if isinstance(evaluation, Unprocessable):
+            raise evaluation
         contract = await store.contract(connection, evaluation.agreement)
         if contract is None:
             raise Unprocessable(
@@ -79,6 +88,13 @@ class Settler:
         return await _settle(
             connection, contract, evaluation, topics=self._topics, at=self._clock()
         )
+
+
+def _read(record: Record) -> PeriodEvaluation | Unprocessable:
+    try:
+        return read(record)
+    except Unprocessable as reason:
+        return reason
 
 
 def read(record: Record) -> PeriodEvaluation:
@@ -103,6 +119,16 @@ def read(record: Record) -> PeriodEvaluation:
         raise Unprocessable(f"not an evaluation: {place}: {first['msg']}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """An agreement as it stands before a run."""
+
+    history: History
+    standing: Mapping[str, Standing]
+    posted: Mapping[str, Mapping[ledger.Position, int]]
+    waiting: Mapping[str, tuple[str, ...]]
+
+
 async def _settle(
     connection: Connection,
     contract: Contract,
@@ -111,34 +137,68 @@ async def _settle(
     topics: Topics,
     at: datetime,
 ) -> Counter[str]:
-    """One run: settle the whole agreement anew and post what differs from what is posted."""
-    agreement = evaluation.agreement
+    """Settle the agreement anew, with all that share a cap with it, and post what differs.
+
+    The agreement evaluated always gets a run; another one where the evaluation changes something
+    for it.
+    """
+    books = {name: await _open(connection, name, contract) for name in contract.agreements}
+    first_open = first_open_day(period for one in books.values() for period in one.standing)
+    taken_up = await store.take_up_programmes(
+        connection, contract.programmes, applies_from=first_open
+    )
+    outcomes = await asyncio.to_thread(
+        settle_together,
+        {name: one.history for name, one in books.items()},
+        prospective_programmes(contract.programmes, taken_up),
+        buyer=contract.buyer,
+        time_zone=contract.time_zone,
+    )
+    postings: list[Posting] = []
+    for name, outcome in outcomes.items():
+        waiting = {each.period: each.reasons for each in outcome if isinstance(each, Unsettled)}
+        settled = [each for each in outcome if isinstance(each, SettlementStatement)]
+        same = waiting == books[name].waiting and not news(settled, books[name].standing)
+        if same and name != evaluation.agreement:
+            continue
+        run = await store.begin_run(connection, name, evaluation, at=at)
+        await store.wait(connection, run, waiting)
+        own = changed(run, settled, books[name].standing, books[name].posted)
+        _say(run, own, waiting)
+        postings += own
+    await store.post(connection, postings, topics=topics, at=at)
+    first = sum(posting.revision == 1 for posting in postings)
+    return Counter(settled=1, posted=first, adjusted=len(postings) - first)
+
+
+async def _open(connection: Connection, agreement: str, contract: Contract) -> _Books:
+    versions = contract.agreements[agreement]
     standing = await store.standings(connection, agreement)
     applies_from = await store.take_up(
         connection,
         agreement,
-        [version.version for version in contract.versions],
+        [version.version for version in versions],
         applies_from=first_open_day(standing),
     )
-    run_id = ledger.run_id(
-        agreement=agreement, because_of=evaluation.period, revision=evaluation.revision
+    return _Books(
+        History(
+            prospective(versions, applies_from), await store.evaluations(connection, agreement)
+        ),
+        standing,
+        await store.posted(connection, agreement),
+        await store.waiting(connection, agreement),
     )
-    run = await store.begin_run(connection, run_id, evaluation, at=at)
-    outcome = await asyncio.to_thread(
-        settle,
-        prospective(contract.versions, applies_from),
-        await store.evaluations(connection, agreement),
-        buyer=contract.buyer,
-        time_zone=contract.time_zone,
-    )
-    waiting = {each.period: each.reasons for each in outcome if isinstance(each, Unsettled)}
-    settled = [each for each in outcome if isinstance(each, SettlementStatement)]
-    await store.wait(connection, run, waiting)
-    postings = changed(run, settled, standing, await store.posted(connection, agreement))
-    await store.post(connection, postings, topics=topics, at=at)
-    _say(run, postings, waiting)
-    first = sum(posting.revision == 1 for posting in postings)
-    return Counter(settled=1, posted=first, adjusted=len(postings) - first)
+
+
+def news(
+    statements: Sequence[SettlementStatement], standing: Mapping[str, Standing]
+) -> list[SettlementStatement]:
+    """The statements that say something other than what stands."""
+    return [
+        each
+        for each in statements
+        if each.period not in standing or standing[each.period].substance != ledger.substance(each)
+    ]
 
 
 def changed(
@@ -149,10 +209,8 @@ def changed(
 ) -> list[Posting]:
     """The statements that say something new, with the entries that they book."""
     postings = []
-    for statement in statements:
+    for statement in news(statements, standing):
         last = standing.get(statement.period)
-        if last is not None and last.substance == ledger.substance(statement):
-            continue
         entries = ledger.differences(posted.get(statement.period, {}), statement, run=run.run_id)
         postings.append(
             Posting(
@@ -170,6 +228,7 @@ def _say(run: SettlementRun, postings: Sequence[Posting], waiting: Mapping[str, 
     log(__name__).info(
         "settled",
         agreement=run.agreement,
+        caused_by=run.caused_by,
         run=str(run.run_id),
         because_of=run.because_of,
         revision=run.revision,

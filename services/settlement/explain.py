@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.evaluation import EventRef, MetricFigure, PeriodEvaluation
+from schemas.programme import Programme
 from schemas.statement import LevelResult, SettlementStatement, StatementLine
+from services.core.versions import caps_for
 from services.settlement.access import Principal
 from services.settlement.answers import ContractTerm, FactsPage, FigureSource
 from services.settlement.evaluator import Evaluator
@@ -24,9 +26,17 @@ def results_behind(statement: SettlementStatement, line: StatementLine) -> tuple
     return tuple(result for result in statement.results if line.level in (None, result.level))
 
 
-def terms_behind(agreement: Agreement, line: StatementLine) -> tuple[ContractTerm, ...]:
-    """The terms that the line's steps point at, as written in the agreement, each once."""
-    document = agreement.model_dump(mode="json")
+Document = Mapping[str, Any]
+
+
+def document(agreement: Agreement, programmes: Sequence[Programme], period: str) -> Document:
+    """An agreement as written, with the shared caps that its programme puts over the period."""
+    caps = [cap.model_dump(mode="json") for _, cap in caps_for(programmes, period)]
+    return {**agreement.model_dump(mode="json"), "shared_caps": caps}
+
+
+def terms_behind(document: Document, line: StatementLine) -> tuple[ContractTerm, ...]:
+    """The terms that the line's steps point at, as written in the contract, each once."""
     paths = dict.fromkeys(step.term for step in line.steps)
     return tuple(ContractTerm(path=path, text=term_at(document, path)) for path in paths)
 

@@ -39,6 +39,14 @@ async def rules_from(connection: Connection, agreements: Sequence[str]) -> list[
     return rows
 
 
+async def programme_rules_from(connection: Connection, programme: str) -> list[Row]:
+    """Since when settlement lets the shared caps of versions rule: version, applies_from."""
+    rows: list[Row] = await connection.fetch(
+        "select version, applies_from from programme_taken_up where programme = $1", programme
+    )
+    return rows
+
+
 async def settled_periods(connection: Connection, agreement: str) -> list[str]:
     """All periods of an agreement that have a statement."""
     rows = await connection.fetch(
@@ -217,7 +225,7 @@ async def pending(
 
 
 _RUN = (
-    "select run_id, agreement, number, because_of, revision, reason, recorded_at,"
+    "select run_id, agreement, number, because_of, caused_by, revision, reason, recorded_at,"
     " (select count(*) from statement s where s.run_id = r.run_id) as statements,"
     " (select count(*) from ledger_entry e where e.run_id = r.run_id) as entries"
     " from settlement_run r"

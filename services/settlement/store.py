@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
 from uuid import UUID, uuid5
 
 from schemas.agreement import Agreement
@@ -19,6 +21,7 @@ from schemas.statement import canonical
 from services.catalogue.stored import agreement_of, programme_of
 from services.core import ledger
 from services.core.ledger import Position
+from services.core.shared_caps import sharing
 from services.settlement.announcements import (
     Posting,
     Topics,
@@ -45,9 +48,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What settling an agreement takes, besides evaluations. Versions oldest first."""
+    """What settling an agreement takes, besides evaluations. Versions oldest first.
 
-    versions: tuple[Agreement, ...]
+    ``agreements``: the versions of the agreement, and of all that share a cap with it.
+    ``programmes``: the versions of their programme; none where no cap is shared.
+    """
+
+    agreements: Mapping[str, tuple[Agreement, ...]]
+    programmes: tuple[Programme, ...]
     buyer: str
     time_zone: str
 
@@ -108,20 +116,60 @@ async def contract(connection: Connection, agreement: str) -> Contract | None:
     Read in the transaction that settles, not from a copy: a copy could be a moment behind.
     """
     rows = await connection.fetch(
-        "select body, sha256 from agreement_version where agreement = $1 order by version",
+        "select p.body, p.sha256 from programme_version p where p.programme = ("
+        "   select a.programme from agreement_version a where a.agreement = $1 limit 1)"
+        " order by p.version",
         agreement,
     )
     if not rows:
         return None
-    versions = tuple(_version(row["sha256"], row["body"]) for row in rows)
-    programme = await connection.fetchrow(
-        "select body, sha256 from programme_version where programme = $1"
-        " order by version desc limit 1",
-        versions[-1].programme,
+    programmes = tuple(_programme(row["sha256"], row["body"]) for row in rows)
+    newest = programmes[-1]  # buyer and zone are the same in all versions of a programme
+    shared = any(one.shared_caps for one in programmes)
+    agreements = await _agreements(connection, newest.programme, None if shared else agreement)
+    together = sharing(programmes, agreements, agreement)
+    return Contract(
+        {name: agreements[name] for name in together or (agreement,)},
+        programmes if together else (),
+        buyer=newest.buyer,
+        time_zone=newest.time_zone,
     )
-    # Buyer and zone are the same in all versions of a programme.
-    newest = _programme(programme["sha256"], programme["body"])
-    return Contract(versions, buyer=newest.buyer, time_zone=newest.time_zone)
+
+
+async def _agreements(
+    connection: Connection, programme: str, only: str | None
+) -> dict[str, tuple[Agreement, ...]]:
+    rows = await connection.fetch(
+        "select agreement, body, sha256 from agreement_version"
+        " where programme = $1 and ($2::text is null or agreement = $2)"
+        " order by agreement, version",
+        programme,
+        only,
+    )
+    return {
+        name: tuple(_version(row["sha256"], row["body"]) for row in versions)
+        for name, versions in groupby(rows, key=itemgetter("agreement"))
+    }
+
+
+async def take_turn(connection: Connection, agreements: Collection[str]) -> None:
+    """Let nobody else settle agreements that may share a cap with these until the transaction ends.
+
+    Call it first in the transaction and once: what is read afterwards is then what the last one
+    in turn left, and as all take the programmes in one order, none waits for another in a ring.
+    """
+    rows = await connection.fetch(
+        "select distinct a.programme from agreement_version a join programme_version p"
+        " using (programme) where a.agreement = any($1::text[])"
+        " and jsonb_array_length(coalesce(p.body::jsonb -> 'shared_caps', '[]')) > 0"
+        " order by a.programme",
+        list(agreements),
+    )
+    for row in rows:
+        await connection.execute(
+            "select pg_advisory_xact_lock(hashtextextended('earnback-shared-caps:' || $1, 0))",
+            row["programme"],
+        )
 
 
 @lru_cache(maxsize=1024)
@@ -151,28 +199,37 @@ async def evaluations(connection: Connection, agreement: str) -> tuple[PeriodEva
 
 
 async def begin_run(
-    connection: Connection, run_id: UUID, evaluation: PeriodEvaluation, *, at: datetime
+    connection: Connection, agreement: str, evaluation: PeriodEvaluation, *, at: datetime
 ) -> SettlementRun:
     """Write down the run that an evaluation causes and give it the agreement's next number."""
+    caused_by = None if evaluation.agreement == agreement else evaluation.agreement
+    run_id = ledger.run_id(
+        agreement=agreement,
+        because_of=evaluation.period,
+        revision=evaluation.revision,
+        caused_by=caused_by,
+    )
     number = await connection.fetchval(
         "insert into settlement_run"
-        " (run_id, agreement, number, because_of, revision, reason, recorded_at)"
-        " select $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6"
+        " (run_id, agreement, number, because_of, revision, reason, recorded_at, caused_by)"
+        " select $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7"
         "   from settlement_run where agreement = $2 returning number",
         run_id,
-        evaluation.agreement,
+        agreement,
         evaluation.period,
         evaluation.revision,
         evaluation.reason,
         at,
+        caused_by,
     )
     return SettlementRun(
         run_id=run_id,
-        agreement=evaluation.agreement,
+        agreement=agreement,
         number=number,
         reason=evaluation.reason,
         because_of=evaluation.period,
         revision=evaluation.revision,
+        caused_by=caused_by,
     )
 
 
@@ -214,6 +271,35 @@ async def take_up(
         "select version, applies_from from version_taken_up where agreement = $1", agreement
     )
     return {row["version"]: row["applies_from"] for row in rows}
+
+
+async def take_up_programmes(
+    connection: Connection, programmes: Sequence[Programme], *, applies_from: date | None
+) -> Mapping[int, date | None]:
+    """From when on the shared caps of each version rule; as `take_up` does it for agreements."""
+    if not programmes:
+        return {}
+    name = programmes[0].programme
+    await connection.execute(
+        "insert into programme_taken_up (programme, version, applies_from)"
+        " select $1, version, $3 from unnest($2::int[]) as version"
+        " on conflict (programme, version) do nothing",
+        name,
+        [one.version for one in programmes],
+        applies_from,
+    )
+    rows = await connection.fetch(
+        "select version, applies_from from programme_taken_up where programme = $1", name
+    )
+    return {row["version"]: row["applies_from"] for row in rows}
+
+
+async def waiting(connection: Connection, agreement: str) -> dict[str, tuple[str, ...]]:
+    """The agreement's periods that wait, each with its reasons."""
+    rows = await connection.fetch(
+        "select period, reasons from settlement_pending where agreement = $1", agreement
+    )
+    return {row["period"]: tuple(json.loads(row["reasons"])) for row in rows}
 
 
 async def wait(

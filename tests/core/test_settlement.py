@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.statement import SettlementStatement, canonical
-from services.core.settlement import Unsettled
+from services.core.one_period import Unsettled
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, outcomes, settled, terms, totals
 
 CAP = """

@@ -22,7 +22,8 @@ from schemas.event import Charge, Circumstance
 from schemas.period import Window, first_day, next_label
 from schemas.statement import SettlementStatement
 from services.core.contract_file import read_documents
-from services.core.settlement import Unsettled, settle
+from services.core.one_period import Unsettled
+from services.core.settlement import settle
 
 HEAD = """
 kind: agreement

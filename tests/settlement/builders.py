@@ -81,14 +81,20 @@ def a_statement(
     )
 
 
-def a_programme() -> Programme:
-    """A town with vendors that share the metric ``availability``; three sources report it."""
+def a_programme(
+    *caps: Mapping[str, object], version: int = 1, effective_from: str = "2025-01-01"
+) -> Programme:
+    """A town with vendors that share the metric ``availability``; three sources report it.
+
+    ``caps``: those that agreements share.
+    """
     return Programme.model_validate(
         {
             "kind": "programme",
             "programme": "campus",
-            "version": 1,
-            "effective_from": "2025-01-01",
+            "version": version,
+            "effective_from": effective_from,
+            "shared_caps": list(caps),
             "buyer": "town",
             "name": "Campus services",
             "time_zone": "Europe/Berlin",
@@ -114,6 +120,19 @@ def a_programme() -> Programme:
             ],
         }
     )
+
+
+def a_shared_cap(amount: str, **more: object) -> dict[str, object]:
+    """A cap of each month over all agreements of the programme."""
+    return {
+        "cap": "together",
+        "over": {"kind": "programme"},
+        "settled": "month",
+        "currency": "EUR",
+        "window": "period",
+        "limit": {"kind": "amount", "amount": amount},
+        "split": "in_proportion",
+    } | more
 
 
 def an_agreement(

@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
+from schemas.programme import Programme
 from services.catalogue.store import apply
 from services.settlement.announcements import DECLARED, Topics
 from services.settlement.consumer import Settler
@@ -59,7 +60,11 @@ class House:
 
 @asynccontextmanager
 async def a_house(
-    dsn: str, agreements: Sequence[Agreement] | None = None, *, topics: Topics = DECLARED
+    dsn: str,
+    agreements: Sequence[Agreement] | None = None,
+    *,
+    programme: Programme | None = None,
+    topics: Topics = DECLARED,
 ) -> AsyncIterator[House]:
     """A house over a fresh database: the agreements given, else one of each of two vendors."""
     pool = await open_pool(dsn, name="house", size=4)
@@ -67,7 +72,7 @@ async def a_house(
         async with pool.acquire() as connection:
             await declare(connection, topics.settlements, PARTITIONS)
             await declare(connection, topics.ledger_entries, PARTITIONS)
-            await apply(connection, a_programme())
+            await apply(connection, programme or a_programme())
             for agreement in agreements or (
                 an_agreement("hosting", vendor="nimbus"),
                 an_agreement("network", vendor="cirrus"),

@@ -15,7 +15,7 @@ from schemas.finance import EntryBooked, StatementPosted
 from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue.store import apply
-from services.core.ledger import differences, run_id
+from services.core.ledger import differences
 from services.settlement.announcements import DECLARED, Posting
 from services.settlement.consumer import Settler, changed, read
 from services.settlement.store import Standing, Unprocessable, begin_run, post, posted, receive
@@ -239,8 +239,7 @@ async def test_a_line_that_changes_currency_is_booked_back_in_the_one_and_anew_i
         async with house.pool.acquire() as connection, connection.transaction():
             late = an_evaluation(9700, revision=2)
             await receive(connection, late)
-            run = run_id(agreement="hosting", because_of="2025-01", revision=2)
-            await begin_run(connection, run, late, at=MARCH)
+            run = (await begin_run(connection, "hosting", late, at=MARCH)).run_id
             booked = await posted(connection, "hosting")
             posting = Posting(
                 statement=dearer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Annotated
@@ -147,9 +147,11 @@ def _balance(vendor: str, buyer: str, currency: str, rows: Sequence[Row]) -> Ven
     )
 
 
-def _run_fields(row: Row) -> dict[str, object]:
+def _run_fields(row: Row, seen: Collection[str]) -> dict[str, object]:
+    """``seen``: the agreements that the asker may see; the name of another one is left out."""
     extra = ("recorded_at", "statements", "entries")
-    return {name: row[name] for name in (*SettlementRun.model_fields, *extra)}
+    fields = {name: row[name] for name in (*SettlementRun.model_fields, *extra)}
+    return fields if row["caused_by"] in seen else {**fields, "caused_by": None}
 
 
 @routes.get("/runs", response_model=Page[RunSummary])
@@ -163,7 +165,8 @@ async def list_runs(
     """List settlement runs by agreement and number."""
     if agreement is not None:
         asker.agreement(agreement)
-    names = [agreement] if agreement is not None else asker.agreements()
+    seen = asker.agreements()
+    names = [agreement] if agreement is not None else seen
     scope = listed("runs", *asker.scope, agreement)
     after = decode_cursor(scope, cursor, [str, int]) if cursor else ("", 0)
     async with parts_of(request).pool.acquire() as connection:
@@ -171,7 +174,7 @@ async def list_runs(
     return page(
         request,
         rows,
-        lambda row: RunSummary.model_validate(_run_fields(row)),
+        lambda row: RunSummary.model_validate(_run_fields(row, seen)),
         limit=limit,
         scope=scope,
         keys=lambda row: (row["agreement"], row["number"]),
@@ -191,6 +194,9 @@ async def get_run(
     return shown(
         request,
         RunAnswer.model_validate(
-            {**_run_fields(row), "posted": tuple(statement_summary(each) for each in posted)}
+            {
+                **_run_fields(row, asker.agreements()),
+                "posted": tuple(statement_summary(each) for each in posted),
+            }
         ),
     )

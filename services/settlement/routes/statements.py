@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
-from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import SettlementStatement, StatementLine
-from services.core.settlement import Unsettled, settle
-from services.core.versions import first_open_day, prospective
+from services.core.one_period import Unsettled
+from services.core.settlement import History, settle_together
+from services.core.versions import version_for
 from services.settlement import explain, queries, store
 from services.settlement.access import BookReader, Principal, Reader, not_found
 from services.settlement.answers import (
@@ -26,6 +27,8 @@ from services.settlement.answers import (
     StatementAnswer,
     StatementSummary,
 )
+from services.settlement.evaluator import Evaluator
+from services.settlement.in_force import in_force
 from services.settlement.queries import Row
 from services.settlement.routes.common import (
     Cursor,
@@ -174,9 +177,12 @@ async def explain_line(
             connection, agreement, [statement.period, found.for_period]
         )
         contract = await store.contract(connection, agreement)
-    assert contract is not None, "an agreement with a statement is applied"
-    deciding = next(each for each in contract.versions if each.version == found.version)
-    explanation = _explained(asker, statement, row["revision"], found, deciding, evaluations)
+        assert contract is not None, "an agreement with a statement is applied"
+        ruling = await in_force(connection, contract)
+    versions = contract.agreements[agreement]
+    deciding = next(each for each in versions if each.version == found.version)
+    document = explain.document(deciding, ruling.programmes, statement.period)
+    explanation = _explained(asker, statement, row["revision"], found, document, evaluations)
     facts = await explain.facts_behind(
         parts.evaluator,
         asker,
@@ -194,7 +200,7 @@ def _explained(
     statement: SettlementStatement,
     revision: int,
     line: StatementLine,
-    agreement: Agreement,
+    document: explain.Document,
     evaluations: Sequence[PeriodEvaluation],
 ) -> Explanation:
     results = explain.results_behind(statement, line)
@@ -209,7 +215,7 @@ def _explained(
         amount=Amount.of(line.minor_units, statement.currency),
         steps=line.steps,
         contract_version=line.version,
-        terms=explain.terms_behind(agreement, line),
+        terms=explain.terms_behind(document, line),
         results=tuple(explain.shown_result(asker, result) for result in results),
         figures=explain.figures_behind(
             results, [explain.shown_to(asker, e)[0] for e in evaluations]
@@ -221,31 +227,44 @@ def _explained(
 
 @routes.get("/previews/{agreement}/{period}", response_model=Preview)
 async def preview(request: Request, asker: Reader, agreement: str, period: str) -> Response:
-    """Settle a period that is still open, in memory, with what is known. Nothing is stored."""
+    """Settle a period that is still open, in memory, with what is known. Nothing is stored.
+
+    Agreements that share a cap with this one are counted as far as they are known too.
+    """
     asker.agreement(agreement)
     parts = parts_of(request)
-    open_period = _evaluated(await parts.evaluator.preview(agreement, period))
     async with parts.pool.acquire() as connection:
         contract = await store.contract(connection, agreement)
         assert contract is not None, "an agreement in the catalogue is in its table"
-        known = await store.evaluations(connection, agreement)
-        settled = await queries.settled_periods(connection, agreement)
-        taken_up = {
-            row["version"]: row["applies_from"]
-            for row in await queries.rules_from(connection, [agreement])
-        }
-    applies_from = {
-        version.version: taken_up.get(version.version, first_open_day(settled))
-        for version in contract.versions
-    }
+        known = {name: await store.evaluations(connection, name) for name in contract.agreements}
+        ruling = await in_force(connection, contract)
+    known[agreement] = tuple(each for each in known[agreement] if each.period != period)
+    for name, versions in ruling.agreements.items():
+        counted = {each.period for each in known[name]}
+        if period not in counted and version_for(versions, period) is not None:
+            known[name] += await _still_open(parts.evaluator, name, period, asked=name == agreement)
+    histories = {name: History(ruling.agreements[name], known[name]) for name in known}
     outcome = await asyncio.to_thread(
-        settle,
-        prospective(contract.versions, applies_from),
-        (*(each for each in known if each.period != period), open_period),
+        settle_together,
+        histories,
+        ruling.programmes,
         buyer=contract.buyer,
         time_zone=contract.time_zone,
     )
-    return shown(request, _previewed(agreement, period, outcome))
+    return shown(request, _previewed(agreement, period, outcome[agreement]))
+
+
+async def _still_open(
+    evaluator: Evaluator, agreement: str, period: str, *, asked: bool
+) -> tuple[PeriodEvaluation, ...]:
+    """What is counted of an open period. Of another agreement than the one asked for, nothing
+    where it is not open: whoever shares a cap with it waits for it."""
+    try:
+        return (_evaluated(await evaluator.preview(agreement, period)),)
+    except Problem as problem:
+        if asked or problem.status != HTTPStatus.NOT_FOUND:
+            raise
+        return ()
 
 
 def _evaluated(body: bytes) -> PeriodEvaluation:

@@ -13,7 +13,7 @@ from schemas.money import exponent
 from schemas.statement import LevelResult, SettlementStatement, StatementLine
 from services.core import ledger
 from services.core.ledger import Position, differences
-from services.core.settlement import Unsettled
+from services.core.one_period import Unsettled
 
 STATES = {
     "met": "pass",

@@ -18,7 +18,8 @@ from services.core.contract_check import check
 from services.core.contract_file import Refusal, read_documents
 from services.core.evaluation import evaluate
 from services.core.facts import Row, columns
-from services.core.settlement import Unsettled, settle
+from services.core.one_period import Unsettled
+from services.core.settlement import settle
 from services.core.windows import labels_between, microseconds
 
 CONTRACTS = Path(__file__).parent / "contracts"

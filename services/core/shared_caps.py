@@ -1,0 +1,301 @@
+"""Ceilings over several agreements together: what each owes is cut so that the sum stays under.
+
+An agreement's share of what a cap leaves depends on what the others owe. So whoever owes something
+is settled only when all that the sum takes is known; whoever owes nothing waits for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from fractions import Fraction
+from itertools import takewhile
+from math import floor
+
+from schemas.agreement import Agreement
+from schemas.ceiling import OfAgreements, OfProgramme, SharedCap
+from schemas.credit import AmountLimit, PercentLimit
+from schemas.money import exponent
+from schemas.period import label_of, next_label
+from schemas.programme import Programme
+from schemas.statement import LineKind
+from services.core.arithmetic import ZERO, money_text, percent_of, rounded
+from services.core.calendar_days import contract_year
+from services.core.caps import scaled
+from services.core.case import OWED_BY_VENDOR, Case, Settled, Sheet
+from services.core.known import Charges, Missing, Misstated, stated_number
+from services.core.sharing import largest_remainder
+from services.core.versions import version_for
+from services.core.windows import labels_between
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A period in the making. Without a sheet it cannot be worked out, and the case says why."""
+
+    case: Case
+    sheet: Sheet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Under:
+    """An agreement as a cap sees it: what it owed, and what it owes in the period at hand.
+
+    ``versions`` in order of their first day. ``desk`` is None while the period is not evaluated.
+    """
+
+    versions: Sequence[Agreement]
+    charges: Charges
+    past: Sequence[Settled]
+    desk: Desk | None
+
+
+_WINDOWS: dict[str, Callable[[SharedCap, str], Sequence[str]]] = {
+    "period": lambda _, period: (period,),
+    "trailing": lambda cap, period: labels_between(
+        next_label(period, 1 - (cap.periods or 1)), period
+    ),
+    "contract_year": lambda cap, period: contract_year(_begins(cap), period),
+    "term": lambda cap, period: labels_between(label_of(_begins(cap), cap.settled), period),
+}
+
+
+def apply_shared_caps(
+    cap: SharedCap, term: str, period: str, under: MutableMapping[str, Under]
+) -> None:
+    """Cut one period's credits of the agreements under a cap; ``under`` gets their new desks.
+
+    ``term``: the cap's place in the programme. What is waited for is noted in the cases of those
+    that owe something.
+    """
+    window = _WINDOWS[cap.window](cap, period)
+    covered = {name: under[name] for name in _served(cap, under)}
+    dues = {
+        name: _due(party) for name, party in covered.items() if _binds(cap, name, party, period)
+    }
+    if not window or not any(dues.values()):
+        return
+    pool = _Pool(cap, term, window, covered, Missing())
+    headroom = pool.headroom()
+    ready = {} if pool.missing.reasons else _ready(cap, dues)
+    for name in (name for name, due in dues.items() if due and name not in ready):
+        pool.wait(name, [other for other, due in dues.items() if due is None])
+    shares = _SPLITS[cap.split](list(ready.values()), headroom)
+    for name, share in zip(ready, shares, strict=True):
+        under[name] = replace(
+            covered[name], desk=pool.cut(name, ready[name], share, sum(ready.values()), headroom)
+        )
+
+
+def sharing(
+    programmes: Sequence[Programme], agreements: Mapping[str, Sequence[Agreement]], agreement: str
+) -> tuple[str, ...]:
+    """The agreements of the programme under shared caps, where this one is among them; else none.
+
+    ``programmes`` and ``agreements``: all versions of the programme and of its agreements, by name.
+    """
+    caps = [cap for programme in programmes for cap in programme.shared_caps]
+    under = {
+        name
+        for name, versions in agreements.items()
+        if any(covers(cap, name, one.vendor) for cap in caps for one in versions)
+    }
+    return tuple(sorted(under)) if agreement in under else ()
+
+
+def covers(cap: SharedCap, agreement: str, vendor: str) -> bool:
+    """Whether a cap is over the agreement of that name and vendor."""
+    over = cap.over
+    if isinstance(over, OfAgreements):
+        return agreement in over.agreements
+    return isinstance(over, OfProgramme) or over.vendor == vendor
+
+
+def _binds(cap: SharedCap, name: str, party: Under, period: str) -> bool:
+    """Whether an agreement is in force in a period and under the cap."""
+    version = version_for(party.versions, period)
+    return version is not None and covers(cap, name, version.vendor)
+
+
+def _served(cap: SharedCap, under: Mapping[str, Under]) -> Iterator[str]:
+    """The agreements that a cap is over at any time, in the order in which they are served."""
+    listed = cap.over.agreements if isinstance(cap.over, OfAgreements) else sorted(under)
+    for name in listed:
+        if name in under and any(
+            covers(cap, name, version.vendor) for version in under[name].versions
+        ):
+            yield name
+
+
+def _due(party: Under) -> int | None:
+    """What is owed before the cap, in whole minor units; None while it is not known."""
+    desk = party.desk
+    if desk is None or desk.sheet is None or desk.case.missing.reasons:
+        return None
+    version = desk.case.version
+    places = exponent(version.currency)
+    owed = rounded(desk.sheet.owed(), places, version.conventions.money_rounding)
+    return int(owed * 10**places)
+
+
+def _ready(cap: SharedCap, dues: Mapping[str, int | None]) -> dict[str, int]:
+    """Who owes something that can be cut now: in proportion all or none, in order the first."""
+    known = dict(takewhile(lambda one: one[1] is not None, dues.items()))
+    if cap.split == "in_proportion" and len(known) < len(dues):
+        return {}
+    return {name: due for name, due in known.items() if due}
+
+
+def _in_proportion(dues: Sequence[int], headroom: int) -> list[int]:
+    together = sum(dues)
+    if together <= headroom:
+        return list(dues)
+    return largest_remainder([Fraction(due * headroom, together) for due in dues], headroom)
+
+
+def _in_order(dues: Sequence[int], headroom: int) -> list[int]:
+    shares = []
+    for due in dues:
+        shares.append(min(due, headroom))
+        headroom -= shares[-1]
+    return shares
+
+
+_SPLITS = {"in_proportion": _in_proportion, "in_order": _in_order}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """What a cap leaves in one period. ``covered``: all agreements ever under it, as served."""
+
+    cap: SharedCap
+    term: str
+    window: Sequence[str]
+    covered: Mapping[str, Under]
+    missing: Missing
+
+    def headroom(self) -> int:
+        """Whole minor units that may still be given; what is not known is noted as missing."""
+        left = max(self._ceiling() - self._given(), ZERO)
+        return floor(left * self._scale())
+
+    def wait(self, name: str, unknown: Sequence[str]) -> None:
+        """Note what an agreement waits for: of the sums, and of what others owe."""
+        desk = self.covered[name].desk
+        assert desk is not None, "it owes something"
+        ahead = list(self.covered)[: list(self.covered).index(name)]
+        for other in unknown:
+            if self.cap.split == "in_proportion" or other in ahead:
+                self._lacks(other, f"what is owed for {self.window[-1]} is not known yet")
+        for reason in self.missing.reasons:
+            desk.case.missing.add(reason)
+
+    def cut(self, name: str, due: int, share: int, together: int, headroom: int) -> Desk:
+        """The agreement's desk with its credits cut to its share."""
+        desk = self.covered[name].desk
+        assert desk is not None, "it owes something"
+        assert desk.sheet is not None, "it owes something"
+        sheet = desk.sheet
+        if self._one_vendor():
+            sheet = sheet.with_figures({f"shared-headroom/{self.cap.cap}": self._main(headroom)})
+        if share < due:
+            text = self._told(due, share, together, headroom)
+            sheet = scaled(sheet, (), self._main(share), "cap", self.term, text)
+        return replace(desk, sheet=sheet)
+
+    def _told(self, due: int, share: int, together: int, headroom: int) -> str:
+        """The cut in words. A statement tells a vendor no other vendor's figures."""
+        own = f"{self._money(due)} of this agreement cut to {self._money(share)}"
+        if not self._one_vendor():
+            return f"cap {self.cap.cap}, shared with agreements of other vendors: {own}"
+        return (
+            f"cap {self.cap.cap}, shared by {', '.join(self.covered)}: {own} (together "
+            f"{self._money(together)}, left under the cap {self._money(headroom)}, split "
+            f"{self.cap.split.replace('_', ' ')})"
+        )
+
+    def _ceiling(self) -> Fraction:
+        limit = self.cap.limit
+        if isinstance(limit, AmountLimit):
+            return limit.amount
+        charges = sum((self._charge(limit, *one) for one in self._in_force()), ZERO)
+        return percent_of(limit.percent, charges + self._opening("charges"))
+
+    def _charge(self, limit: PercentLimit, name: str, version: Agreement, label: str) -> Fraction:
+        missing = Missing()
+        amount = self.covered[name].charges.base(version, limit.base, label, None, missing)
+        for reason in missing.reasons:
+            self._lacks(name, reason)
+        return amount
+
+    def _given(self) -> Fraction:
+        """Credits given in the window before this period, in main units."""
+        earned_back: frozenset[LineKind] = frozenset({"earn_back"})
+        frees = self.cap.earned_back == "frees_the_cap"
+        kinds = OWED_BY_VENDOR | earned_back if frees else OWED_BY_VENDOR
+        given = sum(
+            self._posted(name, label, kinds)
+            for name, _, label in self._in_force()
+            if label != self.window[-1]
+        )
+        return self._main(given) + self._opening("credits")
+
+    def _posted(self, name: str, label: str, kinds: frozenset[LineKind]) -> int:
+        for one in self.covered[name].past:
+            if one.period == label and one.lines is not None:
+                return one.amount(kinds)
+        self._lacks(name, f"{label} is not settled yet")
+        return 0
+
+    def _opening(self, what: str) -> Fraction:
+        """What the agreements state of the window's time before it was settled here."""
+        if self.cap.opening is None:
+            return ZERO
+        return sum((self._stated(name, self.cap.opening, what) for name in self.covered), ZERO)
+
+    def _stated(self, name: str, opening: str, what: str) -> Fraction:
+        desk = self.covered[name].desk
+        fact = desk.case.known.circumstance(opening) if desk is not None else None
+        if fact is None:
+            return ZERO
+        try:
+            return stated_number(fact, what)
+        except Misstated as misstated:
+            self._lacks(name, str(misstated))
+            return ZERO
+
+    def _in_force(self) -> Iterator[tuple[str, Agreement, str]]:
+        """Each agreement under the cap with its version, in each period of the window."""
+        for name, party in self.covered.items():
+            for label in self.window:
+                version = version_for(party.versions, label)
+                if version is not None and covers(self.cap, name, version.vendor):
+                    yield name, version, label
+
+    def _lacks(self, name: str, reason: str) -> None:
+        """Note what is not known, without a word of it where others must not see it."""
+        if self._one_vendor():
+            self.missing.add(f"cap {self.cap.cap} is shared with {name}: {reason}")
+        else:
+            self.missing.add(
+                f"cap {self.cap.cap} is shared with an agreement of which not all is known yet"
+            )
+
+    def _one_vendor(self) -> bool:
+        vendors = {one.vendor for party in self.covered.values() for one in party.versions}
+        return len(vendors) == 1
+
+    def _main(self, minor: int) -> Fraction:
+        return Fraction(minor, self._scale())
+
+    def _scale(self) -> int:
+        return int(10 ** exponent(self.cap.currency))
+
+    def _money(self, minor: int) -> str:
+        return money_text(self._main(minor), self.cap.currency)
+
+
+def _begins(cap: SharedCap) -> date:
+    assert cap.begins is not None, "the schema asks for it"
+    return cap.begins

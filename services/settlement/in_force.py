@@ -1,0 +1,50 @@
+"""Which versions rule by now, for those who only look: nothing is taken up by looking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from schemas.agreement import Agreement
+from schemas.programme import Programme
+from services.core.versions import first_open_day, prospective, prospective_programmes
+from services.settlement import queries
+from services.settlement.store import Contract
+from services.shell.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """An agreement, all that share a cap with it, and their programme, as settlement would let
+    their versions rule if it ran now."""
+
+    agreements: Mapping[str, tuple[Agreement, ...]]
+    programmes: tuple[Programme, ...]
+
+
+async def in_force(connection: Connection, contract: Contract) -> InForce:
+    """Read from when each version rules; one that is not taken up yet rules from the open day."""
+    names = list(contract.agreements)
+    settled = {name: await queries.settled_periods(connection, name) for name in names}
+    taken_up: dict[str, dict[int, date | None]] = {name: {} for name in names}
+    for row in await queries.rules_from(connection, names):
+        taken_up[row["agreement"]][row["version"]] = row["applies_from"]
+    agreements = {}
+    for name, versions in contract.agreements.items():
+        open_day = first_open_day(settled[name])
+        ruling = {one.version: taken_up[name].get(one.version, open_day) for one in versions}
+        agreements[name] = prospective(versions, ruling)
+    return InForce(agreements, await _programmes(connection, contract, settled))
+
+
+async def _programmes(
+    connection: Connection, contract: Contract, settled: Mapping[str, list[str]]
+) -> tuple[Programme, ...]:
+    if not contract.programmes:
+        return ()
+    open_day = first_open_day(period for each in settled.values() for period in each)
+    rows = await queries.programme_rules_from(connection, contract.programmes[0].programme)
+    taken_up = {row["version"]: row["applies_from"] for row in rows}
+    ruling = {one.version: taken_up.get(one.version, open_day) for one in contract.programmes}
+    return prospective_programmes(contract.programmes, ruling)
