@@ -431,6 +431,34 @@ def _conditions_say_yes_or_no(contract: Contract) -> Iterator[Found]:
             yield Found((*path, "when", "reads"), reason, "leave it out, or use it")
 
 
+def _shares_compare(contract: Contract) -> Iterator[Found]:
+    """Where the highest share is kept, every credit has one, and all are shares of one kind."""
+    term = contract.agreement.single_event
+    if term is None or term.keep != "highest_share":
+        return
+    first: str | None = None
+    for path, level, credit in contract.credits():
+        if credit.is_a not in ("service_credit", "penalty"):
+            continue
+        share = _share_of(credit.rate)
+        if share is None:
+            reason = f"the credit of {level.level} is no share, so it cannot be the highest"
+        elif first is not None and share != first:
+            reason = f"the credit of {level.level} is a share of {share}, another one of {first}"
+        else:
+            first = share
+            continue
+        remedy = "price all credits by shares of one kind, or write keep: largest_credit"
+        yield Found((*path, "rate"), reason, remedy)
+
+
+def _share_of(rate: Any) -> str | None:
+    if rate.kind == "at_risk_share":
+        return "an amount at risk"
+    percent = rate.kind == "percent_of" or getattr(rate, "gives", None) == "percent"
+    return "a charge" if percent else None
+
+
 def _stands_alone(contract: Contract) -> Iterator[Found]:
     """A framework is never settled, and inherited terms are part of what is applied."""
     agreement = contract.agreement
@@ -461,6 +489,7 @@ _CHECKS: tuple[Callable[[Contract], Iterator[Found]], ...] = (
     _occurrences_are_there,
     _baselines_point_the_right_way,
     _conditions_say_yes_or_no,
+    _shares_compare,
     _stands_alone,
 )
 

@@ -166,3 +166,32 @@ def test_a_refusal_stands_at_the_line_of_its_term() -> None:
     text = GOOD.replace("metric: uptime", "metric: uptme")
     refusal = only(text)
     assert "uptme" in text.splitlines()[refusal.line - 1]
+
+
+HIGHEST = "single_event: {circumstance: by, keep: highest_share}\n"
+POOL = "at_risk: [{at_risk: pool, percent: 10, base: fee}]\n"
+SHARE = "{kind: at_risk_share, at_risk: pool, shares: [10]}"
+PERCENT = "{kind: percent_of, percent: 10, base: fee}"
+
+
+def _two(first: str, second: str) -> str:
+    other = LEVEL.replace("\nlevels:\n", "").replace("level: uptime", "level: other")
+    return GOOD.replace(PERCENT, first) + other.replace(PERCENT, second) + POOL + HIGHEST
+
+
+@pytest.mark.parametrize(("first", "second"), [(PERCENT, PERCENT), (SHARE, SHARE)])
+def test_shares_of_one_kind_can_be_compared(first: str, second: str) -> None:
+    assert found(_two(first, second)) == ()
+
+
+def test_a_share_of_a_charge_and_one_of_an_amount_at_risk_are_not_compared() -> None:
+    refusal = only(_two(PERCENT, SHARE))
+    assert refusal.text().endswith(
+        "the credit of other is a share of an amount at risk, another one of a charge; price all "
+        "credits by shares of one kind, or write keep: largest_credit"
+    )
+
+
+def test_a_credit_that_is_no_share_is_refused_where_the_highest_share_is_kept() -> None:
+    refusal = only(_two("{kind: amount, amount: 5}", PERCENT))
+    assert "the credit of uptime is no share, so it cannot be the highest" in refusal.text()

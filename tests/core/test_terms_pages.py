@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from schemas.agreement import Agreement
+from schemas.ceiling import SharedCap
 from services.core.contract_check import check
 from services.core.contract_file import read_documents
 
@@ -89,6 +90,7 @@ def contract(kind: str, text: str) -> str:
         "agreement": text,
         "level": f"{HEAD}levels:\n{indented(text, 2)}",
         "credit": f"{HEAD}levels:\n{LEVEL}    credits:\n{indented(text, 6)}",
+        "programme": f"{PROGRAMME}{text}---\n{HEAD}levels:\n{LEVEL}{CREDITS}",
         "terms": f"{HEAD}levels:\n{LEVEL}{CREDITS}{text}",
         "terms points": f"{HEAD}levels:\n{LEVEL}{CREDITS}{POINTS}{text}",
         "terms sites": f"{HEAD}levels:\n{LEVEL}{CREDITS}{SITES}{text}",
@@ -110,7 +112,8 @@ def test_an_example_is_a_contract_without_fault(kind: str, text: str) -> None:
     (programme,) = read_documents(PROGRAMME, "programme.yaml")[0].programmes
     documents, refusals = read_documents(contract(kind, text), "example.yaml")
     assert not refusals, [refusal.text() for refusal in refusals]
-    wrong = check(documents.documents[0], programme)
+    programme = documents.programmes[0] if documents.programmes else programme
+    wrong = check(documents.documents[-1], programme)
     assert not wrong, [refusal.text() for refusal in wrong]
 
 
@@ -136,5 +139,6 @@ def inner_models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def test_every_kind_of_term_is_on_a_page() -> None:
     written = "\n".join(page.read_text(encoding="utf-8") for page in PAGES.glob("*.md"))
-    missing = {kind for kind in kinds(Agreement, set()) if kind not in written}
+    terms = {*kinds(Agreement, set()), *kinds(SharedCap, set())}
+    missing = {kind for kind in terms if kind not in written}
     assert missing == set()
