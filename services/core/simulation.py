@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 
 from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.period import first_day
+from schemas.programme import Programme
 from schemas.statement import LineKind, SettlementStatement, StatementLine
 from services.core.evaluation import wanted
-from services.core.one_period import Unsettled
-from services.core.settlement import settle
+from services.core.one_period import Outcome, Unsettled
+from services.core.settlement import History, settle_together
 from services.core.windows import parts_of
+
+NOBODY: Mapping[str, History] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +87,26 @@ def simulate(
     buyer: str,
     time_zone: str,
     counted_anew: Sequence[PeriodEvaluation] | None = None,
+    beside: Mapping[str, History] = NOBODY,
+    programmes: Sequence[Programme] = (),
 ) -> Simulation:
     """Settle past evaluations as they were and under another agreement.
 
     ``counted_anew``: the same periods evaluated for `as_if`; without them the old evaluations are
     used, and a period whose evaluation lacks a figure that the other agreement asks for is not
-    told. Raises ValueError as `as_if` does.
+    told. ``beside``: the agreements that share a cap with it, by name; ``programmes``: the versions
+    that state the cap. What changes for those others is not told. Raises ValueError as `as_if`
+    does.
     """
     changed = as_if(other, versions)
-    actual = _by_period(settle(versions, evaluations, buyer=buyer, time_zone=time_zone))
+    settled = partial(
+        _settled, other.agreement, beside, programmes, buyer=buyer, time_zone=time_zone
+    )
+    actual = settled(versions, evaluations)
     latest = _latest(evaluations if counted_anew is None else counted_anew)
     lacking = {period: tuple(_lacking(changed, one)) for period, one in latest.items()}
     whole = [one for period, one in latest.items() if not lacking[period]]
-    would = _by_period(settle([changed], whole, buyer=buyer, time_zone=time_zone))
+    would = settled([changed], whole)
     periods = tuple(
         _period(period, actual.get(period), would.get(period), lacking.get(period, ()))
         for period in sorted({*actual, *would}, key=first_day)
@@ -108,11 +120,20 @@ def simulate(
     )
 
 
-Outcome = SettlementStatement | Unsettled
-
-
-def _by_period(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
-    return {one.period: one for one in outcomes}
+def _settled(
+    agreement: str,
+    beside: Mapping[str, History],
+    programmes: Sequence[Programme],
+    versions: Sequence[Agreement],
+    evaluations: Sequence[PeriodEvaluation],
+    *,
+    buyer: str,
+    time_zone: str,
+) -> dict[str, Outcome]:
+    """What an agreement comes to, by period, with the others as they are."""
+    histories = {**beside, agreement: History(versions, evaluations)}
+    found = settle_together(histories, programmes, buyer=buyer, time_zone=time_zone)
+    return {one.period: one for one in found[agreement]}
 
 
 def _latest(evaluations: Sequence[PeriodEvaluation]) -> dict[str, PeriodEvaluation]:

@@ -6,7 +6,9 @@ import pytest
 
 from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
+from services.core.settlement import History
 from services.core.simulation import Simulation, as_if, simulate
+from tests.core.test_shared_caps import cap, named, programme
 from tests.core.told import HEAD, LEVEL, evaluation, months, settled, terms
 
 OLD = terms()
@@ -123,3 +125,18 @@ def test_an_agreement_about_something_else_is_refused(field: str, value: str) ->
 def test_nothing_to_compare_with_is_refused() -> None:
     with pytest.raises(ValueError, match="there is no version to compare with"):
         as_if(DEARER, [])
+
+
+def test_a_cap_shared_with_others_cuts_what_it_would_have_cost_too() -> None:
+    other = [one.model_copy(update={"agreement": "network"}) for one in quarter("98")]
+    found = simulate(
+        [OLD],
+        DEARER,
+        quarter("98"),
+        buyer="town",
+        time_zone="UTC",
+        beside={"network": History([named("network")], other)},
+        programmes=[programme(cap(150))],
+    )
+    # 100 beside the other's 100 were cut to 75; 250 beside its 100 would be cut to 107.14.
+    assert (found.periods[0].was, found.periods[0].would_be) == (7_500, 10_714)
