@@ -107,6 +107,7 @@ def one_round(
         "raw_cpu_us": raw["msgspec"]["cpu_seconds"] / given.events * 1e6,
         "chain_per_second": rate,
         "ratio": rate / limit,
+        "ratio_json": rate / (given.events / raw["json"]["seconds"]),
         "ratio_as_it_comes": rate / (given.events / plain["seconds"]),
         "chain_cpu_us": {
             part: (after[part] - before[part]) / given.events * 1e6 for part in sorted(before)

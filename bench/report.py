@@ -48,6 +48,7 @@ def _rounds(rounds: Sequence[Mapping[str, Any]]) -> Table:
         ("the same with Python's json, events/s", "raw_json_per_second", "{:,.0f}"),
         ("chain, events/s", "chain_per_second", "{:,.0f}"),
         ("chain / raw limit", "ratio", "{:.1%}"),
+        ("chain / raw with Python's json", "ratio_json", "{:.1%}"),
         ("chain / raw, librdkafka as it comes", "ratio_as_it_comes", "{:.1%}"),
         ("raw limit, processor µs/event", "raw_cpu_us", "{:.2f}"),
         ("load average before", "load_average_before", "{:.1f}"),
