@@ -17,11 +17,12 @@ import pytest
 
 from services.cli.applying import apply_files
 from services.cli.client import Client, Refused
-from services.cli.stack import Stack, stack
+from services.cli.stack import Stack, Workers, stack
 from tests.integration.real import Event, Place
 from tests.ladder import climb_alone
 
 PATIENCE_SECONDS = 90.0
+ONE_OF_EACH = Workers()
 QUICK = {"EARNBACK_CLOSE_EVERY": "0.2", "EARNBACK_QUIET": "0.2"}
 """Looks more often than an installation needs to, so that tests wait less."""
 
@@ -114,7 +115,7 @@ class Living:
 
 
 @contextmanager
-def living(folder: Path, config: pytest.Config) -> Iterator[Living]:
+def living(folder: Path, config: pytest.Config, workers: Workers = ONE_OF_EACH) -> Iterator[Living]:
     """Start a whole installation over servers of its own; stop it at the end."""
     with ExitStack() as held:
         rung = held.enter_context(climb_alone(folder / "servers"))
@@ -122,7 +123,7 @@ def living(folder: Path, config: pytest.Config) -> Iterator[Living]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("EARNBACK_KAFKA", rung.kafka)
             patch.setenv("EARNBACK_POSTGRES", rung.postgres)
-            running = held.enter_context(stack(folder, environment=QUICK))
+            running = held.enter_context(stack(folder, workers=workers, environment=QUICK))
         where = running.addresses
         client = Client(ingest=where.ingest, settlement=where.settlement, key=where.key)
         held.callback(client.close)

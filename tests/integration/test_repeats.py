@@ -13,23 +13,22 @@ import pytest
 from confluent_kafka import Producer
 
 from services.cli.client import Client
-from services.cli.stack import Stack, Workers, stack
-from tests.integration.living import GIVEN, QUICK, Living, wait_for
+from services.cli.stack import Stack, Workers
+from tests.integration.living import Living, living, wait_for
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples/events"
 PROBE = "https://probe.example/net-1"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     """An installation with two doors."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in GIVEN:
-            patch.delenv(name, raising=False)
-        home = tmp_path_factory.mktemp("home")
-        with stack(home, workers=Workers(ingest=2), environment=QUICK) as running:
-            _through(running, 0).apply(EXAMPLES)
-            yield running
+    home = tmp_path_factory.mktemp("home")
+    with living(home, request.config, Workers(ingest=2)) as first:
+        first.apply(EXAMPLES)
+        yield first.stack
 
 
 def _through(running: Stack, door: int) -> Living:
@@ -88,12 +87,12 @@ def test_the_version_that_counts_is_a_repeat_at_a_door_that_took_the_other_versi
 def test_a_repeat_that_is_older_than_the_horizon_is_a_repeat_and_nothing_to_review(
     running: Stack,
 ) -> None:
-    living = _through(running, 0)
+    door = _through(running, 0)
     history = _opened("old", "2001-01-01T12:00:00Z")
-    assert _told(living, history) == ["accepted"], "the source has come no further yet"
-    living.wait_until_seen()
-    assert _told(living, _opened("new", "2025-01-10T12:00:00Z")) == ["accepted"]
-    living.wait_until_seen()
+    assert _told(door, history) == ["accepted"], "the source has come no further yet"
+    door.wait_until_seen()
+    assert _told(door, _opened("new", "2025-01-10T12:00:00Z")) == ["accepted"]
+    door.wait_until_seen()
     later, never = _through(running, 1), {**history, "id": "never"}
     wait_for("the door to hear how far", lambda: _told(later, never) == ["beyond-horizon"])
     assert _told(later, history) == ["duplicate"]
