@@ -116,7 +116,7 @@ def topic_partitions(name: str, profile: Profile = "trial") -> int:
 
 async def apply_topics(
     bootstrap: str,
-    profile: Profile,
+    profile: Profile | None,
     *,
     options: Mapping[str, Any] | None = None,
     vendors: Iterable[str] = (),
@@ -126,7 +126,8 @@ async def apply_topics(
 ) -> list[str]:
     """Make the cluster follow the declarations; a sentence for each thing done or left undone.
 
-    An empty list means that all was as declared. Vendors get their intake topics; those made before
+    An empty list means that all was as declared. ``profile``: None for the one that the cluster was
+    prepared with. Vendors get their intake topics; those made before
     are kept in line too. `options`: how the cluster lets us in, in librdkafka's words. Raises
     `TopicError` naming the topic when the cluster refuses.
     """
@@ -142,9 +143,22 @@ async def apply_topics(
     )
 
 
+def profile_of(present: Mapping[str, Any]) -> Profile:
+    """The profile that a cluster's topics were made with; trial where none is there yet.
+
+    Told by the copies of those that no vendor has to himself: an administrator may have moved one.
+    """
+    copies = [
+        min(len(partition.replicas) for partition in present[name].partitions.values())
+        for name, topic in declared().items()
+        if not topic.per_vendor and name in present
+    ]
+    return "production" if copies and max(copies) >= COPIES["production"] else "trial"
+
+
 def _apply(
     options: Mapping[str, Any],
-    profile: Profile,
+    profile: Profile | None,
     topics: tuple[Topic, ...],
     vendors: tuple[str, ...],
     grow: bool,
@@ -153,6 +167,7 @@ def _apply(
     said: list[KafkaError] = []
     admin = AdminClient({**options, "log_level": 0, "error_cb": said.append})
     present = _present(admin, str(options["bootstrap.servers"]), connect_seconds, said)
+    profile = profile or profile_of(present)
     wanted = _names(topics, vendors, present)
     missing = {name: topic for name, topic in wanted.items() if name not in present}
     kept = {name: topic for name, topic in wanted.items() if name in present}

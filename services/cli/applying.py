@@ -40,4 +40,4 @@ async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
         vendors = (await load(connection)).vendors
     finally:
         await connection.close()
-    return told + await apply_topics(where.kafka, "trial", options=options, vendors=vendors)
+    return told + await apply_topics(where.kafka, None, options=options, vendors=vendors)

@@ -7,7 +7,13 @@ import secrets
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    PartitionMetadata,
+    TopicMetadata,
+)
 
 from infra.topics import (
     COPIES,
@@ -15,6 +21,7 @@ from infra.topics import (
     TopicError,
     apply_topics,
     declared,
+    profile_of,
     topic_partitions,
 )
 from tests.ladder import Rung
@@ -81,6 +88,31 @@ def test_partitions_are_those_of_the_declaration() -> None:
     assert topic_partitions("intake.northwind") == 4
     with pytest.raises(TopicError, match="nothing: not declared"):
         topic_partitions("nothing")
+
+
+def _with_copies(*names: str, copies: int) -> dict[str, TopicMetadata]:
+    partition = PartitionMetadata()
+    partition.replicas = list(range(copies))
+    found = {}
+    for name in names:
+        found[name] = TopicMetadata()
+        found[name].partitions = {0: partition}
+    return found
+
+
+def test_a_new_vendor_gets_its_topic_by_the_profile_that_the_cluster_was_prepared_with() -> None:
+    assert profile_of({}) == "trial"
+    assert profile_of(_with_copies("measurements", "evaluations", copies=1)) == "trial"
+    assert profile_of(_with_copies("measurements", "evaluations", copies=3)) == "production"
+    moved = _with_copies("evaluations", copies=2) | _with_copies("measurements", copies=3)
+    assert profile_of(moved) == "production"
+    assert profile_of(_with_copies("not-ours", copies=3)) == "trial"
+
+
+async def test_the_profile_of_a_prepared_cluster_is_found(
+    servers: Rung, topics: tuple[str, ...]
+) -> None:
+    assert await apply_topics(servers.kafka, None) == []
 
 
 async def test_all_are_made_as_declared(servers: Rung, topics: tuple[str, ...]) -> None:
