@@ -162,9 +162,10 @@ async def get_close(request: Request, asker: Reader, number: int) -> Response:
 
 @routes.get("/events/{source:path}/{event_id:path}", response_model=dict[str, Any])
 async def get_verdict(request: Request, asker: Reader, source: str, event_id: str) -> Response:
-    """Tell what became of an event: accepted, duplicate, conflict, late, or not seen.
+    """Tell what became of an event: its ``standing`` is accepted, quarantined or not_seen.
 
-    Both parts are percent-encoded, slashes too.
+    With it: how often it came again, and what was set aside under its name. Both parts are
+    percent-encoded, slashes too.
     """
     source, event_id = _identity(request, source, event_id)
     if not asker.sees_source(source):
