@@ -31,7 +31,7 @@ demo: $(STAMP)  ## three vendors, one quarter, from events to statements, on rea
 	$(BIN)/earnback demo
 
 check: static  ## daily use, under a minute: lint, format, types, import rules, core and schemas
-	$(BIN)/pytest -q $(SUBSET)
+	$(BIN)/pytest -q -n 2 --dist worksteal $(SUBSET)
 
 test: static  ## all of it: the checks, and every test on real Kafka and Postgres
 	$(BIN)/pytest

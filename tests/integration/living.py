@@ -124,11 +124,19 @@ def living(folder: Path, config: pytest.Config, workers: Workers = ONE_OF_EACH) 
             patch.setenv("EARNBACK_KAFKA", rung.kafka)
             patch.setenv("EARNBACK_POSTGRES", rung.postgres)
             running = held.enter_context(stack(folder, workers=workers, environment=QUICK))
-        where = running.addresses
-        client = Client(ingest=where.ingest, settlement=where.settlement, key=where.key)
-        held.callback(client.close)
+        yield held.enter_context(entered(running))
+
+
+@contextmanager
+def entered(running: Stack) -> Iterator[Living]:
+    """An installation with the operator's client, once its key is known."""
+    where = running.addresses
+    client = Client(ingest=where.ingest, settlement=where.settlement, key=where.key)
+    try:
         wait_for("the operator's key to be known", lambda: _may_ask(client))
         yield Living(running, client)
+    finally:
+        client.close()
 
 
 def wait_for(what: str, happened: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:

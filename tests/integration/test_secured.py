@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from services.cli.client import Client
 from services.cli.stack import stack
 from services.shell.broker import for_librdkafka
 from services.shell.settings import BadSettings, read_security
-from tests.integration.living import QUICK, Living, wait_for
+from tests.integration.living import QUICK, entered, wait_for
 from tests.shell.secured import PASSWORD, Secured, secured
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples/events"
@@ -36,12 +35,12 @@ def test_events_by_http_and_by_the_vendors_own_topic_are_settled_through_a_broke
     broker: Secured, tmp_path: Path
 ) -> None:
     events = [json.loads(line) for line in (EXAMPLES / "first-month.ndjson").open()]
-    with stack(tmp_path / "home", environment=QUICK) as running:
-        where = running.addresses
-        client = Client(ingest=where.ingest, settlement=where.settlement, key=where.key)
-        living = Living(running, client)
+    with (
+        stack(tmp_path / "home", environment=QUICK) as running,
+        entered(running) as living,
+    ):
         assert "intake.north: created with 4 partitions, 1 copies" in living.apply(EXAMPLES)
-        results = living.submit(client, [events[0], *events[2:]])
+        results = living.submit(living.client, [events[0], *events[2:]])
         assert {result["status"] for result in results} == {"accepted"}
         producer = Producer(for_librdkafka(broker.sasl_ssl, read_security()))
         producer.produce("intake.north", json.dumps(events[1]))
