@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from schemas.ceiling import Cap, DropSmall, RaiseSmall
+from schemas.ceiling import Cap, DropSmall, EarnedBack, RaiseSmall
 from schemas.credit import AmountLimit
 from schemas.money import exponent
 from schemas.statement import LineKind
@@ -92,13 +92,17 @@ def _share(cap: Cap) -> Fraction:
 
 def _given(case: Case, cap: Cap, earlier: list[str]) -> Fraction:
     """Credits already given in the window, in main units; after earn-back where that is agreed."""
-    earned_back: frozenset[LineKind] = frozenset({"earn_back"})
-    frees = cap.earned_back == "frees_the_cap"
-    kinds = OWED_BY_VENDOR | earned_back if frees else OWED_BY_VENDOR
+    kinds = kinds_given(cap.earned_back)
     minor = sum(
         settled.amount(kinds, cap.levels) for settled in case.past if settled.period in earlier
     )
     return _opening(case, cap, "credits") + Fraction(minor, 10 ** exponent(case.version.currency))
+
+
+def kinds_given(earned_back: EarnedBack | None) -> frozenset[LineKind]:
+    """The kinds of line that use up a cap over several periods, by what is said of earn-backs."""
+    earn_backs: frozenset[LineKind] = frozenset({"earn_back"})
+    return OWED_BY_VENDOR | earn_backs if earned_back == "frees_the_cap" else OWED_BY_VENDOR
 
 
 def _opening(case: Case, cap: Cap, what: str) -> Fraction:

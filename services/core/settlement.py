@@ -129,7 +129,7 @@ class _Member:
 
     def under(self, desk: Desk | None) -> Under:
         """The agreement as a cap that it shares sees it."""
-        return Under(self.versions, self.charges, tuple(self.past), desk)
+        return Under(self.versions, self.charges, self.past, desk)
 
     def close(self, desk: Desk | None, buyer: str) -> None:
         """Work a period out to its end and remember it."""

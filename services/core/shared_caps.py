@@ -22,8 +22,8 @@ from schemas.programme import Programme
 from schemas.statement import LineKind
 from services.core.arithmetic import ZERO, money_text, percent_of, rounded
 from services.core.calendar_days import contract_year
-from services.core.caps import scaled
-from services.core.case import OWED_BY_VENDOR, Case, Settled, Sheet
+from services.core.caps import kinds_given, scaled
+from services.core.case import Case, Settled, Sheet
 from services.core.known import Charges, Missing, Misstated, stated_number
 from services.core.sharing import largest_remainder
 from services.core.versions import version_for
@@ -72,7 +72,7 @@ def apply_shared_caps(
     window = _WINDOWS[cap.window](cap, period)
     covered = {name: under[name] for name in _served(cap, under)}
     dues = {
-        name: _due(party) for name, party in covered.items() if _binds(cap, name, party, period)
+        name: _due(party) for name, party in covered.items() if _bound(cap, name, party, period)
     }
     if not window or not any(dues.values()):
         return
@@ -112,10 +112,10 @@ def covers(cap: SharedCap, agreement: str, vendor: str) -> bool:
     return isinstance(over, OfProgramme) or over.vendor == vendor
 
 
-def _binds(cap: SharedCap, name: str, party: Under, period: str) -> bool:
-    """Whether an agreement is in force in a period and under the cap."""
+def _bound(cap: SharedCap, name: str, party: Under, period: str) -> Agreement | None:
+    """The version of an agreement that is in force in a period and under the cap."""
     version = version_for(party.versions, period)
-    return version is not None and covers(cap, name, version.vendor)
+    return version if version is not None and covers(cap, name, version.vendor) else None
 
 
 def _served(cap: SharedCap, under: Mapping[str, Under]) -> Iterator[str]:
@@ -231,9 +231,7 @@ class _Pool:
 
     def _given(self) -> Fraction:
         """Credits given in the window before this period, in main units."""
-        earned_back: frozenset[LineKind] = frozenset({"earn_back"})
-        frees = self.cap.earned_back == "frees_the_cap"
-        kinds = OWED_BY_VENDOR | earned_back if frees else OWED_BY_VENDOR
+        kinds = kinds_given(self.cap.earned_back)
         given = sum(
             self._posted(name, label, kinds)
             for name, _, label in self._in_force()
@@ -269,8 +267,8 @@ class _Pool:
         """Each agreement under the cap with its version, in each period of the window."""
         for name, party in self.covered.items():
             for label in self.window:
-                version = version_for(party.versions, label)
-                if version is not None and covers(self.cap, name, version.vendor):
+                version = _bound(self.cap, name, party, label)
+                if version is not None:
                     yield name, version, label
 
     def _lacks(self, name: str, reason: str) -> None:
