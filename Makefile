@@ -8,6 +8,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 SUBSET := $(wildcard tests/core tests/schemas tests/house)
+
+# Two processes, each with servers of its own. Given servers are one pair, with one set of topics:
+# there one test follows the other.
+SHARED := $(or $(EARNBACK_KAFKA),$(EARNBACK_POSTGRES),$(filter given,$(EARNBACK_RUNG)))
+PARALLEL := -n $(if $(SHARED),0,2) --dist loadfile
+
 UV := uv==0.13.9
 
 # In an environment of its own: it asks for a newer click than faust-streaming allows. No test of
@@ -34,7 +40,7 @@ check: static  ## daily use, under a minute: lint, format, types, import rules, 
 	$(BIN)/pytest -q -n 2 --dist worksteal $(SUBSET)
 
 test: static  ## all of it: the checks, and every test on real Kafka and Postgres
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 static: $(STAMP)
 	$(BIN)/ruff check .

@@ -25,10 +25,22 @@ def pytest_report_header() -> str:
     return f"servers: {forced or 'best rung to be had'}, when the first test needs them"
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where two processes share the tests, each hands on what its part stood on."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["servers"] = session.config.stash.get(USED, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    told = getattr(node, "workeroutput", {}).get("servers", [])
+    node.config.stash.setdefault(USED, []).extend(told)
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if USED in config.stash:
+    if used := config.stash.get(USED, []):
         terminalreporter.section("servers")
-        for said in dict.fromkeys(map(str, config.stash[USED])):
+        for said in dict.fromkeys(used):
             terminalreporter.line(said)
 
 

@@ -31,7 +31,7 @@ START_SECONDS = 90
 LOG_CHARACTERS = 2000
 
 
-USED = pytest.StashKey["list[Rung]"]()
+USED = pytest.StashKey[list[str]]()
 """What a session stood on; its last lines say so."""
 
 
@@ -50,7 +50,7 @@ class Rung:
 
     def tell(self, config: pytest.Config) -> None:
         """Have the session's last lines say that it stood on this."""
-        config.stash.setdefault(USED, []).append(self)
+        config.stash.setdefault(USED, []).append(str(self))
 
     def __str__(self) -> str:
         why = f" (not {'; not '.join(self.passed)})" if self.passed else ""
