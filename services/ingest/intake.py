@@ -68,12 +68,13 @@ class Intake:
         group: str,
         catalogue: Callable[[], Catalogue],
         latest: Mapping[str, int],
-        keep: Callable[[Sequence[Refused]], None],
+        keep: Callable[[Sequence[Refused]], int],
         session: int = 30,
         security: Security = NONE,
     ) -> None:
         """``latest``: how far each source has come; a mapping that is kept current. ``keep``: keeps
-        refusals and returns when that is certain; it may wait long, and reading waits with it."""
+        refusals and returns when that is certain; it may wait long, and reading waits with it. It
+        gives how many of them are no refusals after all, but repeats of what counts already."""
         self._catalogue, self._latest, self._keep = catalogue, latest, keep
         self._stopping = threading.Event()
         self._sent: deque[_Batch] = deque()
@@ -120,6 +121,7 @@ class Intake:
             }
         )
         self._partitions = 0
+        _count(accepted=0, duplicate=0, rejected=0)
 
     def stop(self) -> None:
         """Ask `run` to return."""
@@ -176,7 +178,8 @@ class Intake:
             self._taker.forget()
             if batch.refused:
                 self._producer.poll(0)
-                self._keep(batch.refused)
+                repeats = self._keep(batch.refused)
+                _count(duplicate=repeats, rejected=len(batch.refused) - repeats)
                 batch.refused = []
             self._sent.append(batch)
         self._producer.poll(0)
@@ -187,7 +190,7 @@ class Intake:
         """Put what counts on the sheets. What is refused is noted, offset and all."""
         assert self._taker is not None
         take, now = self._taker.take, now_us()
-        judged = refused = 0
+        judged = 0
         vendor_of = _Vendors()
         for message in messages:
             if message.error() is not None:
@@ -202,12 +205,10 @@ class Intake:
                 refusal = self._with_headers(raw, headers, vendor, now)
             batch.offsets[topic, message.partition()] = message.offset() + 1
             if refusal is not None:
-                refused += 1
                 place = Place(topic, message.partition(), message.offset())
                 texts = _texts(headers or [])
                 batch.refused.append(Refused(place, vendor, raw, refusal, now, texts))
-        metrics.EVENTS.labels("intake", "accepted").inc(judged - refused)
-        metrics.EVENTS.labels("intake", "rejected").inc(refused)
+        _count(accepted=judged - len(batch.refused))
 
     def _with_headers(
         self, raw: bytes, headers: list[tuple[str, bytes]], vendor: str, now: int
@@ -285,6 +286,13 @@ class _Vendors(dict[str, str]):
 
     def __missing__(self, topic: str) -> str:
         return self.setdefault(topic, topic[len(PREFIX) :])
+
+
+def _count(**outcomes: int) -> None:
+    """Add to what the metric shows. What is refused is counted when it is certain to be none of
+    what counts already; a twin among what was accepted, only the evaluator sees."""
+    for outcome, number in outcomes.items():
+        metrics.EVENTS.labels("intake", outcome).inc(number)
 
 
 def _texts(headers: list[tuple[str, bytes]]) -> dict[str, str]:

@@ -104,18 +104,18 @@ class Opened:
             log(__name__).warning("repeats_not_looked_up", rows=len(rows), error=repr(error))
             return frozenset()
 
-    async def keep_from_topics(self, items: Sequence[Refused]) -> None:
+    async def keep_from_topics(self, items: Sequence[Refused]) -> int:
         """`keep`, without what is word for word what was accepted: that is a repeat, and counts
-        as it counted before."""
+        as it counted before. Gives how many of them were repeats."""
         doubtful = [item.refusal.row for item in items if item.refusal.row is not None]
         counting = await self.accepted(doubtful) if doubtful else frozenset()
-        await self.keep(
-            [
-                item
-                for item in items
-                if (row := item.refusal.row) is None or row.identity + row.payload not in counting
-            ]
-        )
+        refused = [
+            item
+            for item in items
+            if (row := item.refusal.row) is None or row.identity + row.payload not in counting
+        ]
+        await self.keep(refused)
+        return len(items) - len(refused)
 
     async def keep(self, items: Sequence[Refused]) -> None:
         """Keep refusals, trying again for a while. Raises Unavailable where that did not help."""
@@ -163,9 +163,10 @@ class IntakeThread:
         self._intake.stop()
         await asyncio.to_thread(self._thread.join)
 
-    def _keep(self, items: Sequence[Refused]) -> None:
+    def _keep(self, items: Sequence[Refused]) -> int:
         """Keep refusals, from the intake's thread. While the database is away reading waits, but
-        for no longer than the process may live; what was read is read again then."""
+        for no longer than the process may live; what was read is read again then. Gives how many
+        were repeats."""
         assert self._loop is not None
         while True:
             kept = asyncio.run_coroutine_threadsafe(

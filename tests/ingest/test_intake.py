@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from infra.topics import apply_topics
 from services.core.facts import Row
 from tests.ingest.conftest import Ingest
+from tests.shown import shown
 
 Headers = list[tuple[str, bytes]]
 
@@ -73,6 +74,8 @@ def test_poison_goes_to_quarantine_and_what_is_around_it_is_taken(ingest: Ingest
     assert raws >= {raw for _, raw, _ in POISON}
     assert all(each["id"].startswith(topic) for each in kept)
     assert {each["data"]["party"] for each in kept} == {ingest.vendor("north")}
+    counted = [len(POISON), 0, len(POISON) + 1]
+    ingest.wait_for(lambda: _counted(ingest.url) == counted, f"not counted as {counted}")
 
 
 def test_what_is_refused_is_kept_once_though_the_reader_is_killed_before_its_offset_moves(
@@ -141,6 +144,14 @@ def test_a_vendor_that_joins_later_is_read_without_a_restart(ingest: Ingest) -> 
     producer.produce(late, json.dumps(event).encode())
     assert producer.flush(30) == 0
     assert sorted(row.id for row in ingest.rows(2)) == ["first", "second"]
+
+
+def _counted(url: str) -> list[float]:
+    """Events that the intake took, passed over as repeats, and refused."""
+    return [
+        sum(shown(url, "earnback_events_total", service="intake", outcome=outcome))
+        for outcome in ("accepted", "duplicate", "rejected")
+    ]
 
 
 def _lag(ingest: Ingest, topic: str) -> int:

@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 from services.cli.client import Client
 from services.cli.stack import Stack, Workers
 from tests.integration.living import Living, living, wait_for
+from tests.shown import shown
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples/events"
 PROBE = "https://probe.example/net-1"
@@ -112,6 +113,15 @@ def test_a_repeat_that_is_older_than_the_horizon_is_a_repeat_and_nothing_to_revi
     assert producer.flush(20) == 0
     wait_for("the late one to be kept", lambda: "late" in _kept_from_topics(running))
     assert _kept_from_topics(running) == ["late"]
+    wait_for("the intake to have counted it", lambda: _at_the_intake(running, "rejected") == 1)
+    assert _at_the_intake(running, "duplicate") == 1
+    assert _at_the_intake(running, "accepted") == 0
+
+
+def _at_the_intake(running: Stack, outcome: str) -> float:
+    """Events with this outcome, of both readers together."""
+    name = "earnback_events_total"
+    return sum(sum(shown(door, name, service="intake", outcome=outcome)) for door in running.doors)
 
 
 def _kept_from_topics(running: Stack) -> list[str]:
