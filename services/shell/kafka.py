@@ -8,10 +8,8 @@ there and not in a night.
 
 import asyncio
 import os
-import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
@@ -263,16 +261,23 @@ def wires_of(app: Any) -> Wires:
     return wires
 
 
+class _App(faust.App):  # type: ignore[misc]
+    """An app that makes no folders: they are for tables, of which a worker has none, and one that
+    is killed would leave them behind."""
+
+    def _create_directories(self) -> None:
+        pass
+
+
 def make_app(settings: Settings) -> Any:
     """Make a Faust app named after the settings, with every setting that the protocol needs.
 
     The app has a `wires` attribute; topics are added with `consume`, and `run_worker` runs it.
     """
-    app = faust.App(
+    app = _App(
         settings.app,
         broker_credentials=_credentials(settings.security),
         broker=[f"{SCHEME}://{address}" for address in settings.kafka.split(",")],
-        datadir=Path(tempfile.gettempdir()) / f"{settings.app}-{os.getpid()}",
         processing_guarantee="at_least_once",
         table_standby_replicas=0,
         topic_disable_leader=True,

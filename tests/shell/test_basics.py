@@ -194,6 +194,7 @@ def test_the_hooks_we_override_are_where_faust_had_them() -> None:
         "transport",
     ]
     assert parameters(faust.Worker._flag_as_shutdown_by_signal) == ["self"]
+    assert parameters(faust.App._create_directories) == ["self"]
 
 
 def test_faust_still_asks_for_the_offsets_before_it_lets_records_flow() -> None:

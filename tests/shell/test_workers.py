@@ -9,7 +9,7 @@ from typing import Any
 from infra.processes import Child, free_port
 from services.shell.settings import Settings
 from services.shell.steps import SEQUENCE
-from tests.shell.bench_of_workers import Bench
+from tests.shell.bench_of_workers import ROOT, Bench
 from tests.shell.deaf_proxy import deaf_after_commit
 
 PARTITIONS = 3
@@ -96,6 +96,19 @@ async def test_five_kills_in_the_middle_leave_exact_sums(bench: Bench) -> None:
     last = bench.start("work", **settings)
     await until_applied(connection, topic, count, last)
     await assert_each_once(connection, topic, count)
+
+
+async def test_a_worker_that_is_killed_leaves_no_folder_behind(bench: Bench) -> None:
+    connection = await bench.prepare()
+    topic = bench.topic(1)
+    bench.produce(topic, range(3), 1)
+    temporary = bench.folder / "temporary"
+    temporary.mkdir()
+    worker = bench.start("work", TEST_TOPIC=topic, TMPDIR=str(temporary))
+    await until_applied(connection, topic, 3, worker)
+    worker.kill()
+    assert list(temporary.iterdir()) == []
+    assert list(ROOT.glob(f"{bench.group}*")) == []
 
 
 async def test_dying_between_effect_and_commit_and_right_after_commit_counts_once(
