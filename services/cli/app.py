@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -157,19 +157,41 @@ def diff(old: Path, new: Path) -> None:
 
 @contract.command("simulate")
 def simulate(
-    file: Annotated[Path, typer.Argument(help="The agreement as it might be.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="The agreement as it might be, with its programme where that changes."),
+    ],
     against: Annotated[
         str, typer.Option(help="Settled periods: 2025-01, or 2025-01..2025-03 for several.")
     ],
+    contracts: Annotated[
+        Path | None, typer.Option(help="The contracts in force as files: asks nothing that runs.")
+    ] = None,
+    events: Annotated[
+        list[Path] | None, typer.Option(help="With --contracts: event files or folders.")
+    ] = None,
 ) -> None:
-    """What settled periods would have cost under another version, beside what they did cost."""
-    from services.cli import show
-    from services.cli.contracts import simulated
+    """What settled periods would have cost under another version, beside what they did cost.
 
-    where = _running()
-    with _client() as client:
-        found = asyncio.run(simulated(where, client, file, against))
-    show.simulation(found)
+    Figures that it would count in another way are counted anew: from the events that a running
+    earnback has stored, or from files.
+    """
+    from services.cli import show
+    from services.cli.simulating import simulate_files, simulate_running
+    from services.shell.clock import now_us
+
+    if (contracts is None) != (not events):
+        _fail("--contracts and --events go together; give both, or none of them", REFUSED)
+    if contracts is not None and events:
+        told = simulate_files(contracts, events, file, against, now_us())
+    else:
+        where = _running()
+        with _client() as client:
+            told = asyncio.run(simulate_running(where, client, file, against))
+    _tell_set_aside(told.set_aside)
+    show.simulation(told.simulation, told.counted_anew)
+    if told.set_aside:
+        raise typer.Exit(REFUSED)
 
 
 @contract.command("new")
@@ -347,17 +369,21 @@ def settle(
     if found.refusals:
         raise typer.Exit(REFUSED)
     outcome = settle_files(found, read_events([events]), through.date(), now_us())
-    for aside in outcome.set_aside:
-        typer.echo(
-            f"{aside.place}: {aside.what} {aside.source or ''} {aside.id or ''}: {aside.reason}; "
-            f"{aside.remedy}",
-            err=True,
-        )
+    _tell_set_aside(outcome.set_aside)
     for waits in outcome.waiting:
         typer.echo(f"{waits.agreement} {waits.period} waits: {'; '.join(waits.reasons)}", err=True)
     _print_outcome(outcome, as_json)
     if outcome.set_aside or outcome.waiting:
         raise typer.Exit(REFUSED)
+
+
+def _tell_set_aside(events: Iterable[Any]) -> None:
+    for aside in events:
+        typer.echo(
+            f"{aside.place}: {aside.what} {aside.source or ''} {aside.id or ''}: {aside.reason}; "
+            f"{aside.remedy}",
+            err=True,
+        )
 
 
 def _print_outcome(outcome: Any, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from schemas.agreement import Agreement
+from schemas.evaluation import PeriodEvaluation
 from schemas.frame import Facts
 from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
@@ -69,7 +70,7 @@ def settle_files(
     ``events``: place and bytes of each, in the order in which they came. ``now_us``: bounds how far
     ahead an event's time may lie, and nothing else.
     """
-    catalogue = _catalogue(contracts)
+    catalogue = catalogue_of(contracts.programmes, contracts.agreements)
     accepted = _accepted(catalogue, events, now_us)
     settled: dict[str, tuple[Settlement, ...]] = {}
     for programmes in catalogue.programmes.values():
@@ -90,6 +91,38 @@ def settle_files(
     )
 
 
+def evaluated(
+    catalogue: Catalogue,
+    events: Iterable[tuple[str, bytes]],
+    now_us: int,
+    periods: Mapping[str, Sequence[str]],
+) -> tuple[dict[str, list[PeriodEvaluation]], tuple[SetAside, ...]]:
+    """Evaluate periods of some agreements of one programme, by name; what does not count beside.
+
+    ``events`` and ``now_us`` as in `settle_files`.
+    """
+    accepted = _accepted(catalogue, events, now_us)
+    (name,) = {catalogue.agreements[one][-1].programme for one in periods}
+    programmes = catalogue.programmes[name]
+    stock = ready(programmes, accepted.facts, catalogue.numbers)
+    accepted.set_aside.extend(_corrections_refused(stock))
+    found = {
+        one: _evaluations(catalogue, catalogue.agreements[one], labels, stock)
+        for one, labels in periods.items()
+    }
+    return found, tuple(accepted.set_aside)
+
+
+def _evaluations(
+    catalogue: Catalogue, versions: Sequence[Agreement], labels: Iterable[str], stock: Ready
+) -> list[PeriodEvaluation]:
+    programmes = catalogue.programmes[versions[-1].programme]
+    return [
+        evaluate(programmes, versions, label, stock, catalogue.numbers, 1, "closed")
+        for label in labels
+    ]
+
+
 def _settled(
     catalogue: Catalogue, programmes: Sequence[Programme], stock: Ready, through: date
 ) -> dict[str, tuple[Settlement, ...]]:
@@ -97,11 +130,7 @@ def _settled(
     newest = programmes[-1]
     histories = {
         name: History(
-            versions,
-            [
-                evaluate(programmes, versions, period, stock, catalogue.numbers, 1, "closed")
-                for period in _periods(versions, through)
-            ],
+            versions, _evaluations(catalogue, versions, _periods(versions, through), stock)
         )
         for name, versions in catalogue.agreements.items()
         if versions[-1].programme == newest.programme
@@ -182,25 +211,24 @@ def _corrections_refused(stock: Ready) -> Iterator[SetAside]:
         )
 
 
-def _catalogue(contracts: Contracts) -> Catalogue:
-    """The files' documents as the services would see them once applied."""
-    programmes = _versions(contracts.programmes, lambda one: one.programme)
+def catalogue_of(programmes: Sequence[Programme], agreements: Sequence[Agreement]) -> Catalogue:
+    """Documents as the services would see them once applied."""
     numbers = {
         (programme.programme, metric.metric): 0
-        for programme in contracts.programmes
+        for programme in programmes
         for metric in programme.metrics
     }
     numbers = {name: number for number, name in enumerate(sorted(numbers))}
     return Catalogue(
         revision=0,
-        programmes=MappingProxyType(programmes),
-        agreements=MappingProxyType(_versions(contracts.agreements, lambda one: one.agreement)),
+        programmes=MappingProxyType(_versions(programmes, lambda one: one.programme)),
+        agreements=MappingProxyType(_versions(agreements, lambda one: one.agreement)),
         numbers=MappingProxyType(numbers),
         metrics=MappingProxyType({number: name for name, number in numbers.items()}),
         sources=MappingProxyType(
             {
                 source.source: SourceOwner(programme.programme, source.reports_for)
-                for programme in contracts.programmes
+                for programme in programmes
                 for source in programme.sources
             }
         ),

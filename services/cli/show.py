@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -121,8 +121,8 @@ def _add_events(tree: Tree, events: Iterable[Mapping[str, str]], title: str) -> 
         branch.add(f"… and {len(shown) - 5} more on this page")
 
 
-def simulation(found: Simulation) -> None:
-    """Each period and line, as it was and as it would have been."""
+def simulation(found: Simulation, counted_anew: Sequence[str] = ()) -> None:
+    """Each period and line, as it was and as it would have been; metrics that were counted anew."""
     rows = []
     for period in found.periods:
         told = [*period.waits_for, *period.would_wait_for]
@@ -131,6 +131,8 @@ def simulation(found: Simulation) -> None:
     table(("period", "line", "was", "would be", "cannot be told"), rows)
     was, would = (amount_text(each, found.currency) for each in (found.was, found.would_be))
     out.print(f"in all {was} {found.currency} was, {would} {found.currency} would be")
+    if counted_anew:
+        out.print(f"counted anew, from the stored events: {', '.join(counted_anew)}")
 
 
 def _both(found: SimulatedPeriod | SimulatedLine, currency: str) -> tuple[str, str]:

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.period import first_day
 from schemas.programme import Programme
 from schemas.statement import LineKind, SettlementStatement, StatementLine
+from services.core.counted_otherwise import counted_otherwise
 from services.core.evaluation import wanted
 from services.core.one_period import Outcome, Unsettled
 from services.core.settlement import History, settle_together
+from services.core.versions import version_for
 from services.core.windows import parts_of
 
-NOBODY: Mapping[str, History] = MappingProxyType({})
+_REMEDY = "; count it from the events"
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What an agreement is settled in: its programme, and the others that share a cap with it.
+
+    ``programmes``: the versions that define the metrics and state the shared caps. ``beside``: by
+    name; what changes for them is not told.
+    """
+
+    buyer: str
+    time_zone: str
+    programmes: Sequence[Programme] = ()
+    beside: Mapping[str, History] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +79,12 @@ def as_if(other: Agreement, versions: Sequence[Agreement]) -> Agreement:
     ordered = sorted(versions, key=lambda one: (one.effective_from, one.version))
     if not ordered:
         raise ValueError("there is no version to compare with; name an agreement that is settled")
-    for field in ("currency", "settled", "vendor", "programme"):
-        theirs, known = getattr(other, field), getattr(ordered[-1], field)
+    for term in ("currency", "settled", "vendor", "programme"):
+        theirs, known = getattr(other, term), getattr(ordered[-1], term)
         if theirs != known:
             raise ValueError(
-                f"{field} is {theirs}, of the periods settled it is {known}; simulate an agreement "
-                f"with the same {field}"
+                f"{term} is {theirs}, of the periods settled it is {known}; simulate an agreement "
+                f"with the same {term}"
             )
     dates = {
         "effective_from": ordered[0].effective_from,
@@ -83,30 +97,28 @@ def simulate(
     versions: Sequence[Agreement],
     other: Agreement,
     evaluations: Sequence[PeriodEvaluation],
+    around: Around,
     *,
-    buyer: str,
-    time_zone: str,
+    instead: Around | None = None,
     counted_anew: Sequence[PeriodEvaluation] | None = None,
-    beside: Mapping[str, History] = NOBODY,
-    programmes: Sequence[Programme] = (),
 ) -> Simulation:
     """Settle past evaluations as they were and under another agreement.
 
-    ``counted_anew``: the same periods evaluated for `as_if`; without them the old evaluations are
-    used, and a period whose evaluation lacks a figure that the other agreement asks for is not
-    told. ``beside``: the agreements that share a cap with it, by name; ``programmes``: the versions
-    that state the cap. What changes for those others is not told. Raises ValueError as `as_if`
-    does.
+    ``instead``: what it would be settled in, where that is another. ``counted_anew``: the same
+    periods evaluated for `as_if`; without them the old evaluations are used, and a period is not
+    told where the other agreement asks for a figure that they lack or that would be counted in
+    another way. Raises ValueError as `as_if` does.
     """
-    changed = as_if(other, versions)
-    settled = partial(
-        _settled, other.agreement, beside, programmes, buyer=buyer, time_zone=time_zone
-    )
-    actual = settled(versions, evaluations)
+    changed, then = as_if(other, versions), instead or around
+    actual = _settled(other.agreement, versions, evaluations, around)
     latest = _latest(evaluations if counted_anew is None else counted_anew)
-    lacking = {period: tuple(_lacking(changed, one)) for period, one in latest.items()}
-    whole = [one for period, one in latest.items() if not lacking[period]]
-    would = settled([changed], whole)
+    lacking: dict[str, tuple[str, ...]] = {}
+    if counted_anew is None:
+        for period, one in latest.items():
+            found = _unfit(changed, versions, one, around, then)
+            lacking[period] = tuple(reason for _, reason in found)
+    whole = [one for period, one in latest.items() if not lacking.get(period)]
+    would = _settled(other.agreement, [changed], whole, then)
     periods = tuple(
         _period(period, actual.get(period), would.get(period), lacking.get(period, ()))
         for period in sorted({*actual, *would}, key=first_day)
@@ -122,17 +134,15 @@ def simulate(
 
 def _settled(
     agreement: str,
-    beside: Mapping[str, History],
-    programmes: Sequence[Programme],
     versions: Sequence[Agreement],
     evaluations: Sequence[PeriodEvaluation],
-    *,
-    buyer: str,
-    time_zone: str,
+    around: Around,
 ) -> dict[str, Outcome]:
     """What an agreement comes to, by period, with the others as they are."""
-    histories = {**beside, agreement: History(versions, evaluations)}
-    found = settle_together(histories, programmes, buyer=buyer, time_zone=time_zone)
+    histories = {**around.beside, agreement: History(versions, evaluations)}
+    found = settle_together(
+        histories, around.programmes, buyer=around.buyer, time_zone=around.time_zone
+    )
     return {one.period: one for one in found[agreement]}
 
 
@@ -141,16 +151,50 @@ def _latest(evaluations: Sequence[PeriodEvaluation]) -> dict[str, PeriodEvaluati
     return {one.period: one for one in sorted(evaluations, key=lambda one: one.revision)}
 
 
-def _lacking(agreement: Agreement, evaluation: PeriodEvaluation) -> Iterator[str]:
+def to_count_anew(
+    agreement: Agreement,
+    versions: Sequence[Agreement],
+    evaluation: PeriodEvaluation,
+    around: Around,
+    instead: Around,
+) -> tuple[str, ...]:
+    """The metrics for which an evaluation does not do for an agreement, by name.
+
+    It was made for ``versions`` in ``around``: they did not ask for a figure, or counted it in
+    another way.
+    """
+    found = _unfit(agreement, versions, evaluation, around, instead)
+    return tuple(sorted({metric for metric, _ in found}))
+
+
+def _unfit(
+    agreement: Agreement,
+    versions: Sequence[Agreement],
+    evaluation: PeriodEvaluation,
+    around: Around,
+    instead: Around,
+) -> Iterator[tuple[str, str]]:
+    """The same with the reason."""
+    period = evaluation.period
+    yield from _lacking(agreement, version_for(versions, period), evaluation)
+    if around.programmes and instead.programmes:
+        for metric in counted_otherwise(agreement, around.programmes, instead.programmes, period):
+            yield metric, f"{metric} would be counted in another way in {period}{_REMEDY}"
+
+
+def _lacking(
+    agreement: Agreement, version: Agreement | None, evaluation: PeriodEvaluation
+) -> Iterator[tuple[str, str]]:
     """Figures that the agreement asks for and the evaluation was never asked for."""
     there = {(one.metric, one.subject, one.period) for one in evaluation.figures}
+    asked = set(wanted(version)) if version else set()
     for each in wanted(agreement):
-        if each.if_reported:
+        if each in asked:
             continue
+        of = f" of {each.subject}" if each.subject else " of each" if each.each_subject else ""
         for label in parts_of(evaluation.period, each.measured):
-            if (each.metric, each.subject, label) not in there:
-                of = f" of {each.subject}" if each.subject else ""
-                yield f"{each.metric}{of} was not counted for {label}; count it from the events"
+            if each.each_subject or (each.metric, each.subject, label) not in there:
+                yield each.metric, f"{each.metric}{of} was not counted for {label}{_REMEDY}"
 
 
 def _period(

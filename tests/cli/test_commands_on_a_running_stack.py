@@ -15,7 +15,7 @@ import pytest
 
 from services.cli.demo import AGREEMENTS, MONTHS, STORY
 from services.cli.story import events as story
-from tests.cli.conftest import Installation, Shell
+from tests.cli.conftest import Installation, Said, Shell
 from tests.integration.living import wait_for
 
 
@@ -247,6 +247,57 @@ def test_a_line_that_is_not_there_is_told(closed: Installation) -> None:
     said = closed.shell.run("explain", "northnet-wan", "2025-01", "no-such/credit")
     assert said.code == 1
     assert "no-such/credit" in said.err
+
+
+def test_a_contract_that_prices_in_another_way_is_simulated_on_what_was_evaluated(
+    closed: Installation, contracts: Path, tmp_path: Path
+) -> None:
+    text = (contracts / "deskline.yaml").read_text().replace("version: 1", "version: 2")
+    said = _simulated(closed, tmp_path, text.replace("percent: 0.5", "percent: 1"))
+    assert said.code == 0, said.err
+    assert _totals(said) == ["166.50", "333.00"]
+    assert "counted anew" not in said.out
+
+
+def test_another_target_clock_is_simulated_on_the_stored_events_counted_anew(
+    closed: Installation, contracts: Path, tmp_path: Path
+) -> None:
+    programme = (contracts / "programme.yaml").read_text().replace("version: 1", "version: 2")
+    half = programme.replace("limit_minutes: 480", "limit_minutes: 240")
+    text = f"{half}---\n{(contracts / 'deskline.yaml').read_text()}"
+    said = _simulated(closed, tmp_path, text)
+    assert said.code == 0, said.err
+    assert "counted anew, from the stored events: tickets-in-time" in said.out
+    events = _written(tmp_path, [*story.tickets(), *story.invoices()])
+    files = ("--contracts", contracts, "--events", events)
+    assert _totals(said) == _totals(_simulated(closed, tmp_path, text, *files))
+    assert _totals(said)[0] == "166.50" != _totals(said)[1]
+    document = closed.shell.run("statements", "deskline-desk", "2025-01").out
+    assert "166.50" in document, "nothing is posted"
+
+
+def test_a_metric_whose_events_were_never_taken_is_not_simulated_without_files(
+    closed: Installation, contracts: Path, tmp_path: Path
+) -> None:
+    programme = (contracts / "programme.yaml").read_text().replace("version: 1", "version: 2")
+    text = f"{programme}---\n{(contracts / 'deskline.yaml').read_text()}"
+    said = _simulated(closed, tmp_path, text.replace("tickets-in-time", "calls"))
+    assert said.code == 1
+    assert "no event of calls was ever taken" in said.err
+    assert "--contracts and --events" in said.err
+
+
+def _simulated(installation: Installation, folder: Path, text: str, *options: str | Path) -> Said:
+    file = folder / "new.yaml"
+    file.write_text(text)
+    against = ("--against", "2025-01", *options)
+    return installation.shell.run("contract", "simulate", file, *against)
+
+
+def _totals(said: Said) -> list[str]:
+    """January's total as it was and as it would be."""
+    (row,) = [row for row in said.out.splitlines() if row.startswith("2025-01")]
+    return [cell.strip() for cell in row.split("│")[2:4]]
 
 
 # --- keys ---------------------------------------------------------------------------------------

@@ -7,13 +7,14 @@ import pytest
 from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from services.core.settlement import History
-from services.core.simulation import Simulation, as_if, simulate
+from services.core.simulation import Around, Simulation, as_if, simulate
 from tests.core.test_shared_caps import cap, named, programme
 from tests.core.told import HEAD, LEVEL, evaluation, months, settled, terms
 
 OLD = terms()
 NEWER = HEAD.replace("version: 1", "version: 2").replace("2025-01-01", "2026-01-01")
 DEARER = terms(head=NEWER, level=LEVEL.replace("percent: 10", "percent: 25"))
+TOWN = Around("town", "UTC")
 SECOND = """  - level: desk
     name: Desk
     metric: desk
@@ -31,7 +32,7 @@ SECOND = """  - level: desk
 
 def against(other: Agreement, *past: PeriodEvaluation) -> Simulation:
     """The other agreement on what was evaluated."""
-    return simulate([OLD], other, past, buyer="town", time_zone="UTC")
+    return simulate([OLD], other, past, TOWN)
 
 
 def quarter(*values: object) -> list[PeriodEvaluation]:
@@ -86,7 +87,7 @@ def test_a_figure_that_was_never_counted_is_not_taken_for_missing_data() -> None
 def test_figures_counted_anew_are_used() -> None:
     other = terms(level=LEVEL + SECOND)
     anew = [evaluation("2025-01", "98", figures={"desk": "89"})]
-    found = simulate([OLD], other, quarter("98"), buyer="town", time_zone="UTC", counted_anew=anew)
+    found = simulate([OLD], other, quarter("98"), TOWN, counted_anew=anew)
     assert (found.periods[0].was, found.periods[0].would_be) == (10_000, 10_700)
 
 
@@ -133,10 +134,9 @@ def test_a_cap_shared_with_others_cuts_what_it_would_have_cost_too() -> None:
         [OLD],
         DEARER,
         quarter("98"),
-        buyer="town",
-        time_zone="UTC",
-        beside={"network": History([named("network")], other)},
-        programmes=[programme(cap(150))],
+        Around(
+            "town", "UTC", [programme(cap(150))], {"network": History([named("network")], other)}
+        ),
     )
     # 100 beside the other's 100 were cut to 75; 250 beside its 100 would be cut to 107.14.
     assert (found.periods[0].was, found.periods[0].would_be) == (7_500, 10_714)

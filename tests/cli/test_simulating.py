@@ -1,0 +1,144 @@
+"""`contract simulate` over files: what changes in a metric is counted anew from the events.
+
+Over what runs it is tested with the other commands, in `test_commands_on_a_running_stack`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from schemas.money import amount_text
+from services.cli.demo import STORY
+from services.cli.files import read_contracts, read_events
+from services.cli.offline import settle_files
+from services.cli.story import events as story
+from services.shell.clock import now_us
+from tests.cli.conftest import Said, Shell
+
+MONTHS = "2025-01..2025-03"
+QUARTER_END = "2025-03-31"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Contracts in force and the quarter's events, as files."""
+    found = tmp_path_factory.mktemp("files")
+    (found / "contracts").mkdir()
+    for path in STORY.glob("*.yaml"):
+        shutil.copy(path, found / "contracts")
+    rows = (json.dumps(event) for event in story.first_delivery())
+    (found / "events.ndjson").write_text("\n".join(rows))
+    return found
+
+
+@pytest.fixture
+def simulated(folder: Path, tmp_path: Path) -> Callable[..., Said]:
+    """The command over the files, for an agreement and a changed text of it."""
+
+    def run(text: str, *options: str | Path) -> Said:
+        (tmp_path / "new.yaml").write_text(text)
+        given = options or (
+            "--contracts", folder / "contracts", "--events", folder / "events.ndjson",
+        )  # fmt: skip
+        shell = Shell(tmp_path / "nowhere", {})
+        return shell.run("contract", "simulate", tmp_path / "new.yaml", "--against", MONTHS, *given)
+
+    return run
+
+
+def document(name: str, *changes: tuple[str, str]) -> str:
+    """A file of the story with some texts in place of others, as its next version."""
+    text = (STORY / name).read_text()
+    for old, new in (("version: 1", "version: 2"), *changes):
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def both(said: Said) -> dict[str, tuple[str, str]]:
+    """Each period's total: was, would be."""
+    rows = re.findall(r"(2025-\d\d) +│ total +│ +(\S+) +│ +(\S+)", said.out)
+    return {period: (was, would) for period, was, would in rows}
+
+
+def test_another_target_clock_is_counted_anew_from_the_files(
+    simulated: Callable[..., Said], folder: Path, tmp_path: Path
+) -> None:
+    half = document("programme.yaml", ("limit_minutes: 480", "limit_minutes: 240"))
+    desk = document("deskline.yaml")
+    said = simulated(f"{half}---\n{desk}")
+    # It is what settling the same events says, once by the contracts in force, once by the others.
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    (changed / "programme.yaml").write_text(half.replace("version: 2", "version: 1"))
+    (changed / "desk.yaml").write_text(desk)
+    was, would = settled(folder / "contracts", folder), settled(changed, folder)
+    assert both(said) == {month: (was[month], would[month]) for month in was}
+    assert both(said)["2025-02"] == ("-600.00", "7488.00")
+
+
+def settled(contracts: Path, folder: Path) -> dict[str, str]:
+    """What the service desk comes to, by period."""
+    outcome = settle_files(
+        read_contracts([contracts]),
+        read_events([folder / "events.ndjson"]),
+        date.fromisoformat(QUARTER_END),
+        now_us(),
+    )
+    return {
+        one.period: amount_text(one.total_minor, one.currency)
+        for one in outcome.statements
+        if one.agreement == "deskline-desk"
+    }
+
+
+def test_terms_that_leave_the_metrics_alone_are_simulated_without_a_word_of_counting(
+    simulated: Callable[..., Said],
+) -> None:
+    said = simulated(document("deskline.yaml", ("percent: 0.5", "percent: 1")))
+    assert both(said) == {
+        "2025-01": ("166.50", "333.00"),
+        "2025-02": ("-600.00", "-600.00"),
+        "2025-03": ("0.00", "0.00"),
+    }
+    assert "counted" not in said.out
+
+
+def test_events_that_the_new_terms_would_not_take_are_told(simulated: Callable[..., Said]) -> None:
+    text = document(
+        "programme.yaml", ("    metrics: [tickets-in-time]", "    metrics: [batch-on-time]")
+    )
+    said = simulated(f"{text}---\n{document('deskline.yaml')}")
+    assert said.code == 1
+    assert "the source urn:deskline:tickets may not report" in said.err
+    assert both(said)["2025-01"] == ("166.50", "0.00")
+
+
+def test_contracts_without_events_are_no_files_to_simulate_on(
+    simulated: Callable[..., Said], folder: Path
+) -> None:
+    said = simulated(document("deskline.yaml"), "--contracts", folder / "contracts")
+    assert said.code == 1
+    assert "--contracts and --events go together" in said.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("agreement: deskline-desk", "agreement: night-desk", "night-desk is not applied"),
+        ("settled: month", "settled: quarter", "settled is quarter, of the periods settled"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_with_its_reason(
+    simulated: Callable[..., Said], old: str, new: str, reason: str
+) -> None:
+    said = simulated(document("deskline.yaml", (old, new)))
+    assert said.code == 1
+    assert reason in said.err
