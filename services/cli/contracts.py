@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.agreement import Agreement
@@ -23,18 +24,27 @@ def terms_and_origins(paths: Sequence[Path]) -> Iterator[tuple[str, list[tuple[s
 
 
 def changes(old: Path, new: Path) -> list[str]:
-    """Every change between the documents of two files, by name; a sentence where there is none."""
-    before = {_name(noun): noun for noun in _nouns(old)}
+    """Every change between the documents of two files, by name; a sentence where there is none.
+
+    Agreements are compared with what they inherit, frameworks as they are written. Where a
+    framework is not in the files, its agreement is compared as written too, and that is said.
+    """
+    before, after = _read(old), _read(new)
     told = []
-    for noun in _nouns(new):
-        name = " ".join(_name(noun))
-        earlier = before.pop(_name(noun), None)
-        if earlier is None:
+    for (kind, who), now in after.items():
+        name = f"{kind} {who}"
+        was = before.get((kind, who))
+        if was is None:
             told.append(f"{name}: only in {new.name}")
             continue
-        found = contract_diff(earlier, noun)
+        if was.lacks or now.lacks:
+            told.append(f"{name}: {was.lacks or now.lacks}")
+            found = contract_diff(was.written, now.written)
+        else:
+            found = contract_diff(was.noun, now.noun)
         told += [f"{name}: {change.text()}" for change in found] or [f"{name}: no change"]
-    return told + [f"{' '.join(name)}: only in {old.name}" for name in before]
+    gone = [" ".join(name) for name in before if name not in after]
+    return told + [f"{name}: only in {old.name}" for name in gone]
 
 
 def in_order(found: Contracts) -> Contracts:
@@ -44,10 +54,31 @@ def in_order(found: Contracts) -> Contracts:
     return found
 
 
-def _nouns(path: Path) -> list[Programme | Agreement]:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A document: whole as far as that can be, and as written. ``lacks``: why it is not whole."""
+
+    noun: Programme | Agreement
+    written: Programme | Agreement
+    lacks: str | None
+
+
+def _read(path: Path) -> dict[tuple[str, str], _Read]:
     """The documents as far as they can be read: a version may be compared before it is complete."""
     found = read_contracts([path])
-    return [*found.programmes, *found.agreements]
+    whole = {(*_name(one.noun), one.noun.version): one.noun for one in found.documents}
+    read = {}
+    for noun in sorted((one.noun for one in found.written), key=lambda one: one.kind, reverse=True):
+        known = whole.get((*_name(noun), noun.version))
+        lacks = None
+        if known is None and isinstance(noun, Agreement) and noun.inherits and not noun.framework:
+            lacks = (
+                f"compared as written: what it inherits is not known from {path.name}; give a file "
+                f"or folder that holds {noun.inherits.agreement} version {noun.inherits.version} "
+                "as well"
+            )
+        read[_name(noun)] = _Read(known or noun, noun, lacks)
+    return read
 
 
 def _name(noun: Programme | Agreement) -> tuple[str, str]:

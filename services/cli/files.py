@@ -26,11 +26,15 @@ class NothingThere(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Contracts:
-    """The documents of some files, and everything that is wrong with them."""
+    """The documents of some files, and everything that is wrong with them.
+
+    ``documents``: whole, with what they inherit, without frameworks. ``written``: all, as written.
+    """
 
     documents: tuple[Document, ...]
     refusals: tuple[Refusal, ...]
     warnings: tuple[str, ...] = ()
+    written: tuple[Document, ...] = ()
 
     @property
     def programmes(self) -> tuple[Programme, ...]:
@@ -64,7 +68,7 @@ def read_contracts(
         refusals += _checked(document, programmes, inherited.documents, applied)
     agreements = [one.noun for one in inherited.documents if isinstance(one.noun, Agreement)]
     warnings = () if refusals else tuple(gap.text() for gap in gaps(agreements, programmes))
-    return Contracts(inherited.documents, tuple(refusals), warnings)
+    return Contracts(inherited.documents, tuple(refusals), warnings, tuple(documents))
 
 
 def _checked(

@@ -7,7 +7,7 @@ between changes nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from schemas.agreement import Agreement
 from schemas.bands import Band, Rounding, Threshold
 from schemas.base import Noun, written
 from schemas.programme import Programme
-from services.core.inheritance import NAMED_BY
+from services.core.inheritance import NAMED_BY, Whence, whence
 
 _NAMED_BY: Mapping[str, str] = MappingProxyType(
     {
@@ -27,7 +27,6 @@ _NAMED_BY: Mapping[str, str] = MappingProxyType(
         "metrics": "metric",
         "vendors": "vendor",
         "sources": "source",
-        "origins": "term",
     }
 )
 _ONE_OF: Mapping[str, str] = MappingProxyType(
@@ -49,7 +48,6 @@ _ONE_OF: Mapping[str, str] = MappingProxyType(
         "metrics": "metric",
         "vendors": "vendor",
         "sources": "source",
-        "origins": "origin of",
         "factors": "factor",
         "bands": "row",
     }
@@ -61,21 +59,24 @@ class Change:
     """One change. ``old`` is None for what is added, ``new`` for what is left out.
 
     ``path``: where it stands, with names in place of positions: ``levels[uptime].expected``.
-    ``words``: the same for people: ``level uptime, expected``.
+    ``words``: the same for people: ``level uptime, expected``. ``origin``: the agreement and
+    version that states an inherited term; None for what the document states itself.
     """
 
     path: str
     words: str
     old: str | None
     new: str | None
+    origin: str | None = None
 
     def text(self) -> str:
         """One line for people."""
+        whence = f" (inherited from {self.origin})" if self.origin else ""
         if self.old is None:
-            return f"{self.words}: added, {self.new}"
+            return f"{self.words}: added, {self.new}{whence}"
         if self.new is None:
-            return f"{self.words}: left out (was {self.old})"
-        return f"{self.words}: {self.old} → {self.new}"
+            return f"{self.words}: left out (was {self.old}){whence}"
+        return f"{self.words}: {self.old} → {self.new}{whence}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,52 @@ class _Place:
 def contract_diff(old: Agreement | Programme, new: Agreement | Programme) -> tuple[Change, ...]:
     """Every change from one version to another, in the order of the newer file's sections.
 
-    Equal documents have none. Raises ValueError for an agreement beside a programme.
+    Equal documents have none. A change of an inherited term says where it comes from, and needs no
+    line of its own for that. Raises ValueError for an agreement beside a programme.
     """
     if old.kind != new.kind:
         raise ValueError(
             f"{old.kind} and {new.kind} cannot be compared; give two versions of one document"
         )
-    return tuple(_nouns(old, new, _Place()))
+    found = _nouns(old, new, _Place())
+    if isinstance(old, Agreement) and isinstance(new, Agreement):
+        return (*_with_origins(found, old, new), *_moved(old, new))
+    return tuple(found)
+
+
+def _with_origins(changes: Iterator[Change], old: Agreement, new: Agreement) -> Iterator[Change]:
+    """Each change with the origin of its term: of the new one, or of the old where none is left."""
+    there = {one.term for one in whence(new)}
+    gone = [origin for origin in old.origins if origin.term not in there]
+    known = {_path(one.term): one for one in (*gone, *new.origins)}
+    for change in changes:
+        if change.path.startswith("origins"):
+            continue  # said beside each term that changes
+        for path, origin in known.items():
+            if change.path == path or change.path.startswith((f"{path}.", f"{path}[")):
+                change = replace(change, origin=f"{origin.agreement} version {origin.version}")
+        yield change
+
+
+def _moved(old: Agreement, new: Agreement) -> Iterator[Change]:
+    """Terms that another agreement states than before: itself, or another framework."""
+    before = {one.term: one for one in whence(old)}
+    for one in whence(new):
+        was = before.get(one.term)
+        if was is not None and _stater(was) != _stater(one):
+            yield Change(
+                f"origins[{one.term}]", f"origin of {one.term}", _stater(was), _stater(one)
+            )
+
+
+def _stater(one: Whence) -> str:
+    return one.agreement if one.inherited else "itself"
+
+
+def _path(term: str) -> str:
+    """A term's path as changes name it: ``caps[month]`` for ``caps.month``."""
+    section, _, name = term.partition(".")
+    return f"{section}[{name}]" if name else section
 
 
 def _nouns(old: Noun, new: Noun, place: _Place) -> Iterator[Change]:

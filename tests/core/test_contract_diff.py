@@ -6,6 +6,8 @@ import pytest
 
 from schemas.agreement import Agreement
 from services.core.contract_diff import contract_diff
+from services.core.contract_file import read_documents
+from services.core.inheritance import resolve
 from tests.core.said import programme
 from tests.core.told import HEAD, LEVEL, agreement, terms
 
@@ -151,3 +153,56 @@ def test_programmes_are_compared_too() -> None:
 def test_an_agreement_beside_a_programme_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot be compared"):
         contract_diff(programme(), terms())
+
+
+# --- what is inherited ----------------------------------------------------------------------------
+
+GROUP = HEAD.replace("agreement: hosting", "agreement: group").replace(
+    "type: service", "type: corporate\nframework: true"
+)
+CAP = "caps:\n  - {cap: month, window: period, limit: {kind: amount, amount: 50}}\n"
+
+
+def inherited(framework: str, own: str = "levels: []\n") -> Agreement:
+    """The usual agreement under a framework of these terms."""
+    head = HEAD.replace("bases:\n", "inherits: {agreement: group, version: 1}\nbases:\n")
+    found, refusals = read_documents(f"{GROUP}{framework}---\n{head}{own}", "both.yaml")
+    assert not refusals, [one.text() for one in refusals]
+    resolution = resolve(found.documents)
+    assert not resolution.refusals, [one.text() for one in resolution.refusals]
+    (document,) = resolution.documents
+    assert isinstance(document.noun, Agreement)
+    return document.noun
+
+
+def test_a_change_of_an_inherited_term_says_where_it_comes_from() -> None:
+    before, after = inherited(LEVEL), inherited(LEVEL.replace("percent: 10", "percent: 12"))
+    (change,) = contract_diff(before, after)
+    assert change.origin == "group version 1"
+    assert change.text() == (
+        "level uptime, credit 1, rate, percent: 10 → 12 (inherited from group version 1)"
+    )
+
+
+def test_an_inherited_term_that_comes_or_goes_is_one_line() -> None:
+    without, capped = inherited(LEVEL), inherited(LEVEL + CAP)
+    (came,) = lines(without, capped)
+    (gone,) = lines(capped, without)
+    assert came.startswith("cap month: added, cap month")
+    assert gone.startswith("cap month: left out (was cap month")
+    assert came.endswith("(inherited from group version 1)")
+    assert gone.endswith("(inherited from group version 1)")
+
+
+def test_own_terms_say_nothing_of_an_origin() -> None:
+    own = CAP.replace("50", "60")
+    (line,) = lines(
+        inherited(LEVEL + CAP, f"levels: []\n{own}"),
+        inherited(LEVEL + CAP, f"levels: []\n{own.replace('60', '70')}"),
+    )
+    assert line == "cap month, limit, amount: 60 → 70"
+
+
+def test_a_term_that_is_now_stated_here_says_that_it_has_moved() -> None:
+    found = lines(inherited(LEVEL + CAP), inherited(LEVEL + CAP, f"levels: []\n{CAP}"))
+    assert found == ["origin of caps.month: group → itself"]

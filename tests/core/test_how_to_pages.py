@@ -56,6 +56,13 @@ def test_the_portal_of_the_shops_has_its_own_level_and_the_rest_from_above() -> 
     assert totals(portal, "99.9", "99.89") == [0, 15_000]
 
 
+def test_the_changes_that_a_framework_brings_are_those_on_the_page() -> None:
+    newer = INHERITED.replace("version: 1", "version: 2").replace("percent: 15", "percent: 20")
+    (before,), (after,) = (nouns(resolved(text).documents) for text in (INHERITED, newer))
+    (shown,) = findall(r"```text changes\n(.*?)```", SHARED, DOTALL)
+    assert shown.splitlines() == [one.text() for one in contract_diff(before, after)]
+
+
 def test_the_gaps_on_the_page_are_those_that_are_found() -> None:
     (programme,) = read_documents(PROGRAMME, "programme.yaml")[0].programmes
     found = gaps(nouns(resolved(UNDERPINNED).documents), [programme])
