@@ -15,6 +15,7 @@ import pytest
 
 from services.cli.demo import AGREEMENTS, MONTHS, STORY
 from services.cli.story import events as story
+from tests.integration import harbour
 from tests.integration.conftest import Chain
 from tests.integration.living import Living, wait_for
 
@@ -83,6 +84,21 @@ def told(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
     return {"contracts": contracts, "events": events, "statuses": statuses, "closed": closed}
 
 
+@pytest.fixture(scope="module")
+def foreign(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Contracts in two currencies under a shared cap, and their events, through the chain."""
+    running = chain.living
+    contracts, events = harbour.written(tmp_path_factory.mktemp("harbour"))
+    running.apply(contracts)
+    answers = running.submit(running.client, list(harbour.events()))
+    assert {each["status"] for each in answers} == {"accepted"}
+    running.wait_until_seen()
+    running.close(
+        (agreement, month) for month in harbour.MONTHS for agreement in harbour.AGREEMENTS
+    )
+    return contracts, events
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_offline_statements_equal_the_live_ones_byte_for_byte(
     chain: Chain, name: str, tmp_path: Path
@@ -120,6 +136,28 @@ def test_the_late_correction_of_the_story_changed_what_was_posted(
     assert {("cloudhaus-hosting", "2025-01"), ("cloudhaus-hosting", "2025-02")} <= changed
     assert ("northnet-wan", "2025-01") in changed
     assert not {place for place in changed if place[0] == "deskline-desk"}
+
+
+def test_offline_statements_in_two_currencies_under_a_shared_cap_equal_the_live_ones(
+    chain: Chain, foreign: tuple[Path, Path], tmp_path: Path
+) -> None:
+    contracts, events = foreign
+    offline = settle(contracts, events, "2025-06-30", tmp_path / "none")
+    assert (offline.code, offline.aside) == (0, [])
+    assert offline.statements == live(chain.living, list(harbour.AGREEMENTS))
+    totals = {place: json.loads(body)["total_minor"] for place, body in offline.statements.items()}
+    assert totals == harbour.EXPECTED
+
+
+def test_a_converted_amount_names_its_rate_and_a_cut_one_its_cap(
+    chain: Chain, foreign: tuple[Path, Path]
+) -> None:
+    found = live(chain.living, [harbour.CRANE])
+    texts = [body.decode() for _, body in sorted(found.items())]
+    assert "at 1.1373 USD for 1 EUR (ecb-usd of 2025-04-30" in texts[0]
+    assert "ecb-usd of 2025-05-30" in texts[1], "the last rate before a Saturday"
+    assert "0.88 EUR for 1 USD" in texts[2]
+    assert ["cap harbour, shared by" in text for text in texts] == [True, False, True]
 
 
 def test_offline_statements_do_not_depend_on_how_the_events_are_cut_or_ordered(
