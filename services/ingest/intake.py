@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from services.catalogue.snapshot import Catalogue
 from services.ingest.door import Door
 from services.ingest.framing import HEADERS, TOPIC, cut
+from services.ingest.lag import LagWatch
 from services.ingest.refusal import Refusal
 from services.ingest.refusals import Place, Refused
 from services.ingest.usual import Taker
@@ -120,6 +121,7 @@ class Intake:
                 "delivery.timeout.ms": int(_ACK_SECONDS * 1000),
             }
         )
+        self._lag = LagWatch(self._consumer, self._acknowledged)
         self._partitions = 0
         _count(accepted=0, duplicate=0, rejected=0)
 
@@ -133,6 +135,7 @@ class Intake:
         Raises IntakeFailed or KafkaException when it cannot go on; nothing unacknowledged is
         committed then.
         """
+        self._lag.start()
         try:
             self._partitions = _partitions_of(self._producer, TOPIC)
             while not self._stopping.is_set():
@@ -142,6 +145,7 @@ class Intake:
                     self._stopping.wait(WITHIN)
             self._settle(0)
         finally:
+            self._lag.stop()
             self._consumer.close()
 
     def _follow_catalogue(self) -> None:
@@ -153,16 +157,22 @@ class Intake:
         self._taker = Taker(self._door, self._partitions)
         topics = frozenset(PREFIX + vendor for vendor in catalogue.vendors)
         if topics and topics != self._topics:
-            self._consumer.subscribe(sorted(topics), on_revoke=self._revoked)
+            self._consumer.subscribe(
+                sorted(topics), on_assign=self._assigned, on_revoke=self._revoked
+            )
             log(__name__).info("intake_subscribed", topics=sorted(topics))
         self._topics = topics
+
+    def _assigned(self, _: Any, assigned: Sequence[TopicPartition]) -> None:
+        self._lag.ours |= _places(assigned)
 
     def _revoked(self, _: Any, revoked: Sequence[TopicPartition]) -> None:
         """Settle what was read before another reader goes on from the committed offsets."""
         self._settle(0, wait_for_commit=True)
-        for each in revoked:
-            self._acknowledged.pop((each.topic, each.partition), None)
-            self._commit_again.discard((each.topic, each.partition))
+        self._lag.ours -= _places(revoked)
+        for place in _places(revoked):
+            self._acknowledged.pop(place, None)
+            self._commit_again.discard(place)
 
     def _step(self, messages: list[Any]) -> None:
         """Judge a batch of records, send what came of it, and commit what is acknowledged."""
@@ -271,14 +281,17 @@ class Intake:
         commit these offsets, and the group would seem to lag for good.
         """
         failed = [each for each in partitions if error is not None or each.error is not None]
-        places = {(each.topic, each.partition) for each in failed}
-        self._commit_again |= places & self._acknowledged.keys()
+        self._commit_again |= _places(failed) & self._acknowledged.keys()
 
     def _commit_what_failed(self) -> None:
         """Commit again, as far as everything is acknowledged by now."""
         offsets = {place: self._acknowledged[place] for place in self._commit_again}
         self._commit_again.clear()
         self._commit_offsets(offsets, wait=False)
+
+
+def _places(partitions: Sequence[TopicPartition]) -> frozenset[tuple[str, int]]:
+    return frozenset((each.topic, each.partition) for each in partitions)
 
 
 class _Vendors(dict[str, str]):

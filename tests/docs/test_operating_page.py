@@ -12,6 +12,7 @@ from infra.topics import COPIES, declared
 from services.cli.app import app, key
 from services.evaluator import gauges as evaluator_gauges
 from services.evaluator.settings import read_pace
+from services.ingest import lag
 from services.ingest.service import PARTS
 from services.settlement import gauges as settlement_gauges
 from services.settlement.routes import operations
@@ -77,7 +78,7 @@ def test_the_defaults_on_the_page_are_those_of_the_code() -> None:
 def test_every_metric_is_on_the_page_with_its_labels_and_no_other() -> None:
     collectors = [
         each
-        for module in (metrics, evaluator_gauges, settlement_gauges)
+        for module in (metrics, lag, evaluator_gauges, settlement_gauges)
         for each in vars(module).values()
         if isinstance(each, MetricWrapperBase)
     ]

@@ -145,6 +145,28 @@ class Ingest:
         self.wait_for(read, f"fewer than {number} quarantine records")
         return found
 
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """Meanwhile the database keeps no refusal: whoever wants one kept has to wait."""
+        with asyncio.Runner() as runner:
+            connection = runner.run(asyncpg.connect(self.postgres))
+            held = connection.transaction()
+            runner.run(held.start())
+            runner.run(connection.execute("lock table intake_refusal in share mode"))
+            try:
+                yield
+            finally:
+                runner.run(held.rollback())
+                runner.run(connection.close())
+
+    def waits(self) -> bool:
+        """Whether somebody waits to have a refusal kept."""
+        (found,) = self.query(
+            "select count(*) from pg_stat_activity where datname = current_database()"
+            " and wait_event_type = 'Lock' and query like '%insert into intake_refusal%'"
+        )
+        return bool(found[0])
+
     def query(self, statement: str, *arguments: Any) -> list[Any]:
         """Rows of this test's database."""
 

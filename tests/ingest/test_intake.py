@@ -146,6 +146,28 @@ def test_a_vendor_that_joins_later_is_read_without_a_restart(ingest: Ingest) -> 
     assert sorted(row.id for row in ingest.rows(2)) == ["first", "second"]
 
 
+def test_the_lag_tells_what_waits_for_the_database_and_nothing_when_all_is_taken_in(
+    ingest: Ingest,
+) -> None:
+    ingest.start("intake")
+    topic = f"intake.{ingest.vendor('north')}"
+    ingest.produce(topic, [_structured(ingest.event("before"))])
+    ingest.wait_for(lambda: sorted(_behind(ingest)) == [0.0] * 8, "the lag is not told")
+    with ingest.held_up():
+        ingest.produce(topic, [(b"poison", [])])
+        ingest.wait_for(ingest.waits, "the poison is not refused")
+        ingest.produce(topic, [_structured(ingest.event(f"e-{n}")) for n in range(50)])
+        ingest.wait_for(lambda: sum(_behind(ingest)) == 51, "the lag does not show what waits")
+        assert len(ingest.rows(1)) == 1
+    ingest.wait_for(lambda: _behind(ingest) == [0.0] * 8, "the lag does not go back")
+    assert len(ingest.rows(51)) == 51
+
+
+def _behind(ingest: Ingest) -> list[float]:
+    """The lag of each partition of this reader, as it tells it."""
+    return shown(ingest.url, "earnback_intake_lag_records")
+
+
 def _counted(url: str) -> list[float]:
     """Events that the intake took, passed over as repeats, and refused."""
     return [
