@@ -93,9 +93,8 @@ def _share(cap: Cap) -> Fraction:
 def _given(case: Case, cap: Cap, earlier: list[str]) -> Fraction:
     """Credits already given in the window, in main units; after earn-back where that is agreed."""
     kinds = kinds_given(cap.earned_back)
-    minor = sum(
-        settled.amount(kinds, cap.levels) for settled in case.past if settled.period in earlier
-    )
+    known = (case.past.of(label) for label in earlier)
+    minor = sum(settled.amount(kinds, cap.levels) for settled in known if settled)
     return _opening(case, cap, "credits") + Fraction(minor, 10 ** exponent(case.version.currency))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import overload
 
 from schemas.agreement import Agreement
 from schemas.base import written
@@ -71,15 +72,57 @@ class Settled:
         )
 
 
+class Past(Sequence[Settled]):
+    """The periods settled so far, oldest first, and by what later ones ask for.
+
+    Each period is added once, when all that looks back from it is done.
+    """
+
+    def __init__(self) -> None:
+        self._in_order: list[Settled] = []
+        self._places: dict[str, int] = {}
+        self._results: dict[tuple[str, str | None], list[LevelResult]] = {}
+
+    def add(self, settled: Settled) -> None:
+        """Remember one more period."""
+        self._places[settled.period] = len(self._in_order)
+        self._in_order.append(settled)
+        for result in settled.results:
+            self._results.setdefault((result.level, result.subject), []).append(result)
+
+    def of(self, period: str) -> Settled | None:
+        """The period of that label, if it is among them."""
+        place = self._places.get(period)
+        return None if place is None else self._in_order[place]
+
+    def after(self, period: str) -> Iterator[Settled]:
+        """Those after one of them, in order."""
+        return (self._in_order[at] for at in range(self._places[period] + 1, len(self)))
+
+    def results(self, level: str, subject: str | None) -> list[LevelResult]:
+        """A level's results, the latest first."""
+        return self._results.get((level, subject), [])[::-1]
+
+    def __len__(self) -> int:
+        return len(self._in_order)
+
+    @overload
+    def __getitem__(self, place: int) -> Settled: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Settled]: ...
+    def __getitem__(self, place: int | slice) -> Settled | list[Settled]:
+        return self._in_order[place]
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One period of one agreement, with its past, oldest first."""
+    """One period of one agreement, with its past."""
 
     version: Agreement
     period: str
     known: Known
     charges: Charges
-    past: tuple[Settled, ...]
+    past: Past
     begins: str
     ends_with: str | None
     time_zone: str
@@ -88,7 +131,8 @@ class Case:
     def base(self, name: str, subject: str | None = None, period: str | None = None) -> Fraction:
         """A base in main units; zero, and noted as missing, while its charge is not known."""
         failing = period or self.period
-        in_force = next((one.version for one in self.past if one.period == failing), self.version)
+        settled = self.past.of(failing)
+        in_force = settled.version if settled else self.version
         return self.charges.base(
             self.version, name, failing, subject, self.missing, in_force=in_force
         )
@@ -139,12 +183,7 @@ class Case:
 
     def earlier_results(self, level: str, subject: str | None) -> list[LevelResult]:
         """The level's results before this settlement period, the latest first."""
-        return [
-            result
-            for settled in reversed(self.past)
-            for result in reversed(settled.results)
-            if result.level == level and result.subject == subject
-        ]
+        return self.past.results(level, subject)
 
     def window(self, periods: int) -> list[str]:
         """The settlement periods, this one last, that a window of that many holds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from typing import Any, Literal
 
 from schemas.earn_back import Deferral, EarnBackAfterRun, EarnBackByYear
@@ -95,11 +96,21 @@ def _payable_now(case: Case, item: Deferred) -> Amount:
 
 
 def _after_run(case: Case, sheet: Sheet, term: EarnBackAfterRun, path: str) -> Sheet:
-    for settled in case.past:
+    for settled in _in_reach(case, term):
         for level, credited in _credited(settled, term):
             if _earned_now(case, sheet, term, settled, level):
                 sheet = _give(case, sheet, term, path, settled, level, credited)
     return sheet
+
+
+def _in_reach(case: Case, term: EarnBackAfterRun) -> Sequence[Settled]:
+    """The past periods whose run may be complete with this one.
+
+    Where no period can be passed over, that is the one so many periods before.
+    """
+    at = len(case.past) - term.periods
+    passed_over = term.asks != "no_credit" and term.no_data == "is_passed_over"
+    return case.past[: max(at + 1, 0)] if passed_over else case.past[max(at, 0) : max(at + 1, 0)]
 
 
 def _credited(settled: Settled, term: EarnBackAfterRun) -> Iterator[tuple[str | None, int]]:
@@ -146,9 +157,7 @@ def _run_after(
     """What became of the run after a failing period, and in which period that was decided."""
     good = 0
     period = failed
-    after = [one for one in case.past if first_day(one.period) > first_day(failed)]
-    rows: list[Settled | None] = [*after, None]
-    for row in rows:
+    for row in chain(case.past.after(failed), [None]):
         period = next_label(period)
         own = row.period if row else case.period
         verdict = _good_period(case, sheet, term, row, level) if own == period else False

@@ -38,8 +38,11 @@ def in_force(level: Level, earlier: Sequence[LevelResult]) -> InForce:
 def same_term(case: Case, level: Level, subject: str | None) -> list[LevelResult]:
     """The level's earlier results as far back as its term is the same, the latest first.
 
-    A version that states another level, or another way to move it, begins anew.
+    A version that states another level, or another way to move it, begins anew. None where the
+    level does not move: nothing looks back then.
     """
+    if level.moves is None:
+        return []
     found: list[LevelResult] = []
     for settled in reversed(case.past):
         if not _same(level_of(settled.version, level.level), level):

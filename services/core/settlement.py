@@ -13,7 +13,7 @@ from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
-from services.core.case import Case, Settled
+from services.core.case import Case, Past, Settled
 from services.core.known import Charges, Known, Missing, Misstated
 from services.core.one_period import Outcome, not_settled, settled, up_to_caps
 from services.core.shared_caps import Desk, Under, apply_shared_caps
@@ -97,14 +97,14 @@ class _Member:
     versions: Sequence[Agreement]
     known: Mapping[str, Known]
     charges: Charges
-    past: list[Settled]
+    past: Past
     outcomes: list[Outcome]
 
     @classmethod
     def of(cls, history: History) -> _Member:
         known = _latest(history.evaluations)
         ordered = sorted(history.versions, key=lambda one: (one.effective_from, one.version))
-        return cls(ordered, known, Charges(known), [], [])
+        return cls(ordered, known, Charges(known), Past(), [])
 
     def case(self, version: Agreement, period: str, time_zone: str) -> Case:
         """The desk on which a period is worked out."""
@@ -120,7 +120,7 @@ class _Member:
             period,
             self.known[period],
             self.charges,
-            tuple(self.past),
+            self.past,
             begins,
             ends_with,
             time_zone,
@@ -136,7 +136,7 @@ class _Member:
         assert desk is not None, "a desk never goes away"
         outcome, remembered = _ended(desk, buyer)
         self.outcomes.append(outcome)
-        self.past.append(remembered)
+        self.past.add(remembered)
 
 
 def _ended(desk: Desk, buyer: str) -> tuple[Outcome, Settled]:

@@ -23,7 +23,7 @@ from schemas.statement import LineKind
 from services.core.arithmetic import ZERO, money_text, percent_of, rounded
 from services.core.calendar_days import contract_year
 from services.core.caps import kinds_given, scaled
-from services.core.case import Case, Settled, Sheet
+from services.core.case import Case, Past, Sheet
 from services.core.known import Charges, Missing, Misstated, stated_number
 from services.core.sharing import largest_remainder
 from services.core.versions import version_for
@@ -47,7 +47,7 @@ class Under:
 
     versions: Sequence[Agreement]
     charges: Charges
-    past: Sequence[Settled]
+    past: Past
     desk: Desk | None
 
 
@@ -240,9 +240,9 @@ class _Pool:
         return self._main(given) + self._opening("credits")
 
     def _posted(self, name: str, label: str, kinds: frozenset[LineKind]) -> int:
-        for one in self.covered[name].past:
-            if one.period == label and one.lines is not None:
-                return one.amount(kinds)
+        settled = self.covered[name].past.of(label)
+        if settled is not None and settled.lines is not None:
+            return settled.amount(kinds)
         self._lacks(name, f"{label} is not settled yet")
         return 0
 

@@ -80,7 +80,8 @@ def labels_between(first: str, last: str) -> tuple[str, ...]:
     if period_length(first) != period_length(last):
         raise ValueError(f"{first} and {last} are periods of different length; give two of one")
     labels: list[str] = []
-    while first_day(first) <= first_day(last):
+    until = first_day(last)
+    while first_day(first) <= until:
         labels.append(first)
         first = next_label(first)
     return tuple(labels)

@@ -1,0 +1,60 @@
+"""What later periods look back at: in order, by label, by level, and what came after one."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.statement import LevelResult
+from services.core.case import Past, Settled
+from tests.core.told import months, terms
+
+
+def result(period: str, level: str = "uptime", subject: str | None = None) -> LevelResult:
+    """A result of which nothing but its place matters."""
+    return LevelResult(
+        level=level,
+        metric="uptime",
+        subject=subject,
+        period=period,
+        figure=None,
+        result=None,
+        expected=None,
+        minimum=None,
+        standing="no_result",
+        defaulted=False,
+        evidence=None,
+        steps=(),
+    )
+
+
+@pytest.fixture
+def past() -> Past:
+    """Three months with one level for all, and another for two sites in the last."""
+    found = Past()
+    for label in months(3):
+        found.add(Settled(label, terms(), (result(label),), None))
+    sites = (result("2025-04", "desk", "north"), result("2025-04", "desk", "south"))
+    found.add(Settled("2025-04", terms(), sites, None))
+    return found
+
+
+def test_periods_are_in_order_and_found_by_their_label(past: Past) -> None:
+    assert [one.period for one in past] == [*months(3), "2025-04"]
+    assert past.of("2025-02") == past[1]
+    assert past.of("2024-12") is None
+
+
+def test_what_came_after_a_period_comes_in_order(past: Past) -> None:
+    assert [one.period for one in past.after("2025-02")] == ["2025-03", "2025-04"]
+    assert list(past.after("2025-04")) == []
+
+
+def test_results_of_a_level_and_subject_come_latest_first(past: Past) -> None:
+    assert [one.period for one in past.results("uptime", None)] == list(reversed(months(3)))
+    assert [one.subject for one in past.results("desk", "south")] == ["south"]
+    assert past.results("desk", None) == []
+
+
+def test_what_is_asked_for_can_be_changed_without_changing_the_past(past: Past) -> None:
+    past.results("uptime", None).clear()
+    assert len(past.results("uptime", None)) == 3
