@@ -121,7 +121,7 @@ class Intake:
                 "delivery.timeout.ms": int(_ACK_SECONDS * 1000),
             }
         )
-        self._lag = LagWatch(self._consumer, self._acknowledged)
+        self._lag = LagWatch(common, group, self._acknowledged)
         self._partitions = 0
         _count(accepted=0, duplicate=0, rejected=0)
 

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Mapping, Set
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from prometheus_client import Gauge
 
 from services.shell.logs import log
@@ -17,7 +18,7 @@ INTAKE_LAG = Gauge(
     ["topic", "partition"],
 )
 EVERY = 2.0
-"""Seconds between two looks. A look asks the broker only about partitions that are new here."""
+"""Seconds between two looks, each one request or two."""
 _ASK_SECONDS = 2.0
 
 Place = tuple[str, int]
@@ -25,15 +26,18 @@ Place = tuple[str, int]
 
 
 class LagWatch:
-    """Looks from a thread of its own: one that reads could not tell that it waits."""
+    """Looks from a thread of its own and over connections of its own: the one that reads could not
+    tell that it waits, and its client answers others only between two reads."""
 
-    def __init__(self, consumer: Any, acknowledged: Mapping[Place, int]) -> None:
-        """``acknowledged``: the next offset of each partition of which something was taken in;
-        kept current, by another thread."""
-        self._consumer, self._acknowledged = consumer, acknowledged
+    def __init__(
+        self, options: Mapping[str, Any], group: str, acknowledged: Mapping[Place, int]
+    ) -> None:
+        """``options``: by which a client finds the broker. ``acknowledged``: the next offset of
+        each partition of which something was taken in; kept current, by another thread."""
+        self._admin = AdminClient(dict(options))
+        self._group, self._acknowledged = group, acknowledged
         self.ours: frozenset[Place] = frozenset()
-        """The partitions that are read here; replaced by the thread that reads. Asked for them from
-        this thread, the client was seen never to answer."""
+        """The partitions that are read here; replaced by the thread that reads."""
         self._began: dict[Place, int] = {}
         """Where reading began, of the partitions that are ours."""
         self._told: set[Place] = set()
@@ -45,7 +49,7 @@ class LagWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more, and tell nothing any more. The consumer may be closed after this."""
+        """Look no more, and tell nothing any more."""
         self._stopped.set()
         self._thread.join()
         self._tell({})
@@ -54,7 +58,7 @@ class LagWatch:
         while not self._stopped.wait(EVERY):
             try:
                 self._look()
-            except KafkaException as error:
+            except (KafkaException, TimeoutError) as error:
                 log(__name__).info("intake_lag_not_known", error=str(error))
 
     def _look(self) -> None:
@@ -64,29 +68,31 @@ class LagWatch:
             self._began |= self._beginnings(new)
         taken_in = dict(self._acknowledged)
         done = {place: taken_in.get(place, at) for place, at in self._began.items()}
-        ends = {place: self._end(place) for place in done}
-        # Not known, the end is below zero: nothing came from there so far.
-        self._tell({place: max(0, end - done[place]) for place, end in ends.items() if end >= 0})
-
-    def _end(self, place: Place) -> int:
-        """The end as the broker last told it; asks nobody."""
-        partition = TopicPartition(*place)
-        known: int = self._consumer.get_watermark_offsets(partition, cached=True)[1]
-        return known
+        ends = self._offsets(done.keys(), OffsetSpec.latest())
+        self._tell({place: max(0, end - done[place]) for place, end in ends.items()})
 
     def _beginnings(self, places: Set[Place]) -> dict[Place, int]:
         """What the group has committed; where that is nothing, the first record that is there."""
-        partitions = [TopicPartition(*place) for place in places]
-        answers = self._consumer.committed(partitions, _ASK_SECONDS)
-        return {
-            (each.topic, each.partition): each.offset if each.offset >= 0 else self._first(each)
-            for each in answers
-            if each.error is None
+        wanted = ConsumerGroupTopicPartitions(
+            self._group, [TopicPartition(*place) for place in places]
+        )
+        asked = self._admin.list_consumer_group_offsets([wanted], request_timeout=_ASK_SECONDS)
+        answer = asked[self._group].result(_ASK_SECONDS).topic_partitions
+        committed = {
+            (each.topic, each.partition): each.offset for each in answer if each.offset >= 0
         }
+        return committed | self._offsets(places - committed.keys(), OffsetSpec.earliest())
 
-    def _first(self, partition: TopicPartition) -> int:
-        known: int = self._consumer.get_watermark_offsets(partition, _ASK_SECONDS)[0]
-        return known
+    def _offsets(self, places: Set[Place], spec: OffsetSpec) -> dict[Place, int]:
+        if not places:
+            return {}
+        asked = self._admin.list_offsets(
+            {TopicPartition(*place): spec for place in places}, request_timeout=_ASK_SECONDS
+        )
+        return {
+            (each.topic, each.partition): answer.result(_ASK_SECONDS).offset
+            for each, answer in asked.items()
+        }
 
     def _tell(self, lags: Mapping[Place, int]) -> None:
         for topic, partition in self._told - lags.keys():
