@@ -14,6 +14,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from schemas.agreement import Agreement
 from schemas.base import Noun, written
@@ -78,6 +79,8 @@ KINDS_OF_MEASURE: Mapping[str, tuple[int, ...]] = MappingProxyType(
 
 _NAMES = {number: name.split(".")[1] for name, number in KIND_OF_TYPE.items()}
 _ALWAYS = -(2**62)
+MOST_FAULTS = 10
+"""So many faults of one event are told; who sends more will ask again."""
 _ZERO = Fraction(0)
 
 
@@ -117,6 +120,8 @@ class Problem:
     field: str
     reason: str
     remedy: str
+    also: tuple[Problem, ...] = ()
+    """Where the data does not fit its schema: the other fields that do not, MOST_FAULTS in all."""
 
     @property
     def for_review(self) -> bool:
@@ -435,18 +440,24 @@ def _shaped(model: type[Noun], data: Mapping[str, object], within: str = "/data"
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        pointer = "".join(
-            "/" + str(step).replace("~", "~0").replace("/", "~1") for step in first["loc"]
-        )
-        said = first["msg"].removeprefix("Value error, ")
-        exact = said.startswith(("not an exact number", "write the number"))
-        code = Reason.NOT_EXACT if exact else Reason.BAD_DATA
-        remedy = {
-            "missing": "add the field",
-            "extra_forbidden": "leave the field out; put it into an extension attribute",
-        }.get(first["type"], "correct the value")
-        return Problem(code, within + pointer, said, remedy)
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        first, *also = [_fault(each, within) for each in found[:MOST_FAULTS]]
+        return replace(first, also=tuple(also))
+
+
+def _fault(found: ErrorDetails, within: str) -> Problem:
+    """What is wrong with one field, of what pydantic found."""
+    pointer = "".join(
+        "/" + str(step).replace("~", "~0").replace("/", "~1") for step in found["loc"]
+    )
+    said = found["msg"].removeprefix("Value error, ")
+    exact = said.startswith(("not an exact number", "write the number"))
+    code = Reason.NOT_EXACT if exact else Reason.BAD_DATA
+    remedy = {
+        "missing": "add the field",
+        "extra_forbidden": "leave the field out; put it into an extension attribute",
+    }.get(found["type"], "correct the value")
+    return Problem(code, within + pointer, said, remedy)
 
 
 # --- the other kinds: data kept whole -------------------------------------------------------------
@@ -702,7 +713,8 @@ def _replacement(
             return None
         problem = problem or found
     if problem is not None:
-        return replace(problem, field=f"/data{problem.field}")
+        also = tuple(replace(each, field=f"/data{each.field}") for each in problem.also)
+        return replace(problem, field=f"/data{problem.field}", also=also)
     return Problem(
         Reason.BAD_DATA,
         "/data/data",

@@ -15,11 +15,14 @@ from typing import Any, Literal
 
 import msgspec
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from schemas.event import CloudEvent
+from services.core.acceptance import MOST_FAULTS
 from services.ingest import refusal as why
 from services.ingest.refusal import Refused
 from services.shell.clock import microseconds
+from services.shell.http import Fault
 
 MAX_DEPTH = 16
 JSON_TYPES = ("application/json", "text/json")
@@ -163,12 +166,15 @@ def _modelled(value: dict[str, Any]) -> CloudEvent:
         # From JSON and strictly: "1" is no number, but a time is still a string.
         return CloudEvent.model_validate_json(msgspec.json.encode(value), strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        pointer = "".join(f"/{part}" for part in first["loc"])
-        detail = first["msg"].removeprefix("Value error, ")
-        raise Refused(
-            why.NOT_AN_EVENT, pointer, detail, _remedy(first["type"], pointer[1:], detail)
-        ) from error
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        first, *also = [_fault(each) for each in found[:MOST_FAULTS]]
+        raise Refused(why.NOT_AN_EVENT, first.pointer, first.reason, first.remedy, also) from error
+
+
+def _fault(found: ErrorDetails) -> Fault:
+    pointer = "".join(f"/{part}" for part in found["loc"])
+    reason = found["msg"].removeprefix("Value error, ")
+    return Fault(pointer, reason, _remedy(found["type"], pointer[1:], reason))
 
 
 def _remedy(kind: str, field: str, detail: str) -> str:

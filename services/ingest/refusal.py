@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.core.acceptance import Problem
 from services.core.acceptance import Reason as Code
 from services.core.facts import Row
+from services.shell.http import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Refusal:
     row: Row | None = None
     """What it would count as. Set where the very same event may have been accepted before; then
     it is a repeat, and no refusal."""
+    also: tuple[Fault, ...] = ()
+    """What else is wrong with it, where that is known: a sender mends all of it at once."""
 
     def document(self) -> dict[str, Any]:
         """The problem document (RFC 9457) of this one event."""
@@ -85,29 +89,35 @@ class Refusal:
             "status": self.reason.status,
             "code": self.reason.code,
             "detail": self.detail,
-            "errors": [
-                {
-                    "in": "body",
-                    "pointer": self.pointer,
-                    "reason": self.detail,
-                    "remedy": self.remedy,
-                }
-            ],
+            "errors": [each.document() for each in (self._first, *self.also)],
             **dict(self.more),
         }
+
+    @property
+    def _first(self) -> Fault:
+        return Fault(self.pointer, self.detail, self.remedy)
 
 
 class Refused(Exception):
     """Carries a refusal out of the checks; caught where the event came in."""
 
-    def __init__(self, reason: Reason, pointer: str, detail: str, remedy: str) -> None:
+    def __init__(
+        self, reason: Reason, pointer: str, detail: str, remedy: str, also: Sequence[Fault] = ()
+    ) -> None:
         super().__init__(f"{reason.code} at '{pointer}': {detail}; {remedy}")
         self.reason, self.pointer, self.detail, self.remedy = reason, pointer, detail, remedy
+        self.also = tuple(also)
 
     def refusal(self, source: str | None, event_id: str | None) -> Refusal:
         """The refusal of the event that these checks were about."""
         return Refusal(
-            self.reason, self.pointer, self.detail, self.remedy, source=source, id=event_id
+            self.reason,
+            self.pointer,
+            self.detail,
+            self.remedy,
+            source=source,
+            id=event_id,
+            also=self.also,
         )
 
 
@@ -122,4 +132,5 @@ def from_core(problem: Problem, source: str, event_id: str, row: Row | None = No
         id=event_id,
         for_review=problem.for_review,
         row=row,
+        also=tuple(Fault(each.field, each.reason, each.remedy) for each in problem.also),
     )

@@ -42,6 +42,15 @@ class Fault:
     remedy: str
     within: str = "body"
 
+    def document(self) -> dict[str, str]:
+        """Its entry under ``errors`` in a problem document."""
+        return {
+            "in": self.within,
+            "pointer": self.pointer,
+            "reason": self.reason,
+            "remedy": self.remedy,
+        }
+
 
 class Problem(Exception):
     """An answer that says what is wrong, as RFC 9457 has it. Raise it anywhere under a request."""
@@ -72,15 +81,7 @@ class Problem(Exception):
         if self.detail:
             document["detail"] = self.detail
         if self.faults:
-            document["errors"] = [
-                {
-                    "in": each.within,
-                    "pointer": each.pointer,
-                    "reason": each.reason,
-                    "remedy": each.remedy,
-                }
-                for each in self.faults
-            ]
+            document["errors"] = [each.document() for each in self.faults]
         document.update(self.more)
         document["trace_id"] = correlation_id()
         return document

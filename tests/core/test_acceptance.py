@@ -147,6 +147,24 @@ def test_a_bad_event_is_told_its_field_reason_and_remedy(
     assert found.remedy
 
 
+def test_data_with_several_wrong_fields_is_told_all_of_them_but_no_more_than_ten() -> None:
+    wrong = COUNT | {"good": "1", "total": -0.5}
+    for kind, data, within in (
+        ("count", wrong, "/data"),
+        ("correction", CORRECTION | {"data": wrong}, "/data/data"),
+    ):
+        found = judged(Said(PROBE, "e1", kind, AT, data))
+        assert isinstance(found, Problem)
+        assert [each.field for each in (found, *found.also)] == [
+            f"{within}/good",
+            f"{within}/total",
+        ]
+        assert all(each.reason and each.remedy and not each.also for each in found.also)
+    many = judged(Said(PROBE, "e1", "sample", AT, SAMPLE | {f"f{n}": n for n in range(20)}))
+    assert isinstance(many, Problem)
+    assert len(many.also) == 9
+
+
 def test_a_declared_figure_out_of_range_names_the_range() -> None:
     found = judged(Said(PROBE, "e1", "figure", AT, FIGURE | {"value": "-10"}))
     assert isinstance(found, Problem)

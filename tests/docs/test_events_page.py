@@ -15,7 +15,7 @@ from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.cli.app import app
 from services.cli.files import EVENTS, read_contracts, read_events
 from services.cli.offline import settle_files
-from services.core.acceptance import KINDS_OF_MEASURE
+from services.core.acceptance import KINDS_OF_MEASURE, MOST_FAULTS
 from services.core.facts import TYPE_OF_KIND, Row
 from services.core.windows import day_start, microseconds
 from services.ingest import refusal
@@ -116,6 +116,7 @@ def test_the_table_of_refusals_is_that_of_the_code() -> None:
         code: (each.status, each.title) for code, each in expected.items()
     }
     assert all(remedy for *_, remedy in said)
+    assert f"every wrong field at once, up to {MOST_FAULTS}." in section(PAGE, "## Refusals")
     core = [each.code for each in refusal.REASONS.values()]
     assert [names(row[0])[0] for row in said if names(row[0])[0] in core] == core, "precedence"
 

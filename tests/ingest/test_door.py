@@ -183,6 +183,34 @@ def test_a_refusal_names_the_field_the_reason_and_the_remedy(
     assert 400 <= document["status"] < 500
 
 
+SEVERAL: list[tuple[str, Any, str, list[str]]] = [
+    ("envelope", an_event(id=5, specversion="0.3", time="noon"), "invalid-event",
+     ["/specversion", "/id", "/time"]),
+    ("data", an_event("count", {"metric": COUNT["metric"], "good": "1", "x/y": 1}), "bad-data",
+     ["/data/good", "/data/total", "/data/x~1y"]),
+    ("an outage", an_event("outage", {**OUTAGE, "phase": "new", "void": "no"}), "bad-data",
+     ["/data/phase", "/data/void"]),
+    ("twelve", an_event(data={**UP, **{f"f{n:02}": n for n in range(12)}}), "bad-data",
+     [f"/data/f{n:02}" for n in range(10)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "pointers"), [row[1:] for row in SEVERAL], ids=[row[0] for row in SEVERAL]
+)
+def test_an_event_with_several_wrong_fields_is_told_of_all_of_them_at_once(
+    event: Any, code: str, pointers: list[str]
+) -> None:
+    said = admitted(event)
+    assert isinstance(said, Refusal)
+    document = said.document()
+    first = document["errors"][0]
+    assert document["code"] == code
+    assert [each["pointer"] for each in document["errors"]] == pointers
+    assert (first["reason"], first["remedy"]) == (document["detail"], said.remedy)
+    assert all(each["reason"] and each["remedy"] for each in document["errors"])
+
+
 def test_every_reason_of_the_door_is_in_the_table() -> None:
     told = {row[2] for row in REFUSALS}
     own = [value for value in vars(refusal).values() if isinstance(value, Reason)]
