@@ -369,7 +369,7 @@ class AtRiskLimit(Noun):
 
 
 class WorthLimit(Noun):
-    """At most so many percent of the worth of the occurrences."""
+    """At most so many percent of the worth of the occurrences, all together."""
 
     kind: Literal["worth_of"]
     percent: Annotated[Number, Field(ge=0)]
@@ -383,8 +383,19 @@ class DaysLimit(Noun):
     base: Name
 
 
+class WorthOfEach(Noun):
+    """Each occurrence at most so many percent of its own worth; none uses what another leaves."""
+
+    kind: Literal["worth_of_each"]
+    percent: Annotated[Number, Field(ge=0)]
+
+
 Limit = Annotated[
     PercentLimit | AmountLimit | AtRiskLimit | WorthLimit | DaysLimit, Field(discriminator="kind")
+]
+CreditLimit = Annotated[
+    PercentLimit | AmountLimit | AtRiskLimit | WorthLimit | DaysLimit | WorthOfEach,
+    Field(discriminator="kind"),
 ]
 
 
@@ -402,7 +413,7 @@ class Credit(Noun):
     quantity: Quantity
     rate: Rate
     factors: tuple[Factor, ...] = ()
-    at_most: Limit | None = Field(None, description="A ceiling of this consequence alone.")
+    at_most: CreditLimit | None = Field(None, description="A ceiling of this consequence alone.")
     rounded_quantity: Rounding | None = None
 
     @model_validator(mode="after")

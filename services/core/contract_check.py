@@ -14,7 +14,7 @@ from schemas.agreement import Agreement, AtRisk, Base, Category
 from schemas.bands import Band, BandTable, Threshold
 from schemas.base import Noun, written
 from schemas.ceiling import Cap
-from schemas.credit import AtRiskShare, Credit, Duration, WorthOf
+from schemas.credit import AtRiskShare, Credit, Duration
 from schemas.earn_back import Bank
 from schemas.level import Baseline, Level
 from schemas.period import label_of
@@ -26,6 +26,7 @@ from services.core.currency_check import broken_currencies
 from services.core.reweighting import broken_reweighting
 from services.core.shared_cap_check import unfit
 from services.core.windows import parts_of
+from services.core.worth_check import broken_worths
 
 _TIMES = frozenset({"milliseconds", "seconds", "minutes", "hours", "days"})
 _WITH_PARTS = frozenset(
@@ -78,6 +79,7 @@ def check(
     found += broken_reweighting(agreement, others)
     found += broken_currencies(agreement)
     found += unfit(agreement, programme)
+    found += broken_worths(agreement, programme)
     refusals = (document.refusal(one.path, one.reason, one.remedy) for one in found)
     return tuple(sorted(refusals, key=lambda one: (one.line, one.column)))
 
@@ -279,9 +281,6 @@ def _units_fit(contract: Contract) -> Iterator[Found]:
             if quantity.of == "total" and metric.unit not in _TIMES:
                 reason = f"{metric.metric} is in {metric.unit}, which is no time"
                 yield Found(at, reason, "name a metric whose unit is a time")
-        if isinstance(credit.rate, WorthOf) and not isinstance(quantity, Duration):
-            reason = "worth_of needs a duration of deliveries that state their worth"
-            yield Found((*path, "rate"), reason, "use a duration as quantity, or another rate")
     for path, level in contract.levels():
         metric = contract.metric(level.metric)
         if level.low_volume and metric and metric.measure.kind not in _RATIOS:

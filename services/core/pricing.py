@@ -18,6 +18,8 @@ from schemas.credit import (
     OnTrigger,
     PercentLimit,
     WorthLimit,
+    WorthOf,
+    WorthOfEach,
 )
 from schemas.evaluation import EventRef
 from schemas.statement import LevelResult, LineKind, Step
@@ -29,7 +31,7 @@ from services.core.evidence import events_behind
 from services.core.factors import factor
 from services.core.judging import consecutive_misses
 from services.core.quantities import Asked, Count, quantity
-from services.core.rates import Price, price
+from services.core.rates import Price, name_of, price, worth
 from services.core.windows import days_in
 
 _KINDS: dict[str, tuple[LineKind, int]] = {
@@ -153,6 +155,8 @@ def _under_ceiling(
     asked: Asked, credit: Credit, counts: tuple[Count, ...], value: Fraction
 ) -> tuple[Fraction, tuple[Step, ...]]:
     term = f"{asked.term}.at_most"
+    if isinstance(credit.at_most, WorthOfEach):
+        return _each_under_its_worth(asked.within("at_most"), credit.at_most, counts, value)
     ceiling = limit_amount(asked.case, credit.at_most, asked.result.subject, counts)
     money = asked.case.money
     if value <= ceiling:
@@ -160,6 +164,30 @@ def _under_ceiling(
         return value, (step("ceiling", term, text, value),)
     text = f"cut from {money(value)} to its ceiling of {money(ceiling)}"
     return ceiling, (step("ceiling", term, text, ceiling),)
+
+
+def _each_under_its_worth(
+    asked: Asked, limit: WorthOfEach, counts: tuple[Count, ...], value: Fraction
+) -> tuple[Fraction, tuple[Step, ...]]:
+    """Each occurrence cut by itself. Its part of the value is by its units, and by its worth where
+    that is priced: `worth_check` lets no other rate have this ceiling.
+    """
+    case, rate = asked.case, asked.credit.rate
+    worths = [worth(case, count) for count in counts]
+    by_worth = isinstance(rate, WorthOf)
+    weights = [
+        count.units * (own if by_worth else 1) for count, own in zip(counts, worths, strict=True)
+    ]
+    whole, total, steps = sum(weights, ZERO), ZERO, []
+    for count, own, weight in zip(counts, worths, weights, strict=True):
+        one = value * weight / whole if whole else ZERO
+        ceiling = percent_of(limit.percent, own)
+        if one > ceiling:
+            text = f"cut from {case.money(one)} to its ceiling of {case.money(ceiling)}"
+            steps.append(step("ceiling", asked.term, f"{name_of(count)}: {text}", ceiling))
+        total += min(one, ceiling)
+    text = f"none above {number_text(limit.percent)} % of its worth: {case.money(total)}"
+    return total, (*steps, step("ceiling", asked.term, text, total))
 
 
 def limit_amount(
@@ -193,10 +221,10 @@ def _at_risk_limit(
 
 
 def _worth_limit(
-    _: Case, limit: WorthLimit, __: object, counts: tuple[Count, ...], ___: object
+    case: Case, limit: WorthLimit, _: object, counts: tuple[Count, ...], __: object
 ) -> Fraction:
-    worth = sum((count.part.value or ZERO for count in counts if count.part and count.units), ZERO)
-    return percent_of(limit.percent, worth)
+    together = sum((worth(case, count) for count in counts if count.units), ZERO)
+    return percent_of(limit.percent, together)
 
 
 def _days_limit(

@@ -113,15 +113,29 @@ def _day_of(asked: Asked, term: DayOf, counts: Sequence[Count]) -> Price:
     return Price(value, "money", (step("rate", asked.term, text, value),))
 
 
+def worth(case: Case, count: Count) -> Fraction:
+    """What an occurrence is worth; zero, and noted as missing where it counts, if nobody says."""
+    stated = count.part.value if count.part else None
+    if stated is None and count.units:
+        case.missing.add(
+            f"the worth of {name_of(count)} is not known; correct its event with a 'value'"
+        )
+    return stated or ZERO
+
+
+def name_of(count: Count) -> str:
+    """The occurrence by its name, where it is one."""
+    return count.part.part if count.part else "it"
+
+
 def _worth_of(asked: Asked, term: WorthOf, counts: Sequence[Count]) -> Price:
     value, steps = ZERO, []
     for count in counts:
-        worth = (count.part.value if count.part else None) or ZERO
-        one = percent_of(count.units * term.percent, worth)
-        name = count.part.part if count.part else "it"
+        own = worth(asked.case, count)
+        one = percent_of(count.units * term.percent, own)
         text = (
-            f"{_times(count.units)}{number_text(term.percent)} % of {asked.case.money(worth)} "
-            f"({name}) = {asked.case.money(one)}"
+            f"{_times(count.units)}{number_text(term.percent)} % of {asked.case.money(own)} "
+            f"({name_of(count)}) = {asked.case.money(one)}"
         )
         steps.append(step("rate", asked.term, text, one))
         value += one

@@ -45,6 +45,8 @@ CHANGES: list[tuple[str, str]] = [
     (RATE, "{kind: at_risk_share, at_risk: pool, shares: [10]}"),
     (RATE, RATE.replace("{kind", "{over: run, kind")),
     (RATE, "{kind: worth_of, percent: 5}"),
+    (RATE, f"{RATE}\n        at_most: {{kind: worth_of, percent: 5}}"),
+    (RATE, f"{RATE}\n        at_most: {{kind: worth_of_each, percent: 5}}"),
     (RATE, BANDS % "{above: 100, gives: 9}, {at_most: 100, gives: 5}"),
     (RATE, BANDS % "{below: 0, gives: 9}, {at_least: 0, gives: 5}"),
     (RATE, BANDS % "{at_most: 0, gives: 9}, {above: 0, gives: 5}"),
@@ -104,6 +106,10 @@ MORE: list[str] = [
     "caps: [{cap: a, window: trailing, limit: {kind: amount, amount: 1}}]",
     "caps: [{cap: a, window: period, limit: {kind: amount, amount: 1}}, "
     "{cap: a, window: period, limit: {kind: amount, amount: 1}}]",
+    "caps: [{cap: a, window: period, limit: {kind: worth_of, percent: 5}}]",
+    "caps: [{cap: a, window: period, limit: {kind: worth_of_each, percent: 5}}]",
+    "critical_failure: {level: uptime, decision: withhold, "
+    "withheld_at_most: {kind: worth_of, percent: 5}}",
     "at_risk: [{at_risk: a, percent: 1, base: fee}, {at_risk: a, percent: 2, base: fee}]",
     "terminations: [{kind: cap_reached, term: full, cap: year}]",
     "categories: [{category: a, allocations_total: exactly, percent: 100}]",

@@ -552,6 +552,40 @@ def rates() -> list[Story]:
 
 
 @story
+def worths() -> list[Story]:
+    """Deliveries that are late by days, each with its own worth; ceilings of all and of each."""
+    late = (
+        "{kind: duration, metric: late, unit: 1, of: each, counted: elapsed, "
+        "part_unit: counts_in_full}"
+    )
+    worth = "{kind: worth_of, percent: 0.5}"
+
+    def under(limit: str, rate: str, *deliveries: tuple[object, object], more: str = "") -> Story:
+        parts = [part(f"d{number}", *one) for number, one in enumerate(deliveries)]
+        figures: dict[str, Any] = {"figures": {"late": len(parts)}, "parts": {"late": parts}}
+        ceiling = f"        at_most: {limit}\n{more}"
+        return terms(level=priced(late, rate, more=ceiling)), monthly(98, **figures)
+
+    each, together = "{kind: worth_of_each, percent: 5}", "{kind: worth_of, percent: 5}"
+    long_and_short = ((20, 1000), (1, 9000))
+    return [
+        under(together, worth, *long_and_short),
+        under(each, worth, *long_and_short),
+        under(each, worth, (10, 1000), (11, 1000), (-2, 1000)),
+        under(each, "{kind: amount, amount: 20}", *long_and_short),
+        under(each, "{kind: percent_of, percent: 1, base: fee}", (6, 1000), (4, 1000)),
+        under(
+            each, worth, *long_and_short, more="        factors: [{kind: constant, factor: 3}]\n"
+        ),
+        under(each, worth, (3, 1000), (4, None)),
+        under(each, worth, (3, 1000), (-4, None)),
+        under(together, "{kind: amount, amount: 20}", (3, 1000), (4, None)),
+        under(each, worth, (-1, 1000)),
+        under(each, worth),
+    ]
+
+
+@story
 def factors_and_ceilings() -> list[Story]:
     def times(*factors: str, **more: Any) -> Story:
         text = f"        factors: [{', '.join(factors)}]\n"

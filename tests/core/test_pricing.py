@@ -155,6 +155,32 @@ def test_each_occurrence_is_priced_by_its_own_worth() -> None:
     assert cents(text, figures={"outages": 300}, parts=parts) == 2250
 
 
+def test_a_ceiling_of_each_is_no_room_for_another() -> None:
+    text = (
+        duration("{kind: worth_of, percent: 10}")
+        + "        at_most: {kind: worth_of_each, percent: 15}\n"
+    )
+    parts = {"outages": [outage("a", 300, 100), outage("b", 60, 900)]}
+    # 50.00 cut to 15.00, and 90.00; both together could go up to 150.00.
+    assert cents(text, figures={"outages": 360}, parts=parts) == 10500
+
+
+@pytest.mark.parametrize(
+    "terms_of_it",
+    [
+        duration("{kind: worth_of, percent: 10}"),
+        duration() + "        at_most: {kind: worth_of, percent: 15}\n",
+        duration() + "        at_most: {kind: worth_of_each, percent: 15}\n",
+    ],
+)
+def test_what_nobody_says_the_worth_of_is_waited_for(terms_of_it: str) -> None:
+    parts = {"outages": [outage("a", 60, 100), outage("b", 60)]}
+    told = evaluation("2025-01", 98, fee=FEE, figures={"outages": 120}, parts=parts)
+    (waits,) = outcomes(terms(level=terms_of_it, head=HEAD), [told])
+    assert isinstance(waits, Unsettled)
+    assert waits.reasons == ("the worth of b is not known; correct its event with a 'value'",)
+
+
 def test_shares_are_multiplied_with_each_other_and_the_amount_at_risk() -> None:
     head = HEAD + "at_risk: [{at_risk: month, percent: 10, base: fee}]\n"
     rate = "{kind: at_risk_share, at_risk: month, shares: [50, 40]}"
