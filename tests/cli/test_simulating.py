@@ -18,9 +18,11 @@ from schemas.money import amount_text
 from services.cli.demo import STORY
 from services.cli.files import read_contracts, read_events
 from services.cli.offline import settle_files
+from services.cli.simulating import simulate_files
 from services.cli.story import events as story
 from services.shell.clock import now_us
 from tests.cli.conftest import Said, Shell
+from tests.integration import harbour
 
 MONTHS = "2025-01..2025-03"
 QUARTER_END = "2025-03-31"
@@ -109,6 +111,19 @@ def test_terms_that_leave_the_metrics_alone_are_simulated_without_a_word_of_coun
         "2025-03": ("0.00", "0.00"),
     }
     assert "counted" not in said.out
+
+
+def test_a_smaller_shared_cap_is_split_as_it_would_be(tmp_path: Path) -> None:
+    contracts, events = harbour.written(tmp_path)
+    programme = json.loads((contracts / "0.yaml").read_text())
+    programme["shared_caps"][0]["limit"]["amount"] = 500
+    gate = (contracts / "3.yaml").read_text()
+    file = tmp_path / "new.yaml"
+    file.write_text(f"{json.dumps(programme | {'version': 2})}\n---\n{gate}")
+    told = simulate_files(contracts, [events], file, "2025-04..2025-06", now_us())
+    found = [(one.period, one.was, one.would_be) for one in told.simulation.periods]
+    # Of 1,085.52 and 400.00 in April, and of 977.78 and 400.00 in June.
+    assert found == [("2025-04", 26_927, 13_463), ("2025-05", 0, 0), ("2025-06", 29_032, 14_516)]
 
 
 def test_events_that_the_new_terms_would_not_take_are_told(simulated: Callable[..., Said]) -> None:
