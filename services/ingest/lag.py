@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaException,
+    TopicPartition,
+)
 from prometheus_client import Gauge
 
 from services.shell.logs import log
@@ -34,8 +39,10 @@ class LagWatch:
     ) -> None:
         """``options``: by which a client finds the broker. ``acknowledged``: the next offset of
         each partition of which something was taken in; kept current, by another thread."""
-        self._admin = AdminClient(dict(options))
-        self._group, self._acknowledged = group, acknowledged
+        # It never joins the group. The admin client would ask for more at once, but was seen to
+        # abort the process when a question found no broker (librdkafka 2.16).
+        self._asks = Consumer({**options, "group.id": group, "enable.auto.commit": False})
+        self._acknowledged = acknowledged
         self.ours: frozenset[Place] = frozenset()
         """The partitions that are read here; replaced by the thread that reads."""
         self._began: dict[Place, int] = {}
@@ -52,13 +59,14 @@ class LagWatch:
         """Look no more, and tell nothing any more."""
         self._stopped.set()
         self._thread.join()
+        self._asks.close()
         self._tell({})
 
     def _run(self) -> None:
         while not self._stopped.wait(EVERY):
             try:
                 self._look()
-            except (KafkaException, TimeoutError) as error:
+            except KafkaException as error:
                 log(__name__).info("intake_lag_not_known", error=str(error))
 
     def _look(self) -> None:
@@ -68,31 +76,19 @@ class LagWatch:
             self._began |= self._beginnings(new)
         taken_in = dict(self._acknowledged)
         done = {place: taken_in.get(place, at) for place, at in self._began.items()}
-        ends = self._offsets(done.keys(), OffsetSpec.latest())
+        ends = self._offsets(done.keys(), OFFSET_END)
         self._tell({place: max(0, end - done[place]) for place, end in ends.items()})
 
     def _beginnings(self, places: Set[Place]) -> dict[Place, int]:
         """What the group has committed; where that is nothing, the first record that is there."""
-        wanted = ConsumerGroupTopicPartitions(
-            self._group, [TopicPartition(*place) for place in places]
-        )
-        asked = self._admin.list_consumer_group_offsets([wanted], request_timeout=_ASK_SECONDS)
-        answer = asked[self._group].result(_ASK_SECONDS).topic_partitions
-        committed = {
-            (each.topic, each.partition): each.offset for each in answer if each.offset >= 0
-        }
-        return committed | self._offsets(places - committed.keys(), OffsetSpec.earliest())
+        asked = [TopicPartition(*place) for place in places]
+        committed = _known(self._asks.committed(asked, _ASK_SECONDS))
+        return committed | self._offsets(places - committed.keys(), OFFSET_BEGINNING)
 
-    def _offsets(self, places: Set[Place], spec: OffsetSpec) -> dict[Place, int]:
-        if not places:
-            return {}
-        asked = self._admin.list_offsets(
-            {TopicPartition(*place): spec for place in places}, request_timeout=_ASK_SECONDS
-        )
-        return {
-            (each.topic, each.partition): answer.result(_ASK_SECONDS).offset
-            for each, answer in asked.items()
-        }
+    def _offsets(self, places: Set[Place], which: int) -> dict[Place, int]:
+        """The beginnings or the ends: what the broker is asked for as if it were a time."""
+        asked = [TopicPartition(*place, which) for place in places]
+        return _known(self._asks.offsets_for_times(asked, _ASK_SECONDS) if asked else [])
 
     def _tell(self, lags: Mapping[Place, int]) -> None:
         for topic, partition in self._told - lags.keys():
@@ -100,3 +96,11 @@ class LagWatch:
         for (topic, partition), lag in lags.items():
             INTAKE_LAG.labels(topic, partition).set(lag)
         self._told = set(lags)
+
+
+def _known(answers: Sequence[TopicPartition]) -> dict[Place, int]:
+    return {
+        (each.topic, each.partition): each.offset
+        for each in answers
+        if each.error is None and each.offset >= 0
+    }
