@@ -168,11 +168,15 @@ class Intake:
 
     def _revoked(self, _: Any, revoked: Sequence[TopicPartition]) -> None:
         """Settle what was read before another reader goes on from the committed offsets."""
-        self._settle(0, wait_for_commit=True)
-        self._lag.ours -= _places(revoked)
-        for place in _places(revoked):
-            self._acknowledged.pop(place, None)
-            self._commit_again.discard(place)
+        self._settle(0)
+        gone = _places(revoked)
+        done = {place: self._acknowledged.pop(place) for place in gone & self._acknowledged.keys()}
+        # Once more, and waiting: what is on its way may be refused, and nobody would repeat it.
+        # Not when all ends: the broker may be gone, and stopping must not wait for it.
+        if not self._stopping.is_set():
+            self._commit_offsets(done, wait=True)
+        self._commit_again -= gone
+        self._lag.ours -= gone
 
     def _step(self, messages: list[Any]) -> None:
         """Judge a batch of records, send what came of it, and commit what is acknowledged."""
@@ -242,7 +246,7 @@ class Intake:
             except BufferError:  # the producer's queue is full: let the broker catch up
                 self._producer.poll(0.1)
 
-    def _settle(self, most: int, *, wait_for_commit: bool = False) -> None:
+    def _settle(self, most: int) -> None:
         """Commit acknowledged batches in order, waiting until at most ``most`` are left."""
         while self._sent:
             first = self._sent[0]
@@ -254,12 +258,9 @@ class Intake:
                 self._producer.poll(0.1)
                 continue
             faultpoint("intake.before-commit")
-            self._commit(first, wait=wait_for_commit or self._stopping.is_set())
+            self._acknowledged.update(first.offsets)
+            self._commit_offsets(first.offsets, wait=self._stopping.is_set())
             self._sent.popleft()
-
-    def _commit(self, batch: _Batch, *, wait: bool) -> None:
-        self._acknowledged.update(batch.offsets)
-        self._commit_offsets(batch.offsets, wait=wait)
 
     def _commit_offsets(self, offsets: Mapping[tuple[str, int], int], *, wait: bool) -> None:
         wanted = [

@@ -51,6 +51,11 @@ class Ingest:
     port: int = 0
     began: dict[TopicPartition, int] = field(default_factory=dict)
 
+    @property
+    def group(self) -> str:
+        """The group of those who read the intake topics."""
+        return f"test-{self.suffix}-ingest-intake"
+
     def source(self, source: str) -> str:
         return f"{source}-{self.suffix}"
 
@@ -203,11 +208,13 @@ class Ingest:
                 raise AssertionError(f"{otherwise}\n{log.read_text()[-3000:]}")
             time.sleep(0.1)
 
-    def produce(self, topic: str, records: list[tuple[bytes, list[tuple[str, bytes]]]]) -> None:
+    def produce(
+        self, topic: str, records: list[tuple[bytes, list[tuple[str, bytes]]]], partition: int = -1
+    ) -> None:
         """Write records as a vendor would."""
         producer = Producer({"bootstrap.servers": self.kafka})
         for value, headers in records:
-            producer.produce(topic, value, headers=headers)
+            producer.produce(topic, value, headers=headers, partition=partition)
         assert producer.flush(30) == 0
 
 

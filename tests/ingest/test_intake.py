@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from infra.topics import apply_topics
 from services.core.facts import Row
 from tests.ingest.conftest import Ingest
+from tests.ingest.leader import Leader
 from tests.shown import shown
 
 Headers = list[tuple[str, bytes]]
@@ -146,6 +147,45 @@ def test_a_vendor_that_joins_later_is_read_without_a_restart(ingest: Ingest) -> 
     assert sorted(row.id for row in ingest.rows(2)) == ["first", "second"]
 
 
+def test_commits_that_meet_a_rebalance_lose_nothing_keep_nothing_twice_and_get_to_the_end(
+    ingest: Ingest,
+) -> None:
+    topics = [f"intake.{ingest.vendor(vendor)}" for vendor in ("north", "desk")]
+    north, whole = topics[0], {topic: [0, 1, 2, 3] for topic in topics}
+    with Leader(ingest.kafka, ingest.group, topics) as leader:
+        ingest.start("intake", EARNBACK_SESSION_TIMEOUT="30")
+        reader = leader.joined_by_another()
+        leader.assign({reader: whole})
+        with ingest.held_up():
+            _produce_mixed(ingest, north, "first")
+            ingest.wait_for(ingest.waits, "the poison is not refused")
+            ingest.wait_for(lambda: sum(_behind(ingest)) == 40, "the lag does not show what waits")
+            assert leader.join() == [reader]
+        # The group waits for its leader: what is kept and acknowledged now cannot be committed.
+        ingest.wait_for(lambda: sum(_behind(ingest)) == 0, "it does not go on")
+        assert _lag(ingest, north) == 40
+        leader.assign({reader: {north: [0, 1]}})
+        ingest.wait_for(lambda: _lag(ingest, north) == 0, "what met the rebalance stays behind")
+        ingest.wait_for(lambda: len(_behind(ingest)) == 2, "lost partitions are still told")
+        assert leader.join() == [reader]
+        leader.assign({reader: whole})
+        _produce_mixed(ingest, north, "second")
+        ingest.wait_for(lambda: _counted(ingest.url) == [40, 0, 40], "not all is read, or twice")
+        ingest.wait_for(lambda: _lag(ingest, north) == 0, "the intake does not come to the end")
+    good = [row.id for row in ingest.rows(40)]
+    assert len(good) == len(set(good)) == 40
+    kept = [each["id"] for each in ingest.quarantined(40)]
+    assert len(kept) == len(set(kept)) == 40
+
+
+def _produce_mixed(ingest: Ingest, topic: str, name: str) -> None:
+    """Twenty good events and as much poison, over all partitions."""
+    for partition in range(4):
+        names = [f"{name}-{partition}-{number}" for number in range(5)]
+        good = [_structured(ingest.event(each)) for each in names]
+        ingest.produce(topic, [*good, *((each.encode(), []) for each in names)], partition)
+
+
 def test_the_lag_tells_what_waits_for_the_database_and_nothing_when_all_is_taken_in(
     ingest: Ingest,
 ) -> None:
@@ -178,9 +218,7 @@ def _counted(url: str) -> list[float]:
 
 def _lag(ingest: Ingest, topic: str) -> int:
     """Records of the topic behind the intake's committed offsets."""
-    consumer = Consumer(
-        {"bootstrap.servers": ingest.kafka, "group.id": f"test-{ingest.suffix}-ingest-intake"}
-    )
+    consumer = Consumer({"bootstrap.servers": ingest.kafka, "group.id": ingest.group})
     try:
         partitions = consumer.list_topics(topic, 10).topics[topic].partitions
         lag = 0
