@@ -243,6 +243,11 @@ class Metric(Noun):
             )
         return self
 
+    @property
+    def figure_unit(self) -> Unit:
+        """The unit of its figure: a share within a limit is in percent, its limit is not."""
+        return "percent" if isinstance(self.measure, WithinLimit) else self.unit
+
 
 class Programme(Noun):
     """One version of a buyer's programme. An applied version never changes."""

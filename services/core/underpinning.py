@@ -159,7 +159,7 @@ def _targets(own: _Side, their: _Side) -> Iterator[Found]:
             reason = f"it has no {name} level, what stands on it has '{theirs.text()}'"
             yield "weaker_target", reason, f"agree on {name}: {theirs.text()}"
             continue
-        units = _unit(own.metric), _unit(their.metric)
+        units = own.metric.figure_unit, their.metric.figure_unit
         scale = _scale(*units)
         if scale is None or ours.higher_is_met != theirs.higher_is_met:
             reason = (
@@ -174,11 +174,6 @@ def _targets(own: _Side, their: _Side) -> Iterator[Found]:
                 f"'{theirs.text()}' {units[1]}"
             )
             yield "longer_time" if longer else "weaker_target", reason, "agree on at least as much"
-
-
-def _unit(metric: Metric) -> str:
-    """The unit of the metric's figure: a share within a limit is in percent, its limit is not."""
-    return "percent" if isinstance(metric.measure, WithinLimit) else metric.unit
 
 
 def _scale(own: str, their: str) -> Fraction | None:

@@ -292,14 +292,14 @@ def _as_slo(
         if getattr(level, name):
             losses.add(f"{at}.{name}", "an SLO does not say it")
     objective: dict[str, Any] = {"targetPercent": written(level.expected.limit)}
-    source = {"metricSource": {"type": "earnback", "spec": {"metric": metric.metric}}}
     if isinstance(metric.measure, WithinLimit):
-        indicator: dict[str, Any] = {"thresholdMetric": source}
+        indicator: dict[str, Any] = {"thresholdMetric": _source(metric)}
         operator = "lte" if metric.measure.equal_is_within else "lt"
         objective |= {"op": operator, "value": written(metric.measure.limit)}
         losses.add(f"metrics.{metric.metric}.unit", f"'{metric.unit}': an SLO has no units")
     else:
-        indicator = {"ratioMetric": {"counter": "true", "good": source, "total": source}}
+        ratio = {"counter": "true", "good": _source(metric), "total": _source(metric)}
+        indicator = {"ratioMetric": ratio}
     sliced = metric.measure.kind in _SHARES
     window = level.measured or agreement.settled
     calendar = {"startTime": f"{agreement.effective_from.isoformat()} 00:00:00",
@@ -321,3 +321,7 @@ def _as_slo(
             "objectives": [objective],
         },
     }
+
+
+def _source(metric: Metric) -> dict[str, Any]:
+    return {"metricSource": {"type": "earnback", "spec": {"metric": metric.metric}}}

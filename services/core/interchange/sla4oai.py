@@ -110,6 +110,8 @@ def _programme(document: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
 
 def _party(document: Mapping[str, Any], role: str) -> str | None:
     said = mapping(document, "context").get(role) or document.get(role)
+    if isinstance(said, Mapping):
+        said = said.get("id") or said.get("name")
     return str(said) if said else None
 
 

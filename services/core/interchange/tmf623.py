@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, time
+from fractions import Fraction
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -213,7 +214,7 @@ def _as_rule(
 def _limit(threshold: Threshold, metric: Metric) -> dict[str, str]:
     word = next(name for name in _OPERATORS if getattr(threshold, name) is not None)
     return {
-        "unit": metric.unit,
+        "unit": metric.figure_unit,
         "referenceValue": written(threshold.limit),
         "operator": _OPERATORS[word],
         "tolerance": "0",
@@ -243,7 +244,7 @@ def _as_violation(
     assert level is not None
     assert metric is not None
     about = {"id": result.level, "metric": metric.metric}
-    violation: dict[str, Any] = {"rule": about, "unit": metric.unit, "tolerance": "0"}
+    violation: dict[str, Any] = {"rule": about, "unit": metric.figure_unit, "tolerance": "0"}
     if level.expected is not None:
         violation |= _limit(level.expected, metric)
     if result.expected is not None:
@@ -301,10 +302,12 @@ def from_violation(
         )
     day = _moment(violation, "date").astimezone(ZoneInfo(programme.time_zone)).date()
     label = period or next_label(label_of(day, level.measured or agreement.settled), -1)
-    value = exact(_as_written(body["actualValue"], "violation.actualValue"))
-    losses.of_fields("", violation, ("id", "date", "violation", "sla"))
-    for name in ("tolerance", "comment", "consequence", "attachment", "referenceValue", "operator"):
-        if name in body:
+    value = _number(body["actualValue"], "violation.actualValue")
+    for name in violation:
+        if name not in ("id", "date", "violation", "sla"):
+            losses.add(name, "has no place in an event")
+    for name in body:
+        if name not in ("rule", "unit", "actualValue"):
             losses.add(f"violation.{name}", "the agreement itself decides; only the figure counts")
     return Exported(
         {
@@ -328,6 +331,8 @@ def _violated(
     rule: Mapping[str, Any], agreement: Agreement, programme: Programme
 ) -> tuple[Level, Metric]:
     named = str(rule.get("id") or str(rule.get("href", "")).rpartition("/")[2])
+    if not named:
+        raise ValueError("violation.rule.id is missing; name the level that was missed")
     level = agreement.level_named(named)
     if level is None:
         raise ValueError(f"{agreement.agreement} has no level '{named}'; correct violation.rule.id")
@@ -338,6 +343,13 @@ def _violated(
             "metric whose measure is declared"
         )
     return level, metric
+
+
+def _number(value: Any, where: str) -> Fraction:
+    try:
+        return exact(_as_written(value, where))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _as_written(value: Any, where: str) -> str:
