@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from infra.embedded.kafka import EmbeddedKafka
 from infra.processes import free_port, kept_port
 
+OPERATOR = "operator"
 USER, PASSWORD, KEY_PASSWORD = "evaluator", "correct horse, battery", "key to the key"
 _JAAS = "org.apache.kafka.common.security"
 
@@ -37,7 +38,7 @@ class Secured:
     key: Path
 
     def environ(
-        self, protocol: str, mechanism: str = "", password: str = PASSWORD
+        self, protocol: str, mechanism: str = "", password: str = PASSWORD, user: str = USER
     ) -> dict[str, str]:
         """The settings by which a process is let in."""
         address = {"SSL": self.mutual, "SASL_SSL": self.sasl_ssl, "SASL_PLAINTEXT": self.sasl}
@@ -50,14 +51,18 @@ class Secured:
             told["EARNBACK_KAFKA_KEY_PASSWORD"] = KEY_PASSWORD
         if mechanism:
             told["EARNBACK_KAFKA_MECHANISM"] = mechanism
-            told["EARNBACK_KAFKA_USER"] = USER
+            told["EARNBACK_KAFKA_USER"] = user
             told["EARNBACK_KAFKA_PASSWORD"] = password
         return told
 
 
 @contextmanager
-def secured(folder: Path) -> Iterator[Secured]:
-    """Run a broker with a listener of each kind."""
+def secured(folder: Path, guarded: Collection[str] = ()) -> Iterator[Secured]:
+    """Run a broker with a listener of each kind.
+
+    ``guarded``: users that are let in by PLAIN and may do only what an ACL allows them; OPERATOR
+    may do everything, and whoever gives no name, nothing.
+    """
     authority, foreign = trustme.CA(), trustme.CA()
     ca, foreign_ca = folder / "ca.pem", folder / "foreign.pem"
     authority.cert_pem.write_to_path(ca)
@@ -74,8 +79,10 @@ def secured(folder: Path) -> Iterator[Secured]:
     ports["CONTROLLER"] = kept_port(data / "controller-port", taken=(ports["PLAINTEXT"],))
     for name in ("SASLTLS", "SASL", "MUTUAL"):
         ports[name] = free_port(tuple(ports.values()))
-    with EmbeddedKafka(data, 256, further=_further(folder, ports)) as broker:
-        _make_scram_users(broker.bootstrap)
+    further = _further(folder, ports, guarded or (USER,)) | (_guard(guarded) if guarded else {})
+    with EmbeddedKafka(data, 256, further=further) as broker:
+        if not guarded:
+            _make_scram_users(broker.bootstrap)
         yield Secured(
             broker.bootstrap,
             *(f"127.0.0.1:{ports[name]}" for name in ("SASLTLS", "SASL", "MUTUAL")),
@@ -102,7 +109,7 @@ def _chain_of(leaf: trustme.LeafCert) -> bytes:
     return b"".join(each.bytes() for each in leaf.cert_chain_pems)
 
 
-def _further(folder: Path, ports: dict[str, int]) -> dict[str, str]:
+def _further(folder: Path, ports: dict[str, int], users: Collection[str]) -> dict[str, str]:
     listeners = {name: f"{name}://127.0.0.1:{port}" for name, port in ports.items()}
     advertised = [listeners[name] for name in listeners if name != "CONTROLLER"]
     told = {
@@ -119,12 +126,38 @@ def _further(folder: Path, ports: dict[str, int]) -> dict[str, str]:
     for listener in ("sasltls", "sasl"):
         name = f"listener.name.{listener}"
         told[f"{name}.sasl.enabled.mechanisms"] = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
-        told[f"{name}.plain.sasl.jaas.config"] = (
-            f'{_JAAS}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
-        )
+        told[f"{name}.plain.sasl.jaas.config"] = _plain(users)
         for scram in ("scram-sha-256", "scram-sha-512"):
             told[f"{name}.{scram}.sasl.jaas.config"] = f"{_JAAS}.scram.ScramLoginModule required;"
     return told
+
+
+def _plain(users: Collection[str], itself: str = "") -> str:
+    """Who is let in by PLAIN. ``itself``: as whom the broker dials other brokers, and itself."""
+    known = " ".join(f'user_{user}="{PASSWORD}"' for user in users)
+    dials = f'username="{itself}" password="{PASSWORD}" ' if itself else ""
+    return f"{_JAAS}.plain.PlainLoginModule required {dials}{known};"
+
+
+def _guard(users: Collection[str]) -> dict[str, str]:
+    """The broker dials itself and its controller as the operator: else whoever gives no name would
+    have to be allowed everything."""
+    login = _plain((*users, OPERATOR), OPERATOR)
+    return {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:{OPERATOR}",
+        "allow.everyone.if.no.acl.found": "false",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:SASL_PLAINTEXT,"
+        "SASLTLS:SASL_SSL,SASL:SASL_PLAINTEXT,MUTUAL:SSL",
+        "inter.broker.listener.name": "SASL",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+        **{
+            f"listener.name.{name}.plain.sasl.jaas.config": login
+            for name in ("controller", "sasl", "sasltls")
+        },
+    }
 
 
 def _make_scram_users(bootstrap: str) -> None:
