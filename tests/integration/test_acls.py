@@ -16,6 +16,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -42,6 +43,15 @@ from tests.shown import shown
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples/events"
 LISTED = rows(section(page("operating.md"), "### ACLs"))
+EVERY_ACL = AclBindingFilter(
+    ResourceType.ANY,
+    None,
+    ResourcePatternType.ANY,
+    None,
+    None,
+    AclOperation.ANY,
+    AclPermissionType.ANY,
+)
 SERVICES = ("ingest", "evaluator", "settlement")
 OPERATIONS = {
     "Read": AclOperation.READ,
@@ -85,9 +95,11 @@ def broker(tmp_path: Path) -> Iterator[Secured]:
     """A broker that knows the users of the page and holds its ACLs."""
     users = {names(row[0])[0] for row in LISTED}
     with secured(tmp_path, guarded=users) as running:
-        admin = AdminClient(_options(running, OPERATOR))
-        for done in admin.create_acls(list(_listed())).values():
+        admin, listed = AdminClient(_options(running, OPERATOR)), set(_listed())
+        for done in admin.create_acls(list(listed)).values():
             done.result(30)
+        # The controller has them; the broker hears of it a moment later.
+        wait_for("the ACLs", lambda: set(admin.describe_acls(EVERY_ACL).result(30)) == listed)
         yield running
 
 
@@ -189,6 +201,12 @@ def _change(broker: Secured, topic: str, name: str, value: str) -> None:
     admin = AdminClient(_options(broker, OPERATOR))
     for done in admin.incremental_alter_configs([changed]).values():
         done.result(30)
+
+    def is_known() -> bool:
+        (found,) = admin.describe_configs([changed]).values()
+        return bool(found.result(30)[name].value == value)
+
+    wait_for(f"{name} of {topic}", is_known)
 
 
 def _published(broker: Secured, before: Mapping[str, int]) -> dict[str, int]:
