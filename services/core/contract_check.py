@@ -361,6 +361,11 @@ def _counts_out_of_reach(contract: Contract) -> Iterator[Found]:
         if rule.kind == "misses_in_window" and rule.misses > rule.of_last:
             reason = f"{rule.misses} misses cannot fall into {rule.of_last} periods"
             yield Found((*path, "defaults"), reason, "ask for fewer misses or a longer window")
+    for index, term in enumerate(contract.agreement.terminations):
+        if term.kind == "misses" and term.misses > term.of_last:
+            reason = f"{term.misses} misses cannot fall into {term.of_last} periods"
+            remedy = "ask for fewer misses or a longer window"
+            yield Found(("terminations", index, "misses"), reason, remedy)
 
 
 def _earn_backs_out_of_reach(contract: Contract) -> Iterator[Found]:
@@ -458,6 +463,13 @@ def _share_of(rate: Any) -> str | None:
     return "a charge" if percent else None
 
 
+def _ends_after_it_begins(contract: Contract) -> Iterator[Found]:
+    begins, until = contract.agreement.effective_from, contract.agreement.effective_until
+    if until is not None and until <= begins:
+        reason = f"it begins on {begins} and ends on {until}, so it covers no day"
+        yield Found(("effective_until",), reason, "correct one of the two, or leave the end out")
+
+
 def _stands_alone(contract: Contract) -> Iterator[Found]:
     """A framework is never settled, and inherited terms are part of what is applied."""
     agreement = contract.agreement
@@ -489,6 +501,7 @@ _CHECKS: tuple[Callable[[Contract], Iterator[Found]], ...] = (
     _baselines_point_the_right_way,
     _conditions_say_yes_or_no,
     _shares_compare,
+    _ends_after_it_begins,
     _stands_alone,
 )
 

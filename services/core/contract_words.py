@@ -182,7 +182,27 @@ def _by_rule(detail: Mapping[str, Any], at: _Walked) -> Said:
 
 
 def _not_text(detail: Mapping[str, Any], at: _Walked) -> Said:
-    return Said(at.path, f"{detail['input']!r} is not text", "put it in quotes")
+    remedy = "put it in quotes" if not isinstance(at.node, dict | list) else "write a text"
+    return Said(at.path, f"{_as_written(at.node)} is not text", remedy)
+
+
+def _as_written(node: Any) -> str:
+    """What stands in the file, in the file's own words."""
+    if isinstance(node, dict | list):
+        return "a mapping" if isinstance(node, dict) else "a list"
+    if isinstance(node, bool) or node is None:
+        return {True: "true", False: "false", None: "null"}[node]
+    return f"'{node}'" if isinstance(node, str) else str(node)
+
+
+def _no_list(_: Mapping[str, Any], at: _Walked) -> Said:
+    return Said(at.path, f"{_as_written(at.node)} is no list", "write each term after a dash")
+
+
+def _no_fields(_: Mapping[str, Any], at: _Walked) -> Said:
+    known = list(dict.fromkeys(name for one in at.models for name in one.model_fields))
+    remedy = f"write its fields below it: {', '.join(known)}" if known else "write its fields"
+    return Said(at.path, f"{_as_written(at.node)} has no fields", remedy)
 
 
 _OTHER_PATTERNS = (
@@ -224,5 +244,8 @@ _SAYINGS: dict[str, Callable[[Mapping[str, Any], _Walked], Said]] = {
     "literal_error": _bad_choice,
     "value_error": _by_rule,
     "string_type": _not_text,
+    "tuple_type": _no_list,
+    "model_type": _no_fields,
+    "model_attributes_type": _no_fields,
     "string_pattern_mismatch": _bad_name,
 }

@@ -44,7 +44,10 @@ SINGLE = (
 """Terms of which an agreement has at most one."""
 
 _REACH = {"corporate": 2, "customer": 1}
-_SAME = ("programme", "vendor", "currency", "settled")
+_SAME = {
+    "programme": "programme", "vendor": "vendor", "currency": "currency",
+    "settled": "settlement period",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +168,13 @@ def _fits(document: Document, agreement: Agreement, parent: Agreement) -> None:
             f"type {agreement.type} cannot inherit from type {parent.type}",
             "terms go from corporate to customer to all others; correct the types",
         )
-    for field in _SAME:
+    for field, words in _SAME.items():
         if getattr(parent, field) != getattr(agreement, field):
             raise _wrong(
                 document,
-                f"{parent.agreement} has {field} {getattr(parent, field)}, this agreement "
+                f"{parent.agreement} has the {words} {getattr(parent, field)}, this agreement "
                 f"{getattr(agreement, field)}",
-                f"inherit only between agreements of one {field}",
+                f"inherit only between agreements of one {words}",
             )
 
 

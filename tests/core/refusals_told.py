@@ -151,11 +151,98 @@ MORE += [
     "conversions: [{%s}, {%s}]" % ((AGREED % ("USD", 1, "own_for_foreign"),) * 2),
     "conversions: [{currency: USD, kind: of_day}]",
 ]
+TWICE = {
+    "banks": BANK % ", opening: brought",
+    "categories": "{category: a, allocations_total: at_most, percent: 9}",
+    "clauses": "{clause: law, about: governing_law, text: The law}",
+    "terminations": "{kind: misses, term: often, level: uptime, misses: 2, of_last: 3}",
+    "earn_backs": "{kind: yearly_average, earn_back: y, percent: 50, "
+    "barred_below_minimum: false, no_data: is_passed_over}",
+    "retainages": "{retainage: kept, amount: 1, whole: uptime, released_on_pass: 50, "
+    "parts: uptime, number: 2, without_result: lost}",
+    "fees": "{fee: gain, cost: fee, target_cost: 1, target_fee: 1, share_of_overrun: 5, "
+    "share_of_underrun: 5, at_least: null, at_most: null}",
+}
+MORE += [f"{section}: [{term}, {term}]" for section, term in TWICE.items()]
+MORE += [
+    "terminations: [{kind: misses, term: often, level: uptmie, misses: 2, of_last: 3}]",
+    "terminations: [{kind: misses, term: often, level: x, misses: 4, of_last: 3}]",
+    "at_risk: [{at_risk: a, percent: 1, base: fees}]",
+    "levels: []",
+    "banks: [{bank: a, usable: next_period, opening: brought, pays_for: [uptim, x]}]",
+    "inherits: {agreement: corporate}",
+    "small_amounts: {below: one}",
+    "unknown_term: 1",
+    "claim: {}",
+    "payable: {kind: carrry}",
+    "clauses: [{clause: 'Two Words', about: other, text: x}]",
+    "clauses: [{clause: law, about: weather, text: 5}]",
+    "clauses: law",
+    "disputes: true",
+]  # fmt: skip
 ALLOCATED = (
     "at_risk: [{at_risk: pool, percent: 10, base: fee}]\n"
     "categories: [{category: a, allocations_total: %s, percent: %s}]\n"
 )
 SHARE = "{kind: at_risk_share, at_risk: pool, category: a, shares: [%s]}"
+NO_LEVEL = ("    expected: {at_least: 99}\n", "")
+RUN = "{kind: on_run, misses: 2, no_data: ends_the_run}"
+WHEN = "        when: {holds: %s, reads: [%s]}\n"
+SEVERAL: list[list[tuple[str, str]]] = [
+    [NO_LEVEL, ("{kind: on_default}", RUN)],
+    [NO_LEVEL, ("{kind: on_default}", "{kind: every_period}")],
+    [("{kind: every_miss}", "{kind: never}"), ("{kind: on_default}", RUN)],
+    [("{kind: every_miss}", "{kind: misses_in_window, misses: 4, of_last: 3, "
+      "below_minimum_counts: true}")],
+    [("{kind: every_miss}", "{kind: misses_in_window, misses: 3, of_last: 3, "
+      "below_minimum_counts: true}")],
+    [("metric: uptime", "metric: failures"), ("{at_least: 99}", "{at_most: 200}")],
+    [("metric: uptime", "metric: down"), ("{at_least: 99}", "{at_least: 5}"),
+     (ONE, DURATION % ("down", "total"))],
+    [("metric: uptime", "metric: delay"), ("{at_least: 99}", "{at_most: 9}"),
+     (RATE, BANDS % "{below: 9, gives: 5}, {at_least: 9, gives: 9}")],
+    [("metric: uptime", "metric: delay"), ("{at_least: 99}", "{below: 9}"),
+     (RATE, BANDS % "{below: 8, gives: 5}, {at_least: 8, below: 9, gives: 1}, "
+      "{at_least: 9, gives: 9}")],
+    [("metric: uptime", "metric: delay"),
+     ("    expected: {at_least: 99}\n", "    moves: {kind: baseline, periods: 2, tie: below, "
+      "minimum: none, rounded: exact, no_data: starts_anew}\n")],
+    [("metric: uptime", "metric: delay"),
+     ("    expected: {at_least: 99}\n", "    moves: {kind: baseline, periods: 2, tie: above, "
+      "minimum: none, rounded: exact, no_data: starts_anew}\n")],
+    [(RATE, RATE + "\n" + WHEN.rstrip() % ("storm", "storm"))],
+    [(RATE, RATE + "\n" + WHEN.rstrip() % ("storm && calm", "storm"))],
+    [(RATE, RATE + "\n" + WHEN.rstrip() % ("'result < 99'", "storm"))],
+    [(RATE, BANDS.replace("result", "quantity") % "{below: 98, gives: 5}")],
+    [("    judged", "    each_subject: true\n    subject: north\n    judged")],
+    [("    judged", "    averaged: {periods: 1, missing_period: no_result}\n    judged")],
+    [("vendor: nimbus", "vendor: x"), ("metric: uptime", "metric: x"), ("fee}", "x}")],
+    [("conventions: {money_rounding: half_up, rounded_at: total}", "conventions: half_up")],
+    [("levels:\n", "levels:\n  - 7\n")],
+    [("levels:\n", "levels:\n  - {level: Uptime}\n")],
+    [("effective_from: 2025-01-01", "effective_from: 2025-01-01\neffective_until: 2024-01-01")],
+    [("name: Hosting", "name: true")],
+    [("name: Hosting", "name: null")],
+    [("name: Hosting", "name: {a: b}")],
+    [("name: Hosting", "name: ''")],
+    [("name: Hosting", "name: &a Hosting\npoints: *b")],
+    [("name: Hosting", "name: Hosting\n  vendor: x")],
+    [("name: Hosting", "name: \tHosting\n\tvendor: x")],
+    [("name: Hosting", "name: !!python/object Hosting")],
+    [("agreement: hosting", "agreement: Hosting Two")],
+    [("agreement: hosting", "agreement: 7")],
+]  # fmt: skip
+NOTHING = ["", "---\n", "[1, 2]\n", "text\n", "kind: [agreement]\n", "- kind: agreement\n",
+           "name: x\n", "kind: agreement\n", "kind: programme\n", "\x00", "a: b: c",
+           "kind: agreement\nkind: agreement\n", "? [a]\n: b\n", "1: 2\n"]  # fmt: skip
+HIGHEST = "single_event: {circumstance: by, keep: highest_share}\n"
+SECOND = """\
+      - name: more
+        is_a: %s
+        due: {kind: on_default}
+        quantity: {kind: one}
+        rate: %s
+"""
 LATER = GOOD.replace("version: 1", "version: 2").replace("2025-01-01", "2025-02-01")
 
 
@@ -166,6 +253,24 @@ def contracts() -> Iterator[str]:
         yield from _contract(f"{old!r} -> {new!r}", GOOD.replace(old, new, 1))
     for more in MORE:
         yield from _contract(more, f"{GOOD}{more}\n")
+    for several in SEVERAL:
+        text = GOOD
+        for old, new in several:
+            assert old in text, old
+            text = text.replace(old, new, 1)
+        yield from _contract(repr(several), text)
+    for text in NOTHING:
+        yield from _contract(repr(text), text)
+    for kind, rate in (
+        ("penalty", "{kind: amount, amount: 1}"),
+        ("bonus", "{kind: amount, amount: 1}"),
+        ("penalty", RATE.replace("10", "5")),
+        ("service_credit", BANDS.replace("amount", "percent, base: fee") % "{gives: 5}"),
+        ("penalty", SHARE.replace("category: a, ", "") % 5),
+    ):
+        pool = "at_risk: [{at_risk: pool, percent: 10, base: fee}]\n" if "pool" in rate else ""
+        yield from _contract(f"highest share beside {kind} {rate}",
+                             GOOD + SECOND % (kind, rate) + HIGHEST + pool)  # fmt: skip
     for total, percent, share in (
         ("exactly", 50, 40), ("exactly", 50, 60), ("exactly", 50, 50), ("at_most", 50, 40),
         ("at_most", 50, "20, 60"),
@@ -180,12 +285,16 @@ def contracts() -> Iterator[str]:
         ("percent: 10", "percent: 11"),
         ("version: 1", "version: 2"),
         ("version: 1\n", "version: 2\nframework: false\n"),
+        ("agreement: hosting", "agreement: other"),
     ):
         yield from _contract(f"beside itself: {new!r}", GOOD.replace(old, new), GOOD)
     for old, new in (
         ("EUR", "USD"),
         ("settled: month", "settled: quarter"),
         ("2025-02", "2024-12"),
+        ("2025-02", "2025-01"),
+        ("programme: campus", "programme: other"),
+        ("vendor: nimbus", "vendor: other"),
     ):
         yield from _contract(f"after version 1: {new!r}", LATER.replace(old, new), GOOD)
 
