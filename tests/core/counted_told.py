@@ -1,0 +1,418 @@
+"""Facts of every kind, in, at the edge of and around a month, and all that is counted from them.
+
+The pages in ``counted/`` are the approved figures: each metric, for all subjects and for each, its
+parts and the events that tell why, in full. After a change that is meant, write them anew and read
+the difference before it is committed:
+
+    python -m tests.core.counted_told
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from schemas.base import written
+from schemas.evaluation import MetricFigure, Part
+from services.core.acceptance import Problem
+from services.core.evaluation import evaluate, ready
+from services.core.tally import metric_windows, tally
+from services.core.windows import window_of
+from tests.core.said import (
+    DESK,
+    FINANCE,
+    NUMBERS,
+    PROBE,
+    PROGRAMME,
+    Said,
+    agreement,
+    facts,
+    judged,
+    moment,
+)
+
+PAGES = Path(__file__).parent / "counted"
+
+WINDOW = window_of("2025-01", "Europe/Berlin")
+TICK = timedelta(microseconds=1)
+EDGES: Sequence[tuple[str, datetime]] = (
+    ("before", WINDOW.start - TICK),
+    ("first", WINDOW.start),
+    ("middle", moment("2025-01-15 12:30")),
+    ("later", moment("2025-01-22 08:00")),
+    ("last", WINDOW.end - TICK),
+    ("after", WINDOW.end),
+)
+SUBJECTS = (None, "north", "south")
+
+
+def _named(kind: str, metric: str, data: Callable[[int], dict[str, Any]]) -> Iterator[Said]:
+    """An event of a kind at each edge, for each subject."""
+    for number, subject in enumerate(SUBJECTS):
+        for place, (name, at) in enumerate(EDGES):
+            about = {} if subject is None else {"subject": subject}
+            identity = f"{metric}-{subject or 'all'}-{name}"
+            yield Said(PROBE, identity, kind, at + number * 3 * TICK * (place % 4 in (1, 2, 3)),
+                       {"metric": metric, **data(number * 7 + place), **about})  # fmt: skip
+
+
+def plain() -> Iterator[Said]:
+    """Samples, counts, response times and volumes."""
+    yield from _named("sample", "samples", lambda n: {"up": n % 3 != 0})
+    for metric in ("status", "status-up", "status-down"):
+        yield from _named("sample", metric, lambda n: {"up": n % 4 != 2})
+    yield from _named("count", "ratio", lambda n: {"good": n, "total": n + n % 3})
+    yield from _named("count", "total", lambda n: {"good": n, "total": 2 * n})
+    for metric in ("mean", "maximum", "minimum", "percentile", "within", "under"):
+        yield from _named("response", metric, lambda n: {
+            "value": ("2.5", "2.50", "2.499", 3, "-1.25", "7.001", 0)[n % 7],
+            "unit": "milliseconds"})  # fmt: skip
+    for number, at in enumerate((WINDOW.start, WINDOW.end - TICK)):
+        yield Said(PROBE, f"volume-{number}", "volume", at,
+                   {"metric": "total", "value": "10.25", "unit": "count"})  # fmt: skip
+
+
+def figures() -> Iterator[Said]:
+    """Declared figures: several of one period, of others, of subjects."""
+    for number, (period, value, subject) in enumerate(
+        (
+            ("2025-01", "98.5", None), ("2025-01", "99.5", None), ("2025-01", "97", "north"),
+            ("2024-12", "50", None), ("2025-01-15", "20", None), ("2025-Q1", "30", None),
+        )
+    ):  # fmt: skip
+        data = {"metric": "declared", "period": period, "value": value, "unit": "percent"}
+        about = {} if subject is None else {"subject": subject}
+        yield Said(PROBE, f"figure-{number}", "figure", moment("2025-02-01 12:00") - number * TICK,
+                   data | about)  # fmt: skip
+
+
+def _outage(metric: str, name: str, *changes: tuple[str, str, dict[str, Any]]) -> Iterator[Said]:
+    for number, (phase, at, more) in enumerate(changes):
+        yield Said(PROBE, f"{metric}-{name}-{number}", "outage", moment(at),
+                   {"metric": metric, "outage": name, "phase": phase, **more})  # fmt: skip
+
+
+def outages() -> Iterator[Said]:
+    """Outages that overlap, are open, cross the window's ends, are corrected or void."""
+    for metric in ("merged", "started", "full", "outages", "without-outage"):
+        yield from _outage(
+            metric,
+            "plain",
+            ("open", "2025-01-10 10:00", {"subject": "north"}),
+            ("close", "2025-01-10 11:30", {}),
+        )
+        yield from _outage(
+            metric,
+            "beside",
+            ("open", "2025-01-10 11:00", {"subject": "south"}),
+            ("close", "2025-01-10 12:00:30", {}),
+        )
+        yield from _outage(
+            metric,
+            "touching",
+            ("open", "2025-01-10 12:00:30", {}),
+            ("close", "2025-01-10 12:10", {}),
+        )
+        yield from _outage(
+            metric,
+            "across-start",
+            ("open", "2024-12-31 22:00", {}),
+            ("close", "2024-12-31 23:20", {}),
+        )
+        yield from _outage(
+            metric,
+            "ends-at-start",
+            ("open", "2024-12-31 22:00", {}),
+            ("close", "2024-12-31 23:00", {}),
+        )
+        yield from _outage(
+            metric,
+            "across-end",
+            ("open", "2025-01-31 22:45", {}),
+            ("close", "2025-02-01 01:00", {}),
+        )
+        yield from _outage(
+            metric,
+            "begins-at-end",
+            ("open", "2025-01-31 23:00", {}),
+            ("close", "2025-02-01 01:00", {}),
+        )
+        yield from _outage(metric, "open", ("open", "2025-01-31 22:00", {"subject": "north"}))
+        yield from _outage(metric, "never-opened", ("close", "2025-01-05 10:00", {}))
+        yield from _outage(
+            metric, "backwards", ("open", "2025-01-06 10:00", {}), ("close", "2025-01-06 09:00", {})
+        )
+        yield from _outage(
+            metric,
+            "void",
+            ("open", "2025-01-07 10:00", {}),
+            ("close", "2025-01-07 11:00", {}),
+            ("correct", "2025-01-08 11:00", {"void": True}),
+        )
+        yield from _outage(
+            metric,
+            "corrected",
+            ("open", "2025-01-09 10:00", {}),
+            ("close", "2025-01-09 11:00", {}),
+            ("correct", "2025-01-09 12:00", {"started_at": "2025-01-09T10:30:00Z"}),
+            ("correct", "2025-01-09 13:00", {"ended_at": "2025-01-09T10:45:00Z"}),
+        )
+        yield from _outage(
+            metric,
+            "of-no-length",
+            ("open", "2025-01-11 10:00", {}),
+            ("close", "2025-01-11 10:00", {}),
+        )
+        yield from _outage(metric, "told-twice", ("open", "2025-01-12 10:00", {}),
+                           ("open", "2025-01-12 10:10", {}), ("close", "2025-01-12 10:20", {}),
+                           ("close", "2025-01-12 10:30", {}))  # fmt: skip
+
+
+def _ticket(metric: str, name: str, *changes: tuple[str, str, str], **first: Any) -> Iterator[Said]:
+    for number, (state, at, to) in enumerate(changes):
+        data: dict[str, Any] = {"metric": metric, "ticket": name, "state": state}
+        data |= first if number == 0 else {}
+        data |= {"assigned_to": to} if to else {}
+        yield Said(DESK, f"{metric}-{name}-{number}", "ticket", moment(at), data)
+
+
+def tickets() -> Iterator[Said]:
+    """Tickets in time, late, waiting, reopened, handed over, open, of two subjects."""
+    for metric in ("tickets", "everyones-tickets"):
+        quick = (("opened", "2025-01-15 10:00", "north"), ("resolved", "2025-01-15 10:30", ""))
+        yield from _ticket(metric, "quick", *quick, subject="north", priority="high")
+        yield from _ticket(
+            metric,
+            "exact",
+            ("opened", "2025-01-16 10:00", "north"),
+            ("resolved", "2025-01-16 11:00", ""),
+            priority="high",
+        )
+        yield from _ticket(
+            metric,
+            "late",
+            ("opened", "2025-01-16 10:00", "north"),
+            ("resolved", "2025-01-16 11:00:01", ""),
+            subject="south",
+            priority="high",
+        )
+        yield from _ticket(
+            metric,
+            "waiting",
+            ("opened", "2025-01-16 12:00", "north"),
+            ("waiting", "2025-01-16 12:30", ""),
+            ("working", "2025-01-16 15:00", ""),
+            ("resolved", "2025-01-16 15:15", ""),
+            priority="low",
+        )
+        yield from _ticket(
+            metric,
+            "reopened",
+            ("opened", "2025-01-22 09:00", "north"),
+            ("resolved", "2025-01-22 09:30", ""),
+            ("reopened", "2025-01-22 12:00", ""),
+            ("resolved", "2025-01-22 12:45", ""),
+            priority="high",
+        )
+        yield from _ticket(
+            metric,
+            "handed-over",
+            ("opened", "2025-01-23 09:00", "north"),
+            ("working", "2025-01-23 09:50", "desk"),
+            ("working", "2025-01-23 11:50", "north"),
+            ("resolved", "2025-01-23 11:55", ""),
+            priority="high",
+        )
+        yield from _ticket(
+            metric,
+            "nobodys",
+            ("opened", "2025-01-23 09:00", ""),
+            ("resolved", "2025-01-23 09:10", ""),
+            priority="high",
+        )
+        yield from _ticket(
+            metric,
+            "buyers",
+            ("opened", "2025-01-23 09:00", "acme"),
+            ("resolved", "2025-01-23 09:10", ""),
+            priority="high",
+        )
+        yield from _ticket(metric, "open", ("opened", "2025-01-30 09:00", "north"), priority="high")
+        yield from _ticket(metric, "just-opened", ("opened", "2025-01-31 22:30", "north"))
+        yield from _ticket(
+            metric,
+            "of-december",
+            ("opened", "2024-12-31 20:00", "north"),
+            ("resolved", "2024-12-31 22:59:59", ""),
+            priority="high",
+        )
+        yield from _ticket(
+            metric,
+            "into-january",
+            ("opened", "2024-12-31 22:30", "north"),
+            ("resolved", "2024-12-31 23:00", ""),
+            priority="high",
+        )
+        yield from _ticket(metric, "into-february", ("opened", "2025-01-30 10:00", "north"),
+                           ("resolved", "2025-01-31 23:00", ""), priority="high")  # fmt: skip
+
+
+def _delivery(name: str, due: str, *at: str, **more: Any) -> Iterator[Said]:
+    for number, when in enumerate(at):
+        data = {"metric": "deliveries", "delivery": name, "due_at": f"{due}Z"}
+        state = {"delivered_at": f"{when}Z"} if when else {}
+        yield Said(PROBE, f"delivery-{name}-{number}", "delivery",
+                   moment("2025-02-01 09:00") + number * TICK, data | state | more)  # fmt: skip
+
+
+def deliveries() -> Iterator[Said]:
+    """Deliveries in time, late, due at the window's ends, not there yet, told twice."""
+    yield from _delivery("in-time", "2025-01-10T10:00:00", "2025-01-10T09:00:00", value="100")
+    yield from _delivery("exact", "2025-01-10T10:00:00", "2025-01-10T10:00:00", subject="north")
+    yield from _delivery(
+        "late", "2025-01-10T10:00:00", "2025-01-12T11:30:00", subject="south", value="250.50"
+    )
+    yield from _delivery("over-the-end", "2025-01-31T20:00:00", "2025-02-03T20:00:00", value="7")
+    yield from _delivery("due-before", "2024-12-31T22:59:59", "2025-01-02T10:00:00")
+    yield from _delivery("due-first", "2024-12-31T23:00:00", "2025-01-02T10:00:00")
+    yield from _delivery("due-last", "2025-01-31T22:59:59", "2025-02-01T10:00:00")
+    yield from _delivery("due-after", "2025-01-31T23:00:00", "2025-02-01T10:00:00")
+    yield from _delivery("missing", "2025-01-20T10:00:00", "", subject="north")
+    yield from _delivery("told-twice", "2025-01-21T10:00:00", "", "2025-01-21T12:00:00")
+    yield from _delivery("taken-back", "2025-01-21T10:00:00", "2025-01-21T09:00:00", "")  # fmt: skip
+
+
+PARTS: dict[str, Callable[[], Iterator[Said]]] = {
+    "plain": plain,
+    "figures": figures,
+    "outages": outages,
+    "tickets": tickets,
+    "deliveries": deliveries,
+}
+
+
+def counted(name: str) -> Iterator[str]:
+    """All that is counted from a set of facts: months, days, subjects, and the tallies."""
+    said = list(PARTS[name]())
+    columns = facts(said)
+    metrics = sorted({str(one.data["metric"]) for one in said})
+    composed = ["series", "parallel"] if "samples" in metrics else []
+    levels = [{"metric": metric, "each_subject": True} for metric in metrics]
+    levels += [{"metric": metric, "subject": "south"} for metric in (*metrics, *composed)]
+    levels += [{"metric": metric} for metric in (*metrics, *composed)]
+    levels += [{"metric": metric, "subject": "never-seen"} for metric in metrics]
+    terms = agreement(levels)
+    for period in ("2024-12", "2025-01", "2025-02"):
+        yield f"# {period}"
+        found = evaluate([PROGRAMME], [terms], period, columns, NUMBERS, 1, "closed")
+        for one in found.figures:
+            yield from _figure(one)
+    days = agreement([{"metric": metric, "measured": "day"} for metric in metrics])
+    yield "# days of January"
+    found = evaluate([PROGRAMME], [days], "2025-01", columns, NUMBERS, 1, "closed")
+    for one in found.figures:
+        if one.evidence.facts or one.value:
+            yield f"{one.metric} {one.period}: {_number(one.value)}"
+    yield "# tallies"
+    names = {number: metric for (_, metric), number in NUMBERS.items()}
+    for (number, start), sums in sorted(
+        tally(columns, metric_windows([PROGRAMME], NUMBERS)).items()
+    ):
+        when = datetime.fromtimestamp(start / 1_000_000, UTC).isoformat()
+        yield f"{names[number]} {when}: {sums.n} {sums.a} {sums.b} {sums.checksum}"
+
+
+def _figure(one: MetricFigure) -> Iterator[str]:
+    of = f" of {one.subject}" if one.subject else ""
+    ratio = "" if one.total is None else f" = {_number(one.good)} / {_number(one.total)}"
+    yield (
+        f"{one.metric}{of} {one.period}: {_number(one.value)}{ratio}, {one.evidence.facts} facts "
+        f"{one.evidence.digest[:12]}"
+    )
+    if one.evidence.telling:
+        yield f"    telling: {', '.join(each.id for each in one.evidence.telling)}"
+    yield from (f"    {_part(each)}" for each in one.parts)
+
+
+def _number(value: Any) -> str:
+    return "none" if value is None else written(value)
+
+
+def _part(one: Part) -> str:
+    span = " to ".join("open" if at is None else at.isoformat() for at in (one.start, one.end))
+    return (
+        f"{one.part} ({one.subject}, {one.vendor}) {span}: {_number(one.amount)} good {one.good} "
+        f"worth {_number(one.value)} by {', '.join(each.id for each in one.events)}"
+    )
+
+
+CORRECTED: Sequence[tuple[str, str, dict[str, Any]]] = (
+    ("taken-back", "samples-all-first", {}),
+    ("other-data", "samples-all-middle", {"data": {"metric": "samples", "up": True}}),
+    ("other-time", "samples-north-middle", {"time": "2025-02-02T10:00:00Z"}),
+    ("data-and-time", "samples-south-middle",
+     {"data": {"metric": "samples", "up": False, "subject": "north"},
+      "time": "2025-01-20T10:00:00Z"}),
+    ("bad-data", "samples-south-first", {"data": {"metric": "samples", "up": "yes"}}),
+    ("other-kind", "samples-south-later", {"data": {"metric": "ratio", "good": 1, "total": 2}}),
+    ("unknown", "nothing", {}),
+    ("back", "taken-back", {}),
+    ("moved-correction", "other-data", {"time": "2025-02-03T10:00:00Z"}),
+    ("turned", "other-time", {"data": {"corrects": "x", "reason": "r"}}),
+    ("no-correction", "data-and-time", {"data": {"up": True}}),
+    ("one", "two", {}),
+    ("two", "one", {}),
+    ("itself", "itself", {}),
+    ("count-later", "ratio-north-middle", {"time": "2025-01-16T10:00:00Z"}),
+    ("value-later", "mean-south-middle", {"time": "2025-01-16T10:00:00Z"}),
+)  # fmt: skip
+
+
+def corrections() -> Iterator[str]:
+    """Each correction alone, then all of them: what is refused, and the figures."""
+    said = [one for one in plain() if one.data["metric"] in ("samples", "ratio", "mean")]
+    at = moment("2025-02-01 10:00")
+    told = []
+    for place, (name, of, more) in enumerate(CORRECTED):
+        data = {"corrects": of, "reason": "r", **more}
+        one = Said(PROBE, name, "correction", at + place * TICK, data)
+        verdict = judged(one)
+        if isinstance(verdict, Problem):
+            yield f"# {name} is not taken: {verdict.field}: {verdict.reason}; {verdict.remedy}"
+        else:
+            told.append(one)
+    theirs = Said(
+        FINANCE, "theirs", "correction", at, {"corrects": "samples-all-last", "reason": "r"}
+    )
+    for some in (*([one] for one in told), [theirs], told, told[::-1]):
+        yield f"# {', '.join(one.id for one in some)}"
+        columns = facts([*said, *some])
+        for each in ready([PROGRAMME], columns, NUMBERS).refused:
+            problem = each.problem
+            yield (
+                f"    {each.correction.id}: {problem.code} {problem.field}: {problem.reason}; "
+                f"{problem.remedy}"
+            )
+        terms = agreement([{"metric": one, "each_subject": True} for one in ("samples", "ratio")]
+                          + [{"metric": one} for one in ("samples", "ratio", "mean")])  # fmt: skip
+        found = evaluate([PROGRAMME], [terms], "2025-01", columns, NUMBERS, 1, "closed")
+        yield from (f"    {line}" for one in found.figures for line in _figure(one))
+
+
+PAGE: dict[str, Callable[[], Iterator[str]]] = {
+    **{name: (lambda name=name: counted(name)) for name in PARTS},
+    "corrections": corrections,
+}
+
+
+def page(name: str) -> str:
+    """All lines of a page."""
+    return "".join(f"{line}\n" for line in PAGE[name]())
+
+
+if __name__ == "__main__":
+    PAGES.mkdir(exist_ok=True)
+    for one in PAGE:
+        (PAGES / f"{one}.txt").write_text(page(one), encoding="utf-8")
