@@ -281,7 +281,7 @@ def deliveries() -> Iterator[Said]:
     yield from _delivery("due-after", "2025-01-31T23:00:00", "2025-02-01T10:00:00")
     yield from _delivery("missing", "2025-01-20T10:00:00", "", subject="north")
     yield from _delivery("told-twice", "2025-01-21T10:00:00", "", "2025-01-21T12:00:00")
-    yield from _delivery("taken-back", "2025-01-21T10:00:00", "2025-01-21T09:00:00", "")  # fmt: skip
+    yield from _delivery("taken-back", "2025-01-21T10:00:00", "2025-01-21T09:00:00", "")
 
 
 PARTS: dict[str, Callable[[], Iterator[Said]]] = {

@@ -9,16 +9,34 @@ and read the difference before it is committed:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
-from services.core.acceptance import Problem
+from pydantic import ValidationError
+
+from services.core.acceptance import Problem, rules_of
+from services.core.conditions import Unfit, checked
 from services.core.contract_check import check
 from services.core.contract_file import read_documents
-from tests.core.said import DESK, PROBE, Said, judged
+from services.core.facts import Row
+from tests.core.said import (
+    DESK,
+    FINANCE,
+    NUMBERS,
+    PROBE,
+    Said,
+    agreement,
+    judged,
+    moment,
+    programme,
+)
 from tests.core.test_acceptance import AT, BAD, CHARGE, NOW, SAMPLE
+from tests.core.test_acceptance import GOOD as GOOD_EVENTS
+from tests.core.test_conditions import NO_CONDITIONS, condition
 from tests.core.test_contract_check import GOOD, PROGRAMME
 
 PAGES = Path(__file__).parent / "refusals"
+TICK = timedelta(microseconds=1)
 
 METRICS = """\
   - {metric: down, name: Down, unit: minutes, better: lower, measure: {kind: outage_time,
@@ -330,12 +348,108 @@ def events() -> Iterator[str]:
     yield _said(judged(Said(PROBE, "e1", "sample", AT, SAMPLE), latest_us=NOW * 2))
 
 
+TAKES_NOTHING = agreement([{"metric": "samples"}], bases=[])
+CONVERTING = agreement([{"metric": "samples"}], conversions=[
+    {"currency": "USD", "kind": "of_day", "circumstance": "usd", "quoted": "own_for_foreign",
+     "day": "invoice_date", "no_rate": "wait", "rounded": "exact", "source": "Bank"},
+    {"currency": "JPY", "kind": "agreed", "rate": "0.006", "quoted": "own_for_foreign",
+     "rounded": "exact", "source": "Schedule 4"},
+])  # fmt: skip
+RANGES = [{"at_least": 0}, {"at_most": 100}, {"at_most": 0}, {}]
+VERSIONS = [
+    programme(),
+    programme(
+        2,
+        "2025-01-10",
+        sources=[{"source": PROBE, "reports_for": "north"}],
+        metrics=[
+            {"metric": "samples", "name": "S", "unit": "percent", "better": "higher",
+             "measure": {"kind": "availability_by_samples"}}
+        ],
+    ),
+]  # fmt: skip
+
+
+def more_events() -> Iterator[str]:
+    """Events under other rules than the usual: agreements, ranges, versions of the programme."""
+    for terms, changes in (
+        (TAKES_NOTHING, [{}, {"amount": "1.005"}]),
+        (CONVERTING, [{"currency": currency, "amount": amount, **dated}
+                      for currency, amount in (("USD", 1), ("JPY", "0.5"), ("JPY", 10**18),
+                                               ("CHF", 1), ("EUR", "0.005"))
+                      for dated in ({}, {"dated": "2025-01-31"})]),
+    ):  # fmt: skip
+        rules = rules_of([VERSIONS[0]], [terms], NUMBERS)
+        for change in changes:
+            yield f"# charge {change} to {', '.join(base.base for base in terms.bases) or 'none'}"
+            yield _verdict(judged(Said(FINANCE, "e1", "charge", AT, CHARGE | change), rules))
+    for given in RANGES:
+        measured = [{"metric": "declared", "name": "D", "unit": "percent", "better": "higher",
+                     "measure": {"kind": "declared", **given}}]  # fmt: skip
+        only = programme(metrics=measured, sources=[{"source": PROBE, "reports_for": "north"}])
+        rules = rules_of([only], [], {("acme", "declared"): 0})
+        for value in (-1, 0, 100, 101):
+            yield f"# {value} within {given}"
+            data = {"metric": "declared", "period": "2025-01", "value": value, "unit": "percent"}
+            yield _verdict(judged(Said(PROBE, "e1", "figure", AT, data), rules))
+    rules = rules_of(VERSIONS, [], NUMBERS)
+    begins = moment("2025-01-09 23:00")
+    for at in (moment("2024-06-01 00:00"), begins - TICK, begins, begins + TICK):
+        for metric in ("samples", "status"):
+            yield f"# {metric} at {at.isoformat()}"
+            data = {"metric": metric, "up": True}
+            yield _verdict(judged(Said(PROBE, "e1", "sample", at, data), rules, party="north"))
+            yield _verdict(judged(Said(PROBE, "e1", "sample", at, data), rules, party="desk"))
+    yield "# to a row"
+    for kind, data in GOOD_EVENTS:
+        yield _verdict(judged(Said(PROBE, "e1", kind, AT, data)))
+
+
+def _verdict(found: Row | Problem) -> str:
+    if isinstance(found, Problem):
+        return _said(found)
+    digest = f"{found.identity.hex()[:12]} {found.payload.hex()[:12]}"
+    return (
+        f"    taken: {found.kind} {found.metric} {found.at_us} {found.a} {found.b} "
+        f"{found.subject} {digest} {found.data}"
+    )
+
+
+CONDITIONS = [
+    *NO_CONDITIONS, "strike\n  && delay", "(" * 21 + "strike" + ")" * 21, "!" * 21 + "strike", "",
+    " ", "strike ||", "&& strike", "true == false", "cause == true", "strike == 1", "1 == 1",
+    "delay < 'a'", "cause in ['a', 1]", "strike in [true]", "cause in []", "delay in [1,]",
+    "standing == 'x'", "@", "delay = 1", "strike & strike", "strike | strike", "'a' 'b'", "-1",
+    "delay < -1.5", "delay <= 1.", "delay >= 01", "cause == \"it's\"", "cause == 'a", "strik",
+    "x", "result", "in", "(strike", "strike)", "!", "delay !in [1]", "month in [1, 2", "delay ==",
+]  # fmt: skip
+
+
+def conditions() -> Iterator[str]:
+    """What is no condition, and what is one."""
+    for text in CONDITIONS:
+        yield f"# {text!r}"
+        try:
+            tokens = checked(condition(text))
+        except Unfit as unfit:
+            yield f"    {unfit.line}:{unfit.column} {unfit.reason}; {unfit.remedy}"
+        except ValidationError as error:
+            yield f"    {error.errors()[0]['msg']}"
+        else:
+            yield f"    {' '.join(f'{one.kind}:{one.text}@{one.at}' for one in tokens)}"
+
+
 def _said(found: object) -> str:
     assert isinstance(found, Problem), found
     return f"    {found.code} {found.field}: {found.reason}; {found.remedy}"
 
 
-PAGE: dict[str, Callable[[], Iterator[str]]] = {"contracts": contracts, "events": events}
+PAGE: dict[str, Callable[[], Iterator[str]]] = {
+    "contracts": contracts,
+    "events": events,
+    "more_events": more_events,
+    "conditions": conditions,
+}
 
 
 def page(name: str) -> str:

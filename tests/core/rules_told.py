@@ -1301,6 +1301,54 @@ def several_banks() -> list[Story]:
     ]
 
 
+@story
+def conditions() -> list[Story]:
+    """Credits that are due where a condition holds, with what it read."""
+    reads = (
+        "{kind: stated, name: strike, circumstance: strike}, "
+        "{kind: figure, name: delay, metric: delay}, "
+        "{kind: circumstance, name: alarm, circumstance: alarm}, "
+        "{kind: text, name: cause, circumstance: alarm, value: cause}"
+    )
+    names = {"strike": 0, "delay": 1, "alarm": 2, "cause": 3}
+
+    def on(text: str, unknown: str = "wait", level: str = LEVEL) -> Agreement:
+        used = [place for name, place in names.items() if name in text]
+        listed = ", ".join(f"{{{reads.split('}, {')[place].strip('{}')}}}" for place in used)
+        when = f'        when: {{holds: "{text}", reads: [{listed}], unknown: {unknown}}}\n'
+        return terms(level=changed(("        quantity", when + "        quantity"), text=level))
+
+    texts = (
+        "true", "result < 98.5", "standing == 'below_expected'", "subject == ''",
+        "period == '2025-02'", "year == 2025 && month in [2, 3]", "settlement > 1", "strike",
+        "!strike", "delay >= 5", "alarm > 2.5 || delay > 9", "cause == 'flood'",
+        "!(cause in ['fire', 'storm'])",
+    )  # fmt: skip
+    facts: list[tuple[str, Mapping[str, Any]]] = [
+        ("strike", {}), ("alarm", {"value": "3", "values": {"cause": "flood"}})]  # fmt: skip
+    known = [
+        evaluation(month, 98, figures={"delay": delay}, circumstances=facts if delay == 5 else ())
+        for month, delay in zip(months(3), (5, 4, 10), strict=True)
+    ]
+    each = changed(("    judged", "    each_subject: true\n    judged"))
+    sites: dict[str | tuple[str, str], object] = {
+        ("uptime", "north"): 98, ("uptime", "south"): 97, "delay": 5}  # fmt: skip
+    of_one: list[tuple[str, Mapping[str, Any]]] = [
+        ("strike", {"level": "uptime", "subject": "north"}),
+        ("alarm", {"level": "uptime", "subject": "south", "value": "3"})]  # fmt: skip
+    by_site = [evaluation("2025-01", None, figures=sites, circumstances=of_one)]
+    by_site = [one.model_copy(update={"figures": tuple(
+        figure for figure in one.figures if figure.metric == "delay" or figure.subject is not None
+    )}) for one in by_site]  # fmt: skip
+    return [
+        *((on(text), known) for text in texts),
+        *((on(text, unknown), known) for text in ("alarm > 2 && delay < 9", "cause == 'x'")
+          for unknown in ("due", "not_due")),
+        *((on(text, "not_due", each), by_site)
+          for text in ("strike", "alarm > 2", "subject == 'south'")),
+    ]  # fmt: skip
+
+
 if __name__ == "__main__":
     PAGES.mkdir(exist_ok=True)
     for old in PAGES.glob("*.txt"):

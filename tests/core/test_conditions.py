@@ -44,36 +44,37 @@ def contract(text: str, *reads: int, unknown: str = "wait") -> str:
     return HEAD.lstrip() + head + when + found + rest
 
 
-@pytest.mark.parametrize(
-    ("text", "column", "reason"),
-    [
-        ("result", 1, "a yes or no is wanted, and this is a number"),
-        ("strike && 1", 11, "a yes or no is wanted, and this is a number"),
-        ("strike || delay", 11, "a yes or no is wanted, and this is a number"),
-        ("!delay", 2, "a yes or no is wanted, and this is a number"),
-        ("delay == 'late'", 10, "a number is wanted, and this is a word"),
-        ("cause < 'a'", 7, "'<' compares numbers, and this is a word"),
-        ("strike > true", 8, "'>' compares numbers, and this is a yes or no"),
-        ("dely > 1", 1, "'dely' is not declared"),
-        ("delay > 1 ? true : false", 11, "'?' cannot be read here"),
-        ("delay + 1 > 2", 7, "'+' cannot be read here"),
-        ("delay > 1e3", 9, "'1' cannot be read here"),
-        ("delay > 1u", 9, "'1' cannot be read here"),
-        ("delay > .5", 9, "'.' cannot be read here"),
-        (r"cause == 'a\'", 10, "''' cannot be read here"),
-        ("[1, 2].exists(x, x > 1)", 7, "'.' cannot be read here"),
-        ("[1] == [2]", 1, "something is missing here"),
-        ("size(cause) > 1", 1, "'size' is not declared"),
-        ("cause.matches('a')", 6, "'.' cannot be read here"),
-        ("delay < 1 < 2", 11, "'<' is not expected here"),
-        ("(delay < 1", 11, "the bracket does not end"),
-        ("delay in 3", 10, "a list is wanted after 'in'"),
-        ("delay in [1, 'a']", 14, "a number is wanted, and this is a word"),
-        ("delay in [1", 12, "the list does not end"),
-        ("delay <", 8, "something is missing here"),
-        ("strike strike", 8, "'strike' is not expected here"),
-    ],
-)
+WRONG: list[tuple[str, int, str]] = [
+    ("result", 1, "a yes or no is wanted, and this is a number"),
+    ("strike && 1", 11, "a yes or no is wanted, and this is a number"),
+    ("strike || delay", 11, "a yes or no is wanted, and this is a number"),
+    ("!delay", 2, "a yes or no is wanted, and this is a number"),
+    ("delay == 'late'", 10, "a number is wanted, and this is a word"),
+    ("cause < 'a'", 7, "'<' compares numbers, and this is a word"),
+    ("strike > true", 8, "'>' compares numbers, and this is a yes or no"),
+    ("dely > 1", 1, "'dely' is not declared"),
+    ("delay > 1 ? true : false", 11, "'?' cannot be read here"),
+    ("delay + 1 > 2", 7, "'+' cannot be read here"),
+    ("delay > 1e3", 9, "'1' cannot be read here"),
+    ("delay > 1u", 9, "'1' cannot be read here"),
+    ("delay > .5", 9, "'.' cannot be read here"),
+    (r"cause == 'a\'", 10, "''' cannot be read here"),
+    ("[1, 2].exists(x, x > 1)", 7, "'.' cannot be read here"),
+    ("[1] == [2]", 1, "something is missing here"),
+    ("size(cause) > 1", 1, "'size' is not declared"),
+    ("cause.matches('a')", 6, "'.' cannot be read here"),
+    ("delay < 1 < 2", 11, "'<' is not expected here"),
+    ("(delay < 1", 11, "the bracket does not end"),
+    ("delay in 3", 10, "a list is wanted after 'in'"),
+    ("delay in [1, 'a']", 14, "a number is wanted, and this is a word"),
+    ("delay in [1", 12, "the list does not end"),
+    ("delay <", 8, "something is missing here"),
+    ("strike strike", 8, "'strike' is not expected here"),
+]
+NO_CONDITIONS = [text for text, _, _ in WRONG]
+
+
+@pytest.mark.parametrize(("text", "column", "reason"), WRONG)
 def test_what_is_no_condition_is_refused_with_its_place(
     text: str, column: int, reason: str
 ) -> None:
