@@ -65,6 +65,7 @@ def _tell(where: Addresses, check: Callable[[], None]) -> None:
             show.out.print(f"  {line}")
         _wait(check, "the catalogue to reach the door", lambda: _door_is_open(client))
         _heading("A quarter of measurements, tickets and invoices is submitted")
+        show.out.print("  One night's count comes twice, one again with other figures: see below.")
         _submit(client, list(story.first_delivery()), check)
         _first_close(client, check)
         _correction(client, check)
@@ -114,11 +115,7 @@ def _correction(client: Client, check: Callable[[], None]) -> None:
     _submit(client, list(story.false_alarms()), check)
     for month in MONTHS[:2]:
         _wait(check, f"the second run of {month}", partial(_revised, client, month))
-        entry = _last_entry(client, month)
-        show.out.print(
-            f"  {EXPLAINED[0]} {month} is adjusted by {entry['amount']} "
-            f"{entry['currency']}: {entry['debit_account']} to {entry['credit_account']}"
-        )
+        _adjusted_lines(client, month)
     show.out.print("  January owes less, which leaves more of the quarter's cap to February.")
 
 
@@ -237,6 +234,13 @@ def _posted_line(client: Client, agreement: str, month: str) -> None:
     show.out.print(f"  {agreement} {month} is posted: {total['amount']} {total['currency']}")
 
 
-def _last_entry(client: Client, month: str) -> dict[str, Any]:
-    entries = client.items("/v1/ledger-entries", agreement=EXPLAINED[0], period=month)
-    return list(entries)[-1]
+def _adjusted_lines(client: Client, month: str) -> None:
+    """The total before and after, and every entry that makes the difference."""
+    path = f"/v1/statements/{EXPLAINED[0]}/{month}"
+    before, after = client.get(path, revision=1), client.get(path)
+    totals = " is now ".join(row["total"]["amount"] for row in (before, after))
+    show.out.print(f"  {EXPLAINED[0]} {month} is adjusted: {totals} {after['total']['currency']}")
+    for entry in client.items("/v1/ledger-entries", agreement=EXPLAINED[0], period=month):
+        if entry["run_id"] == after["run_id"]:
+            sign = "-" if entry["credit_account"].startswith("vendor:") else "+"
+            show.out.print(f"    {entry['line']}: {sign}{entry['amount']}")
