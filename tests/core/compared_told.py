@@ -17,14 +17,20 @@ from schemas.agreement import Agreement
 from services.core.contract_check import check
 from services.core.contract_diff import contract_diff
 from services.core.contract_file import read_documents
+from services.core.contract_words import path_text
 from services.core.inheritance import resolve, whence
+from services.core.shared_cap_check import unfit
 from services.core.underpinning import gaps
 from tests.core.golden.production import CONTRACTS, load
 from tests.core.said import programme
 from tests.core.test_contract_check import PROGRAMME
+from tests.core.test_contract_check import programme as usual
 from tests.core.test_inheritance import CORPORATE, CUSTOMER, PLAIN, SERVICE
+from tests.core.test_reweighting import version
+from tests.core.test_shared_caps import EARN_BACK, EVERYBODY, OF_TWO, cap, named
+from tests.core.test_shared_caps import programme as under_caps
 from tests.core.test_underpinning import CAMPUS, METRICS, below, sla
-from tests.core.told import HEAD, LEVEL, agreement
+from tests.core.told import HEAD, LEVEL, agreement, terms
 
 PAGES = Path(__file__).parent / "compared"
 
@@ -198,10 +204,71 @@ def _gaps(why: str, own: Agreement, their: Agreement) -> Iterator[str]:
     yield from (f"    {one.text()}" for one in found)
 
 
+# --- what is shared, and what may be weighted anew ------------------------------------------------
+
+
+def shared() -> Iterator[str]:
+    """Agreements under shared caps that they do not fit."""
+    percent = {"kind": "percent_of", "percent": "5", "base": "fee"}
+    other = {"kind": "percent_of", "percent": "5", "base": "other"}
+    own = {
+        "as they are": named("hosting"),
+        "of another vendor": named("hosting", vendor="wire"),
+        "with an earn-back": named("hosting", EARN_BACK),
+        "charged by subject": terms(
+            head=HEAD.replace("full_charge}", "full_charge, per_subject: true}")
+        ),
+        "in dollars": terms(head=HEAD.replace("EUR", "USD")),
+        "settled by quarter": terms(head=HEAD.replace("month", "quarter")),
+    }
+    for more in (
+        {}, {"currency": "USD"}, {"settled": "quarter"}, {"limit": percent}, {"limit": other},
+        {"over": EVERYBODY}, {"over": OF_TWO}, {"window": "trailing", "periods": 2},
+        {"window": "contract_year", "begins": "2025-01-01"},
+        {"window": "trailing", "periods": 2, "earned_back": "frees_the_cap"},
+    ):  # fmt: skip
+        known = under_caps(cap(**more))
+        for why, noun in own.items():
+            yield f"# {why}, under {more or 'the usual cap'}"
+            for found in unfit(noun, known):
+                yield f"    {path_text(found.path)}: {found.reason}; {found.remedy}"
+
+
+def reweighted() -> Iterator[str]:
+    """Versions that move weight: in time, too late, too often, back."""
+    july = "2025-07-01"
+    for why, texts in (
+        ("notified in time", (version(2, july, "50", notified="2025-04-01"),)),
+        ("notified a day late", (version(2, july, "50", notified="2025-04-02"),)),
+        ("not notified", (version(2, july, "50"),)),
+        ("kept", (version(2, july, "40"),)),
+        ("twice in a year", (
+            version(2, july, "50", notified="2025-01-02"),
+            version(3, "2025-12-01", "60", notified="2025-01-03"),
+        )),
+        ("once in each year", (
+            version(2, july, "50", notified="2025-01-02"),
+            version(3, "2026-01-01", "60", notified="2025-01-03"),
+        )),
+        ("without a rule", (version(2, july, "50", notified="2025-01-02", rule=""),)),
+        ("under a rule that came with it", (
+            version(2, july, "50", rule="reweighting: {per_calendar_year: 9, notice_months: 0}\n"),
+        )),
+    ):  # fmt: skip
+        yield f"# {why}"
+        first = version(1, "2025-01-01", "40")
+        known = [read_documents(text, "c.yaml")[0] for text in (first, *texts)]
+        *before, last = known
+        others = [one for documents in before for one in documents.agreements]
+        yield from (f"    {one.text()}" for one in check(last.documents[0], usual(), others))
+
+
 PAGE: dict[str, Callable[[], Iterator[str]]] = {
     "changes": changes,
     "inherited": inherited,
     "underpinning": underpinning,
+    "shared": shared,
+    "reweighted": reweighted,
 }
 
 

@@ -34,6 +34,7 @@ from tests.core.test_acceptance import AT, BAD, CHARGE, NOW, SAMPLE
 from tests.core.test_acceptance import GOOD as GOOD_EVENTS
 from tests.core.test_conditions import NO_CONDITIONS, condition
 from tests.core.test_contract_check import GOOD, PROGRAMME
+from tests.core.told import LEVEL
 
 PAGES = Path(__file__).parent / "refusals"
 TICK = timedelta(microseconds=1)
@@ -203,6 +204,7 @@ ALLOCATED = (
     "categories: [{category: a, allocations_total: %s, percent: %s}]\n"
 )
 SHARE = "{kind: at_risk_share, at_risk: pool, category: a, shares: [%s]}"
+PLAIN = LEVEL.split("levels:\n")[1].replace("level: uptime", "level: plain")
 NO_LEVEL = ("    expected: {at_least: 99}\n", "")
 RUN = "{kind: on_run, misses: 2, no_data: ends_the_run}"
 WHEN = "        when: {holds: %s, reads: [%s]}\n"
@@ -215,6 +217,15 @@ SEVERAL: list[list[tuple[str, str]]] = [
     [("{kind: every_miss}", "{kind: misses_in_window, misses: 3, of_last: 3, "
       "below_minimum_counts: true}")],
     [("metric: uptime", "metric: failures"), ("{at_least: 99}", "{at_most: 200}")],
+    *([("expected: {at_least: 99}", MINIMUM % 95), ("{kind: every_miss}", "{kind: misses_in_window,"
+      f" misses: {misses}, of_last: 3, below_minimum_counts: true}}")] for misses in (3, 4)),
+    [("levels:\n", "levels:\n" + PLAIN), ("level: uptime\n    name: Uptime\n    metric: uptime\n"
+      "    expected: {at_least: 99}", "level: uptime\n    name: Uptime\n    metric: uptime\n    "
+      + MINIMUM % "99.5")],
+    [(RATE, RATE + "\n        when: {holds: 'true', unknown: wait, reads: [{kind: stated, "
+      "name: storm, circumstance: storm}]}")],
+    [(RATE, RATE + "\n        when: {holds: 'storm >', unknown: wait, reads: [{kind: stated, "
+      "name: storm, circumstance: storm}]}")],
     [("metric: uptime", "metric: down"), ("{at_least: 99}", "{at_least: 5}"),
      (ONE, DURATION % ("down", "total"))],
     [("metric: uptime", "metric: delay"), ("{at_least: 99}", "{at_most: 9}"),
@@ -383,6 +394,10 @@ def more_events() -> Iterator[str]:
         for change in changes:
             yield f"# charge {change} to {', '.join(base.base for base in terms.bases) or 'none'}"
             yield _verdict(judged(Said(FINANCE, "e1", "charge", AT, CHARGE | change), rules))
+    for good, total in ((0, 2**62), (1, 2**62), (2**62, 2**62), (0, -1), (-1, -1), (0, 0)):
+        yield f"# {good} of {total}"
+        data = {"metric": "ratio", "good": good, "total": total}
+        yield _verdict(judged(Said(PROBE, "e1", "count", AT, data)))
     for given in RANGES:
         measured = [{"metric": "declared", "name": "D", "unit": "percent", "better": "higher",
                      "measure": {"kind": "declared", **given}}]  # fmt: skip
