@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -178,6 +177,7 @@ def simulate(
     """
     from services.cli import show
     from services.cli.simulating import simulate_files, simulate_running
+    from services.cli.where import reached
     from services.shell.clock import now_us
 
     if (contracts is None) != (not events):
@@ -185,9 +185,8 @@ def simulate(
     if contracts is not None and events:
         told = simulate_files(contracts, events, file, against, now_us())
     else:
-        where = _running()
         with _client() as client:
-            told = asyncio.run(simulate_running(where, client, file, against))
+            told = asyncio.run(simulate_running(reached("postgres"), client, file, against))
     _tell_set_aside(told.set_aside)
     show.simulation(told.simulation, told.counted_anew)
     if told.set_aside:
@@ -256,9 +255,9 @@ def goal(
 def apply(files: Files) -> None:
     """Apply contract files to a running earnback. An applied version never changes."""
     from services.cli.applying import apply_files
+    from services.cli.where import reached
 
-    where = _servers()
-    for line in asyncio.run(apply_files(where, files)):
+    for line in asyncio.run(apply_files(reached("kafka", "postgres"), files)):
         typer.echo(line)
 
 
@@ -409,10 +408,11 @@ def create_key(
 ) -> None:
     """Create a key and show it, once."""
     from services.catalogue.keys import create
+    from services.cli.where import reached
     from services.shell.postgres import connect
 
     async def made() -> str:
-        connection = await connect(_servers().postgres, name="earnback-keys")
+        connection = await connect(reached("postgres").postgres, name="earnback-keys")
         try:
             return await create(connection, party=party, role=role, label=label)  # type: ignore[arg-type]
         finally:
@@ -425,10 +425,11 @@ def create_key(
 def revoke_key(prefix: str, reason: str) -> None:
     """Revoke the key with a prefix (the part between the two underscores)."""
     from services.catalogue.keys import revoke
+    from services.cli.where import reached
     from services.shell.postgres import connect
 
     async def done() -> None:
-        connection = await connect(_servers().postgres, name="earnback-keys")
+        connection = await connect(reached("postgres").postgres, name="earnback-keys")
         try:
             await revoke(connection, prefix, reason=reason)
         finally:
@@ -438,32 +439,12 @@ def revoke_key(prefix: str, reason: str) -> None:
     typer.echo(f"{prefix} is no longer taken")
 
 
-def _running() -> Any:
-    """Where earnback runs: given by the environment, else what `earnback up` left."""
-    from services.cli.stack import given, home, running
-
-    where = given() or running(home())
-    if where is None:
-        raise RuntimeError(
-            "no running earnback found: start it with 'earnback up', or set EARNBACK_INGEST, "
-            "EARNBACK_SETTLEMENT and EARNBACK_KEY"
-        )
-    return where
-
-
-def _servers() -> Any:
-    """Kafka and Postgres, all that keys and contracts need: the first key is made with no key."""
-    from services.cli.stack import Addresses
-
-    kafka, postgres = os.environ.get("EARNBACK_KAFKA"), os.environ.get("EARNBACK_POSTGRES")
-    return Addresses(kafka, postgres, "", "", "") if kafka and postgres else _running()
-
-
 @contextmanager
 def _client() -> Iterator[Any]:
     from services.cli.client import Client
+    from services.cli.where import reached
 
-    where = _running()
+    where = reached("ingest", "settlement", "key")
     client = Client(ingest=where.ingest, settlement=where.settlement, key=where.key)
     try:
         yield client

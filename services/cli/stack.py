@@ -29,7 +29,6 @@ from services.shell.settings import BadSettings, read_security
 
 READY_SECONDS = 60.0
 RUNNING = "running.json"
-_GIVEN = ("kafka", "postgres", "ingest", "evaluator", "settlement", "key")
 
 
 class Interrupted(Exception):
@@ -79,20 +78,6 @@ class Stack:
 def home() -> Path:
     """The folder for data, logs and addresses: EARNBACK_HOME, else ``.earnback`` here."""
     return Path(os.environ.get("EARNBACK_HOME") or ".earnback").absolute()
-
-
-def running(folder: Path) -> Addresses | None:
-    """The addresses that ``earnback up`` left in a folder, while it runs."""
-    try:
-        return Addresses(**json.loads((folder / RUNNING).read_text()))
-    except FileNotFoundError:
-        return None
-
-
-def given() -> Addresses | None:
-    """The addresses that the environment names, for a system that was set up by other means."""
-    names = {name: os.environ.get(f"EARNBACK_{name.upper()}", "") for name in _GIVEN}
-    return Addresses(**names) if names["settlement"] and names["key"] else None
 
 
 @contextmanager

@@ -340,6 +340,20 @@ def test_a_vendors_key_sends_from_its_own_sources_only(
     assert said.out.strip() == "1 accepted, 0 known before, 1 refused"
 
 
+def test_a_key_that_is_set_is_used_beside_what_earnback_up_left(
+    closed: Installation, tmp_path: Path
+) -> None:
+    made = _key_for(closed, "northnet", "vendor").settings["EARNBACK_KEY"]
+    northnet = Shell(closed.shell.home, {"EARNBACK_KEY": made})
+    rows = json.loads(northnet.run("statements", "--json").out)
+    assert {row["vendor"] for row in rows} == {"northnet"}
+    said = northnet.run("submit", _written(tmp_path, [{**next(story.batches()), "id": "not-mine"}]))
+    assert (said.code, said.out.strip()) == (1, "0 accepted, 0 known before, 1 refused")
+    wrong = Shell(closed.shell.home, {"EARNBACK_KEY": "eb_garbage"}).run("statements")
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "key" in wrong.err
+
+
 def test_a_revoked_key_is_no_longer_taken(closed: Installation) -> None:
     shell = _key_for(closed, "acme", "finance")
     prefix = shell.settings["EARNBACK_KEY"].split("_")[1]

@@ -38,7 +38,7 @@ def variables_in_code() -> Iterator[str]:
         yield from findall(r"\"(EARNBACK_[A-Z_]+[A-Z])\"", path.read_text(encoding="utf-8"))
     # Beside each password, the file it may be in: see `secret` in services/shell/settings.py.
     yield from ("EARNBACK_KAFKA_PASSWORD_FILE", "EARNBACK_KAFKA_KEY_PASSWORD_FILE")
-    # Read by name: see `given` in services/cli/stack.py.
+    # Read by name: see `given` in services/cli/where.py.
     yield from ("EARNBACK_INGEST", "EARNBACK_SETTLEMENT", "EARNBACK_KEY")
 
 
