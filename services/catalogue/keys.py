@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
+from datetime import datetime
 
 from services.catalogue.api_key import MARK, ROLES, ApiKey, Role, digest
 from services.catalogue.revision import move
@@ -11,6 +13,19 @@ from services.shell.postgres import Connection
 
 class UnknownKey(ValueError):
     """No such key to revoke."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """What is kept of a key, beside its digest. ``revoked_at``: None while it is taken."""
+
+    prefix: str
+    party: str
+    role: Role
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None
+    reason: str | None
 
 
 async def create(connection: Connection, *, party: str, role: Role, label: str) -> str:
@@ -43,13 +58,22 @@ async def revoke(connection: Connection, prefix: str, *, reason: str) -> None:
     async with connection.transaction():
         await move(connection)
         if not await connection.fetchval("select true from api_key where prefix = $1", prefix):
-            raise UnknownKey(f"no key has the prefix '{prefix}'; list the keys to find it")
+            raise UnknownKey(f"no key has the prefix '{prefix}'; 'earnback key list' shows all")
         await connection.execute(
             "insert into api_key_revocation (prefix, reason) values ($1, $2)"
             " on conflict (prefix) do nothing",
             prefix,
             reason,
         )
+
+
+async def known_keys(connection: Connection) -> tuple[KnownKey, ...]:
+    """Every key that was ever made, revoked or not, the oldest first."""
+    rows = await connection.fetch(
+        "select prefix, party, role, label, created_at, revoked_at, reason"
+        " from api_key left join api_key_revocation using (prefix) order by created_at, prefix"
+    )
+    return tuple(KnownKey(**dict(row)) for row in rows)
 
 
 async def load_keys(connection: Connection) -> dict[str, ApiKey]:

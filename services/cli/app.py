@@ -406,36 +406,41 @@ def create_key(
     role: Annotated[str, typer.Argument(help="vendor, probe, procurement, finance or admin.")],
     label: Annotated[str, typer.Option(help="What it is for.")] = "made by the command",
 ) -> None:
-    """Create a key and show it, once."""
-    from services.catalogue.keys import create
+    """Create a key and show it, once. Its party must be named by a programme that is applied."""
+    from services.cli.keys import make
     from services.cli.where import reached
-    from services.shell.postgres import connect
 
-    async def made() -> str:
-        connection = await connect(reached("postgres").postgres, name="earnback-keys")
-        try:
-            return await create(connection, party=party, role=role, label=label)  # type: ignore[arg-type]
-        finally:
-            await connection.close()
+    text, warning = asyncio.run(make(reached("postgres").postgres, party, role, label))
+    if warning:
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(text)
 
-    typer.echo(asyncio.run(made()))
+
+@key.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List all keys: who they speak for, and whether they are taken. Their texts are not kept."""
+    from services.cli import show
+    from services.cli.keys import as_json as written
+    from services.cli.keys import cells, every
+    from services.cli.where import reached
+
+    found = asyncio.run(every(reached("postgres").postgres))
+    if as_json:
+        typer.echo(json.dumps([written(one) for one in found], indent=1))
+    else:
+        show.table(
+            ("prefix", "party", "role", "label", "created", "revoked"),
+            map(cells, found),
+        )
 
 
 @key.command("revoke")
 def revoke_key(prefix: str, reason: str) -> None:
     """Revoke the key with a prefix (the part between the two underscores)."""
-    from services.catalogue.keys import revoke
+    from services.cli.keys import end
     from services.cli.where import reached
-    from services.shell.postgres import connect
 
-    async def done() -> None:
-        connection = await connect(reached("postgres").postgres, name="earnback-keys")
-        try:
-            await revoke(connection, prefix, reason=reason)
-        finally:
-            await connection.close()
-
-    asyncio.run(done())
+    asyncio.run(end(reached("postgres").postgres, prefix, reason))
     typer.echo(f"{prefix} is no longer taken")
 
 

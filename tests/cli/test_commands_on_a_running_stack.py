@@ -385,9 +385,13 @@ def test_the_first_key_needs_no_key_and_no_more_than_the_two_servers(
     where = installation.living.stack.addresses
     servers = {"EARNBACK_KAFKA": where.kafka, "EARNBACK_POSTGRES": where.postgres}
     shell = Shell(tmp_path, servers)
-    made = shell.run("key", "create", "north", "vendor")
+    made = shell.run("key", "create", "operator", "admin", "--label", "the first")
     assert (made.code, made.err) == (0, "")
     assert made.out.startswith("eb_")
+    listed = shell.run("key", "list")
+    assert any(
+        made.out.split("_")[1] in row and "the first" in row for row in listed.out.splitlines()
+    )
     revoked = shell.run("key", "revoke", made.out.split("_")[1], "a test")
     assert revoked.code == 0, revoked.err
 
