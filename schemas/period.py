@@ -32,8 +32,16 @@ def period_length(label: str) -> PeriodLength:
     )
 
 
+_YEARS = (1900, 9998)
+"""Beyond these a period's bounds are in no calendar, or not in every time zone."""
+
+
 def _checked(label: str) -> str:
-    first_day(label)
+    year = first_day(label).year
+    if not _YEARS[0] <= year <= _YEARS[1]:
+        raise ValueError(
+            f"'{label}' is outside the calendar; write a year from {_YEARS[0]} to {_YEARS[1]}"
+        )
     return label
 
 

@@ -9,16 +9,27 @@ import json
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -123,7 +134,14 @@ def make_api(
             health.not_ready("stop", "is stopping")
 
     # The framework's own pages load their scripts from the net; the document itself is enough.
-    api = FastAPI(title=title, version=version, lifespan=whole_life, docs_url=None, redoc_url=None)
+    api = FastAPI(
+        title=title,
+        version=version,
+        lifespan=whole_life,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(_known_parameters)],
+    )
     api.state.health = health
     api.add_middleware(_Around, service=settings.service)
     _answer_with_problems(api)
@@ -227,10 +245,10 @@ def _answer_with_problems(api: FastAPI) -> None:
 
     async def plain(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        code, title = _PLAIN.get(error.status_code, ("http-error", str(error.detail)))
-        return Problem(
-            error.status_code, code, title, str(error.detail), headers=error.headers
-        ).response()
+        code, title, remedy = _PLAIN.get(
+            error.status_code, ("http-error", str(error.detail), "See /openapi.json.")
+        )
+        return Problem(error.status_code, code, title, remedy, headers=error.headers).response()
 
     api.add_exception_handler(Problem, problem)
     api.add_exception_handler(RequestValidationError, invalid)
@@ -238,34 +256,101 @@ def _answer_with_problems(api: FastAPI) -> None:
 
 
 _PLAIN = {
-    401: ("not-authenticated", "The request does not say who asks."),
-    403: ("not-allowed", "Who asks may not do this."),
-    404: ("not-found", "There is nothing at this address."),
-    405: ("method-not-allowed", "This address does not take that method."),
-    413: ("too-large", "The request is too large."),
-    415: ("unsupported-media-type", "The body's media type is not understood."),
+    401: (
+        "not-authenticated",
+        "The request does not say who asks.",
+        "Send a valid key as 'Authorization: Bearer eb_...'.",
+    ),
+    403: ("not-allowed", "Who asks may not do this.", "Use a key of a role that may."),
+    404: (
+        "not-found",
+        "There is nothing at this address.",
+        "Check its spelling; /openapi.json lists all addresses.",
+    ),
+    405: (
+        "method-not-allowed",
+        "This address does not take that method.",
+        "/openapi.json lists the methods of each address.",
+    ),
+    413: ("too-large", "The request is too large.", "Send less at a time."),
+    415: (
+        "unsupported-media-type",
+        "The body's media type is not understood.",
+        "Send application/json.",
+    ),
 }
 
+_WHOLE = "write a whole number, such as 1"
 _REMEDIES = {
     "missing": "add it",
     "extra_forbidden": "remove it, or check its spelling",
-    "json_invalid": "send well-formed JSON in UTF-8",
+    "model_attributes_type": "send a JSON object, with Content-Type: application/json",
+    "int_parsing": _WHOLE,
+    "int_type": _WHOLE,
+    "int_from_float": _WHOLE,
+    "int_parsing_size": _WHOLE,
+    "bool_parsing": "write true or false",
+    "string_type": "write it as text in quotes",
+    "string_too_short": "write at least {min_length} character(s)",
+    "string_too_long": "write at most {max_length} character(s)",
+    "string_pattern_mismatch": "write it in the form {pattern}",
+    "greater_than_equal": "give {ge} or more",
+    "less_than_equal": "give {le} or less",
+    "enum": "write {expected}",
+    "literal_error": "write {expected}",
+    "uuid_parsing": "write a UUID, such as 0b2f9f3e-8d1c-4c1e-9a53-5d0f6f0f4a11",
+    "timezone_aware": "add the offset, such as Z or +01:00",
+    "datetime_from_date_parsing": "write it as 2025-01-31T12:00:00Z",
+    "datetime_parsing": "write it as 2025-01-31T12:00:00Z",
+    "date_from_datetime_parsing": "write it as 2025-01-31",
+    "date_parsing": "write it as 2025-01-31",
 }
 
 
 def fault_of(error: Mapping[str, Any]) -> Fault:
     """Turn one of pydantic's errors into a fault: where, why, and what to do."""
+    kind, given = str(error["type"]), error.get("ctx") or {}
     within, *path = [str(part) for part in error["loc"]]
+    if kind == "json_invalid":
+        reason = f"the body is no JSON: {given.get('error', error['msg'])}, at character {path[-1]}"
+        return Fault("", reason, "send well-formed JSON in UTF-8", within)
     if within == "body":
         pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
     else:
         pointer = ".".join(path)
-    reason = str(error["msg"])
-    return Fault(
-        pointer=pointer,
-        reason=reason,
-        remedy=_REMEDIES.get(str(error["type"]), f"change it so that this holds: {reason}"),
-        within=within,
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    if kind in _REMEDIES:
+        return Fault(pointer, reason, _REMEDIES[kind].format_map(given), within)
+    # Our own checks say what is wrong and, behind a semicolon, what to do about it.
+    why, _, remedy = reason.rpartition("; ")
+    plain = "correct it; its schema is in /openapi.json"
+    return Fault(pointer, why or reason, remedy if why else plain, within)
+
+
+def _known_parameters(request: Request) -> None:
+    """Refuse a parameter that the route does not have: left aside, a misspelt filter would show
+    more than was asked for. The pages for probes and scrapers take whatever these send."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute) or not route.include_in_schema:
+        return
+    known = _query_names(route.dependant)
+    faults = []
+    for name in sorted(request.query_params.keys()):
+        if name not in known:
+            among = f"use one of: {', '.join(sorted(known))}" if known else "leave it out"
+            faults.append(Fault(name, "there is no such parameter here", among, "query"))
+        elif len(request.query_params.getlist(name)) > 1:
+            faults.append(Fault(name, "it is given more than once", "give it once", "query"))
+    if faults:
+        raise Problem(
+            400, "bad-parameter", "A parameter of the address is not usable.", faults=faults
+        )
+
+
+def _query_names(wanted: Dependant) -> set[str]:
+    """The parameters that a route and what it depends on take from the query."""
+    return {each.alias for each in wanted.query_params}.union(
+        *(_query_names(each) for each in wanted.dependencies)
     )
 
 
@@ -297,25 +382,47 @@ class _Around:
         started = monotonic()
         with correlated(identifier):
             try:
-                await self._app(scope, receive, send_marked)
+                unusable = _nul_in_address(scope)
+                answering = self._app if unusable is None else unusable.response()
+                await answering(scope, receive, send_marked)
             except Exception:
                 log(__name__).exception("request_failed", path=scope["path"])
                 if status:
                     raise
-                await _unexpected().response()(scope, receive, send_marked)
+                await _unexpected(scope["method"]).response()(scope, receive, send_marked)
         route = getattr(scope.get("route"), "path", "unmatched")
         metrics.REQUEST_SECONDS.labels(self._service, scope["method"], route, status).observe(
             monotonic() - started
         )
 
 
-def _unexpected() -> Problem:
+def _unexpected(method: str) -> Problem:
+    same = "" if method in ("GET", "HEAD") else " with the same Idempotency-Key"
     return Problem(
         500,
         "unexpected",
         "Something went wrong on our side.",
-        "Nothing was changed unless an answer said so. Repeat the request with the same"
-        " Idempotency-Key; if it fails again, report the trace_id.",
+        f"Nothing was changed unless an answer said so. Repeat the request{same};"
+        " if it fails again, report the trace_id.",
+    )
+
+
+_NUL = ("it holds the character U+0000 (%00), which no name has", "leave the character out")
+
+
+def _nul_in_address(scope: Scope) -> Problem | None:
+    """The refusal of an address with U+0000 in it: no text of ours has it, nor can it be stored."""
+    faults = [
+        Fault(name.replace("\0", "%00"), *_NUL, "query")
+        for name, value in parse_qsl(scope["query_string"].decode("latin-1"))
+        if "\0" in name + value
+    ]
+    if "\0" in scope["path"]:
+        faults.insert(0, Fault("", *_NUL, "path"))
+    return (
+        Problem(400, "bad-parameter", "The address is not usable.", faults=faults)
+        if faults
+        else None
     )
 
 
@@ -387,14 +494,19 @@ def decode_cursor(scope: str, cursor: str, kinds: Sequence[type[str] | type[int]
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         version, of, *keys = json.loads(text)
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         _refuse_cursor()
     fits = len(keys) == len(kinds) and all(
-        type(key) is kind for key, kind in zip(keys, kinds, strict=True)
+        type(key) is kind and _storable(key) for key, kind in zip(keys, kinds, strict=True)
     )
     if version != 1 or of != scope or not fits:
         _refuse_cursor()
     return list(keys)
+
+
+def _storable(key: str | int) -> bool:
+    """Whether a key may be one that was given out: the database takes no other."""
+    return "\0" not in key if isinstance(key, str) else -(2**63) <= key < 2**63
 
 
 def _refuse_cursor() -> NoReturn:
@@ -441,6 +553,7 @@ async def once(
     key = _key(request)
     route = f"{request.method} {request.url.path}"
     body = await request.body()
+    _refuse_nul(body)
     digest = hashlib.sha256(json.dumps([route, request.url.query]).encode() + b"\n" + body).digest()
     async with pool.acquire() as connection, connection.transaction():
         # The lock goes with the transaction: a process that dies leaves nothing "under way" behind.
@@ -471,6 +584,26 @@ async def once(
         faultpoint("http.before-commit")
     faultpoint("http.after-commit")
     return Response(answer.body, status_code=answer.status, headers=dict(answer.headers))
+
+
+def _refuse_nul(body: bytes) -> None:
+    """Refuse a JSON body with U+0000 in a text: the database cannot store it."""
+    if b"\\u0000" not in body:
+        return
+    faults = [Fault(pointer, *_NUL) for pointer in _with_nul(json.loads(body), "")]
+    if faults:
+        raise Problem(422, "invalid-request", "The request does not fit its schema.", faults=faults)
+
+
+def _with_nul(value: Any, pointer: str) -> Iterator[str]:
+    """Where U+0000 is, as JSON pointers."""
+    if isinstance(value, str) and "\0" in value:
+        yield pointer
+    parts: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict | list):
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, each in parts:
+        yield from _with_nul(each, f"{pointer}/{name}")
 
 
 def _under_way() -> Problem:
