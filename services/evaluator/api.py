@@ -11,22 +11,25 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Header, Path, Query, Request, Response
 from pydantic import ValidationError
 
 from schemas.base import Name, Noun
 from schemas.period import PeriodLabel
 from services.catalogue.cached import CatalogueCopy
+from services.core.evaluation import window_at
 from services.evaluator import closed, preview
 from services.evaluator.closing import Ends
 from services.evaluator.preview import BEGINNING, After
-from services.evaluator.recount import NoSuchPeriod, subject_of
+from services.evaluator.recount import NoSuchPeriod, Subject, subject_of
+from services.shell import clock
 from services.shell.http import (
     Answer,
     Fault,
     Problem,
     decode_cursor,
     encode_cursor,
+    fault_of,
     make_api,
     once,
     tagged,
@@ -77,7 +80,7 @@ def _parts(request: Request) -> Parts:
 
 
 @routes.get("/previews/{agreement}/{period}", response_model=dict[str, Any])
-async def get_preview(request: Request, agreement: str, period: str) -> Response:
+async def get_preview(request: Request, agreement: str, period: PeriodLabel) -> Response:
     """Count a period from the facts stored at this moment, as a close would."""
     parts = _parts(request)
     await parts.catalogue.refresh()
@@ -113,7 +116,7 @@ async def get_verdict(request: Request, identity: str) -> Response:
 
 def _identity(request: Request, decoded: str) -> tuple[str, str]:
     """Source and id as they were encoded: decoded, their own slashes could not be told apart."""
-    raw = request.scope.get("raw_path", b"").decode("ascii").partition("?")[0]
+    raw = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
     parts = raw.split("/events/", 1)[-1].split("/") if raw else decoded.split("/")
     if len(parts) != 2:
         raise Problem(
@@ -177,11 +180,12 @@ async def order_close(
     async def effect(connection: Connection) -> Answer:
         order = _order(await request.body())
         try:
-            subject_of(parts.catalogue.current, order.agreement, order.period)
+            subject = subject_of(parts.catalogue.current, order.agreement, order.period)
         except (NoSuchPeriod, ValueError) as error:
             raise Problem(
                 422, "no-such-period", "The period cannot be closed.", str(error)
             ) from error
+        _refuse_early(subject)
         number = await closed.request(connection, order.agreement, order.period, x_requested_by)
         body = {"number": number, **order.model_dump(), "outcome": None}
         location = {"location": f"/v1/closes/{number}"}
@@ -193,23 +197,34 @@ async def order_close(
 _JSON = "application/json"
 
 
+def _refuse_early(subject: Subject) -> None:
+    """Refuse to close what is not over: it would be billed unfinished, and no newer version of the
+    agreement could rule before its end."""
+    end = window_at(subject.programmes, subject.period).end
+    if clock.now() < end:
+        raise Problem(
+            409,
+            "period-not-over",
+            "The period is not over.",
+            f"{subject.period} of {subject.place[0]} ends at {end.isoformat()}: order the close"
+            " after that. What is known of it so far is at"
+            f" /v1/previews/{subject.place[0]}/{subject.period}.",
+        )
+
+
 def _order(body: bytes) -> CloseOrder:
     try:
         return CloseOrder.model_validate_json(body)
     except ValidationError as error:
         faults = [
-            Fault(
-                "".join(f"/{part}" for part in each["loc"]),
-                each["msg"],
-                "send {agreement, period} as the schema has them",
-            )
-            for each in error.errors()
+            fault_of({**each, "loc": ("body", *each["loc"])})
+            for each in error.errors(include_url=False)
         ]
         raise Problem(422, "invalid-request", "The order is not usable.", faults=faults) from error
 
 
 @routes.get("/closes/{number}", response_model=dict[str, Any])
-async def get_close(request: Request, number: int) -> Response:
+async def get_close(request: Request, number: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
     """Tell what became of an order to close."""
     async with _parts(request).pool.acquire() as connection:
         row = await connection.fetchrow(

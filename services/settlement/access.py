@@ -73,6 +73,20 @@ class Principal:
             name for name, versions in self.catalogue.agreements.items() if self.sees(versions[-1])
         )
 
+    def check_filters(self, agreement: str | None = None, vendor: str | None = None) -> None:
+        """Raise a 404 for a filter that names what they do not know: a misspelt name would show
+        an empty list."""
+        if agreement is not None:
+            self.agreement(agreement)
+        if vendor is not None and vendor not in self._vendors():
+            raise not_found(f"vendor {vendor}")
+
+    def _vendors(self) -> set[str]:
+        """Every vendor they may know of."""
+        if self.vendor is not None:
+            return {self.vendor}
+        return {vendor for buyer, vendor in self._pairs() if self.buyer in (None, buyer)}
+
     def sees_source(self, source: str) -> bool:
         """Whether a source reports in their part of the world. Unknown ones are the operator's."""
         if self.role == "admin":

@@ -14,7 +14,7 @@ from schemas.evaluation import EventRef, PeriodEvaluation
 from schemas.finance import EntryBooked
 from schemas.ledger_entry import SettlementRun
 from schemas.money import amount_text
-from schemas.period import Window
+from schemas.period import PeriodLabel, Window
 from schemas.statement import LevelResult, LineKind, SettlementStatement, Step
 
 Item = TypeVar("Item", bound=Noun)
@@ -280,7 +280,7 @@ class CloseOrder(Noun):
     """Close a period now, whatever the watermark says; or look at a closed one again."""
 
     agreement: str
-    period: str
+    period: PeriodLabel
 
 
 class CloseState(BaseModel):
@@ -303,9 +303,9 @@ class DisputeOrder(Noun):
     """A vendor contests a line of its statement."""
 
     agreement: str
-    period: str
+    period: PeriodLabel
     line: str
-    revision: int | None = Field(None, description="Absent: the latest.")
+    revision: int | None = Field(None, ge=1, le=2**31 - 1, description="Absent: the latest.")
     comment: Text
 
 

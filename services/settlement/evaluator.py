@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
-from services.shell.http import Answer, Problem
+from services.shell.http import Answer, Fault, Problem
 from services.shell.logs import correlation_id
 
 SECONDS = 20.0
@@ -116,6 +116,10 @@ def _its_problem(answer: httpx.Response) -> Problem:
             str(document["code"]),
             str(document["title"]),
             str(document.get("detail", "")),
+            faults=[
+                Fault(each["pointer"], each["reason"], each["remedy"], each["in"])
+                for each in document.get("errors", ())
+            ],
         )
     except (ValueError, KeyError, TypeError):
         return Problem(answer.status_code, "evaluator-refused", "The evaluator refused.")

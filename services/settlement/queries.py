@@ -61,7 +61,7 @@ async def evaluations(
     """Evaluations of one agreement by period and revision. One partition writes them in order."""
     rows: list[Row] = await connection.fetch(
         "select agreement, period, revision, reason, sha256, received_at from evaluation_received"
-        " where agreement = $1 and (period, revision) > ($2, $3)"
+        " where agreement = $1 and (period, revision) > ($2, $3::bigint)"
         " order by period, revision limit $4",
         agreement,
         *after,
@@ -237,7 +237,7 @@ async def runs(
 ) -> list[Row]:
     """Runs by agreement and number."""
     rows: list[Row] = await connection.fetch(
-        f"{_RUN} where agreement = any($1::text[]) and (agreement, number) > ($2, $3)"
+        f"{_RUN} where agreement = any($1::text[]) and (agreement, number) > ($2, $3::bigint)"
         " order by agreement, number limit $4",
         list(agreements),
         *after,
@@ -324,7 +324,7 @@ async def refused(connection: Connection, *, after: tuple[int, int], limit: int)
     """Records that can never be settled, by partition and offset."""
     rows: list[Row] = await connection.fetch(
         "select refused_id, topic, partition, kafka_offset, reason, refused_at"
-        "  from settlement_refused where (partition, kafka_offset) > ($1, $2)"
+        "  from settlement_refused where (partition, kafka_offset) > ($1::bigint, $2)"
         " order by partition, kafka_offset limit $3",
         *after,
         limit,

@@ -36,8 +36,17 @@ async def a_desk_beside_the_evaluator(dsn: str) -> AsyncIterator[Desk]:
         beside = Evaluator("http://evaluator", httpx.ASGITransport(door))
         parts = desk.api.state.parts
         desk.api.state.parts = type(parts)(parts.pool, parts.catalogue, beside)
+        desk.api.state.door = httpx.AsyncClient(
+            transport=httpx.ASGITransport(door), base_url="http://evaluator"
+        )
         yield desk
         await beside.close()
+
+
+def the_evaluators_door(desk: Desk) -> httpx.AsyncClient:
+    """A client of the evaluator's own API, which knows no keys."""
+    client: httpx.AsyncClient = desk.api.state.door
+    return client
 
 
 def test_what_the_evaluator_announces_is_what_settlement_reads() -> None:

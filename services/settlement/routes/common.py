@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import Response
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 
 from schemas.base import Noun
+from schemas.period import PeriodLabel
 from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
 from services.settlement.answers import ProblemDocument
@@ -26,6 +27,13 @@ MOST = 500
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows on a page.")]
 Cursor = Annotated[str | None, Query(description="The `next` of the page before, unchanged.")]
+PERIOD = "A period as it is written in statements: 2025-01, 2025-Q1, 2025-H1, 2025, 2025-01-31."
+InPeriod = Annotated[PeriodLabel | None, Query(description=PERIOD)]
+Period = Annotated[PeriodLabel, Path(description=PERIOD)]
+Revision = Annotated[
+    int | None, Query(ge=1, le=2**31 - 1, description="Absent: the latest revision.")
+]
+Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 IdempotencyKey = Annotated[
     str | None,
     Header(

@@ -54,7 +54,8 @@ async def raise_dispute(
                 409,
                 "already-disputed",
                 "The line is being disputed.",
-                f"Dispute {other} of this line is still open; add to it or withdraw it.",
+                f"Dispute {other} of this line is still open. Withdraw it to raise another one, or"
+                " wait until the buyer has upheld or dismissed it.",
             )
         dispute_id = uuid4()
         await contested.insert(connection, dispute_id, row, order.line)
@@ -119,6 +120,7 @@ async def list_disputes(
     limit: Limit = 100,
 ) -> Response:
     """List disputes in the order in which they were raised, with their history."""
+    asker.check_filters(agreement)
     scope = listed("disputes", *asker.scope, agreement, state)
     (seen,) = decode_cursor(scope, cursor, [int]) if cursor else (0,)
     async with parts_of(request).pool.acquire() as connection:

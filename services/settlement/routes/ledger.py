@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import Query, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
 
 from schemas.finance import EntryBooked
 from schemas.ledger_entry import SettlementRun
@@ -32,6 +32,7 @@ from services.settlement.queries import Row
 from services.settlement.routes.common import (
     Cursor,
     IfNoneMatch,
+    InPeriod,
     Limit,
     listed,
     page,
@@ -44,8 +45,16 @@ from services.shell.http import decode_cursor
 
 routes = router("ledger")
 
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("it is outside the calendar; write a moment of our times") from error
+
+
 AsOf = Annotated[
-    AwareDatetime | None,
+    Annotated[AwareDatetime, AfterValidator(_in_utc)] | None,
     Query(description="As the book stood before this moment (RFC 3339 with offset). Absent: now."),
 ]
 
@@ -66,13 +75,14 @@ async def list_entries(
     asker: BookReader,
     vendor: str | None = None,
     agreement: str | None = None,
-    period: str | None = None,
+    period: InPeriod = None,
     line: str | None = None,
     run_id: UUID | None = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Response:
     """List entries in the order of the book. A walk shows the book as it stood when it began."""
+    asker.check_filters(agreement, vendor)
     scope = listed("entries", *asker.scope, vendor, agreement, period, line, run_id)
     async with parts_of(request).pool.acquire() as connection:
         cut, after = (
@@ -119,16 +129,16 @@ async def get_balances(
     request: Request, asker: BookReader, vendor: str | None = None, as_of: AsOf = None
 ) -> Response:
     """Tell who owes what: per vendor, buyer and currency, now or at a past moment."""
-    moment = as_of.astimezone(UTC) if isinstance(as_of, datetime) else None
+    asker.check_filters(vendor=vendor)
     async with (
         parts_of(request).pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         position = await queries.book_position(connection)
-        rows = await queries.balances(connection, asker.scope, vendor=vendor, as_of=moment)
+        rows = await queries.balances(connection, asker.scope, vendor=vendor, as_of=as_of)
     between = groupby(rows, key=lambda row: (row["vendor"], row["buyer"], row["currency"]))
     items = tuple(_balance(*key, list(accounts)) for key, accounts in between)
-    return shown(request, Balances(position=position, as_of=moment, items=items))
+    return shown(request, Balances(position=position, as_of=as_of, items=items))
 
 
 def _balance(vendor: str, buyer: str, currency: str, rows: Sequence[Row]) -> VendorBalance:
@@ -163,8 +173,7 @@ async def list_runs(
     limit: Limit = 100,
 ) -> Response:
     """List settlement runs by agreement and number."""
-    if agreement is not None:
-        asker.agreement(agreement)
+    asker.check_filters(agreement)
     seen = asker.agreements()
     names = [agreement] if agreement is not None else seen
     scope = listed("runs", *asker.scope, agreement)

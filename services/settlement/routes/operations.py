@@ -28,6 +28,7 @@ from services.settlement.routes.common import (
     Cursor,
     IdempotencyKey,
     Limit,
+    Number,
     listed,
     page,
     parts_of,
@@ -94,7 +95,7 @@ async def list_quarantine(
 
 
 @routes.get("/quarantine/{number}", response_model=QuarantineItem)
-async def get_quarantine_item(request: Request, asker: Reader, number: int) -> Response:
+async def get_quarantine_item(request: Request, asker: Reader, number: Number) -> Response:
     """Show one item with what came and, in a conflict, what is held under its identity.
 
     What a door could not take is shown as the bytes that came, with the problem.
@@ -152,7 +153,7 @@ async def order_close(
 
 
 @routes.get("/closes/{number}", response_model=CloseState)
-async def get_close(request: Request, asker: Reader, number: int) -> Response:
+async def get_close(request: Request, asker: Reader, number: Number) -> Response:
     """Tell what became of an order to close. ``outcome`` null: not done yet."""
     order = CloseState.model_validate(await parts_of(request).evaluator.close_order(number))
     if order.agreement not in asker.agreements():
@@ -176,7 +177,7 @@ async def get_verdict(request: Request, asker: Reader, source: str, event_id: st
 
 def _identity(request: Request, source: str, event_id: str) -> tuple[str, str]:
     """Source and id as they were encoded: decoded, a slash inside could not be told from ours."""
-    raw = request.scope.get("raw_path", b"").decode("ascii")
+    raw = request.scope.get("raw_path", b"").decode("latin-1")
     parts = raw.partition("?")[0].split("/")
     # "", "v1", "events", source, id
     return (unquote(parts[3]), unquote(parts[4])) if len(parts) == 5 else (source, event_id)

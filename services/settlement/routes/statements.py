@@ -33,7 +33,10 @@ from services.settlement.queries import Row
 from services.settlement.routes.common import (
     Cursor,
     IfNoneMatch,
+    InPeriod,
     Limit,
+    Period,
+    Revision,
     listed,
     page,
     parts_of,
@@ -69,12 +72,13 @@ async def list_statements(
     asker: BookReader,
     vendor: str | None = None,
     agreement: str | None = None,
-    period: str | None = None,
+    period: InPeriod = None,
     all_revisions: bool = False,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Response:
     """List statements in the order in which they were posted: the latest of each period, or all."""
+    asker.check_filters(agreement, vendor)
     scope = listed("statements", *asker.scope, vendor, agreement, period, all_revisions)
     async with parts_of(request).pool.acquire() as connection:
         cut, after = (
@@ -108,8 +112,8 @@ async def get_statement(
     request: Request,
     asker: BookReader,
     agreement: str,
-    period: str,
-    revision: int | None = None,
+    period: Period,
+    revision: Revision = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Show the latest statement of a period, or the revision asked for."""
@@ -124,8 +128,8 @@ async def get_statement_document(
     request: Request,
     asker: BookReader,
     agreement: str,
-    period: str,
-    revision: int | None = None,
+    period: Period,
+    revision: Revision = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Give the statement's canonical bytes: anyone can compute them again and compare.
@@ -159,9 +163,9 @@ async def explain_line(
     request: Request,
     asker: BookReader,
     agreement: str,
-    period: str,
+    period: Period,
     line: str,
-    revision: int | None = None,
+    revision: Revision = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Response:
@@ -226,7 +230,7 @@ def _explained(
 
 
 @routes.get("/previews/{agreement}/{period}", response_model=Preview)
-async def preview(request: Request, asker: Reader, agreement: str, period: str) -> Response:
+async def preview(request: Request, asker: Reader, agreement: str, period: Period) -> Response:
     """Settle a period that is still open, in memory, with what is known. Nothing is stored.
 
     Agreements that share a cap with this one are counted as far as they are known too.
@@ -321,8 +325,8 @@ async def get_evaluation(
     request: Request,
     asker: Reader,
     agreement: str,
-    period: str,
-    revision: int | None = None,
+    period: Period,
+    revision: Revision = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Show the figures of a period with their evidence."""

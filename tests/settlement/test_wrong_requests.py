@@ -1,0 +1,199 @@
+"""What does not fit is refused by its name, on every route, and never answered as our failure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from services.evaluator.api import routes as evaluator_routes
+from services.settlement.api import ROUTERS
+from services.shell.http import encode_cursor
+from tests.settlement.builders import an_agreement, an_evaluation
+from tests.settlement.desk import Desk, a_desk
+from tests.settlement.test_with_evaluator import a_desk_beside_the_evaluator, the_evaluators_door
+
+FINE = {
+    "agreement": "hosting",
+    "period": "2025-01",
+    "version": "1",
+    "number": "1",
+    "line": "uptime",
+}
+HUGE = "9" * 23
+WRONG = {
+    "period": (
+        *("january", "2025-13", "2025-1", "0000-01", "0001-01-01", "9999", "9999-12-31"),
+        *("2025-02-30", "２０２５-01", "-", "2025-01%0A"),
+    ),
+    "number": (HUGE, "0", "-1", "one", "1.5"),
+    "version": (HUGE, "one"),
+    "entry_id": ("1", HUGE),
+    "run_id": ("1",),
+    "dispute_id": ("none",),
+    "revision": (HUGE, "0", "-1", "3000000000", "one"),
+    "limit": (HUGE, "0", "501"),
+    "as_of": ("0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00", "2025-01-31", "now"),
+    "cursor": ("x", encode_cursor("refused", 2**70, 1), encode_cursor("refused", 1, HUGE)),
+    "state": ("open",),
+    "all_revisions": ("perhaps",),
+}
+GETS = [
+    route
+    for router in (*ROUTERS, evaluator_routes)
+    for route in router.routes
+    if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+]
+
+
+def _filled(path: str, **given: str) -> str:
+    return re.sub(r"{(\w+)(?::path)?}", lambda found: {**FINE, **given}.get(found[1], "x"), path)
+
+
+def _wrong(route: APIRoute) -> Iterator[str]:
+    """Addresses of a route with one thing wrong in each."""
+    for name in re.findall(r"{(\w+)(?::path)?}", route.path):
+        yield from (_filled(route.path, **{name: wrong}) for wrong in WRONG.get(name, ()))
+        yield _filled(route.path, **{name: "a%00b"})
+    fine = _filled(route.path)
+    for parameter in route.dependant.query_params:
+        yield f"{fine}?{parameter.alias}=a%00b"
+        yield from (f"{fine}?{parameter.alias}={w}" for w in WRONG.get(parameter.alias, ()))
+    yield f"{fine}?nonsense=1"
+
+
+@pytest.mark.parametrize("route", GETS, ids=lambda route: route.path)
+async def test_nothing_wrong_in_an_address_is_our_failure(route: APIRoute, database: str) -> None:
+    async with a_desk_beside_the_evaluator(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        ours = route in evaluator_routes.routes
+        for address in _wrong(route):
+            answer = await (
+                the_evaluators_door(desk).get(address) if ours else desk.get("operator", address)
+            )
+            assert 400 <= answer.status_code < 500, (address, answer.text)
+            assert answer.headers["content-type"] == "application/problem+json", address
+            told = answer.json()
+            assert told.get("errors") or told["detail"], (address, answer.text)
+
+
+async def test_a_misspelt_filter_is_refused_instead_of_showing_everything(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        answer = await desk.get("town", "/v1/statements?vendr=nimbus")
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad-parameter")
+        (fault,) = answer.json()["errors"]
+        assert (fault["in"], fault["pointer"]) == ("query", "vendr")
+        assert "vendor" in fault["remedy"]
+
+
+@pytest.mark.parametrize("path", ["/v1/statements", "/v1/ledger-entries"])
+async def test_a_filter_by_what_is_no_period_is_refused_and_told_how_to_write_one(
+    path: str, database: str
+) -> None:
+    async with a_desk(database) as desk:
+        answer = await desk.get("town", path, params={"period": "2025-13"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+        assert answer.json()["errors"] == [
+            {
+                "in": "query",
+                "pointer": "period",
+                "reason": "'2025-13' names no period",
+                "remedy": "write 2025, 2025-H1, 2025-Q1, 2025-01 or 2025-01-31",
+            }
+        ]
+
+
+async def test_a_filter_by_an_unknown_name_is_not_found_and_tells_nothing_of_others(
+    database: str,
+) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9600, agreement="network"))
+        for path in ("/v1/statements", "/v1/ledger-entries", "/v1/disputes", "/v1/runs"):
+            texts = set()
+            for name in ("network", "nothing"):
+                answer = await desk.get("nimbus", path, params={"agreement": name})
+                assert answer.status_code == 404, (path, answer.text)
+                texts.add(re.sub('"trace_id".*', "", answer.text).replace(name, "..."))
+            assert len(texts) == 1, "another vendor's agreement is told apart from none"
+        for path in ("/v1/statements", "/v1/ledger-entries", "/v1/balances"):
+            for name, expected in (("cirrus", 404), ("nobody", 404), ("nimbus", 200)):
+                answer = await desk.get("nimbus", path, params={"vendor": name})
+                assert answer.status_code == expected, (path, name)
+            assert (await desk.get("town", path, params={"vendor": "cirrus"})).status_code == 200
+
+
+async def test_an_order_for_what_is_no_period_is_told_the_field_and_the_remedy(
+    database: str,
+) -> None:
+    async with a_desk_beside_the_evaluator(database) as desk:
+        dispute = {"line": "uptime", "comment": "No."}
+        for who, path, more in (("town", "/v1/closes", {}), ("nimbus", "/v1/disputes", dispute)):
+            order = {"agreement": "hosting", "period": "2025-13", **more}
+            answer = await desk.post(who, path, order)
+            assert answer.status_code == 422
+            (fault,) = answer.json()["errors"]
+            assert fault["pointer"] == "/period"
+            assert fault["reason"] == "'2025-13' names no period"
+            assert fault["remedy"].startswith("write 2025")
+        other_length = await desk.post(
+            "town", "/v1/closes", {"agreement": "hosting", "period": "2025-Q1"}
+        )
+        assert other_length.status_code == 422
+        assert "settled by month" in other_length.json()["detail"]
+
+
+async def test_what_the_evaluator_finds_wrong_is_passed_on_field_by_field(database: str) -> None:
+    async with a_desk_beside_the_evaluator(database) as desk:
+        door = the_evaluators_door(desk)
+        answer = await door.post(
+            "/v1/closes", json={"agreement": "H", "prd": 1}, headers={"idempotency-key": "k"}
+        )
+        assert answer.status_code == 422
+        assert {each["pointer"] for each in answer.json()["errors"]} == {
+            "/agreement",
+            "/period",
+            "/prd",
+        }
+        verdict = await desk.get("operator", "/v1/events/a/b/c")
+        assert verdict.status_code < 500
+
+
+async def test_a_text_that_no_database_takes_is_refused_by_its_place(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        dispute: dict[str, Any] = {"agreement": "hosting", "period": "2025-01"}
+        answer = await desk.post(
+            "nimbus", "/v1/disputes", {**dispute, "line": "a\0", "comment": "b\0"}
+        )
+        assert answer.status_code == 422
+        assert {each["pointer"] for each in answer.json()["errors"]} == {"/line", "/comment"}
+        agreement = an_agreement(version=2).model_dump(mode="json")
+        named = await desk.post("town", "/v1/agreements", {**agreement, "name": "a\0"})
+        assert named.status_code == 422
+
+
+async def _months(desk: Desk) -> tuple[str, str]:
+    """The last month that is over and the one that is not, by the clock of the programme's zone."""
+    zone = datetime.now(UTC) + timedelta(hours=2)  # never behind Berlin's clock
+    last = zone.replace(day=1) - timedelta(days=2)
+    return f"{last.replace(day=1) - timedelta(days=1):%Y-%m}", f"{zone:%Y-%m}"
+
+
+async def test_a_period_that_is_not_over_cannot_be_closed_and_no_version_is_locked_out(
+    database: str,
+) -> None:
+    async with a_desk_beside_the_evaluator(database) as desk:
+        over, going_on = await _months(desk)
+        for period in (going_on, "2999-05"):
+            order = {"agreement": "hosting", "period": period}
+            answer = await desk.post("town", "/v1/closes", order, key=period)
+            assert (answer.status_code, answer.json()["code"]) == (409, "period-not-over")
+            assert "order the close after that" in answer.json()["detail"]
+        assert await desk.house.rows("select from close_request") == []
+        done = await desk.post("town", "/v1/closes", {"agreement": "hosting", "period": over})
+        assert done.status_code == 202, done.text
