@@ -72,7 +72,10 @@ class AgreementApplied(Noun):
     agreement: str
     version: int
     already: bool
-    rules_from: date
+    rules_from: date = Field(
+        description="Since when this version rules. Later than effective_from where periods were "
+        "settled before the version came: what is settled is not settled by other rules."
+    )
 
 
 class EvaluationSummary(Noun):

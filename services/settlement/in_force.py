@@ -38,6 +38,16 @@ async def in_force(connection: Connection, contract: Contract) -> InForce:
     return InForce(agreements, await _programmes(connection, contract, settled))
 
 
+async def rules_from(connection: Connection, agreement: Agreement) -> date:
+    """Since when an applied version rules; of one that settlement has not met, since when it would
+    if it were met now. Later than ``effective_from`` where periods are settled already."""
+    for row in await queries.rules_from(connection, [agreement.agreement]):
+        if row["version"] == agreement.version:
+            return max(agreement.effective_from, row["applies_from"] or date.min)
+    settled = await queries.settled_periods(connection, agreement.agreement)
+    return max(agreement.effective_from, first_open_day(settled) or date.min)
+
+
 async def _programmes(
     connection: Connection, contract: Contract, settled: Mapping[str, list[str]]
 ) -> tuple[Programme, ...]:

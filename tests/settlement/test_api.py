@@ -366,6 +366,14 @@ async def test_a_version_that_reaches_back_is_told_from_when_it_rules(database: 
         assert applied.json()["rules_from"] == "2025-02-01"
 
 
+async def test_a_version_applied_again_is_told_from_when_it_has_ruled(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        again = await desk.post("town", "/v1/agreements", an_agreement().model_dump(mode="json"))
+        assert (again.status_code, again.json()["already"]) == (200, True)
+        assert again.json()["rules_from"] == "2025-01-01"
+
+
 async def test_a_changed_text_under_an_applied_version_is_refused(database: str) -> None:
     async with a_desk(database) as desk:
         body = an_agreement(per_point="1").model_dump(mode="json")

@@ -13,7 +13,6 @@ from fastapi.responses import Response
 from schemas.agreement import Agreement
 from schemas.statement import canonical
 from services.catalogue.store import NotApplicable, apply
-from services.core.versions import first_open_day
 from services.settlement import queries
 from services.settlement.access import Buyer, Principal, Reader, not_found
 from services.settlement.answers import (
@@ -22,6 +21,7 @@ from services.settlement.answers import (
     Page,
     VersionSummary,
 )
+from services.settlement.in_force import rules_from
 from services.settlement.routes.common import (
     Cursor,
     IdempotencyKey,
@@ -97,13 +97,12 @@ async def apply_agreement(
             raise Problem(
                 409, "version-not-applicable", "This version cannot be applied.", str(reason)
             ) from reason
-        open_day = first_open_day(await queries.settled_periods(connection, agreement.agreement))
         return done(
             AgreementApplied(
                 agreement=applied.name,
                 version=applied.version,
                 already=applied.already,
-                rules_from=max(agreement.effective_from, open_day or date.min),
+                rules_from=await rules_from(connection, agreement),
             ),
             status=200 if applied.already else 201,
             location=f"/v1/agreements/{applied.name}/versions/{applied.version}",
