@@ -35,11 +35,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text
 
 def main() -> None:
     """Run the command; end every expected failure with a sentence instead of a trace."""
-    from services.cli.files import NothingThere
+    from services.cli.files import Faulty, NothingThere
     from services.shell.settings import BadSettings
 
     try:
         app()
+    except Faulty as error:
+        sys.stderr.write(f"{error}\n")  # each line names its own place
+        sys.exit(REFUSED)
     except (NothingThere, BadSettings) as error:
         _fail(str(error), REFUSED)
     except (OSError, RuntimeError) as error:
@@ -118,12 +121,17 @@ def prepare(
 
 @contract.command("check")
 def check(files: Files) -> None:
-    """Check contract files; every fault with its line, column, reason and remedy."""
+    """Check contract files, beside what is applied where an earnback runs.
+
+    Every fault with its line, column, reason and remedy. Nothing is applied.
+    """
+    from services.cli.applied import applied
     from services.cli.files import read_contracts
 
-    found = read_contracts(files)
-    for refusal in found.refusals:
-        typer.echo(refusal.text(), err=True)
+    beside = applied()
+    found = read_contracts(files, beside.programmes, beside.agreements)
+    for line in (*found.faults(), *beside.lacked(found)):
+        typer.echo(line, err=True)
     if found.refusals:
         raise typer.Exit(REFUSED)
     for warning in found.warnings:
@@ -138,9 +146,10 @@ def check(files: Files) -> None:
 def show_contract(files: Files) -> None:
     """Show agreements with all they inherit, and where each term came from."""
     from services.cli import show
+    from services.cli.applied import applied
     from services.cli.contracts import terms_and_origins
 
-    for heading, rows in terms_and_origins(files):
+    for heading, rows in terms_and_origins(files, applied()):
         show.out.print(f"[bold]{heading}[/bold]")
         show.table(("term", "from"), rows)
 
@@ -362,11 +371,7 @@ def settle(
     from services.cli.offline import settle_files
     from services.shell.clock import now_us
 
-    found = read_contracts([contracts])
-    for refusal in found.refusals:
-        typer.echo(refusal.text(), err=True)
-    if found.refusals:
-        raise typer.Exit(REFUSED)
+    found = read_contracts([contracts]).in_order()
     outcome = settle_files(found, read_events([events]), through.date(), now_us())
     _tell_set_aside(outcome.set_aside)
     for waits in outcome.waiting:

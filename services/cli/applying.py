@@ -19,7 +19,7 @@ from services.shell.settings import read_security
 async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
     """Apply all documents, programmes first; a sentence for each. New vendors get their topic.
 
-    Raises ValueError with every fault when one document is refused: then none is applied.
+    Raises Faulty when one document is refused: then none is applied.
     """
     options = for_librdkafka(where.kafka, read_security())
     connection = await connect(where.postgres, name="earnback-apply")
@@ -27,9 +27,7 @@ async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
         known = await load(connection)
         beside = [version for versions in known.programmes.values() for version in versions]
         applied = [version for versions in known.agreements.values() for version in versions]
-        found = read_contracts(paths, beside, applied)
-        if found.refusals:
-            raise ValueError("\n".join(refusal.text() for refusal in found.refusals))
+        found = read_contracts(paths, beside, applied).in_order()
         told = []
         async with connection.transaction():
             nouns: list[Programme | Agreement] = [*found.programmes, *found.agreements]

@@ -8,14 +8,20 @@ from pathlib import Path
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.cli.files import Contracts, read_contracts
+from services.cli.applied import Applied
+from services.cli.files import Faulty, read_contracts
 from services.core.contract_diff import contract_diff
 from services.core.inheritance import whence
 
 
-def terms_and_origins(paths: Sequence[Path]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def terms_and_origins(
+    paths: Sequence[Path], beside: Applied
+) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Each agreement's name, and its terms with where each came from."""
-    for agreement in in_order(read_contracts(paths)).agreements:
+    found = read_contracts(paths, beside.programmes, beside.agreements)
+    if found.refusals:
+        raise Faulty("\n".join([*found.faults(), *beside.lacked(found)]))
+    for agreement in found.agreements:
         rows = [
             (one.term, f"{one.agreement} version {one.version}" if one.inherited else "itself")
             for one in whence(agreement)
@@ -45,13 +51,6 @@ def changes(old: Path, new: Path) -> list[str]:
         told += [f"{name}: {change.text()}" for change in found] or [f"{name}: no change"]
     gone = [" ".join(name) for name in before if name not in after]
     return told + [f"{name}: only in {old.name}" for name in gone]
-
-
-def in_order(found: Contracts) -> Contracts:
-    """The same, or ValueError with everything that is refused."""
-    if found.refusals:
-        raise ValueError("\n".join(refusal.text() for refusal in found.refusals))
-    return found
 
 
 @dataclass(frozen=True, slots=True)

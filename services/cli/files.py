@@ -24,17 +24,38 @@ class NothingThere(ValueError):
     """A path holds no file of the kind asked for. The text says what was looked for."""
 
 
+class Faulty(ValueError):
+    """Contract files are refused. The text is a line for each fault, with its place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contracts:
-    """The documents of some files, and everything that is wrong with them.
+    """The documents of some files, and what is wrong with them.
 
     ``documents``: whole, with what they inherit, without frameworks. ``written``: all, as written.
+    ``partial``: some could not be read whole, so they were not checked beside the others.
     """
 
     documents: tuple[Document, ...]
     refusals: tuple[Refusal, ...]
     warnings: tuple[str, ...] = ()
     written: tuple[Document, ...] = ()
+    partial: bool = False
+
+    def faults(self) -> list[str]:
+        """A line for each fault; a last one where mending them may show further ones."""
+        told = [refusal.text() for refusal in self.refusals]
+        if self.partial:
+            told.append(
+                "then check again: what depends on a document with these faults was not looked at"
+            )
+        return told
+
+    def in_order(self) -> Contracts:
+        """The same. Raises Faulty where anything is refused."""
+        if self.refusals:
+            raise Faulty("\n".join(self.faults()))
+        return self
 
     @property
     def programmes(self) -> tuple[Programme, ...]:
@@ -63,12 +84,13 @@ def read_contracts(
         refusals += refused
     inherited = resolve(documents)
     refusals += inherited.refusals
+    partial = bool(refusals)
     programmes = [*beside, *(one.noun for one in documents if isinstance(one.noun, Programme))]
     for document in inherited.documents:
         refusals += _checked(document, programmes, inherited.documents, applied)
     agreements = [one.noun for one in inherited.documents if isinstance(one.noun, Agreement)]
     warnings = () if refusals else tuple(gap.text() for gap in gaps(agreements, programmes))
-    return Contracts(inherited.documents, tuple(refusals), warnings, tuple(documents))
+    return Contracts(inherited.documents, tuple(refusals), warnings, tuple(documents), partial)
 
 
 def _checked(

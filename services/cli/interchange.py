@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from services.cli.contracts import in_order
 from services.cli.files import read_contracts
 from services.core.interchange.carried import Exported, Imported, read_as_text
 from services.core.interchange.openslo import from_openslo, to_openslo
@@ -43,7 +42,7 @@ def export_contract(form: str, paths: list[Path]) -> tuple[str, list[str]]:
     """All agreements of some files in another format, and what it has no place for."""
     if form not in WRITES:
         raise ValueError(f"{form} is not written; choose one of {', '.join(WRITES)}")
-    found = in_order(read_contracts(paths))
+    found = read_contracts(paths).in_order()
     exported: list[Exported] = []
     for agreement in found.agreements:
         programme = next(

@@ -15,7 +15,6 @@ from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
 from services.cli.client import Client
-from services.cli.contracts import in_order
 from services.cli.files import Contracts, read_contracts, read_events
 from services.cli.offline import SetAside, catalogue_of, evaluated
 from services.cli.stack import Addresses
@@ -105,7 +104,7 @@ def simulate_files(
     contracts: Path, events: Sequence[Path], file: Path, against: str, now_us: int
 ) -> Told:
     """Count events from files under the contracts in force and under those as they might be."""
-    found = in_order(read_contracts([contracts]))
+    found = read_contracts([contracts]).in_order()
     asked = _question(catalogue_of(found.programmes, found.agreements), file, against)
     given = list(read_events(events))
     labels = {name: [label for label, _ in asked.periods(name)] for name in asked.names}
@@ -144,7 +143,7 @@ async def simulate_running(where: Addresses, client: Client, file: Path, against
 def _question(was: Catalogue, file: Path, against: str) -> _Question:
     """What a file asks for. ``against``: label, or first..last."""
     known = [version for versions in was.programmes.values() for version in versions]
-    found = in_order(read_contracts([file], known))
+    found = read_contracts([file], known).in_order()
     if len(found.agreements) != 1:
         raise ValueError(
             f"{file.name} holds {len(found.agreements)} agreements; give a file with one"

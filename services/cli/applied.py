@@ -1,0 +1,65 @@
+"""What is applied already, for commands that check files beside it where it can be read."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import asyncpg
+
+from schemas.agreement import Agreement
+from schemas.programme import Programme
+from services.catalogue.snapshot import Catalogue
+from services.catalogue.store import load
+from services.cli.files import Contracts
+from services.cli.where import reached
+from services.shell.postgres import connect
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Versions that are applied, as far as they could be read.
+
+    ``unread``: why they could not be, so that files are taken by themselves. ``failed``: whether
+    that is because something was in the way.
+    """
+
+    programmes: tuple[Programme, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    unread: str = ""
+    failed: bool = False
+
+    def lacked(self, found: Contracts) -> list[str]:
+        """A line where these versions might have made a difference, had they been read."""
+        unknown = not found.partial and any(one.path == "programme" for one in found.refusals)
+        return [self.unread] if self.failed or (self.unread and unknown) else []
+
+
+def applied() -> Applied:
+    """The versions of the earnback that runs here or that the environment names."""
+    postgres = reached().postgres
+    if not postgres:
+        return Applied(
+            unread="no running earnback was found, so what is applied was not looked at: start it "
+            "with 'earnback up', or set EARNBACK_POSTGRES"
+        )
+    try:
+        found = asyncio.run(_catalogue(postgres))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return Applied(
+            unread=f"what is applied was not looked at, as the database does not let us read it "
+            f"({error or type(error).__name__}): start it, or correct or unset EARNBACK_POSTGRES",
+            failed=True,
+        )
+    return Applied(
+        tuple(one for versions in found.programmes.values() for one in versions),
+        tuple(one for versions in found.agreements.values() for one in versions),
+    )
+
+
+async def _catalogue(postgres: str) -> Catalogue:
+    connection = await connect(postgres, name="earnback-check")
+    try:
+        return await load(connection)
+    finally:
+        await connection.close()
