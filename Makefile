@@ -51,13 +51,12 @@ static: $(STAMP)
 bench: $(STAMP)  ## events per second through the chain, beside the raw limit of this machine
 	$(BIN)/python -m bench
 
-mutants:  ## hours, not part of test: changes the core in thousands of places; a test must notice each
+mutants:  ## hours, not part of test: changes the core in small places; a test must notice each
 	@$(call need_python)
 	"$(PYTHON)" -m venv build/mutants
 	build/mutants/bin/pip install -q --require-hashes -r requirements.lock
 	build/mutants/bin/pip install -q $(MUTMUT)
-	nice build/mutants/bin/mutmut run --max-children 2 $(MUTANTS)
-	build/mutants/bin/mutmut results
+	nice build/mutants/bin/python -m tests.core.mutants $(MUTANTS) build/mutants.jsonl
 
 venv: $(STAMP)  ## only the environment, in .venv
 
