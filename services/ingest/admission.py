@@ -159,10 +159,10 @@ def _conflict(row: Row, known: bytes) -> Refusal:
     return Refusal(
         CONFLICT,
         "/id",
-        f"the event {row.id} of {row.source} was taken here with the payload {known.hex()}; this "
-        f"one has {row.payload.hex()} and is set aside. Which of them counts, the first in the log "
-        "of all doors, GET /v1/events/{source}/{id} of the settlement API tells",
-        "send a correction of the first, or give what is another event an id of its own",
+        "this door took an event of that source and id with another type, time or data; this one "
+        "is set aside",
+        "send a correction of the first, or give what is another event an id of its own; which one "
+        "counts is told by GET /v1/events/{source}/{id} of the settlement API",
         source=row.source,
         id=row.id,
         more=(("first_payload", known.hex()), ("second_payload", row.payload.hex())),

@@ -279,6 +279,37 @@ class RefusedEvaluation(Noun):
     refused_at: Instant
 
 
+class SetAside(BaseModel):
+    """What came under an event's name and does not count; /v1/quarantine/NUMBER shows it whole."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    number: int
+    set_aside_by: Literal["ingest", "evaluator"]
+    reason: str
+    problem: str
+    told: Any | None = Field(description="What it says, where the evaluator set it aside.")
+    times: int = Field(description="At a door always 1: the same bytes are kept once.")
+    first_at: Instant
+    last_at: Instant
+
+
+class Verdict(BaseModel):
+    """What became of an event."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    source: str
+    id: str
+    standing: Literal["accepted", "quarantined", "not_seen"]
+    accepted: dict[str, Any] | None = Field(description="Where it is stored, and what counts.")
+    duplicates: int = Field(
+        description="How often it came again behind the doors. A repeat that a door answered with "
+        "`duplicate` went no further and is not counted."
+    )
+    quarantined: tuple[SetAside, ...]
+
+
 class CloseOrder(Noun):
     """Close a period now, whatever the watermark says; or look at a closed one again."""
 

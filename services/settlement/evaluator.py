@@ -36,10 +36,11 @@ class Evaluator:
         answer = await self._ask("GET", f"/v1/previews/{_part(agreement)}/{_part(period)}")
         return answer.content
 
-    async def verdict(self, source: str, event_id: str) -> Answer:
-        """What became of an event."""
+    async def verdict(self, source: str, event_id: str) -> dict[str, Any]:
+        """What became of an event behind the doors."""
         answer = await self._ask("GET", f"/v1/events/{_part(source)}/{_part(event_id)}")
-        return _passed_on(answer)
+        found: dict[str, Any] = answer.json()
+        return found
 
     async def facts(self, query: Mapping[str, str]) -> dict[str, Any]:
         """A page of event identities behind a figure: ``items`` with source and id, ``next``."""

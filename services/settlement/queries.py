@@ -309,6 +309,23 @@ async def quarantine(
     return rows
 
 
+async def set_aside_at_doors(
+    connection: Connection, scope: AsideScope, source: str, event_id: str
+) -> list[Row]:
+    """What the doors set aside under the name of one event, by number."""
+    rows: list[Row] = await connection.fetch(
+        "select number, set_aside_by, reason, problem, null as told, times, first_at, last_at"  # noqa: S608
+        f" from {_ASIDE} where set_aside_by = 'ingest' and source = $4 and event_id = $5"
+        " order by number",
+        scope.sources,
+        scope.parties,
+        scope.partners,
+        source,
+        event_id,
+    )
+    return rows
+
+
 async def quarantined(connection: Connection, scope: AsideScope, number: int) -> Row | None:
     """One item with all that is known of it."""
     return await connection.fetchrow(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import httpx
@@ -49,7 +50,18 @@ class Elsewhere:
         if path[1] == "closes":
             return self._closes(request)
         if path[1] == "events":
-            return httpx.Response(200, json={"verdict": "accepted", "asked": path[2:]})
+            source, event_id = (unquote(each) for each in path[2:])
+            return httpx.Response(
+                200,
+                json={
+                    "source": source,
+                    "id": event_id,
+                    "standing": "accepted",
+                    "accepted": {"partition": 0},
+                    "duplicates": 0,
+                    "quarantined": [],
+                },
+            )
         found = self.previews.get((path[2], path[3]))
         if found is None:
             problem = {"code": "period-not-open", "title": "Not open.", "detail": "It is closed."}

@@ -102,3 +102,46 @@ async def test_the_facts_of_an_amount_are_asked_for_in_words_the_evaluator_takes
             "next": None,
             "unavailable": None,
         }
+
+
+async def _set_aside_at_a_door(desk: Desk, party: str, name: str) -> None:
+    await desk.house.pool.execute(
+        "insert into intake_refusal (name, party, source, event_id, code, detail, problem,"
+        " headers, raw) values ($1, $2, 'urn:nimbus:probe/1', 'm-1', 'conflict', 'Told twice.',"
+        " '{\"code\": \"conflict\"}', '{}', '{}')",
+        name,
+        party,
+    )
+
+
+async def test_what_a_door_set_aside_stands_beside_what_was_set_aside_behind_it(
+    database: str,
+) -> None:
+    async with a_desk_beside_the_evaluator(database) as desk:
+        address = "/v1/events/urn%3Animbus%3Aprobe%2F1/m-1"
+        await _set_aside_at_a_door(desk, "nimbus", "a")
+        told = (await desk.get("nimbus", address)).json()
+        assert told["standing"] == "quarantined"
+        (aside,) = told["quarantined"]
+        assert (aside["set_aside_by"], aside["reason"], aside["times"]) == ("ingest", "conflict", 1)
+        whole = await desk.get("nimbus", f"/v1/quarantine/{aside['number']}")
+        assert whole.json()["document"] == {"code": "conflict"}
+        await desk.house.pool.execute(
+            "insert into quarantine_item (reason, id128, payload, source, event_id, partition,"
+            " first_offset, told, held, problem) values ('conflict', '\\x01', '\\x02',"
+            " 'urn:nimbus:probe/1', 'm-1', 0, 0, '{\"good\": 1}', '{\"good\": 2}', 'Told twice.')"
+        )
+        both = (await desk.get("nimbus", address)).json()["quarantined"]
+        assert [each["set_aside_by"] for each in both] == ["ingest", "evaluator"]
+        assert [each["told"] for each in both] == [None, {"good": 1}]
+
+
+async def test_a_verdict_shows_nobody_what_others_sent_under_the_events_name(
+    database: str,
+) -> None:
+    async with a_desk_beside_the_evaluator(database) as desk:
+        address = "/v1/events/urn%3Animbus%3Aprobe%2F1/m-1"
+        await _set_aside_at_a_door(desk, "cirrus", "b")
+        vendor, buyer = [(await desk.get(who, address)).json() for who in ("nimbus", "town")]
+        assert (vendor["standing"], vendor["quarantined"]) == ("not_seen", [])
+        assert len(buyer["quarantined"]) == 1

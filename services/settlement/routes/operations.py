@@ -22,6 +22,7 @@ from services.settlement.answers import (
     QuarantineItem,
     QuarantineSummary,
     RefusedEvaluation,
+    Verdict,
 )
 from services.settlement.queries import AsideScope, Row
 from services.settlement.routes.common import (
@@ -161,18 +162,29 @@ async def get_close(request: Request, asker: Reader, number: Number) -> Response
     return shown(request, order)
 
 
-@routes.get("/events/{source:path}/{event_id:path}", response_model=dict[str, Any])
+@routes.get("/events/{source:path}/{event_id:path}", response_model=Verdict)
 async def get_verdict(request: Request, asker: Reader, source: str, event_id: str) -> Response:
     """Tell what became of an event: its ``standing`` is accepted, quarantined or not_seen.
 
-    With it: how often it came again, and what was set aside under its name. Both parts are
-    percent-encoded, slashes too.
+    With it: how often it came again, and what was set aside under its name, at the doors and
+    behind them. Both parts are percent-encoded, slashes too.
     """
     source, event_id = _identity(request, source, event_id)
     if not asker.sees_source(source):
         raise not_found(f"event {event_id} of source {source}")
-    answer = await parts_of(request).evaluator.verdict(source, event_id)
-    return Response(answer.body, status_code=answer.status, headers=dict(answer.headers))
+    parts = parts_of(request)
+    counted = await parts.evaluator.verdict(source, event_id)
+    async with parts.pool.acquire() as connection:
+        rows = await queries.set_aside_at_doors(connection, _aside_of(asker), source, event_id)
+    aside = [{**each, "set_aside_by": "evaluator"} for each in counted["quarantined"]]
+    aside += [dict(row) for row in rows]
+    standing = counted["standing"]
+    told = {
+        **counted,
+        "standing": "quarantined" if standing == "not_seen" and rows else standing,
+        "quarantined": sorted(aside, key=lambda each: int(each["number"])),
+    }
+    return shown(request, Verdict.model_validate(told))
 
 
 def _identity(request: Request, source: str, event_id: str) -> tuple[str, str]:
