@@ -119,31 +119,6 @@ def seconds_in(label: str, zone: str) -> int:
     return (end - start) // SECOND_US
 
 
-def is_working_day(day: date, calendar: BusinessHours) -> bool:
-    """Whether the calendar is open at some hour of the day."""
-    return day not in calendar.holidays and bool(_openings(day, calendar))
-
-
-def working_days(first: date, last: date, calendar: BusinessHours) -> int:
-    """How many working days lie from ``first`` to ``last``, both included."""
-    return sum(is_working_day(day, calendar) for day in _days(first, last))
-
-
-def after_working_days(day: date, count: int, calendar: BusinessHours) -> date:
-    """The day on which the n-th working day after ``day`` falls. ``count`` is at least 1.
-
-    Raises ValueError where ten years hold fewer working days: the calendar never opens.
-    """
-    if count < 1:
-        raise ValueError("count of working days is below 1; give 1 or more")
-    for _ in range(3660 + 7 * count):
-        day += timedelta(days=1)
-        count -= is_working_day(day, calendar)
-        if count == 0:
-            return day
-    raise ValueError("the calendar has too few working days; check its hours and holidays")
-
-
 def business_us(start_us: int, end_us: int, calendar: BusinessHours) -> int:
     """Microseconds of business hours between two instants; 0 when the end is not later."""
     if end_us <= start_us:

@@ -192,12 +192,6 @@ async def quiet(connection: Connection, seconds: float) -> list[Place]:
     return [(row["agreement"], row["period"]) for row in rows]
 
 
-async def scanned(connection: Connection) -> dict[int, int]:
-    """The last frame of each partition that was looked at for touched periods."""
-    rows = await connection.fetch("select partition, number from touch_scan")
-    return {row["partition"]: row["number"] for row in rows}
-
-
 async def scan_to(connection: Connection, numbers: Mapping[int, int]) -> None:
     """Remember how far was looked."""
     partitions = sorted(numbers)

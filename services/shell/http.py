@@ -454,23 +454,6 @@ def tagged(request: Request, body: bytes, media_type: str = "application/json") 
     return Response(body, media_type=media_type, headers={"ETag": tag})
 
 
-def must_match(request: Request, current: str) -> None:
-    """Refuse a change that was made against another state than the current one.
-
-    Raises:
-        Problem: 428 without If-Match, 412 when it names another state.
-    """
-    known = [each.strip() for each in _header(request, "if-match")]
-    if not known:
-        raise Problem(
-            428, "precondition-required", "Say which state you change: send its ETag as If-Match."
-        )
-    if current not in known and "*" not in known:
-        raise Problem(
-            412, "changed-meanwhile", "It was changed meanwhile: read it again, then decide."
-        )
-
-
 def _header(request: Request, name: str) -> list[str]:
     value = request.headers.get(name, "")
     return value.split(",") if value else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,6 @@ from schemas.period import PeriodLength
 from schemas.programme import BusinessHours
 from services.core.windows import (
     SECOND_US,
-    after_working_days,
     bounds_us,
     business_us,
     days_in,
@@ -24,7 +23,6 @@ from services.core.windows import (
     parts_of,
     seconds_in,
     window_of,
-    working_days,
 )
 
 OFFICE = BusinessHours.model_validate(
@@ -162,14 +160,6 @@ def test_business_time_adds_up_however_a_stretch_is_cut(at: datetime, one: int, 
     assert business_us(first, third, OFFICE) == (
         business_us(first, second, OFFICE) + business_us(second, third, OFFICE)
     )
-
-
-def test_working_days_leave_out_holidays_and_days_without_hours() -> None:
-    assert working_days(date(2025, 1, 1), date(2025, 1, 5), OFFICE) == 3  # Thu, Fri, Sat
-    assert after_working_days(date(2024, 12, 31), 1, OFFICE) == date(2025, 1, 2)
-    assert after_working_days(date(2025, 1, 4), 1, OFFICE) == date(2025, 1, 6)
-    with pytest.raises(ValueError, match="below 1"):
-        after_working_days(date(2025, 1, 4), 0, OFFICE)
 
 
 @pytest.mark.parametrize(

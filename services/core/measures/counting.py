@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -214,21 +214,6 @@ class Counter:
 def _of_part(part: str, need: Need) -> Need:
     """What a composite needs of one of its parts: the same subject, period and vendor."""
     return Need(part, need.subject, need.period, need.vendor)
-
-
-def figures(
-    programme: Programme,
-    needs: Iterable[tuple[Need, Window]],
-    facts: Facts,
-    metric_numbers: Mapping[tuple[str, str], int],
-) -> tuple[MetricFigure, ...]:
-    """The figures of needs under one version of a programme, in the order asked.
-
-    ``facts``: distinct, corrected, in order of identity. ``metric_numbers``: (programme, metric)
-    to number.
-    """
-    counter = Counter(programme, shelf(facts), metric_numbers)
-    return tuple(counter.figure(need, window) for need, window in needs)
 
 
 def with_parts(programme: Programme, needs: Sequence[Need]) -> tuple[Need, ...]:
