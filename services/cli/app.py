@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -272,7 +272,7 @@ def apply(files: Files) -> None:
 
 @app.command()
 def submit(files: Files) -> None:
-    """Submit event files through the ingest API; a line for each event that is not taken."""
+    """Submit event files through the ingest API; a line for all that is wrong with an event."""
     from services.cli.files import read_events
 
     events = list(read_events(files))
@@ -286,7 +286,8 @@ def submit(files: Files) -> None:
                 duplicates += result["status"] == "duplicate"
                 if result["status"] == "rejected":
                     refused += 1
-                    typer.echo(f"{place}: {_in_words(result['problem'])}", err=True)
+                    for fault in _in_words(result["problem"]):
+                        typer.echo(f"{place}: {fault}", err=True)
     typer.echo(f"{taken} accepted, {duplicates} known before, {refused} refused")
     if refused:
         raise typer.Exit(REFUSED)
@@ -358,7 +359,7 @@ def settle(
     contracts: Annotated[Path, typer.Argument(help="A contract file, or a folder of them.")],
     events: Annotated[Path, typer.Argument(help="An event file (JSON, NDJSON, .gz), or a folder.")],
     through: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="Settle periods that end by this day.")
+        str, typer.Option(help="Settle periods that end by this day, such as 2025-01-31.")
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -372,7 +373,7 @@ def settle(
     from services.shell.clock import now_us
 
     found = read_contracts([contracts]).in_order()
-    outcome = settle_files(found, read_events([events]), through.date(), now_us())
+    outcome = settle_files(found, read_events([events]), _day(through), now_us())
     _tell_set_aside(outcome.set_aside)
     for waits in outcome.waiting:
         typer.echo(f"{waits.agreement} {waits.period} waits: {'; '.join(waits.reasons)}", err=True)
@@ -381,13 +382,19 @@ def settle(
         raise typer.Exit(REFUSED)
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"--through {text}: no day of the calendar; write year, month and day, as in 2025-01-31"
+        ) from None
+
+
 def _tell_set_aside(events: Iterable[Any]) -> None:
     for aside in events:
-        typer.echo(
-            f"{aside.place}: {aside.what} {aside.source or ''} {aside.id or ''}: {aside.reason}; "
-            f"{aside.remedy}",
-            err=True,
-        )
+        for line in aside.lines():
+            typer.echo(line, err=True)
 
 
 def _print_outcome(outcome: Any, as_json: bool) -> None:
@@ -468,12 +475,12 @@ def _statement(body: bytes) -> Any:
     return SettlementStatement.model_validate_json(body)
 
 
-def _in_words(problem: dict[str, Any]) -> str:
-    faults = problem.get("errors") or [{}]
-    first = faults[0]
-    return f"{first.get('pointer', '')}: {problem['detail']}; {first.get('remedy', '')}".lstrip(
-        ": "
-    )
+def _in_words(problem: dict[str, Any]) -> Iterator[str]:
+    """A line for each thing that is wrong with an event."""
+    for fault in problem.get("errors") or [{"reason": problem["detail"]}]:
+        field = f"{fault['pointer']}: " if fault.get("pointer") else ""
+        remedy = f"; {fault['remedy']}" if fault.get("remedy") else ""
+        yield f"{field}{fault['reason']}{remedy}"
 
 
 if __name__ == "__main__":

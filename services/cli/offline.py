@@ -26,13 +26,14 @@ from services.core.settlement import History, settle_together
 from services.core.versions import version_for
 from services.ingest.door import ANY_PARTY, Door
 from services.ingest.refusal import Refusal
+from services.shell.http import Fault
 
 _Noun = TypeVar("_Noun", Programme, Agreement)
 
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """An event that does not count, where it stood, and why."""
+    """An event that does not count, where it stood, and why; ``also``: what else is wrong."""
 
     place: str
     what: str
@@ -40,6 +41,14 @@ class SetAside:
     id: str | None
     reason: str
     remedy: str
+    also: tuple[Fault, ...] = ()
+
+    def lines(self) -> list[str]:
+        """A line for each thing that is wrong with it."""
+        who = " ".join(part for part in (self.what, self.source, self.id) if part)
+        place = f"{self.place}: {who}" if self.place else who
+        first = f"{place}: {self.reason}; {self.remedy}"
+        return [first, *(f"{place}: {_told(fault)}" for fault in self.also)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +191,17 @@ def _accepted(catalogue: Catalogue, events: Iterable[tuple[str, bytes]], now_us:
     return _Accepted(columns(rows), duplicates, set_aside)
 
 
+def _told(fault: Fault) -> str:
+    field = f"{fault.pointer}: " if fault.pointer else ""
+    return f"{field}{fault.reason}; {fault.remedy}"
+
+
 def _refused(place: str, refusal: Refusal) -> SetAside:
     field = f"{refusal.pointer}: " if refusal.pointer else ""
     reason = f"{field}{refusal.detail}"
-    return SetAside(place, "refused", refusal.source, refusal.id, reason, refusal.remedy)
+    return SetAside(
+        place, "refused", refusal.source, refusal.id, reason, refusal.remedy, refusal.also
+    )
 
 
 def _conflict(place: str, row: Row) -> SetAside:

@@ -158,6 +158,7 @@ def test_each_line_that_is_not_taken_is_named_and_the_others_are_taken(
         {**probe, "id": "no-such-source", "source": "urn:acme:probe:door"},
         {**probe, "id": "up-as-text", "data": {**probe["data"], "up": "yes"}},
         {**probe, "id": "tomorrow", "time": "2999-01-01T00:00:00Z"},
+        {**probe, "id": "two-faults", "data": {"metric": 7, "up": "yes"}},
     ]
     path = tmp_path / "some.ndjson"
     good = json.dumps(probe)
@@ -165,12 +166,14 @@ def test_each_line_that_is_not_taken_is_named_and_the_others_are_taken(
     said = applied.shell.run("submit", path)
     assert said.code == 1
     lines = said.err.splitlines()
-    assert [line.partition(": ")[0] for line in lines] == [f"some.ndjson:{n}" for n in range(2, 7)]
+    places = [line.partition(": ")[0] for line in lines]
+    assert places == [f"some.ndjson:{n}" for n in (2, 3, 4, 5, 6, 6, 7)], "a line for each fault"
     assert "no metric 'portal'" in lines[0]
     assert "/source" in lines[1]
     assert "/data/up" in lines[2]
     assert "/time" in lines[3]
-    assert said.out.strip() == "1 accepted, 1 known before, 5 refused"
+    assert {line.split(": ")[1] for line in lines[4:6]} == {"/data/metric", "/data/up"}
+    assert said.out.strip() == "1 accepted, 1 known before, 6 refused"
 
 
 def test_events_sent_again_are_known(submitted: Installation, tmp_path: Path) -> None:
