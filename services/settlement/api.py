@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -60,4 +61,22 @@ def settlement_api(
     )
     for router in ROUTERS:
         api.include_router(router)
+    _document_keys_as_needed(api)
     return api
+
+
+def _document_keys_as_needed(api: FastAPI) -> None:
+    """Have the OpenAPI document say that a POST needs its Idempotency-Key. A request without one is
+    refused by `once`, with a code of its own, so that the route itself takes it as optional."""
+    made = api.openapi
+
+    def document() -> dict[str, Any]:
+        whole = made()
+        for path in whole["paths"].values():
+            for each in path.get("post", {}).get("parameters", ()):
+                if each["name"] == "Idempotency-Key":
+                    each["required"] = True
+                    each["schema"] = {"type": "string", "minLength": 1, "maxLength": 255}
+        return whole
+
+    api.openapi = document  # type: ignore[method-assign]

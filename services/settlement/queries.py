@@ -132,6 +132,35 @@ async def statement(
     )
 
 
+async def latest_statement(connection: Connection, agreement: str, period: str) -> int | None:
+    """The latest revision of a period's statement; None: there is none."""
+    found: int | None = await connection.fetchval(
+        "select max(revision) from statement where agreement = $1 and period = $2",
+        agreement,
+        period,
+    )
+    return found
+
+
+async def latest_evaluation(connection: Connection, agreement: str, period: str) -> int | None:
+    """The latest revision of a period's figures; None: there are none."""
+    found: int | None = await connection.fetchval(
+        "select max(revision) from evaluation_received where agreement = $1 and period = $2",
+        agreement,
+        period,
+    )
+    return found
+
+
+async def pending_of(connection: Connection, agreement: str, period: str) -> Row | None:
+    """Why a closed period waits, if it does: ``reasons``."""
+    return await connection.fetchrow(
+        "select reasons from settlement_pending where agreement = $1 and period = $2",
+        agreement,
+        period,
+    )
+
+
 _ENTRY = (
     "entry_id, run_id, programme, agreement, version, vendor, period, line, kind, level,"
     " debit_account, credit_account, minor_units, currency, facts_digest, buyer, position,"

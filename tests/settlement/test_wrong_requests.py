@@ -177,6 +177,43 @@ async def test_a_text_that_no_database_takes_is_refused_by_its_place(database: s
         assert named.status_code == 422
 
 
+async def test_a_statement_that_is_not_there_is_told_why_and_where_to_look(database: str) -> None:
+    agreements = [an_agreement(needs_charge=True, per_point="5"), an_agreement("network")]
+    async with a_desk(database, agreements=agreements) as desk:
+        await desk.house.settle(an_evaluation(9700), an_evaluation(9600, agreement="network"))
+        for address, code, word in (
+            ("/v1/statements/hosting/2025-01", "period-pending", "monthly"),
+            ("/v1/statements/hosting/2025-02", "period-open", "/v1/previews/hosting/2025-02"),
+            ("/v1/statements/hosting/2025-Q1", "no-such-period", "settled by month"),
+            ("/v1/statements/hosting/2024-12", "no-such-period", "from 2025-01-01"),
+            ("/v1/statements/network/2025-01?revision=7", "no-such-revision", "latest one is 1"),
+            ("/v1/agreements/hosting/evaluations/2025-02", "period-open", "not closed"),
+            ("/v1/agreements/hosting/evaluations/2025-01?revision=2", "no-such-revision", "is 1"),
+        ):
+            answer = await desk.get("town", address)
+            assert (answer.status_code, answer.json()["code"]) == (404, code), answer.text
+            assert word in answer.json()["detail"], answer.text
+            if "evaluations" not in address:
+                for_finance = await desk.get("books", address)
+                assert for_finance.json()["code"] == code
+
+
+async def test_why_a_statement_is_not_there_is_nobody_elses_business(database: str) -> None:
+    agreements = [an_agreement(needs_charge=True, per_point="5")]
+    async with a_desk(database, agreements=agreements) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        told = set()
+        for agreement, period in (
+            ("hosting", "2025-01"),
+            ("hosting", "2025-02"),
+            ("nothing", "2025-01"),
+        ):
+            answer = await desk.get("cirrus", f"/v1/statements/{agreement}/{period}")
+            assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+            told.add(answer.json()["title"].replace(agreement, "..."))
+        assert told == {"There is no agreement ...."}
+
+
 async def _months(desk: Desk) -> tuple[str, str]:
     """The last month that is over and the one that is not, by the clock of the programme's zone."""
     zone = datetime.now(UTC) + timedelta(hours=2)  # never behind Berlin's clock

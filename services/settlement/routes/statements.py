@@ -15,7 +15,7 @@ from schemas.statement import SettlementStatement, StatementLine
 from services.core.one_period import Unsettled
 from services.core.settlement import History, settle_together
 from services.core.versions import version_for
-from services.settlement import explain, queries, store
+from services.settlement import explain, missing, queries, store
 from services.settlement.access import BookReader, Principal, Reader, not_found
 from services.settlement.answers import (
     Amount,
@@ -147,12 +147,11 @@ async def get_statement_document(
 async def statement_row(
     connection: Connection, asker: Principal, agreement: str, period: str, revision: int | None
 ) -> Row:
-    """A statement that the asker may see. Raises a 404."""
-    asker.agreement(agreement)
+    """A statement that the asker may see. Raises a 404 that says why there is none."""
+    versions = asker.agreement(agreement)
     row = await queries.statement(connection, agreement, period, revision)
     if row is None:
-        which = f" revision {revision}" if revision is not None else ""
-        raise not_found(f"statement of {agreement} for {period}{which}")
+        raise await missing.no_statement(connection, versions, period, revision)
     return row
 
 
@@ -330,11 +329,11 @@ async def get_evaluation(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Show the figures of a period with their evidence."""
-    asker.agreement(agreement)
+    versions = asker.agreement(agreement)
     async with parts_of(request).pool.acquire() as connection:
         row = await queries.evaluation(connection, agreement, period, revision)
-    if row is None:
-        raise not_found(f"evaluation of {agreement} for {period}")
+        if row is None:
+            raise await missing.no_evaluation(connection, versions, period, revision)
     evaluation, withheld = explain.shown_to(
         asker, PeriodEvaluation.model_validate_json(row["body"])
     )
