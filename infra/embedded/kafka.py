@@ -119,8 +119,12 @@ class EmbeddedKafka:
             cwd=self.data_dir,
             orphan_grace_seconds=5,
         )
-        self._wait_until_ready(self._child)
-        self._progress("Kafka broker", 2, 2)
+        try:
+            self._wait_until_ready(self._child)
+            self._progress("Kafka broker", 2, 2)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def _wait_until_ready(self, child: Child) -> None:
@@ -128,21 +132,17 @@ class EmbeddedKafka:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        try:
-            until("the Kafka broker", lambda: listens(self._port), child, START_SECONDS, KafkaError)
-            quiet = {"log_level": 0, "reconnect.backoff.max.ms": 100}
-            admin = AdminClient({"bootstrap.servers": self.bootstrap, **quiet})
+        until("the Kafka broker", lambda: listens(self._port), child, START_SECONDS, KafkaError)
+        quiet = {"log_level": 0, "reconnect.backoff.max.ms": 100}
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, **quiet})
 
-            def answers() -> bool:
-                try:
-                    return bool(admin.list_topics(timeout=0.5).brokers)
-                except KafkaException:
-                    return False
+        def answers() -> bool:
+            try:
+                return bool(admin.list_topics(timeout=0.5).brokers)
+            except KafkaException:
+                return False
 
-            until("the Kafka broker", answers, child, START_SECONDS, KafkaError)
-        except BaseException:
-            self.kill()
-            raise
+        until("the Kafka broker", answers, child, START_SECONDS, KafkaError)
 
     def stop(self) -> None:
         """Stop in good order; what was acknowledged is on disk."""
@@ -179,7 +179,12 @@ class EmbeddedKafka:
         command += ["kafka.tools.StorageTool", "format"]
         command += [f"--cluster-id={cluster_id}", f"--config={settings}"]
         done = subprocess.run(
-            command, capture_output=True, text=True, cwd=self.data_dir, check=False
+            command,
+            capture_output=True,
+            text=True,
+            cwd=self.data_dir,
+            check=False,
+            start_new_session=True,  # a Ctrl-C at the terminal is for us alone
         )
         if done.returncode != 0:
             raise KafkaError(

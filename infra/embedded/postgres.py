@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -93,9 +95,24 @@ class EmbeddedPostgres:
         if self._child is not None and self._child.returncode is None:
             return self
         self._progress("Postgres", 0, 2)
-        new = not (self.data_dir / "made").exists()
-        if new:
+        if (self.data_dir / "made").exists():
+            self._start_server()
+        else:
+            self._make()
+        return self
+
+    def _make(self) -> None:
+        """The first start. What is half made when it fails is removed: nothing is in it yet."""
+        self._refuse_half_made()
+        try:
             self._make_cluster()
+            self._start_server(self._make_database)
+        except BaseException:
+            shutil.rmtree(self._data, ignore_errors=True)
+            (self.data_dir / "made").unlink(missing_ok=True)
+            raise
+
+    def _start_server(self, once_ready: Callable[[], None] = lambda: None) -> None:
         self._progress("Postgres", 1, 2)
         self._child = Child(
             self._command("postgres", "-D", str(self._data), *self._settings()),
@@ -106,13 +123,11 @@ class EmbeddedPostgres:
         )
         try:
             until("Postgres", self._ready, self._child, START_SECONDS, PostgresError)
-            if new:
-                self._make_database()
+            once_ready()
+            self._progress("Postgres", 2, 2)
         except BaseException:
             self.kill()
             raise
-        self._progress("Postgres", 2, 2)
-        return self
 
     def stop(self) -> None:
         """Stop in good order: sessions are ended, then a checkpoint is written."""
@@ -146,11 +161,13 @@ class EmbeddedPostgres:
         # A killed server leaves its file behind: only the file of this process counts.
         return len(lines) > 7 and int(lines[0]) == self.pid and lines[7].strip() == "ready"
 
-    def _make_cluster(self) -> None:
+    def _refuse_half_made(self) -> None:
         if self._data.exists():
             raise PostgresError(
                 f"{self._data}: half made, an earlier start was cut short; remove the folder"
             )
+
+    def _make_cluster(self) -> None:
         self._data.mkdir(mode=0o700)
         secret = self.data_dir / "password-for-initdb"
         secret.write_text(self._password)
@@ -173,7 +190,12 @@ class EmbeddedPostgres:
     def _run(self, program: str, *arguments: str) -> None:
         command = self._command(program, *arguments)
         done = subprocess.run(
-            command, capture_output=True, text=True, cwd=self.data_dir, check=False
+            command,
+            capture_output=True,
+            text=True,
+            cwd=self.data_dir,
+            check=False,
+            start_new_session=True,  # a Ctrl-C at the terminal is for us alone
         )
         if done.returncode != 0:
             raise PostgresError(

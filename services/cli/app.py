@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ def demo(
     ] = False,
 ) -> None:
     """Three vendors, one quarter: from events to statements on real Kafka and Postgres."""
+    _stop_at_once()
     from services.cli.demo import run
 
     run(keep=keep)
@@ -74,6 +76,7 @@ def up(
     settlements: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """Start everything and keep it running until Ctrl-C. Data stays in EARNBACK_HOME."""
+    _stop_at_once()
     from contextlib import ExitStack, suppress
 
     from infra.supervisor import stop_on_signals
@@ -93,6 +96,18 @@ def up(
         show.out.print(f"logs        {home() / 'logs'}")
         show.out.print("Ctrl-C stops everything. Other commands find it by themselves.")
         asked.wait()
+    show.out.print("Stopped.")
+
+
+def _stop_at_once() -> None:
+    """Until something runs that must be stopped in order, a signal simply ends the command."""
+
+    def end(number: int, frame: object) -> None:
+        typer.echo("Stopped.")
+        sys.exit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
 
 
 @app.command()

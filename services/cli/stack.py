@@ -11,11 +11,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from infra.alone import Taken, alone
 from infra.processes import free_port
 from infra.progress import Progress, silent
 from infra.servers import Servers, servers
@@ -33,6 +34,10 @@ RUNNING = "running.json"
 
 class Interrupted(Exception):
     """The person at the keyboard has seen enough."""
+
+
+class RunsAlready(RuntimeError):
+    """Another process keeps an earnback running over the same folder."""
 
 
 class NotReady(RuntimeError):
@@ -92,22 +97,44 @@ def stack(
     """Start everything, ready for work; stop it all at the end, the services first.
 
     ``environment``: further settings of the services. ``asked``: set when it is to stop before it
-    is ready. Raises NotReady, Interrupted and BadSettings.
+    is ready. Raises NotReady, RunsAlready, Interrupted and BadSettings.
     """
     if read_security() != NONE and not os.environ.get("EARNBACK_KAFKA"):
         raise BadSettings(
             "EARNBACK_KAFKA_SECURITY is set and EARNBACK_KAFKA is not: the broker started here "
             "asks for nothing; name the broker that does, or remove the setting"
         )
-    with servers(folder, progress) as pair, Supervisor(folder / "logs") as supervisor:
+
+    def told(step: str, done: int, total: int) -> None:
         _go_on(asked)
-        progress("Tables and topics", 0, 1)
+        progress(step, done, total)
+
+    with (
+        _alone(folder),
+        servers(folder, told) as pair,
+        Supervisor(folder / "logs") as supervisor,
+    ):
+        told("Tables and topics", 0, 1)
         asyncio.run(prepare(pair.kafka, pair.postgres))
-        progress("Tables and topics", 1, 1)
+        told("Tables and topics", 1, 1)
         addresses, doors = _started(pair, supervisor, workers or Workers(), dict(environment or {}))
-        _wait_until_ready(supervisor, addresses, progress, asked)
+        _wait_until_ready(supervisor, addresses, told, asked)
         key = asyncio.run(_key(pair.postgres, "operator", "admin"))
         yield Stack(replace(addresses, key=key), supervisor, pair, doors)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with ExitStack() as held:
+        try:
+            held.enter_context(alone(folder))
+        except Taken as taken:
+            raise RunsAlready(
+                f"earnback is running already in {folder}, kept by process {taken.pid}: other "
+                "commands find it by themselves; stop it with Ctrl-C where it runs, or set "
+                "EARNBACK_HOME to another folder for one more"
+            ) from None
+        yield
 
 
 @contextmanager
