@@ -14,6 +14,9 @@ SUBSET := $(wildcard tests/core tests/schemas tests/house)
 SHARED := $(or $(EARNBACK_KAFKA),$(EARNBACK_POSTGRES),$(filter given,$(EARNBACK_RUNG)))
 PARALLEL := -n $(if $(SHARED),0,2) --dist loadfile
 
+# The same examples every time, however slow the machine is: what is red is red again.
+STEADY := --hypothesis-profile=ci
+
 UV := uv==0.13.9
 
 # In an environment of its own: it asks for a newer click than faust-streaming allows. No test of
@@ -40,7 +43,7 @@ check: static  ## daily use, under a minute: lint, format, types, import rules, 
 	$(BIN)/pytest -q -n 2 --dist worksteal $(SUBSET)
 
 test: static  ## all of it: the checks, and every test on real Kafka and Postgres
-	$(BIN)/pytest $(PARALLEL)
+	$(BIN)/pytest $(PARALLEL) $(STEADY)
 
 static: $(STAMP)
 	$(BIN)/ruff check .

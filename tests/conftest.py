@@ -12,12 +12,16 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from infra.migrations import migrate
 from infra.topics import apply_topics, declared
 from tests.ladder import USED, Rung, climb
 
 T = TypeVar("T")
+
+# How long an example takes says more of what else the machine does than of what is tested.
+settings.register_profile("default", settings.get_profile("default"), deadline=None)
 
 
 def pytest_report_header() -> str:

@@ -191,7 +191,13 @@ def _lacking(
     for each in wanted(agreement):
         if each in asked:
             continue
-        of = f" of {each.subject}" if each.subject else " of each" if each.each_subject else ""
+        of = (
+            f" of {each.subject}"
+            if each.subject
+            else " of each subject"
+            if each.each_subject
+            else ""
+        )
         for label in parts_of(evaluation.period, each.measured):
             if each.each_subject or (each.metric, each.subject, label) not in there:
                 yield each.metric, f"{each.metric}{of} was not counted for {label}{_REMEDY}"

@@ -83,6 +83,7 @@ FAMILIES: list[tuple[str, Sequence[str]]] = [
     ("all of it", (CORPORATE, CUSTOMER, SERVICE)),
     ("nothing of its own", (CORPORATE, CUSTOMER, PLAIN)),
     ("the framework in between is missing", (CORPORATE, SERVICE)),
+    ("no framework is given", (SERVICE,)),
     ("the highest framework is missing", (CUSTOMER, SERVICE)),
     ("another name", (CORPORATE, CUSTOMER, SERVICE.replace("{agreement: retail", "{agreement: x"))),
     ("another version", (CORPORATE, CUSTOMER, SERVICE.replace("version: 3}", "version: 4}"))),

@@ -250,6 +250,8 @@ SEVERAL: list[list[tuple[str, str]]] = [
     [("levels:\n", "levels:\n  - 7\n")],
     [("levels:\n", "levels:\n  - {level: Uptime}\n")],
     [("effective_from: 2025-01-01", "effective_from: 2025-01-01\neffective_until: 2024-01-01")],
+    [("effective_from: 2025-01-01", "effective_from: 2025-01-01\neffective_until: 2025-01-01")],
+    [("effective_from: 2025-01-01", "effective_from: 2025-01-01\neffective_until: 2025-02-01")],
     [("name: Hosting", "name: true")],
     [("name: Hosting", "name: null")],
     [("name: Hosting", "name: {a: b}")],

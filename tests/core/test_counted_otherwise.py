@@ -9,7 +9,7 @@ import pytest
 from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.core.counted_otherwise import cannot_be_counted, counted_otherwise
-from services.core.simulation import Around, Simulation, simulate
+from services.core.simulation import Around, Simulation, simulate, to_count_anew
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, terms
 
 CLOCK = {
@@ -190,5 +190,18 @@ def test_a_level_that_looks_at_each_subject_needs_figures_that_were_never_counte
     each = terms(level=LEVEL.replace("judged:", "each_subject: true\n    judged:"))
     found = simulate([terms()], each, [evaluation("2025-01", "98")], Around("town", "UTC"))
     assert found.periods[0].would_wait_for == (
-        "uptime of each was not counted for 2025-01; count it from the events",
+        "uptime of each subject was not counted for 2025-01; count it from the events",
     )
+
+
+def test_the_metrics_to_count_anew_are_named_once_and_in_order() -> None:
+    level = LEVEL + LEVEL.split("levels:\n")[1].replace("uptime", "desk").replace("Uptime", "Desk")
+    both = terms(level=level)
+    january = evaluation("2025-01", "98", figures={"desk": "99"})
+    plain, other = of(metric(), metric("desk")), of(metric(better="lower"), metric("desk"))
+    was, would = Around("town", "UTC", [plain]), Around("town", "UTC", [other])
+    assert to_count_anew(both, [both], january, was, was) == ()
+    assert to_count_anew(both, [both], january, was, would) == ("uptime",)
+    alone = evaluation("2025-01", "98")
+    assert to_count_anew(both, [terms()], alone, was, was) == ("desk",)
+    assert to_count_anew(both, [terms()], alone, was, would) == ("desk", "uptime")

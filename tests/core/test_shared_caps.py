@@ -19,6 +19,7 @@ from schemas.statement import SettlementStatement, canonical
 from services.core.one_period import Outcome, Unsettled
 from services.core.settlement import History, settle, settle_together
 from services.core.shared_cap_check import unfit
+from services.core.shared_caps import sharing
 from tests.core.told import HEAD, evaluation, months, terms
 
 ONE_VENDOR = {"kind": "vendor", "vendor": "nimbus"}
@@ -495,3 +496,18 @@ def test_an_agreement_that_does_not_fit_a_shared_cap_is_refused(
     assert said in found.reason
     assert found.remedy
     assert not list(unfit(named("hosting", vendor="wire"), programme(cap(**more))))
+
+
+def test_who_shares_a_cap_is_told_for_those_under_it_in_any_version() -> None:
+    agreements = {
+        "network": [named("network")],
+        "moved": [named("moved", vendor="wire"), named("moved")],
+        "wires": [named("wires", vendor="wire")],
+    }
+    known = [programme(), programme(cap(), version=2, since="2025-01-01")]
+    assert sharing(known, agreements, "network") == ("moved", "network")
+    assert sharing(known, agreements, "moved") == ("moved", "network")
+    assert sharing(known, agreements, "wires") == ()
+    assert sharing(known[:1], agreements, "network") == ()
+    named_only = [programme(cap(over={"kind": "agreements", "agreements": ["network", "wires"]}))]
+    assert sharing(named_only, agreements, "wires") == ("network", "wires")
