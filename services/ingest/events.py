@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from services.core.acceptance import MOST_FAULTS
 from services.ingest import refusal as why
 from services.ingest.refusal import Refused
 from services.shell.clock import microseconds
-from services.shell.http import Fault
+from services.shell.http import Fault, fault_of
 
 MAX_DEPTH = 16
 JSON_TYPES = ("application/json", "text/json")
@@ -166,23 +167,16 @@ def _modelled(value: dict[str, Any]) -> CloudEvent:
         # From JSON and strictly: "1" is no number, but a time is still a string.
         return CloudEvent.model_validate_json(msgspec.json.encode(value), strict=True)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
+        found = error.errors(include_url=False, include_input=False)
         first, *also = [_fault(each) for each in found[:MOST_FAULTS]]
         raise Refused(why.NOT_AN_EVENT, first.pointer, first.reason, first.remedy, also) from error
 
 
 def _fault(found: ErrorDetails) -> Fault:
-    pointer = "".join(f"/{part}" for part in found["loc"])
-    reason = found["msg"].removeprefix("Value error, ")
-    return Fault(pointer, reason, _remedy(found["type"], pointer[1:], reason))
-
-
-def _remedy(kind: str, field: str, detail: str) -> str:
-    return {
-        "missing": f"add {field}",
-        "string_type": f"write {field} as a string",
-        "timezone_aware": f"add the offset to {field}, such as Z or +01:00",
-    }.get(kind, f"change {field} so that this holds: {detail}")
+    fault = fault_of({**found, "loc": ("body", *found["loc"])})
+    if found["type"] != "missing":
+        return fault
+    return replace(fault, remedy=f"add {fault.pointer[1:]}")
 
 
 def _with_data(value: dict[str, Any]) -> dict[str, Any]:

@@ -88,10 +88,16 @@ class Refusal:
             "title": self.reason.title,
             "status": self.reason.status,
             "code": self.reason.code,
-            "detail": self.detail,
+            "detail": self.told,
             "errors": [each.document() for each in (self._first, *self.also)],
             **dict(self.more),
         }
+
+    @property
+    def told(self) -> str:
+        """Why, for whoever reads it away from its pointer: with the field's name."""
+        field = self.pointer.rpartition("/")[2]
+        return self.detail if field in self.detail else f"{field}: {self.detail}"
 
     @property
     def _first(self) -> Fault:

@@ -88,7 +88,7 @@ async def _keep(connection: Connection, items: Sequence[Refused]) -> int:
         [_text(item.refusal.source) for item in once],
         [_text(item.refusal.id) for item in once],
         [item.refusal.reason.code for item in once],
-        [_text(item.refusal.detail) for item in once],
+        [_text(item.refusal.told) for item in once],
         [_json(item.refusal.document()) for item in once],
         [_json(dict(item.headers)) for item in once],
         [item.raw for item in once],

@@ -290,7 +290,7 @@ _REMEDIES = {
     "int_from_float": _WHOLE,
     "int_parsing_size": _WHOLE,
     "bool_parsing": "write true or false",
-    "string_type": "write it as text in quotes",
+    "string_type": "write it as a string, in quotes",
     "string_too_short": "write at least {min_length} character(s)",
     "string_too_long": "write at most {max_length} character(s)",
     "string_pattern_mismatch": "write it in the form {pattern}",
