@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.alone import Taken, alone
-from infra.processes import free_port
+from infra.processes import free_port, kept_port, listens
 from infra.progress import Progress, silent
 from infra.servers import Servers, servers
 from infra.supervisor import Supervisor
@@ -30,6 +30,7 @@ from services.shell.settings import BadSettings, read_security
 
 READY_SECONDS = 60.0
 RUNNING = "running.json"
+SERVICES = ("ingest", "evaluator", "settlement")
 
 
 class Interrupted(Exception):
@@ -117,7 +118,10 @@ def stack(
         told("Tables and topics", 0, 1)
         asyncio.run(prepare(pair.kafka, pair.postgres))
         told("Tables and topics", 1, 1)
-        addresses, doors = _started(pair, supervisor, workers or Workers(), dict(environment or {}))
+        ports = {name: _port(folder / "ports" / name) for name in SERVICES}
+        addresses, doors = _started(
+            pair, supervisor, workers or Workers(), ports, dict(environment or {})
+        )
         _wait_until_ready(supervisor, addresses, told, asked)
         key = asyncio.run(_key(pair.postgres, "operator", "admin"))
         yield Stack(replace(addresses, key=key), supervisor, pair, doors)
@@ -149,10 +153,24 @@ def announced(folder: Path, addresses: Addresses) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
+def _port(file: Path) -> int:
+    """A port that stays from start to start, as people keep addresses; another where it is taken.
+
+    Raises RuntimeError where none is free.
+    """
+    file.parent.mkdir(exist_ok=True)
+    if listens(kept_port(file)):
+        file.unlink()
+    return kept_port(file)
+
+
 def _started(
-    pair: Servers, supervisor: Supervisor, workers: Workers, further: dict[str, str]
+    pair: Servers,
+    supervisor: Supervisor,
+    workers: Workers,
+    ports: Mapping[str, int],
+    further: dict[str, str],
 ) -> tuple[Addresses, tuple[str, ...]]:
-    ports = {name: free_port() for name in ("ingest", "evaluator", "settlement")}
     common = {
         **os.environ,
         "EARNBACK_KAFKA": pair.kafka,
@@ -187,7 +205,7 @@ def _wait_until_ready(
     progress: Progress,
     asked: threading.Event | None,
 ) -> None:
-    waiting = {name: getattr(addresses, name) for name in ("ingest", "evaluator", "settlement")}
+    waiting = {name: getattr(addresses, name) for name in SERVICES}
     until = time.monotonic() + READY_SECONDS
     total = len(waiting)
     progress("Services", 0, total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.processes import free_port
 from services.cli.stack import RUNNING
+from services.cli.where import running
 from tests.cli.conftest import Shell
 from tests.integration.living import wait_for
 
@@ -69,7 +72,7 @@ def test_a_start_that_was_cut_short_leaves_nothing_in_the_way_of_the_next_one(
         _wait_for(it, tmp_path / "postgres/password-for-initdb")
         assert ctrl_c(it)[0] == 0
     with up(tmp_path) as it:
-        _wait_for(it, tmp_path / RUNNING)
+        _wait_for(it, tmp_path / RUNNING, whole=True)
         said = Shell(tmp_path, {}).run("up")
         assert said.code == 70
         assert f"earnback is running already in {tmp_path}, kept by process {it.pid}" in said.err
@@ -79,8 +82,27 @@ def test_a_start_that_was_cut_short_leaves_nothing_in_the_way_of_the_next_one(
     assert not (tmp_path / RUNNING).exists()
 
 
-def _wait_for(it: subprocess.Popen[str], path: Path) -> None:
-    """Until it has come so far."""
-    wait_for(str(path), lambda: path.exists() or it.poll() is not None)
+def test_addresses_stay_from_start_to_start_but_for_one_that_is_taken(tmp_path: Path) -> None:
+    kept, taken = free_port(), free_port()
+    (tmp_path / "ports").mkdir()
+    (tmp_path / "ports/settlement").write_text(f"{kept}\n")
+    (tmp_path / "ports/ingest").write_text(f"{taken}\n")
+    with socket.create_server(("127.0.0.1", taken)), up(tmp_path) as it:
+        _wait_for(it, tmp_path / RUNNING, whole=True)
+        where = running(tmp_path)
+        assert ctrl_c(it)[0] == 0
+    assert where is not None
+    assert where.settlement == f"http://127.0.0.1:{kept}"
+    assert where.ingest == f"http://127.0.0.1:{(tmp_path / 'ports/ingest').read_text().strip()}"
+    assert not where.ingest.endswith(f":{taken}")
+
+
+def _wait_for(it: subprocess.Popen[str], path: Path, *, whole: bool = False) -> None:
+    """Until it has come so far; ``whole``: until something is in the file."""
+
+    def there() -> bool:
+        return path.exists() and (not whole or path.stat().st_size > 0)
+
+    wait_for(str(path), lambda: there() or it.poll() is not None)
     assert it.poll() is None, it.communicate()
     time.sleep(0.05)
