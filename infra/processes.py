@@ -127,6 +127,8 @@ class Child:
 
 
 _PORTS = range(20_000, 32_000)
+ORPHAN_SECONDS = 8.0
+"""A server whose parent was killed is made to end sooner than that."""
 
 
 def free_port(taken: Container[int] = ()) -> int:
@@ -150,6 +152,16 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def let_go(port: int) -> bool:
+    """Whether nothing listens on the port, after waiting for what was left behind to end."""
+    deadline = time.monotonic() + ORPHAN_SECONDS
+    while listens(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def kept_port(file: Path, taken: Container[int] = ()) -> int:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.embedded import jars
-from infra.processes import Child, kept_port, listens, until
+from infra.processes import Child, kept_port, let_go, listens, until
 from infra.progress import Progress, silent
 
 START_SECONDS = 60.0
@@ -105,7 +105,7 @@ class EmbeddedKafka:
         class_path = jars.class_path(self._progress)
         self._progress("Kafka broker", 0, 2)
         settings = self._write_settings()
-        if listens(self._port):
+        if not let_go(self._port):
             raise KafkaError(
                 f"port {self._port}: something listens there already, perhaps "
                 f"a broker over {self.data_dir} that still runs; stop it first"

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.embedded import unprivileged
-from infra.processes import Child, kept_port, until
+from infra.processes import Child, kept_port, let_go, until
 from infra.progress import Progress, silent
 
 START_SECONDS = 60.0
@@ -114,6 +114,11 @@ class EmbeddedPostgres:
 
     def _start_server(self, once_ready: Callable[[], None] = lambda: None) -> None:
         self._progress("Postgres", 1, 2)
+        if not let_go(self._port):
+            raise PostgresError(
+                f"port {self._port}: something listens there already, perhaps "
+                f"a server over {self.data_dir} that still runs; stop it first"
+            )
         self._child = Child(
             self._command("postgres", "-D", str(self._data), *self._settings()),
             log=self.data_dir / "postgres.log",

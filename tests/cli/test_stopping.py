@@ -82,6 +82,17 @@ def test_a_start_that_was_cut_short_leaves_nothing_in_the_way_of_the_next_one(
     assert not (tmp_path / RUNNING).exists()
 
 
+def test_after_a_kill_the_next_start_waits_for_what_was_left_behind(tmp_path: Path) -> None:
+    with up(tmp_path) as it:
+        _wait_for(it, tmp_path / "kafka/server.properties")
+        it.kill()
+        it.wait()
+    with up(tmp_path) as it:
+        _wait_for(it, tmp_path / "logs/ingest-1.log")
+        code, out, err = ctrl_c(it)
+    assert (code, out) == (0, "Stopped.\n"), err
+
+
 def test_addresses_stay_from_start_to_start_but_for_one_that_is_taken(tmp_path: Path) -> None:
     kept, taken = free_port(), free_port()
     (tmp_path / "ports").mkdir()

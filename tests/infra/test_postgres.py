@@ -102,3 +102,11 @@ def test_a_folder_that_was_left_half_made_is_not_taken_for_a_database(tmp_path: 
     (tmp_path / "data").mkdir()
     with pytest.raises(PostgresError, match=r"half made.*remove the folder"):
         EmbeddedPostgres(tmp_path).start()
+
+
+def test_a_second_server_over_the_folder_is_told_in_a_sentence(
+    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.processes.ORPHAN_SECONDS", 0.2)
+    with pytest.raises(PostgresError, match=r"something listens there already.*stop it first$"):
+        EmbeddedPostgres(postgres.data_dir).start()
