@@ -27,7 +27,10 @@ class Noun(BaseModel):
 
 
 def _as_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC it is outside the calendar; check the year") from error
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_as_utc)]

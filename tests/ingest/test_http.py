@@ -159,6 +159,56 @@ def test_a_request_that_cannot_be_read_is_refused_with_a_remedy(running: Ingest)
         assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_nothing_odd_in_an_event_is_our_failure(running: Ingest) -> None:
+    """NULs, halves of letters, huge numbers and years at the ends of the calendar, in every place:
+    each is taken or refused as what it is, also where it is kept for review."""
+    huge = 10**400
+    odd: list[Any] = [
+        "\0",
+        "\ud800",
+        "x" * 3000,
+        huge,
+        -huge,
+        None,
+        [],
+        {},
+        "9999-12-31T23:59:59-14:00",
+    ]
+    odd += ["0001-01-01T00:00:00+14:00", "9999", "0000-01", "2025-13"]
+    events = [running.event(f"odd-{place}", **{name: each})
+              for name in ("id", "source", "type", "time", "subject", "dataschema", "data", "extra")
+              for place, each in enumerate(odd)]  # fmt: skip
+    for kind, data, source in GOOD:
+        good = _renamed(running, data)
+        for name in good:
+            for each in odd:
+                event = running.event(f"{kind}-{name}", kind, {**good, name: each},
+                                      source=running.source(source))  # fmt: skip
+                events += [event, {**event, "time": "2001-01-01T00:00:00Z"}]
+    for event in events:
+        answer = running.post(_body(event), "operator")
+        assert answer.status_code < 500, (event, answer.text)
+        if answer.status_code >= 400:
+            assert answer.json()["errors"][0]["remedy"], (event, answer.text)
+
+
+@pytest.mark.parametrize("header", ["ce_id", "ce_source", "ce_time", "ce_type", "ce_specversion"])
+def test_nothing_odd_in_a_header_of_binary_mode_is_our_failure(
+    running: Ingest, header: str
+) -> None:
+    told = running.event("binary")
+    binary = {f"ce_{name}": str(value) for name, value in told.items() if name != "data"}
+    for odd in ("%00", "%ED%A0%80", "%", "%zz", "%FF", "x" * 3000, ""):
+        headers = {**binary, header: odd, "content_type": "application/json"}
+        answer = running.post(_body(told["data"]), **headers)
+        assert answer.status_code < 500, (odd, answer.text)
+
+
+def test_a_parameter_that_the_door_does_not_have_is_refused(running: Ingest) -> None:
+    answer = httpx.post(f"{running.url}/v1/events?dry_run=true", content=_body(running.event("a")))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-parameter")
+
+
 def test_who_sends_must_be_known_and_speaks_for_one_party(running: Ingest) -> None:
     content = _body(running.event("a"))
     assert running.post(content, None).status_code == 401

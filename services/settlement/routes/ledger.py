@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query, Request
 from fastapi.responses import Response
-from pydantic import AfterValidator, AwareDatetime
 
+from schemas.base import Instant
 from schemas.finance import EntryBooked
 from schemas.ledger_entry import SettlementRun
 from schemas.money import amount_text
@@ -46,15 +45,8 @@ from services.shell.http import decode_cursor
 routes = router("ledger")
 
 
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("it is outside the calendar; write a moment of our times") from error
-
-
 AsOf = Annotated[
-    Annotated[AwareDatetime, AfterValidator(_in_utc)] | None,
+    Instant | None,
     Query(description="As the book stood before this moment (RFC 3339 with offset). Absent: now."),
 ]
 
