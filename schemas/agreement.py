@@ -110,7 +110,7 @@ class Inheritance(Noun):
     """The framework whose terms hold here too. A term stated here under the same name wins."""
 
     agreement: Name
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
     without_levels: tuple[Name, ...] = Field(
         default=(), description="Levels of the framework that are not taken over."
     )
@@ -121,7 +121,7 @@ class Origin(Noun):
 
     term: Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[A-Za-z0-9._-]+)?$")]
     agreement: Name
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class Underpins(Noun):
@@ -147,7 +147,7 @@ class Agreement(Noun):
 
     kind: Literal["agreement"]
     agreement: Name
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
     programme: Name
     type: AgreementType
     vendor: Name

@@ -254,7 +254,7 @@ class Programme(Noun):
 
     kind: Literal["programme"]
     programme: Name
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
     effective_from: date
     buyer: Name
     name: Text

@@ -214,6 +214,35 @@ async def test_why_a_statement_is_not_there_is_nobody_elses_business(database: s
         assert told == {"There is no agreement ...."}
 
 
+ODD: list[Any] = ["", "\0", "a b", "x" * 3000, 10**30, -1, 0, None, [], {}, True, "9999-12-31"]
+ODD += ["0001-01-01", "2025-02-30", "99999999999999999999-01-01", "9999", "2025-13", 2**31, 2**63]
+
+
+@pytest.mark.parametrize("what", ["agreements", "closes", "disputes", "acts"])
+async def test_nothing_odd_in_a_body_is_our_failure(what: str, database: str) -> None:
+    async with a_desk_beside_the_evaluator(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        place: dict[str, Any] = {"agreement": "hosting", "period": "2025-01"}
+        line = {**place, "line": "uptime", "comment": "No.", "revision": 1}
+        raised = (await desk.post("nimbus", "/v1/disputes", line)).json()["dispute_id"]
+        who, path, body = {
+            "agreements": ("town", "/v1/agreements", an_agreement("odd").model_dump(mode="json")),
+            "closes": ("town", "/v1/closes", place),
+            "disputes": ("nimbus", "/v1/disputes", line),
+            "acts": ("town", f"/v1/disputes/{raised}/acts", {"act": "review", "comment": "Yes."}),
+        }[what]
+        for name in body:
+            for odd in ODD:
+                answer = await desk.post(who, path, {**body, name: odd})
+                assert answer.status_code < 500, (name, odd, answer.text)
+                if answer.status_code >= 400:
+                    told = answer.json()
+                    assert told.get("errors") or told["detail"], (name, odd, answer.text)
+        for odd in ODD:
+            assert 400 <= (await desk.post(who, path, odd)).status_code < 500, odd
+        assert (await desk.get("town", "/v1/agreements")).status_code == 200
+
+
 async def _months(desk: Desk) -> tuple[str, str]:
     """The last month that is over and the one that is not, by the clock of the programme's zone."""
     zone = datetime.now(UTC) + timedelta(hours=2)  # never behind Berlin's clock
