@@ -52,6 +52,11 @@ def changes() -> Iterator[str]:
         yield f"# {old_text!r} -> {new_text!r}"
         for change in contract_diff(usual, changed):
             yield f"    {change.path} | {change.old} | {change.new} | {change.text()}"
+    text = (CONTRACTS / "G06.yaml").read_text(encoding="utf-8")
+    for old_text, new_text in (("factor: 1.2", "factor: 1.3"), ("200", "300"), (": 20,", ": 30,")):
+        yield f"# points: {old_text!r} -> {new_text!r}"
+        other = agreement(text.replace(old_text, new_text))
+        yield from (f"    {change.text()}" for change in contract_diff(agreement(text), other))
     yield "# a programme beside its next version"
     later = programme(2, "2026-01-01", vendors=[{"vendor": "north", "name": "N"}], sources=[
         {"source": "urn:new", "reports_for": "north", "metrics": ["total"]}])  # fmt: skip

@@ -218,6 +218,14 @@ def tickets() -> Iterator[Said]:
         )
         yield from _ticket(
             metric,
+            "resolved-twice",
+            ("opened", "2025-01-22 09:00", "north"),
+            ("resolved", "2025-01-22 09:30", ""),
+            ("resolved", "2025-01-22 11:00", ""),
+            priority="high",
+        )
+        yield from _ticket(
+            metric,
             "handed-over",
             ("opened", "2025-01-23 09:00", "north"),
             ("working", "2025-01-23 09:50", "desk"),

@@ -396,6 +396,9 @@ def more_events() -> Iterator[str]:
         for change in changes:
             yield f"# charge {change} to {', '.join(base.base for base in terms.bases) or 'none'}"
             yield _verdict(judged(Said(FINANCE, "e1", "charge", AT, CHARGE | change), rules))
+    for change in ({"amount": 10**17}, {"amount": 46116860184273879}, {"subject": "north"}):
+        yield f"# charge {change}"
+        yield _verdict(judged(Said(FINANCE, "e1", "charge", AT, CHARGE | change)))
     for good, total in ((0, 2**62), (1, 2**62), (2**62, 2**62), (0, -1), (-1, -1), (0, 0)):
         yield f"# {good} of {total}"
         data = {"metric": "ratio", "good": good, "total": total}
@@ -433,7 +436,8 @@ def _verdict(found: Row | Problem) -> str:
 
 
 CONDITIONS = [
-    *NO_CONDITIONS, "strike\n  && delay", "(" * 21 + "strike" + ")" * 21, "!" * 21 + "strike", "",
+    *NO_CONDITIONS, "strike\n  && delay", "strike\n&&\n  delay",
+    "(" * 21 + "strike" + ")" * 21, "!" * 21 + "strike", "",
     " ", "strike ||", "&& strike", "true == false", "cause == true", "strike == 1", "1 == 1",
     "delay < 'a'", "cause in ['a', 1]", "strike in [true]", "cause in []", "delay in [1,]",
     "standing == 'x'", "@", "delay = 1", "strike & strike", "strike | strike", "'a' 'b'", "-1",

@@ -1349,6 +1349,70 @@ def conditions() -> list[Story]:
     ]  # fmt: skip
 
 
+@story
+def edges() -> list[Story]:
+    """One story for each edge of a rule that no other page comes to."""
+    of_one = (
+        "caps: [{cap: top, window: trailing, periods: 2, levels: [repair], limit: {kind: amount, "
+    )
+    of_one += "amount: 150}}]\n"
+    fee = (
+        "fees: [{fee: incentive, cost: fee, target_cost: 1000, target_fee: 100, "
+        "share_of_overrun: 30, share_of_underrun: 20, at_least: null, at_most: null}]\n"
+    )
+    ratchet = """    moves:
+      kind: ratchet
+      periods: 3
+      asks: met
+      way_to_mean: 50
+      rounded: exact
+      no_data: is_passed_over
+    judged"""
+    days = "caps: [{cap: top, window: trailing, periods: 2, limit: {kind: days_of, days: 3, base: "
+    days += "fee}}]\n"
+    event = "single_event: {circumstance: by, keep: largest_credit, adds: [[repair, uptime], "
+    event += "[late, uptime]]}\n"
+    late = (
+        TWO.replace("repair", "late").replace("Repair", "Late").replace("percent: 10", "percent: 4")
+    )
+    three = LEVEL + TWO.replace("percent: 10", "percent: 3") + late
+    by = [
+        ("by", {"level": name, "values": {"event": "x"}}) for name in ("uptime", "repair", "late")
+    ]
+    each = changed(("    judged", "    each_subject: true\n    judged"))
+    alone = "single_event: {circumstance: by, keep: largest_credit}\n"
+    sites: dict[str | tuple[str, str], object] = {
+        ("uptime", "north"): 98, ("uptime", "south"): 97, "repair": 98}  # fmt: skip
+    of_north = [
+        ("by", {"level": "uptime", "subject": "north", "values": {"event": "x"}}),
+        ("by", {"level": "uptime", "subject": "south", "values": {"event": "y"}}),
+        ("by", {"level": "repair", "values": {"event": "x"}}),
+    ]
+    rates = "{previous_within_days: %d}"
+    converts = (
+        "conversions: [{currency: USD, kind: of_day, circumstance: usd, quoted: own_for_foreign, "
+        "day: period_end, no_rate: %s, rounded: exact, source: Bank}]\n"
+        "caps: [{cap: top, window: period, limit: {kind: amount, amount: 50, currency: USD}}]\n"
+    )
+    fees = (1000, 1000, 2000, 3100)
+    return [
+        (terms(of_one, level=LEVEL + TWO), monthly(98, 98, 98, figures={"repair": 98})),
+        *((terms(fee), monthly(99, fee=cost)) for cost in ("1000.50", "999.50")),
+        (terms(level=changed(("    judged", ratchet))),
+         monthly("99.4", "99.6", None, "99.8", None, None, 99)),
+        (terms(days), [evaluation(month, 98, fee=cost)
+                       for month, cost in zip(months(4), fees, strict=True)]),
+        (terms(event, level=three),
+         monthly(98, figures={"repair": 98, "late": 98}, circumstances=by)),
+        (terms(alone, level=each + TWO), [
+            one.model_copy(update={"figures": tuple(
+                figure for figure in one.figures if figure.metric == "repair" or figure.subject
+            )}) for one in monthly(None, figures=sites, circumstances=of_north)]),
+        *((terms(converts % no_rate), monthly(98))
+          for no_rate in ("wait", rates % 1, rates % 2)),
+    ]  # fmt: skip
+
+
 if __name__ == "__main__":
     PAGES.mkdir(exist_ok=True)
     for old in PAGES.glob("*.txt"):

@@ -70,6 +70,9 @@ def level(name: str, metric: str, expected: str, more: str = "") -> str:
 {more}"""
 
 
+RATCHET = """    moves: {kind: ratchet, periods: 2, asks: met, way_to_mean: 50, rounded: exact,
+      no_data: starts_anew}
+"""
 FULL = (
     LEVEL.replace("expected: {at_least: 99}", MINIMUM)
     + level("probes", "probes", "above: 99.5", "    measured: day\n")
@@ -137,6 +140,11 @@ def violations() -> str:
             lines += documents([one])
             lines += came_in(one.document, agreement, programme)
     lines += came_in(one.document, agreement, programme, "2024-11")
+    for statement in settled(terms(level=LEVEL.replace("    judged", f"{RATCHET}    judged")), [
+        evaluation(month, value) for month, value in (
+            ("2025-01", "99.6"), ("2025-02", "99.8"), ("2025-03", "99.2"))]):  # fmt: skip
+        for one in to_violations(statement, agreement, programme):
+            lines += documents([one])
     return "\n".join(lines) + "\n"
 
 
