@@ -213,7 +213,9 @@ def simulate(
             told = asyncio.run(simulate_running(reached("postgres"), client, file, against))
     _tell_set_aside(told.set_aside)
     show.simulation(told.simulation, told.counted_anew)
-    if told.set_aside:
+    for label in told.not_closed:
+        typer.echo(f"{label}: not closed yet, so it is left out; close it first", err=True)
+    if told.set_aside or told.not_closed:
         raise typer.Exit(REFUSED)
 
 

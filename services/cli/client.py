@@ -17,7 +17,14 @@ PATIENCE_SECONDS = 60.0
 
 
 class Refused(ValueError):
-    """The service said no. The text is its problem document in words."""
+    """The service said no. The text is its problem document in words.
+
+    ``status``: that of its answer; None where there was none.
+    """
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class Client:
@@ -57,8 +64,11 @@ class Client:
 
     def document(self, agreement: str, period: str) -> bytes:
         """The canonical bytes of a period's latest statement."""
-        path = f"/v1/statements/{quote(agreement)}/{quote(period)}/document"
-        return self._send(self._settlement, "GET", path).content
+        return self.bytes_at(f"/v1/statements/{quote(agreement)}/{quote(period)}/document")
+
+    def bytes_at(self, path: str, **query: str | int) -> bytes:
+        """The bytes that stand at a path of the settlement API, as they came. Raises Refused."""
+        return self._send(self._settlement, "GET", path, params=query).content
 
     def items(self, path: str, **query: str | int) -> Iterator[dict[str, Any]]:
         """All items of a list, page by page."""
@@ -118,4 +128,4 @@ def _checked(answer: httpx.Response) -> httpx.Response:
             lines.append(f"  {fault.get('pointer', '')}: {fault['reason']}; {fault['remedy']}")
     except (ValueError, KeyError, TypeError):
         lines = [f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}"]
-    raise Refused("\n".join(lines))
+    raise Refused("\n".join(lines), answer.status_code)

@@ -14,7 +14,7 @@ from schemas.period import period_length
 from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
-from services.cli.client import Client
+from services.cli.client import Client, Refused
 from services.cli.files import Contracts, read_contracts, read_events
 from services.cli.offline import SetAside, catalogue_of, evaluated
 from services.cli.stack import Addresses
@@ -36,11 +36,13 @@ class Told:
     """The simulation; the metrics whose stored events were counted anew; events that do not count.
 
     ``set_aside``: of events given as files, those that the contracts as they might be do not take.
+    ``not_closed``: periods asked about that were not evaluated yet, so they are left out.
     """
 
     simulation: Simulation
     counted_anew: tuple[str, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
+    not_closed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +133,14 @@ async def simulate_running(where: Addresses, client: Client, file: Path, against
     try:
         asked = _question(await load(connection), file, against)
         was = {name: _closed(client, asked, name) for name in asked.names}
+        not_closed = _not_closed(asked, was)
         anew: dict[str, list[PeriodEvaluation]] = {}
         metrics: set[str] = set()
         for name in asked.names:
             anew[name] = [await _fit(connection, asked, name, one, metrics) for one in was[name]]
     finally:
         await connection.close()
-    return Told(asked.answer(was, anew), tuple(sorted(metrics)))
+    return Told(asked.answer(was, anew), tuple(sorted(metrics)), not_closed=not_closed)
 
 
 def _question(was: Catalogue, file: Path, against: str) -> _Question:
@@ -193,13 +196,30 @@ def _programme_as_if(
 
 
 def _closed(client: Client, asked: _Question, name: str) -> list[PeriodEvaluation]:
-    """The latest evaluation of each of the periods that an agreement settles."""
-    return [
-        PeriodEvaluation.model_validate(
-            client.get(f"/v1/agreements/{name}/evaluations/{label}")["evaluation"]
+    """The latest evaluation of each of the periods that an agreement settles, as far as there."""
+    found = []
+    for label, _ in asked.periods(name):
+        try:
+            answer = client.get(f"/v1/agreements/{name}/evaluations/{label}")
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+        else:
+            found.append(PeriodEvaluation.model_validate(answer["evaluation"]))
+    return found
+
+
+def _not_closed(asked: _Question, was: Evaluations) -> tuple[str, ...]:
+    """The agreement's periods that were not evaluated. Raises ValueError where none was."""
+    name = asked.other.agreement
+    closed = {one.period for one in was[name]}
+    lacking = tuple(label for label, _ in asked.periods(name) if label not in closed)
+    if not closed:
+        raise ValueError(
+            f"none of the periods of {name} asked about is closed yet ({', '.join(lacking)}); "
+            "name closed ones, or close them first with: earnback close"
         )
-        for label, _ in asked.periods(name)
-    ]
+    return lacking
 
 
 async def _fit(

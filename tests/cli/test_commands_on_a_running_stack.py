@@ -262,6 +262,21 @@ def test_a_contract_that_prices_in_another_way_is_simulated_on_what_was_evaluate
     assert "counted anew" not in said.out
 
 
+def test_periods_that_are_not_closed_are_left_out_of_a_simulation_and_named(
+    closed: Installation, contracts: Path, tmp_path: Path
+) -> None:
+    text = (contracts / "deskline.yaml").read_text().replace("version: 1", "version: 2")
+    file = tmp_path / "new.yaml"
+    file.write_text(text.replace("percent: 0.5", "percent: 1"))
+    some = closed.shell.run("contract", "simulate", file, "--against", "2025-01..2025-04")
+    assert some.code == 1
+    assert _totals(some) == ["166.50", "333.00"]
+    assert "2025-04: not closed yet, so it is left out; close it first" in some.err
+    none = closed.shell.run("contract", "simulate", file, "--against", "2025-04")
+    assert (none.code, none.out) == (1, "")
+    assert "none of the periods of deskline-desk asked about is closed yet (2025-04)" in none.err
+
+
 def test_another_target_clock_is_simulated_on_the_stored_events_counted_anew(
     closed: Installation, contracts: Path, tmp_path: Path
 ) -> None:
