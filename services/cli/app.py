@@ -32,6 +32,7 @@ CANNOT = 70
 
 Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
+Revision = Annotated[int | None, typer.Option(min=1, help="Absent: the latest.")]
 
 
 def main() -> None:
@@ -312,59 +313,62 @@ def submit(files: Files) -> None:
 
 @app.command()
 def close(agreement: str, period: str) -> None:
-    """Close a period now, whatever the watermark says; or look again at a closed one."""
+    """Close a period now, whatever the watermark says; or look again at a closed one.
+
+    Tells what the statement comes to, or what it waits for.
+    """
+    from services.cli.books import after_close
+
     with _client() as client:
         order = client.close_period(agreement, period)
-    detail = f": {order['detail']}" if order.get("detail") else ""
-    typer.echo(f"{agreement} {period}: {order['outcome']}{detail}")
-    if order["outcome"] in ("refused", "alarm"):
-        raise typer.Exit(REFUSED)
+        detail = f": {order['detail']}" if order.get("detail") else ""
+        typer.echo(f"{agreement} {period}: {order['outcome']}{detail}")
+        if order["outcome"] in ("refused", "alarm"):
+            raise typer.Exit(REFUSED)
+        typer.echo(after_close(client, order))
 
 
 @app.command()
 def statements(
     agreement: Annotated[str | None, typer.Argument()] = None,
     period: Annotated[str | None, typer.Argument()] = None,
+    revision: Revision = None,
     as_json: AsJson = False,
 ) -> None:
     """List statements, or show one."""
-    from services.cli import show
+    from services.cli import books, show
 
     with _client() as client:
         if agreement and period:
-            body = client.document(agreement, period)
             if as_json:
-                typer.echo(body.decode())
-            else:
-                show.statement(_statement(body))
+                typer.echo(books.document(client, agreement, period, revision).decode())
+                return
+            found = books.statement(client, agreement, period, revision)
+            show.statement(_statement(found["statement"]), found["revision"])
+            show.revisions(books.history(client, agreement, period))
             return
-        query = {"agreement": agreement} if agreement else {}
-        rows = list(client.items("/v1/statements", **query))
+        if revision is not None:
+            _fail("--revision: it counts those of one period; name agreement and period", REFUSED)
+        rows = books.statements(client, agreement)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
-        return
-    show.table(
-        ("vendor", "agreement", "period", "revision", "total"),
-        (
-            (
-                row["vendor"],
-                row["agreement"],
-                row["period"],
-                str(row["revision"]),
-                f"{row['total']['amount']} {row['total']['currency']}",
-            )
-            for row in rows
-        ),
-    )
+    else:
+        show.statements(rows)
 
 
 @app.command()
-def explain(agreement: str, period: str, line: str, as_json: AsJson = False) -> None:
+def explain(
+    agreement: str,
+    period: str,
+    line: str,
+    revision: Revision = None,
+    as_json: AsJson = False,
+) -> None:
     """Lead one amount back to rule, contract version, figures, windows and event ids."""
-    from services.cli import show
+    from services.cli import books, show
 
     with _client() as client:
-        found = client.get(f"/v1/statements/{agreement}/{period}/lines/{line}/explanation")
+        found = books.explanation(client, agreement, period, line, revision)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:
@@ -486,10 +490,10 @@ def _client() -> Iterator[Any]:
         client.close()
 
 
-def _statement(body: bytes) -> Any:
+def _statement(body: dict[str, Any]) -> Any:
     from schemas.statement import SettlementStatement
 
-    return SettlementStatement.model_validate_json(body)
+    return SettlementStatement.model_validate_json(json.dumps(body))
 
 
 def _in_words(problem: dict[str, Any]) -> Iterator[str]:

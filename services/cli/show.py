@@ -35,9 +35,35 @@ def bars() -> Iterator[Report]:
         yield report
 
 
-def statement(found: SettlementStatement) -> None:
+def statements(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Statements as the API lists them, one a row."""
+    table(
+        ("vendor", "agreement", "period", "revision", "total"),
+        (
+            (
+                row["vendor"],
+                row["agreement"],
+                row["period"],
+                str(row["revision"]),
+                f"{row['total']['amount']} {row['total']['currency']}",
+            )
+            for row in rows
+        ),
+    )
+
+
+def revisions(told: Sequence[str]) -> None:
+    """What became of a period, revision by revision; nothing where there is only one."""
+    if len(told) > 1:
+        for line in told:
+            out.print(line)
+
+
+def statement(found: SettlementStatement, revision: int | None = None) -> None:
     """One statement: how each level stood, each line, the total."""
-    table = Table(title=_heading(found), title_justify="left", show_edge=False, pad_edge=False)
+    which = "" if revision is None else f"  revision {revision}"
+    out.print(_heading(found) + which, soft_wrap=True)  # wider than the table it may well be
+    table = Table(show_edge=False, pad_edge=False)
     table.add_column("level", no_wrap=True)
     table.add_column("measured", justify="right")
     table.add_column("promised", justify="right")
@@ -102,6 +128,9 @@ def explanation(found: Mapping[str, Any]) -> None:
         branch.add(f"window {window['start']} to {window['end']}")
         branch.add(f"{figure['facts']} facts, digest {figure['digest'][:16]}…")
         _add_events(branch, figure["telling"], "events that moved it down")
+    told = [event for figure in found["figures"] for event in figure["telling"]]
+    stated = [event for event in found["events"] if event not in told]
+    _add_events(tree, stated, "events that state what it is reckoned from")
     page = found["facts"]
     if page.get("unavailable"):
         tree.add(f"events: {page['unavailable']}")

@@ -236,6 +236,13 @@ def test_an_amount_is_explained_down_to_event_ids(closed: Installation) -> None:
     assert said.code == 0
     assert "1600.00 EUR" in said.out
     assert "urn:acme:probe:portal  portal-20250114T0800" in said.out
+    assert "events that state what it is reckoned from" in said.out
+    (invoice,) = [
+        each["id"]
+        for each in story.invoices()
+        if (each["data"]["agreement"], each["data"]["period"]) == ("northnet-wan", "2025-01")
+    ]
+    assert invoice in said.out
     read = closed.shell.run(
         "explain", "northnet-wan", "2025-01", "portal-reachable/credit", "--json"
     )
@@ -386,6 +393,76 @@ def test_a_role_that_is_none_is_refused_with_those_that_are(installation: Instal
     assert said.code == 1
     for role in ("vendor", "probe", "procurement", "finance", "admin"):
         assert role in said.err
+
+
+# --- what changes later -------------------------------------------------------------------------
+
+
+def test_a_close_tells_the_total_or_what_the_statement_waits_for(closed: Installation) -> None:
+    said = closed.shell.run("close", "northnet-wan", "2025-01")
+    assert said.out.splitlines()[1:] == ["statement: 1600.00 EUR"]
+    waits = closed.shell.run("close", "northnet-wan", "2025-05")
+    assert waits.code == 0, waits.err
+    outcome, why = waits.out.splitlines()
+    assert outcome.startswith("northnet-wan 2025-05: closed")
+    assert why.startswith("no statement yet, it waits: ")
+    assert "the charge 'invoice' of 2025-05 is not known yet" in why
+
+
+def test_statements_of_an_agreement_that_is_none_are_refused(closed: Installation) -> None:
+    said = closed.shell.run("statements", "nope")
+    assert (said.code, said.out) == (1, "")
+    assert "nope" in said.err
+
+
+def test_a_revision_of_one_period_needs_the_period(closed: Installation) -> None:
+    said = closed.shell.run("statements", "northnet-wan", "--revision", "1")
+    assert (said.code, said.out) == (1, "")
+    assert "name agreement and period" in said.err
+
+
+def test_statements_are_listed_by_agreement_and_period(closed: Installation) -> None:
+    closed.living.close([("deskline-desk", MONTHS[1]), ("cloudhaus-hosting", MONTHS[1])])
+    rows = json.loads(closed.shell.run("statements", "--json").out)
+    places = [(row["agreement"], row["period"]) for row in rows]
+    assert places == sorted(places)
+    assert len(places) > len(AGREEMENTS)
+
+
+def test_what_a_statement_was_before_stays_to_be_seen(closed: Installation, tmp_path: Path) -> None:
+    begin, count = story.PORTAL_DOWN[0]
+    pattern = next(story.false_alarms())
+    moments = [begin + number * story.PROBE_EVERY for number in range(count)]
+    events = [
+        {
+            **pattern,
+            "id": f"back-{at:%Y%m%dT%H%M}",
+            "data": {**pattern["data"], "corrects": f"portal-{at:%Y%m%dT%H%M}"},
+        }
+        for at in moments
+    ]
+    said = closed.shell.run("submit", _written(tmp_path, events))
+    assert said.code == 0, said.err
+    place = ("northnet-wan", "2025-01")
+
+    def latest() -> str:
+        return closed.shell.run("statements", *place).out
+
+    wait_for("the second revision", lambda: "revision 2" in latest())
+    assert "northnet-wan version 1  2025-01  revision 2" in latest()
+    told = [line.partition(" of ") for line in latest().splitlines() if line.startswith("revision")]
+    assert [each[0] for each in told] == ["revision 1", "revision 2"]
+    assert told[0][2].endswith(": 1600.00 EUR")
+    assert not told[1][2].endswith(": 1600.00 EUR")
+    first = closed.shell.run("statements", *place, "--revision", "1")
+    assert "1600.00" in first.out
+    assert "version 1  2025-01  revision 1" in first.out
+    gone = closed.shell.run("explain", *place, "portal-reachable/credit")
+    assert gone.code == 1
+    assert "revision 2 of northnet-wan 2025-01 has no line portal-reachable/credit" in gone.err
+    assert "explain it with --revision 1" in gone.err
+    shown = closed.shell.run("explain", *place, "portal-reachable/credit", "--revision", "1")
+    assert "1600.00 EUR" in shown.out
 
 
 # --- where nothing runs -------------------------------------------------------------------------

@@ -1,0 +1,119 @@
+"""What a running earnback has settled, as the commands ask for it over the settlement API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from schemas.period import first_day
+from services.cli.client import Client, Refused
+
+SETTLED_SECONDS = 20.0
+"""How long a close is waited for to reach the books; it takes a moment."""
+
+
+def statements(client: Client, agreement: str | None) -> list[dict[str, Any]]:
+    """The latest statement of every period, by agreement and period. Raises Refused.
+
+    An agreement that is not there is refused, and no empty list.
+    """
+    if agreement is not None:
+        client.get(f"/v1/agreements/{quote(agreement, safe='')}")
+    query = {"agreement": agreement} if agreement else {}
+    rows = list(client.items("/v1/statements", **query))
+    return sorted(rows, key=lambda row: (row["agreement"], first_day(row["period"])))
+
+
+def statement(client: Client, agreement: str, period: str, revision: int | None) -> dict[str, Any]:
+    """A statement with its revision; the latest where none is asked for. Raises Refused."""
+    found: dict[str, Any] = client.get(_path(agreement, period), **_revision(revision))
+    return found
+
+
+def document(client: Client, agreement: str, period: str, revision: int | None) -> bytes:
+    """The canonical bytes of a statement. Raises Refused."""
+    return client.bytes_at(f"{_path(agreement, period)}/document", **_revision(revision))
+
+
+def history(client: Client, agreement: str, period: str) -> Sequence[str]:
+    """A sentence for each revision of a period, the first one first."""
+    query: dict[str, str] = {"agreement": agreement, "period": period, "all_revisions": "true"}
+    rows = sorted(client.items("/v1/statements", **query), key=lambda row: int(row["revision"]))
+    return [
+        f"revision {row['revision']} of {row['recorded_at'][:10]}: {row['total']['amount']} "
+        f"{row['total']['currency']}"
+        for row in rows
+    ]
+
+
+def explanation(
+    client: Client, agreement: str, period: str, line: str, revision: int | None
+) -> dict[str, Any]:
+    """Why a line of a statement is what it is. Raises Refused, with the revision that has it."""
+    path = f"{_path(agreement, period)}/lines/{quote(line)}/explanation"
+    try:
+        found: dict[str, Any] = client.get(path, **_revision(revision))
+    except Refused as refused:
+        if refused.status == 404 and revision is None:
+            _tell_of_an_older_line(client, agreement, period, line, refused)
+        raise
+    return found
+
+
+def _tell_of_an_older_line(
+    client: Client, agreement: str, period: str, line: str, refused: Refused
+) -> None:
+    """Raise the refusal with the latest revision that had the line; return where none had."""
+    latest = statement(client, agreement, period, None)
+    for revision in range(latest["revision"] - 1, 0, -1):
+        older = statement(client, agreement, period, revision)
+        if any(each["line"] == line for each in older["statement"]["lines"]):
+            raise Refused(
+                f"revision {latest['revision']} of {agreement} {period} has no line {line}; "
+                f"revision {revision} has: explain it with --revision {revision}",
+                refused.status,
+            ) from None
+
+
+def after_close(client: Client, order: dict[str, Any]) -> str:
+    """What the books say once a close has reached them: the total, or what the statement waits for.
+
+    A sentence too where that takes longer than SETTLED_SECONDS.
+    """
+    agreement, period = order["agreement"], order["period"]
+    until = time.monotonic() + SETTLED_SECONDS
+    while not _is_in_the_books(client, agreement, period, order.get("revision") or 1):
+        if time.monotonic() > until:
+            return (
+                "settlement has not taken it in yet; look again with: "
+                f"earnback statements {agreement} {period}"
+            )
+        time.sleep(0.1)
+    for waits in client.items("/v1/pending"):
+        if (waits["agreement"], waits["period"]) == (agreement, period):
+            return (
+                f"no statement yet, it waits: {'; '.join(waits['reasons'])}. It is made by itself "
+                "once that is there"
+            )
+    total = statement(client, agreement, period, None)["total"]
+    return f"statement: {total['amount']} {total['currency']}"
+
+
+def _is_in_the_books(client: Client, agreement: str, period: str, revision: int) -> bool:
+    path = f"/v1/agreements/{quote(agreement, safe='')}/evaluations/{quote(period, safe='')}"
+    try:
+        return bool(client.get(path)["revision"] >= revision)
+    except Refused as refused:
+        if refused.status != 404:
+            raise
+        return False
+
+
+def _path(agreement: str, period: str) -> str:
+    return f"/v1/statements/{quote(agreement, safe='')}/{quote(period, safe='')}"
+
+
+def _revision(revision: int | None) -> dict[str, int]:
+    return {} if revision is None else {"revision": revision}
