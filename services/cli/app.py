@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
@@ -37,20 +38,25 @@ Revision = Annotated[int | None, typer.Option(min=1, help="Absent: the latest.")
 
 def main() -> None:
     """Run the command; end every expected failure with a sentence instead of a trace."""
-    from services.cli.files import Faulty, NothingThere
-    from services.shell.settings import BadSettings
-
     try:
         app()
-    except Faulty as error:
+    except Exception as error:
+        _end_with(error)
+
+
+def _end_with(error: Exception) -> None:
+    # Imported late: a command must be able to hear a signal before it has read half the project.
+    from services.cli.files import Faulty
+    from services.shell.settings import BadSettings
+
+    if isinstance(error, Faulty):
         sys.stderr.write(f"{error}\n")  # each line names its own place
         sys.exit(REFUSED)
-    except (NothingThere, BadSettings) as error:
+    if isinstance(error, ValueError | BadSettings):
         _fail(str(error), REFUSED)
-    except (OSError, RuntimeError) as error:
+    if isinstance(error, OSError | RuntimeError):
         _fail(str(error), CANNOT)
-    except ValueError as error:
-        _fail(str(error), REFUSED)
+    raise error
 
 
 def _fail(text: str, code: int) -> None:
@@ -105,7 +111,7 @@ def _stop_at_once() -> None:
 
     def end(number: int, frame: object) -> None:
         typer.echo("Stopped.")
-        sys.exit(0)
+        os._exit(0)  # an exception would be taken for a failure of whatever is being imported
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)

@@ -25,11 +25,12 @@ MANY_SECONDS = 60.0
 
 
 @contextmanager
-def up(home: Path) -> Iterator[subprocess.Popen[str]]:
+def up(home: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
     """The command in a process group of its own, as a terminal starts it; ended at the end."""
     clean = {name: value for name, value in os.environ.items() if "EARNBACK" not in name}
     pipe = subprocess.PIPE
     env = {**clean, "EARNBACK_HOME": str(home), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    env |= settings
     with subprocess.Popen(UP, stdout=pipe, stderr=pipe, text=True, env=env, process_group=0) as it:
         try:
             yield it
@@ -63,6 +64,15 @@ def test_ctrl_c_while_it_starts_stops_it_without_a_word_of_what_broke(
     assert (code, out) == (0, "Stopped.\n"), err
     assert "failed" not in err
     assert "earnback:" not in err
+
+
+def test_ctrl_c_while_it_still_reads_its_own_code_stops_it_as_well(tmp_path: Path) -> None:
+    with up(tmp_path / "home", PYTHONPROFILEIMPORTTIME="1") as it:
+        assert it.stderr is not None
+        while "infra.supervisor" not in it.stderr.readline():
+            assert it.poll() is None
+        code, out, err = ctrl_c(it)
+    assert (code, out) == (0, "Stopped.\n"), err
 
 
 def test_a_start_that_was_cut_short_leaves_nothing_in_the_way_of_the_next_one(
