@@ -11,8 +11,9 @@ from schemas.programme import Programme
 from services.catalogue.store import apply, load
 from services.cli.files import read_contracts
 from services.cli.stack import Addresses
+from services.settlement.in_force import rules_from
 from services.shell.broker import for_librdkafka
-from services.shell.postgres import connect
+from services.shell.postgres import Connection, connect
 from services.shell.settings import read_security
 
 
@@ -34,8 +35,19 @@ async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
             for noun in nouns:
                 done = await apply(connection, noun)
                 state = "was applied before" if done.already else "is applied"
-                told.append(f"{noun.kind} {done.name} version {done.version} {state}")
+                since = await _rules_later(connection, noun)
+                told.append(f"{noun.kind} {done.name} version {done.version} {state}{since}")
         vendors = (await load(connection)).vendors
     finally:
         await connection.close()
     return told + await apply_topics(where.kafka, None, options=options, vendors=vendors)
+
+
+async def _rules_later(connection: Connection, noun: Programme | Agreement) -> str:
+    """Why a version does not rule from its own first day, where it does not."""
+    if not isinstance(noun, Agreement):
+        return ""
+    since = await rules_from(connection, noun)
+    if since <= noun.effective_from:
+        return ""
+    return f"; it rules from {since}, not from {noun.effective_from}: what is settled stays"

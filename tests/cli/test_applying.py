@@ -17,6 +17,9 @@ from services.cli.stack import Addresses
 from services.shell.postgres import connect
 from tests.catalogue.builders import METRICS, a_programme, an_agreement
 from tests.ladder import Rung
+from tests.settlement.builders import an_agreement as hosting
+from tests.settlement.builders import an_evaluation
+from tests.settlement.desk import a_desk
 
 NEWER = {"metric": "net.newer", "name": "Newer", "unit": "percent", "better": "higher",
          "measure": {"kind": "ratio"}}  # fmt: skip
@@ -126,3 +129,18 @@ async def test_an_agreement_of_a_programme_that_nobody_applied_is_refused(
 ) -> None:
     text = await refused(where, second(tmp_path, agreement="other", programme="harbour"))
     assert "the programme harbour is not known; give its file as well, or apply it first" in text
+
+
+async def test_a_version_that_reaches_back_into_what_is_settled_says_from_when_it_rules(
+    servers: Rung, database: str, tmp_path: Path
+) -> None:
+    async with a_desk(database) as desk:
+        for period in ("2025-01", "2025-02"):
+            await desk.house.settle(an_evaluation(9700, period=period))
+        later = hosting(version=2, per_point="500", effective_from="2025-02-01")
+        path = written(tmp_path / "two.yaml", later)
+        said = await apply_files(Addresses(servers.kafka, database, "", "", ""), [path])
+    assert said[0] == (
+        "agreement hosting version 2 is applied; it rules from 2025-03-01, not from 2025-02-01: "
+        "what is settled stays"
+    )

@@ -289,6 +289,8 @@ def deliveries() -> Iterator[Said]:
     yield from _delivery("due-after", "2025-01-31T23:00:00", "2025-02-01T10:00:00")
     yield from _delivery("missing", "2025-01-20T10:00:00", "", subject="north")
     yield from _delivery("told-twice", "2025-01-21T10:00:00", "", "2025-01-21T12:00:00")
+    for name, there in (("counted", "2025-01-22T16:00:00"), ("counted-too", "")):
+        yield from _delivery(name, "2025-01-22T10:00:00", there, metric="late-goods")
     yield from _delivery("taken-back", "2025-01-21T10:00:00", "2025-01-21T09:00:00", "")
 
 

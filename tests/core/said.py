@@ -91,6 +91,7 @@ MEASURES: dict[str, tuple[dict[str, Any], str, str]] = {
     "deliveries": ({"kind": "delivery_delay"}, "hours", "lower"),
     "series": ({"kind": "series", "parts": ["samples", "ratio"]}, "percent", "higher"),
     "parallel": ({"kind": "parallel", "parts": ["samples", "ratio"]}, "percent", "higher"),
+    "late-goods": ({"kind": "delivery_delay"}, "count", "lower"),
 }
 
 
