@@ -88,183 +88,83 @@ def figures() -> Iterator[Said]:
                    data | about)  # fmt: skip
 
 
-def _outage(metric: str, name: str, *changes: tuple[str, str, dict[str, Any]]) -> Iterator[Said]:
-    for number, (phase, at, more) in enumerate(changes):
-        yield Said(PROBE, f"{metric}-{name}-{number}", "outage", moment(at),
-                   {"metric": metric, "outage": name, "phase": phase, **more})  # fmt: skip
+OUTAGES: Sequence[tuple[str, Sequence[tuple[str, str, dict[str, Any]]]]] = (
+    ("plain", (("open", "2025-01-10 10:00", {"subject": "north"}),
+               ("close", "2025-01-10 11:30", {}))),
+    ("beside", (("open", "2025-01-10 11:00", {"subject": "south"}),
+                ("close", "2025-01-10 12:00:30", {}))),
+    ("touching", (("open", "2025-01-10 12:00:30", {}), ("close", "2025-01-10 12:10", {}))),
+    ("across-start", (("open", "2024-12-31 22:00", {}), ("close", "2024-12-31 23:20", {}))),
+    ("ends-at-start", (("open", "2024-12-31 22:00", {}), ("close", "2024-12-31 23:00", {}))),
+    ("across-end", (("open", "2025-01-31 22:45", {}), ("close", "2025-02-01 01:00", {}))),
+    ("begins-at-end", (("open", "2025-01-31 23:00", {}), ("close", "2025-02-01 01:00", {}))),
+    ("open", (("open", "2025-01-31 22:00", {"subject": "north"}),)),
+    ("never-opened", (("close", "2025-01-05 10:00", {}),)),
+    ("backwards", (("open", "2025-01-06 10:00", {}), ("close", "2025-01-06 09:00", {}))),
+    ("void", (("open", "2025-01-07 10:00", {}), ("close", "2025-01-07 11:00", {}),
+              ("correct", "2025-01-08 11:00", {"void": True}))),
+    ("corrected", (("open", "2025-01-09 10:00", {}), ("close", "2025-01-09 11:00", {}),
+                   ("correct", "2025-01-09 12:00", {"started_at": "2025-01-09T10:30:00Z"}),
+                   ("correct", "2025-01-09 13:00", {"ended_at": "2025-01-09T10:45:00Z"}))),
+    ("of-no-length", (("open", "2025-01-11 10:00", {}), ("close", "2025-01-11 10:00", {}))),
+    ("told-twice", (("open", "2025-01-12 10:00", {}), ("open", "2025-01-12 10:10", {}),
+                    ("close", "2025-01-12 10:20", {}), ("close", "2025-01-12 10:30", {}))),
+)  # fmt: skip
+"""Outages that overlap, are open, cross the window's ends, are corrected or void."""
 
 
 def outages() -> Iterator[Said]:
-    """Outages that overlap, are open, cross the window's ends, are corrected or void."""
+    """Every outage of the table, for every metric of outages."""
     for metric in ("merged", "started", "full", "outages", "without-outage"):
-        yield from _outage(
-            metric,
-            "plain",
-            ("open", "2025-01-10 10:00", {"subject": "north"}),
-            ("close", "2025-01-10 11:30", {}),
-        )
-        yield from _outage(
-            metric,
-            "beside",
-            ("open", "2025-01-10 11:00", {"subject": "south"}),
-            ("close", "2025-01-10 12:00:30", {}),
-        )
-        yield from _outage(
-            metric,
-            "touching",
-            ("open", "2025-01-10 12:00:30", {}),
-            ("close", "2025-01-10 12:10", {}),
-        )
-        yield from _outage(
-            metric,
-            "across-start",
-            ("open", "2024-12-31 22:00", {}),
-            ("close", "2024-12-31 23:20", {}),
-        )
-        yield from _outage(
-            metric,
-            "ends-at-start",
-            ("open", "2024-12-31 22:00", {}),
-            ("close", "2024-12-31 23:00", {}),
-        )
-        yield from _outage(
-            metric,
-            "across-end",
-            ("open", "2025-01-31 22:45", {}),
-            ("close", "2025-02-01 01:00", {}),
-        )
-        yield from _outage(
-            metric,
-            "begins-at-end",
-            ("open", "2025-01-31 23:00", {}),
-            ("close", "2025-02-01 01:00", {}),
-        )
-        yield from _outage(metric, "open", ("open", "2025-01-31 22:00", {"subject": "north"}))
-        yield from _outage(metric, "never-opened", ("close", "2025-01-05 10:00", {}))
-        yield from _outage(
-            metric, "backwards", ("open", "2025-01-06 10:00", {}), ("close", "2025-01-06 09:00", {})
-        )
-        yield from _outage(
-            metric,
-            "void",
-            ("open", "2025-01-07 10:00", {}),
-            ("close", "2025-01-07 11:00", {}),
-            ("correct", "2025-01-08 11:00", {"void": True}),
-        )
-        yield from _outage(
-            metric,
-            "corrected",
-            ("open", "2025-01-09 10:00", {}),
-            ("close", "2025-01-09 11:00", {}),
-            ("correct", "2025-01-09 12:00", {"started_at": "2025-01-09T10:30:00Z"}),
-            ("correct", "2025-01-09 13:00", {"ended_at": "2025-01-09T10:45:00Z"}),
-        )
-        yield from _outage(
-            metric,
-            "of-no-length",
-            ("open", "2025-01-11 10:00", {}),
-            ("close", "2025-01-11 10:00", {}),
-        )
-        yield from _outage(metric, "told-twice", ("open", "2025-01-12 10:00", {}),
-                           ("open", "2025-01-12 10:10", {}), ("close", "2025-01-12 10:20", {}),
-                           ("close", "2025-01-12 10:30", {}))  # fmt: skip
+        for name, changes in OUTAGES:
+            for number, (phase, at, more) in enumerate(changes):
+                data = {"metric": metric, "outage": name, "phase": phase, **more}
+                yield Said(PROBE, f"{metric}-{name}-{number}", "outage", moment(at), data)
 
 
-def _ticket(metric: str, name: str, *changes: tuple[str, str, str], **first: Any) -> Iterator[Said]:
-    for number, (state, at, to) in enumerate(changes):
-        data: dict[str, Any] = {"metric": metric, "ticket": name, "state": state}
-        data |= first if number == 0 else {}
-        data |= {"assigned_to": to} if to else {}
-        yield Said(DESK, f"{metric}-{name}-{number}", "ticket", moment(at), data)
+TICKETS: Sequence[tuple[str, dict[str, Any], Sequence[tuple[str, str, str]]]] = (
+    ("quick", {"subject": "north", "priority": "high"},
+     (("opened", "2025-01-15 10:00", "north"), ("resolved", "2025-01-15 10:30", ""))),
+    ("exact", {"priority": "high"},
+     (("opened", "2025-01-16 10:00", "north"), ("resolved", "2025-01-16 11:00", ""))),
+    ("late", {"subject": "south", "priority": "high"},
+     (("opened", "2025-01-16 10:00", "north"), ("resolved", "2025-01-16 11:00:01", ""))),
+    ("waiting", {"priority": "low"},
+     (("opened", "2025-01-16 12:00", "north"), ("waiting", "2025-01-16 12:30", ""),
+      ("working", "2025-01-16 15:00", ""), ("resolved", "2025-01-16 15:15", ""))),
+    ("reopened", {"priority": "high"},
+     (("opened", "2025-01-22 09:00", "north"), ("resolved", "2025-01-22 09:30", ""),
+      ("reopened", "2025-01-22 12:00", ""), ("resolved", "2025-01-22 12:45", ""))),
+    ("resolved-twice", {"priority": "high"},
+     (("opened", "2025-01-22 09:00", "north"), ("resolved", "2025-01-22 09:30", ""),
+      ("resolved", "2025-01-22 11:00", ""))),
+    ("handed-over", {"priority": "high"},
+     (("opened", "2025-01-23 09:00", "north"), ("working", "2025-01-23 09:50", "desk"),
+      ("working", "2025-01-23 11:50", "north"), ("resolved", "2025-01-23 11:55", ""))),
+    ("nobodys", {"priority": "high"},
+     (("opened", "2025-01-23 09:00", ""), ("resolved", "2025-01-23 09:10", ""))),
+    ("buyers", {"priority": "high"},
+     (("opened", "2025-01-23 09:00", "acme"), ("resolved", "2025-01-23 09:10", ""))),
+    ("open", {"priority": "high"}, (("opened", "2025-01-30 09:00", "north"),)),
+    ("just-opened", {}, (("opened", "2025-01-31 22:30", "north"),)),
+    ("of-december", {"priority": "high"},
+     (("opened", "2024-12-31 20:00", "north"), ("resolved", "2024-12-31 22:59:59", ""))),
+    ("into-january", {"priority": "high"},
+     (("opened", "2024-12-31 22:30", "north"), ("resolved", "2024-12-31 23:00", ""))),
+    ("into-february", {"priority": "high"},
+     (("opened", "2025-01-30 10:00", "north"), ("resolved", "2025-01-31 23:00", ""))),
+)  # fmt: skip
+"""Tickets in time, late, waiting, reopened, handed over, open, at the window's ends."""
 
 
 def tickets() -> Iterator[Said]:
-    """Tickets in time, late, waiting, reopened, handed over, open, of two subjects."""
+    """Every ticket of the table, for both metrics of tickets."""
     for metric in ("tickets", "everyones-tickets"):
-        quick = (("opened", "2025-01-15 10:00", "north"), ("resolved", "2025-01-15 10:30", ""))
-        yield from _ticket(metric, "quick", *quick, subject="north", priority="high")
-        yield from _ticket(
-            metric,
-            "exact",
-            ("opened", "2025-01-16 10:00", "north"),
-            ("resolved", "2025-01-16 11:00", ""),
-            priority="high",
-        )
-        yield from _ticket(
-            metric,
-            "late",
-            ("opened", "2025-01-16 10:00", "north"),
-            ("resolved", "2025-01-16 11:00:01", ""),
-            subject="south",
-            priority="high",
-        )
-        yield from _ticket(
-            metric,
-            "waiting",
-            ("opened", "2025-01-16 12:00", "north"),
-            ("waiting", "2025-01-16 12:30", ""),
-            ("working", "2025-01-16 15:00", ""),
-            ("resolved", "2025-01-16 15:15", ""),
-            priority="low",
-        )
-        yield from _ticket(
-            metric,
-            "reopened",
-            ("opened", "2025-01-22 09:00", "north"),
-            ("resolved", "2025-01-22 09:30", ""),
-            ("reopened", "2025-01-22 12:00", ""),
-            ("resolved", "2025-01-22 12:45", ""),
-            priority="high",
-        )
-        yield from _ticket(
-            metric,
-            "resolved-twice",
-            ("opened", "2025-01-22 09:00", "north"),
-            ("resolved", "2025-01-22 09:30", ""),
-            ("resolved", "2025-01-22 11:00", ""),
-            priority="high",
-        )
-        yield from _ticket(
-            metric,
-            "handed-over",
-            ("opened", "2025-01-23 09:00", "north"),
-            ("working", "2025-01-23 09:50", "desk"),
-            ("working", "2025-01-23 11:50", "north"),
-            ("resolved", "2025-01-23 11:55", ""),
-            priority="high",
-        )
-        yield from _ticket(
-            metric,
-            "nobodys",
-            ("opened", "2025-01-23 09:00", ""),
-            ("resolved", "2025-01-23 09:10", ""),
-            priority="high",
-        )
-        yield from _ticket(
-            metric,
-            "buyers",
-            ("opened", "2025-01-23 09:00", "acme"),
-            ("resolved", "2025-01-23 09:10", ""),
-            priority="high",
-        )
-        yield from _ticket(metric, "open", ("opened", "2025-01-30 09:00", "north"), priority="high")
-        yield from _ticket(metric, "just-opened", ("opened", "2025-01-31 22:30", "north"))
-        yield from _ticket(
-            metric,
-            "of-december",
-            ("opened", "2024-12-31 20:00", "north"),
-            ("resolved", "2024-12-31 22:59:59", ""),
-            priority="high",
-        )
-        yield from _ticket(
-            metric,
-            "into-january",
-            ("opened", "2024-12-31 22:30", "north"),
-            ("resolved", "2024-12-31 23:00", ""),
-            priority="high",
-        )
-        yield from _ticket(metric, "into-february", ("opened", "2025-01-30 10:00", "north"),
-                           ("resolved", "2025-01-31 23:00", ""), priority="high")  # fmt: skip
+        for name, first, changes in TICKETS:
+            for number, (state, at, to) in enumerate(changes):
+                data = {"metric": metric, "ticket": name, "state": state}
+                data |= (first if number == 0 else {}) | ({"assigned_to": to} if to else {})
+                yield Said(DESK, f"{metric}-{name}-{number}", "ticket", moment(at), data)
 
 
 def _delivery(name: str, due: str, *at: str, **more: Any) -> Iterator[Said]:
