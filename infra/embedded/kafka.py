@@ -95,6 +95,14 @@ class EmbeddedKafka:
     def _port(self) -> int:
         return kept_port(self.data_dir / "port")
 
+    @property
+    def _cluster_id(self) -> str:
+        """Chosen once for a folder: whoever formats it, and however often, means the same."""
+        file = self.data_dir / "cluster-id"
+        if not file.exists() or not file.read_text():
+            file.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+        return file.read_text()
+
     def start(self) -> Self:
         """Start the broker and wait until it takes requests.
 
@@ -174,10 +182,11 @@ class EmbeddedKafka:
         return path
 
     def _format(self, class_path: list[Path], settings: Path) -> None:
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = self._java(class_path, "-Xmx128m", "-XX:TieredStopAtLevel=1")
         command += ["kafka.tools.StorageTool", "format"]
-        command += [f"--cluster-id={cluster_id}", f"--config={settings}"]
+        # An earlier start that was killed may have left its tool behind, which is still at it.
+        command += [f"--cluster-id={self._cluster_id}", f"--config={settings}"]
+        command.append("--ignore-formatted")
         done = subprocess.run(
             command,
             capture_output=True,
