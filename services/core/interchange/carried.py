@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from io import StringIO
 from re import sub
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from schemas.base import exact
 from services.core.contract_file import MOST_CHARACTERS, Refusal, read_documents
 
 EITHER_ABOVE = "at_least_or_above"
@@ -64,11 +66,17 @@ class Losses:
         if lost not in self.found:
             self.found.append(lost)
 
-    def of_fields(self, where: str, node: Mapping[str, Any], known: Sequence[str]) -> None:
+    def of_fields(
+        self,
+        where: str,
+        node: Mapping[str, Any],
+        known: Sequence[str],
+        what: str = "has no place in a contract file",
+    ) -> None:
         """Note every field that nobody looked at."""
         for name in node:
             if name not in known:
-                self.add(f"{where}.{name}" if where else name, "has no place in a contract file")
+                self.add(f"{where}.{name}" if where else name, what)
 
 
 def imported(
@@ -126,6 +134,14 @@ def mappings(node: Any, name: str, losses: Losses, where: str) -> list[Mapping[s
         else:
             losses.add(f"{where}[{number}]", "is no mapping, as it should be")
     return found
+
+
+def exact_number(value: Any, where: str) -> Fraction:
+    """The number that a field writes; raises ValueError naming the field for anything else."""
+    try:
+        return exact(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def name_of(text: str, losses: Losses, where: str) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from schemas.agreement import Agreement
-from schemas.base import exact, written
+from schemas.base import written
 from schemas.level import Level
 from schemas.period import PeriodLength
 from schemas.programme import Metric, Programme, WithinLimit
@@ -21,6 +20,7 @@ from services.core.interchange.carried import (
     Exported,
     Imported,
     Losses,
+    exact_number,
     imported,
     mapping,
     mappings,
@@ -205,7 +205,7 @@ def _within(objective: Mapping[str, Any], where: str, found: _Found) -> dict[str
     if operator in ("lt", "lte") and value is not None:
         return {
             "kind": "within_limit",
-            "limit": written(_number(value, f"{where}.value")),
+            "limit": written(exact_number(value, f"{where}.value")),
             "equal_is_within": operator == "lte",
         }
     found.losses.add(f"{where}.op", f"'{operator} {value}': the source must count good and total")
@@ -226,19 +226,12 @@ def _level(
              "timeSliceWindow")  # fmt: skip
     found.losses.of_fields(where, objective, known)
     if "targetPercent" in objective:
-        target = _number(objective["targetPercent"], f"{where}.targetPercent")
+        target = exact_number(objective["targetPercent"], f"{where}.targetPercent")
     elif "target" in objective:
-        target = _number(objective["target"], f"{where}.target") * 100
+        target = exact_number(objective["target"], f"{where}.target") * 100
     else:
         return level
     return {**level, "expected": {EITHER_ABOVE: written(target)}}
-
-
-def _number(value: Any, where: str) -> Fraction:
-    try:
-        return exact(value)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
 
 
 # --- out ----------------------------------------------------------------------------------------

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, time
-from fractions import Fraction
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from schemas.agreement import Agreement
 from schemas.bands import Threshold
-from schemas.base import exact, written
+from schemas.base import written
 from schemas.level import Level
 from schemas.period import PeriodLabel, first_day, label_of, next_label
 from schemas.programme import Metric, Programme, Unit
@@ -24,6 +23,7 @@ from services.core.interchange.carried import (
     Exported,
     Imported,
     Losses,
+    exact_number,
     imported,
     mapping,
     mappings,
@@ -302,13 +302,12 @@ def from_violation(
         )
     day = _moment(violation, "date").astimezone(ZoneInfo(programme.time_zone)).date()
     label = period or next_label(label_of(day, level.measured or agreement.settled), -1)
-    value = _number(body["actualValue"], "violation.actualValue")
-    for name in violation:
-        if name not in ("id", "date", "violation", "sla"):
-            losses.add(name, "has no place in an event")
-    for name in body:
-        if name not in ("rule", "unit", "actualValue"):
-            losses.add(f"violation.{name}", "the agreement itself decides; only the figure counts")
+    at = "violation.actualValue"
+    value = exact_number(_as_written(body["actualValue"], at), at)
+    known = ("id", "date", "violation", "sla")
+    losses.of_fields("", violation, known, "has no place in an event")
+    losses.of_fields("violation", body, ("rule", "unit", "actualValue"),
+                     "the agreement itself decides; only the figure counts")  # fmt: skip
     return Exported(
         {
             "specversion": "1.0",
@@ -343,13 +342,6 @@ def _violated(
             "metric whose measure is declared"
         )
     return level, metric
-
-
-def _number(value: Any, where: str) -> Fraction:
-    try:
-        return exact(_as_written(value, where))
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
 
 
 def _as_written(value: Any, where: str) -> str:
