@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.bands import RoundingMode
-from schemas.base import Name, Noun, Number, Text
+from schemas.base import Name, Noun, Number, Text, Version
 from schemas.ceiling import Cap, SmallAmounts
 from schemas.conversion import Conversion
 from schemas.credit import AtRiskShare
@@ -110,7 +110,7 @@ class Inheritance(Noun):
     """The framework whose terms hold here too. A term stated here under the same name wins."""
 
     agreement: Name
-    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    version: Version
     without_levels: tuple[Name, ...] = Field(
         default=(), description="Levels of the framework that are not taken over."
     )
@@ -121,7 +121,7 @@ class Origin(Noun):
 
     term: Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[A-Za-z0-9._-]+)?$")]
     agreement: Name
-    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    version: Version
 
 
 class Underpins(Noun):
@@ -147,7 +147,7 @@ class Agreement(Noun):
 
     kind: Literal["agreement"]
     agreement: Name
-    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    version: Version
     programme: Name
     type: AgreementType
     vendor: Name

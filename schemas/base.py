@@ -111,4 +111,7 @@ WorkedOut = Annotated[
 ]
 """A number that was worked out: a product has more digits than anybody would write."""
 
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""The number of a version; no larger than the database keeps."""
+
 Count = Annotated[int, Field(ge=0, strict=True)]

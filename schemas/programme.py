@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.base import Name, Noun, Number, Text
+from schemas.base import Name, Noun, Number, Text, Version
 from schemas.ceiling import OfVendor, SharedCap
 
 SourceUri = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
@@ -254,7 +254,7 @@ class Programme(Noun):
 
     kind: Literal["programme"]
     programme: Name
-    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    version: Version
     effective_from: date
     buyer: Name
     name: Text

@@ -38,6 +38,16 @@ class Catalogue:
     keys: Mapping[str, ApiKey] = field(default_factory=_empty, repr=False)
     """Prefix to key, without the revoked ones."""
 
+    @property
+    def programme_versions(self) -> tuple[Programme, ...]:
+        """All versions of all programmes."""
+        return tuple(one for versions in self.programmes.values() for one in versions)
+
+    @property
+    def agreement_versions(self) -> tuple[Agreement, ...]:
+        """All versions of all agreements."""
+        return tuple(one for versions in self.agreements.values() for one in versions)
+
     def programme(self, name: str) -> Programme | None:
         """The newest version of a programme."""
         versions = self.programmes.get(name)
@@ -72,8 +82,7 @@ class Catalogue:
             sorted(
                 {
                     vendor.vendor
-                    for versions in self.programmes.values()
-                    for programme in versions
+                    for programme in self.programme_versions
                     for vendor in programme.vendors
                 }
             )

@@ -13,7 +13,7 @@ from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
 from services.cli.files import Contracts
 from services.cli.where import reached
-from services.shell.postgres import connect
+from services.shell.postgres import connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,9 @@ def applied() -> Applied:
             f"({error or type(error).__name__}): start it, or correct or unset EARNBACK_POSTGRES",
             failed=True,
         )
-    return Applied(
-        tuple(one for versions in found.programmes.values() for one in versions),
-        tuple(one for versions in found.agreements.values() for one in versions),
-    )
+    return Applied(found.programme_versions, found.agreement_versions)
 
 
 async def _catalogue(postgres: str) -> Catalogue:
-    connection = await connect(postgres, name="earnback-check")
-    try:
+    async with connected(postgres, name="earnback-check") as connection:
         return await load(connection)
-    finally:
-        await connection.close()

@@ -13,7 +13,7 @@ from services.cli.files import read_contracts
 from services.cli.stack import Addresses
 from services.settlement.in_force import rules_from
 from services.shell.broker import for_librdkafka
-from services.shell.postgres import Connection, connect
+from services.shell.postgres import Connection, connected
 from services.shell.settings import read_security
 
 
@@ -23,12 +23,9 @@ async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
     Raises Faulty when one document is refused: then none is applied.
     """
     options = for_librdkafka(where.kafka, read_security())
-    connection = await connect(where.postgres, name="earnback-apply")
-    try:
+    async with connected(where.postgres, name="earnback-apply") as connection:
         known = await load(connection)
-        beside = [version for versions in known.programmes.values() for version in versions]
-        applied = [version for versions in known.agreements.values() for version in versions]
-        found = read_contracts(paths, beside, applied).in_order()
+        found = read_contracts(paths, known.programme_versions, known.agreement_versions).in_order()
         told = []
         async with connection.transaction():
             nouns: list[Programme | Agreement] = [*found.programmes, *found.agreements]
@@ -38,8 +35,6 @@ async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
                 since = await _rules_later(connection, noun)
                 told.append(f"{noun.kind} {done.name} version {done.version} {state}{since}")
         vendors = (await load(connection)).vendors
-    finally:
-        await connection.close()
     return told + await apply_topics(where.kafka, None, options=options, vendors=vendors)
 
 

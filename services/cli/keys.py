@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 
 from services.catalogue import keys
@@ -11,8 +9,9 @@ from services.catalogue.api_key import ROLES, Role
 from services.catalogue.keys import KnownKey
 from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
-from services.shell.postgres import Connection, connect
+from services.shell.postgres import connected
 
+NAME = "earnback-keys"
 OF_BUYERS = ("procurement", "finance", "probe")
 OF_VENDORS = ("vendor", "probe")
 
@@ -23,20 +22,20 @@ async def make(postgres: str, party: str, role: str, label: str) -> tuple[str, s
     Raises ValueError for an unknown role, and for a party that no programme names for it.
     """
     checked = _role(role)
-    async with _connected(postgres) as connection:
+    async with connected(postgres, name=NAME) as connection:
         warning = _doubt(await load(connection), party, checked)
         return await keys.create(connection, party=party, role=checked, label=label), warning
 
 
 async def every(postgres: str) -> tuple[KnownKey, ...]:
     """Every key, the oldest first."""
-    async with _connected(postgres) as connection:
+    async with connected(postgres, name=NAME) as connection:
         return await keys.known_keys(connection)
 
 
 async def end(postgres: str, prefix: str, reason: str) -> None:
     """Revoke a key. Raises UnknownKey."""
-    async with _connected(postgres) as connection:
+    async with connected(postgres, name=NAME) as connection:
         await keys.revoke(connection, prefix, reason=reason)
 
 
@@ -83,7 +82,7 @@ def _doubt(catalogue: Catalogue, party: str, role: Role) -> str | None:
             f"nothing until one names it, as {' or '.join(_sides(role))}"
         )
     own = {
-        "buyer": {one.buyer for versions in catalogue.programmes.values() for one in versions},
+        "buyer": {one.buyer for one in catalogue.programme_versions},
         "vendor": set(catalogue.vendors),
     }
     if any(party in own[side] for side in _sides(role)):
@@ -106,12 +105,3 @@ def _sides(role: Role) -> tuple[str, ...]:
     return tuple(
         side for side, roles in (("buyer", OF_BUYERS), ("vendor", OF_VENDORS)) if role in roles
     )
-
-
-@asynccontextmanager
-async def _connected(postgres: str) -> AsyncIterator[Connection]:
-    connection = await connect(postgres, name="earnback-keys")
-    try:
-        yield connection
-    finally:
-        await connection.close()

@@ -10,7 +10,7 @@ from infra.topics import Profile, apply_topics, topic_partitions
 from services.catalogue.store import load
 from services.shell.broker import for_librdkafka
 from services.shell.outbox import declare
-from services.shell.postgres import connect
+from services.shell.postgres import connected
 from services.shell.settings import read_security
 
 RELAYED = ("evaluations", "quarantine", "refused", "settlements", "ledger-entries")
@@ -26,14 +26,11 @@ async def prepare(
     """
     options = for_librdkafka(kafka, read_security())
     done = [f"migration {name}" for name in await migrate(postgres)]
-    connection = await connect(postgres, name="earnback-prepare")
-    try:
+    async with connected(postgres, name="earnback-prepare") as connection:
         vendors = (await load(connection)).vendors
         done += await apply_topics(
             kafka, profile, options=options, vendors=vendors, grow_partitions=grow_partitions
         )
         for topic in RELAYED:
             await declare(connection, topic, topic_partitions(topic, profile))
-    finally:
-        await connection.close()
     return done

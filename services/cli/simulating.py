@@ -25,7 +25,7 @@ from services.core.simulation import Around, Simulation, as_if, simulate, to_cou
 from services.core.versions import version_for
 from services.core.windows import labels_between
 from services.evaluator import recount
-from services.shell.postgres import Connection, connect
+from services.shell.postgres import Connection, connected
 
 Evaluations = Mapping[str, Sequence[PeriodEvaluation]]
 """By agreement."""
@@ -116,10 +116,7 @@ def simulate_files(
 
 
 def _numbered_anew(catalogue: Catalogue) -> Catalogue:
-    return catalogue_of(
-        [one for versions in catalogue.programmes.values() for one in versions],
-        [one for versions in catalogue.agreements.values() for one in versions],
-    )
+    return catalogue_of(catalogue.programme_versions, catalogue.agreement_versions)
 
 
 async def simulate_running(where: Addresses, client: Client, file: Path, against: str) -> Told:
@@ -129,8 +126,7 @@ async def simulate_running(where: Addresses, client: Client, file: Path, against
     """
     if not where.postgres:
         raise ValueError("set EARNBACK_POSTGRES: the contracts and events stored there are read")
-    connection = await connect(where.postgres, name="earnback-simulate")
-    try:
+    async with connected(where.postgres, name="earnback-simulate") as connection:
         asked = _question(await load(connection), file, against)
         was = {name: _closed(client, asked, name) for name in asked.names}
         not_closed = _not_closed(asked, was)
@@ -138,15 +134,12 @@ async def simulate_running(where: Addresses, client: Client, file: Path, against
         metrics: set[str] = set()
         for name in asked.names:
             anew[name] = [await _fit(connection, asked, name, one, metrics) for one in was[name]]
-    finally:
-        await connection.close()
     return Told(asked.answer(was, anew), tuple(sorted(metrics)), not_closed=not_closed)
 
 
 def _question(was: Catalogue, file: Path, against: str) -> _Question:
     """What a file asks for. ``against``: label, or first..last."""
-    known = [version for versions in was.programmes.values() for version in versions]
-    found = read_contracts([file], known).in_order()
+    found = read_contracts([file], was.programme_versions).in_order()
     if len(found.agreements) != 1:
         raise ValueError(
             f"{file.name} holds {len(found.agreements)} agreements; give a file with one"

@@ -25,7 +25,7 @@ from services.catalogue.api_key import Role
 from services.catalogue.keys import create
 from services.cli.prepare import prepare
 from services.shell.broker import NONE
-from services.shell.postgres import connect
+from services.shell.postgres import connected
 from services.shell.settings import BadSettings, read_security
 
 READY_SECONDS = 60.0
@@ -243,8 +243,5 @@ def _detail(body: bytes) -> str:
 
 
 async def _key(postgres: str, party: str, role: Role) -> str:
-    connection = await connect(postgres, name="earnback-keys")
-    try:
+    async with connected(postgres, name="earnback-keys") as connection:
         return await create(connection, party=party, role=role, label="made by the command")
-    finally:
-        await connection.close()

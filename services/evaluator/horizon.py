@@ -46,14 +46,14 @@ class Horizons:
         self.revision = catalogue.revision
         horizons = horizons_of(
             catalogue.programmes,
-            (version for versions in catalogue.agreements.values() for version in versions),
+            catalogue.agreement_versions,
         )
         self._of_source = {
             source: horizons[owner.programme] for source, owner in catalogue.sources.items()
         }
         self._metrics = frozenset(catalogue.metrics)
         self.tally_windows = metric_windows(
-            (version for versions in catalogue.programmes.values() for version in versions),
+            catalogue.programme_versions,
             catalogue.numbers,
         )
 

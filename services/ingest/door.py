@@ -49,8 +49,8 @@ class Door:
         """
         self.revision = catalogue.revision
         self._rules: Rules = rules_of(
-            [version for versions in catalogue.programmes.values() for version in versions],
-            [version for versions in catalogue.agreements.values() for version in versions],
+            catalogue.programme_versions,
+            catalogue.agreement_versions,
             catalogue.numbers,
         )
         self.ahead_us = self._rules.ahead_us

@@ -126,8 +126,7 @@ class Principal:
         """Every buyer with every vendor of its programmes."""
         return {
             (version.buyer, vendor.vendor)
-            for versions in self.catalogue.programmes.values()
-            for version in versions
+            for version in self.catalogue.programme_versions
             for vendor in version.vendors
         }
 

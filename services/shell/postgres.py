@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 
@@ -67,6 +68,16 @@ async def connect(dsn: str, *, name: str) -> Connection:
         command_timeout=120,
         server_settings=_session(name, IDLE),
     )
+
+
+@asynccontextmanager
+async def connected(dsn: str, *, name: str) -> AsyncIterator[Connection]:
+    """One connection for a while; closed at the end."""
+    connection = await connect(dsn, name=name)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 def is_transient(error: BaseException) -> bool:
