@@ -154,14 +154,31 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def let_go(port: int) -> bool:
-    """Whether nothing listens on the port, after waiting for what was left behind to end."""
+def await_let_go(port: int, holder: str, failure: Callable[[str], Exception]) -> None:
+    """Wait until what was left behind has ended and nothing listens on the port any more.
+
+    Raises `failure`, which names the likely `holder`, where it does not end.
+    """
     deadline = time.monotonic() + ORPHAN_SECONDS
     while listens(port):
         if time.monotonic() > deadline:
-            return False
+            raise failure(
+                f"port {port}: something listens there already, perhaps {holder} that still runs; "
+                "stop it first"
+            )
         time.sleep(0.1)
-    return True
+
+
+def ended(command: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a tool to its end and keep what it says."""
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+        start_new_session=True,  # a Ctrl-C at the terminal is for us alone
+    )
 
 
 def kept_port(file: Path, taken: Container[int] = ()) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import signal
-import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.embedded import jars
-from infra.processes import Child, kept_port, let_go, listens, until
+from infra.processes import Child, await_let_go, ended, kept_port, listens, until
 from infra.progress import Progress, silent
 
 START_SECONDS = 60.0
@@ -113,11 +112,7 @@ class EmbeddedKafka:
         class_path = jars.class_path(self._progress)
         self._progress("Kafka broker", 0, 2)
         settings = self._write_settings()
-        if not let_go(self._port):
-            raise KafkaError(
-                f"port {self._port}: something listens there already, perhaps "
-                f"a broker over {self.data_dir} that still runs; stop it first"
-            )
+        await_let_go(self._port, f"a broker over {self.data_dir}", KafkaError)
         if not (self.data_dir / "log" / "meta.properties").exists():
             self._format(class_path, settings)
         self._progress("Kafka broker", 1, 2)
@@ -187,14 +182,7 @@ class EmbeddedKafka:
         # An earlier start that was killed may have left its tool behind, which is still at it.
         command += [f"--cluster-id={self._cluster_id}", f"--config={settings}"]
         command.append("--ignore-formatted")
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            cwd=self.data_dir,
-            check=False,
-            start_new_session=True,  # a Ctrl-C at the terminal is for us alone
-        )
+        done = ended(command, self.data_dir)
         if done.returncode != 0:
             raise KafkaError(
                 f"could not prepare {self.data_dir} for a broker: {done.stdout}{done.stderr}"

@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -19,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.embedded import unprivileged
-from infra.processes import Child, kept_port, let_go, until
+from infra.processes import Child, await_let_go, ended, kept_port, until
 from infra.progress import Progress, silent
 
 START_SECONDS = 60.0
@@ -114,11 +113,7 @@ class EmbeddedPostgres:
 
     def _start_server(self, once_ready: Callable[[], None] = lambda: None) -> None:
         self._progress("Postgres", 1, 2)
-        if not let_go(self._port):
-            raise PostgresError(
-                f"port {self._port}: something listens there already, perhaps "
-                f"a server over {self.data_dir} that still runs; stop it first"
-            )
+        await_let_go(self._port, f"a server over {self.data_dir}", PostgresError)
         self._child = Child(
             self._command("postgres", "-D", str(self._data), *self._settings()),
             log=self.data_dir / "postgres.log",
@@ -193,15 +188,7 @@ class EmbeddedPostgres:
         (self.data_dir / "made").touch()
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = self._command(program, *arguments)
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            cwd=self.data_dir,
-            check=False,
-            start_new_session=True,  # a Ctrl-C at the terminal is for us alone
-        )
+        done = ended(self._command(program, *arguments), self.data_dir)
         if done.returncode != 0:
             raise PostgresError(
                 f"{program} failed over {self.data_dir}: {done.stdout}{done.stderr}"
