@@ -16,9 +16,10 @@ from schemas.base import Noun, written
 from schemas.ceiling import Cap
 from schemas.credit import AtRiskShare, Credit, Duration
 from schemas.earn_back import Bank
-from schemas.level import Baseline, Level
+from schemas.level import Baseline, Level, Misses
 from schemas.period import label_of
 from schemas.programme import Metric, Programme
+from schemas.remedy import ByMisses
 from services.core.conditions import Unfit, checked, unread
 from services.core.contract_file import Document, Refusal
 from services.core.contract_words import Found, Path, nearest
@@ -356,16 +357,19 @@ def _points_out_of_reach(contract: Contract) -> Iterator[Found]:
 
 
 def _counts_out_of_reach(contract: Contract) -> Iterator[Found]:
-    for path, level in contract.levels():
-        rule = level.defaults
-        if rule.kind == "misses_in_window" and rule.misses > rule.of_last:
+    for at, rule in _windows_of_misses(contract):
+        if rule.misses > rule.of_last:
             reason = f"{rule.misses} misses cannot fall into {rule.of_last} periods"
-            yield Found((*path, "defaults"), reason, "ask for fewer misses or a longer window")
+            yield Found(at, reason, "ask for fewer misses or a longer window")
+
+
+def _windows_of_misses(contract: Contract) -> Iterator[tuple[Path, Misses | ByMisses]]:
+    for path, level in contract.levels():
+        if isinstance(level.defaults, Misses):
+            yield (*path, "defaults"), level.defaults
     for index, term in enumerate(contract.agreement.terminations):
-        if term.kind == "misses" and term.misses > term.of_last:
-            reason = f"{term.misses} misses cannot fall into {term.of_last} periods"
-            remedy = "ask for fewer misses or a longer window"
-            yield Found(("terminations", index, "misses"), reason, remedy)
+        if isinstance(term, ByMisses):
+            yield ("terminations", index, "misses"), term
 
 
 def _earn_backs_out_of_reach(contract: Contract) -> Iterator[Found]:

@@ -191,13 +191,8 @@ def _lacking(
     for each in wanted(agreement):
         if each in asked:
             continue
-        of = (
-            f" of {each.subject}"
-            if each.subject
-            else " of each subject"
-            if each.each_subject
-            else ""
-        )
+        whose = each.subject or ("each subject" if each.each_subject else "")
+        of = f" of {whose}" if whose else ""
         for label in parts_of(evaluation.period, each.measured):
             if each.each_subject or (each.metric, each.subject, label) not in there:
                 yield each.metric, f"{each.metric}{of} was not counted for {label}{_REMEDY}"

@@ -9,6 +9,7 @@ read the difference before it is committed:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from services.core.contract_words import path_text
 from services.core.inheritance import resolve, whence
 from services.core.shared_cap_check import unfit
 from services.core.underpinning import gaps
+from tests.core.approved import in_lines, write_anew
 from tests.core.golden.production import CONTRACTS, load
 from tests.core.said import programme
 from tests.core.test_contract_check import PROGRAMME
@@ -280,10 +282,8 @@ PAGE: dict[str, Callable[[], Iterator[str]]] = {
 
 def page(name: str) -> str:
     """All lines of a page."""
-    return "".join(f"{line}\n" for line in PAGE[name]())
+    return in_lines(PAGE[name]())
 
 
 if __name__ == "__main__":
-    PAGES.mkdir(exist_ok=True)
-    for one in PAGE:
-        (PAGES / f"{one}.txt").write_text(page(one), encoding="utf-8")
+    write_anew(PAGES, {name: partial(page, name) for name in PAGE})

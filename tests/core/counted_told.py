@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from services.core.acceptance import Problem
 from services.core.evaluation import evaluate, ready
 from services.core.tally import metric_windows, tally
 from services.core.windows import window_of
+from tests.core.approved import in_lines, write_anew
 from tests.core.said import (
     DESK,
     FINANCE,
@@ -319,10 +321,8 @@ PAGE: dict[str, Callable[[], Iterator[str]]] = {
 
 def page(name: str) -> str:
     """All lines of a page."""
-    return "".join(f"{line}\n" for line in PAGE[name]())
+    return in_lines(PAGE[name]())
 
 
 if __name__ == "__main__":
-    PAGES.mkdir(exist_ok=True)
-    for one in PAGE:
-        (PAGES / f"{one}.txt").write_text(page(one), encoding="utf-8")
+    write_anew(PAGES, {name: partial(page, name) for name in PAGE})

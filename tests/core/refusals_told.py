@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from services.core.conditions import Unfit, checked
 from services.core.contract_check import check
 from services.core.contract_file import read_documents
 from services.core.facts import Row
+from tests.core.approved import in_lines, write_anew
 from tests.core.said import (
     DESK,
     FINANCE,
@@ -475,10 +477,8 @@ PAGE: dict[str, Callable[[], Iterator[str]]] = {
 
 def page(name: str) -> str:
     """All refusals of a page."""
-    return "".join(f"{line}\n" for line in PAGE[name]())
+    return in_lines(PAGE[name]())
 
 
 if __name__ == "__main__":
-    PAGES.mkdir(exist_ok=True)
-    for one in PAGE:
-        (PAGES / f"{one}.txt").write_text(page(one), encoding="utf-8")
+    write_anew(PAGES, {name: partial(page, name) for name in PAGE})

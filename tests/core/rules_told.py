@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.evaluation import Part, PeriodEvaluation
+from tests.core.approved import write_anew
 from tests.core.golden.explained import outcome_lines
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, outcomes, terms
 
@@ -1414,8 +1416,6 @@ def edges() -> list[Story]:
 
 
 if __name__ == "__main__":
-    PAGES.mkdir(exist_ok=True)
     for old in PAGES.glob("*.txt"):
         old.unlink()
-    for one in STORIES:
-        (PAGES / f"{one}.txt").write_text(page(one), encoding="utf-8")
+    write_anew(PAGES, {name: partial(page, name) for name in STORIES})

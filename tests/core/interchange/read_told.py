@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from difflib import unified_diff
+from functools import partial
 from pathlib import Path
 
 from services.core.interchange.carried import Imported, read_as_text
 from services.core.interchange.openslo import from_openslo
 from services.core.interchange.sla4oai import from_sla4oai
 from services.core.interchange.tmf623 import from_sla
+from tests.core.approved import in_lines, write_anew
 
 PAGES = Path(__file__).parent / "told"
 
@@ -321,7 +323,7 @@ def page(name: str) -> str:
         difference = after if refused else list(unified_diff(base, after, n=0, lineterm=""))[2:]
         lines += ["", f"{old!r} -> {new[:80]!r}"]
         lines += [f"  {one[:300]}" for one in difference if not one.startswith("@@")]
-    return "\n".join(lines) + "\n"
+    return in_lines(lines)
 
 
 def told(read: Callable[[str], Imported], text: str) -> list[str]:
@@ -339,6 +341,4 @@ def told(read: Callable[[str], Imported], text: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    PAGES.mkdir(exist_ok=True)
-    for one in PAGE:
-        (PAGES / f"{one}.txt").write_text(page(one), encoding="utf-8")
+    write_anew(PAGES, {name: partial(page, name) for name in PAGE})

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from schemas.agreement import Agreement
-from schemas.programme import Programme
 from schemas.statement import SettlementStatement
-from services.core.contract_file import read_documents
 from services.core.interchange.tmf623 import from_sla, from_violation, to_sla, to_violations
 from tests.core.interchange.filling import documents, filled
+from tests.core.interchange.written_told import campus
 from tests.core.told import evaluation, settled, terms
 
 SLA: dict[str, Any] = {
@@ -58,26 +57,6 @@ SLA: dict[str, Any] = {
 }
 EXACT = {**SLA, "rule": SLA["rule"][:2]}
 MEAN = {"delay": {"measure": {"kind": "mean"}}, "downstream": {"measure": {"kind": "total"}}}
-PROGRAMME = """
-kind: programme
-programme: campus
-version: 1
-effective_from: 2020-01-01
-buyer: town
-name: Campus
-time_zone: America/New_York
-restated_for_days: 90
-vendors: [{vendor: nimbus, name: Nimbus}]
-sources: [{source: urn:nimbus, reports_for: nimbus}]
-metrics:
-  - {metric: uptime, name: U, unit: percent, better: higher, measure: {kind: declared}}
-"""
-
-
-def campus() -> Programme:
-    """The programme whose uptime is declared, in a zone behind UTC."""
-    (found,) = read_documents(PROGRAMME, "programme.yaml")[0].programmes
-    return found
 
 
 def january(uptime: object) -> tuple[SettlementStatement, Agreement]:
@@ -232,7 +211,6 @@ def test_a_violation_that_does_not_fit_is_refused(change: dict[str, Any], reason
 def test_a_metric_that_is_counted_takes_no_declared_figure() -> None:
     statement, agreement = january("98.5")
     (exported,) = to_violations(statement, agreement, campus())
-    text = PROGRAMME.replace("kind: declared", "kind: ratio")
-    (counted,) = read_documents(text, "programme.yaml")[0].programmes
+    counted = campus(("kind: declared", "kind: ratio"))
     with pytest.raises(ValueError, match="uptime is counted from facts"):
         from_violation(exported.document, agreement, counted, source="urn:nimbus")

@@ -18,6 +18,7 @@ from services.core.contract_file import read_documents
 from services.core.interchange.carried import Exported, written_as_yaml
 from services.core.interchange.openslo import to_openslo
 from services.core.interchange.tmf623 import from_violation, to_sla, to_violations
+from tests.core.approved import in_lines, write_anew
 from tests.core.golden.production import load
 from tests.core.interchange.read_told import PAGES
 from tests.core.told import LEVEL, evaluation, settled, terms
@@ -114,7 +115,7 @@ def of_contracts(write: Callable[[Agreement, Programme], Sequence[Exported]]) ->
     lines = []
     for name, agreement, programme in contracts():
         lines += [f"=== {name}: {agreement.agreement}", *documents(write(agreement, programme))]
-    return "\n".join(lines) + "\n"
+    return in_lines(lines)
 
 
 def documents(exported: Sequence[Exported]) -> list[str]:
@@ -145,7 +146,7 @@ def violations() -> str:
             ("2025-01", "99.6"), ("2025-02", "99.8"), ("2025-03", "99.2"))]):  # fmt: skip
         for one in to_violations(statement, agreement, programme):
             lines += documents([one])
-    return "\n".join(lines) + "\n"
+    return in_lines(lines)
 
 
 def came_in(
@@ -200,7 +201,7 @@ def changed_violations() -> str:
     daily = campus(("measure: {kind: availability_by_samples}", "measure: {kind: declared}"))
     of_a_day = {**whole, "violation": {**body, "rule": {"id": "probes"}}}
     lines += ["=== of a day", *came_in(of_a_day, agreement, daily)]
-    return "\n".join(lines) + "\n"
+    return in_lines(lines)
 
 
 PAGE: dict[str, Callable[[], str]] = {
@@ -212,5 +213,4 @@ PAGE: dict[str, Callable[[], str]] = {
 
 
 if __name__ == "__main__":
-    for one, page in PAGE.items():
-        (PAGES / f"{one}.txt").write_text(page(), encoding="utf-8")
+    write_anew(PAGES, PAGE)
