@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Literal
 
 from confluent_kafka import KafkaError, KafkaException
@@ -170,9 +170,11 @@ def _apply(
     profile = profile or profile_of(present)
     wanted = _names(topics, vendors, present)
     missing = {name: topic for name, topic in wanted.items() if name not in present}
-    kept = {name: topic for name, topic in wanted.items() if name in present}
+    made = _create(admin, missing, profile)
+    kept = {name: topic for name, topic in wanted.items() if name not in made}
+    present = _all_of(kept, admin, present)
     return [
-        *_create(admin, missing, profile),
+        *made.values(),
         *_partitions(admin, kept, present, profile, grow),
         *_configure(admin, kept, profile),
     ]
@@ -221,9 +223,26 @@ def _config(topic: Topic, profile: Profile) -> dict[str, str]:
     return {**DURABILITY[profile], **topic.config}
 
 
-def _create(admin: AdminClient, missing: Mapping[str, Topic], profile: Profile) -> list[str]:
+def _all_of(
+    names: Collection[str], admin: AdminClient, present: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The cluster's topics once these are among them: one just made is not listed at once."""
+    until = monotonic() + SECONDS
+    while unseen := [name for name in names if name not in present]:
+        if monotonic() > until:
+            raise TopicError(
+                f"topic {unseen[0]}: the cluster says that it exists and does not list it; "
+                "if it is being deleted, run the command again when it is gone"
+            )
+        sleep(0.1)
+        present = admin.list_topics(timeout=LOOK_SECONDS).topics
+    return present
+
+
+def _create(admin: AdminClient, missing: Mapping[str, Topic], profile: Profile) -> dict[str, str]:
+    """A sentence for each topic made; those are left out that another has made meanwhile."""
     if not missing:
-        return []
+        return {}
     new = [
         NewTopic(
             name,
@@ -233,11 +252,16 @@ def _create(admin: AdminClient, missing: Mapping[str, Topic], profile: Profile) 
         )
         for name, topic in missing.items()
     ]
-    _wait(admin.create_topics(new, operation_timeout=SECONDS, request_timeout=SECONDS))
-    return [
-        f"{name}: created with {topic.partitions[profile]} partitions, {COPIES[profile]} copies"
+    made = _wait(
+        admin.create_topics(new, operation_timeout=SECONDS, request_timeout=SECONDS),
+        unless=KafkaError.TOPIC_ALREADY_EXISTS,
+    )
+    return {
+        name: f"{name}: created with {topic.partitions[profile]} partitions, "
+        f"{COPIES[profile]} copies"
         for name, topic in missing.items()
-    ]
+        if name in made
+    }
 
 
 def _partitions(
@@ -297,12 +321,15 @@ def _alteration(name: str, values: Mapping[str, str]) -> ConfigResource:
     return ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries)
 
 
-def _wait(futures: Mapping[Any, Future[Any]]) -> dict[Any, Any]:
+def _wait(futures: Mapping[Any, Future[Any]], unless: int | None = None) -> dict[Any, Any]:
+    """What came of each; those are left out that were refused with the code `unless`."""
     results = {}
     for subject, future in futures.items():
         try:
             results[subject] = future.result(SECONDS)
         except KafkaException as error:
+            if error.args[0].code() == unless:
+                continue
             raise TopicError(
                 f"topic {subject}: the cluster refused: {error.args[0].str()}"
             ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from pathlib import Path
@@ -142,6 +143,17 @@ async def test_a_setting_that_differs_is_set_right_and_told(
     said = await apply_topics(servers.kafka, "trial", folder=tmp_path)
     assert said == [f"{one}: retention.ms changed from 1000 to 2000"]
     assert config(servers.kafka, one)["retention.ms"] == "2000"
+
+
+async def test_commands_at_the_same_time_make_a_topic_once(
+    servers: Rung, one: str, tmp_path: Path
+) -> None:
+    said = await asyncio.gather(
+        *(apply_topics(servers.kafka, "trial", folder=tmp_path) for _ in range(8))
+    )
+    assert sorted(said)[-1] == [f"{one}: created with 2 partitions, 1 copies"]
+    assert sorted(said)[:-1] == [[]] * 7
+    assert config(servers.kafka, one)["retention.ms"] == "1000"
 
 
 async def test_partitions_grow_only_when_asked_and_the_reason_is_told(
