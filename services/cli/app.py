@@ -22,8 +22,12 @@ app = typer.Typer(
     help="Settles the service levels of many vendors: what each owes, to the cent, and why.",
 )
 contract = typer.Typer(no_args_is_help=True, help="Check and apply contract files.")
+violation = typer.Typer(
+    no_args_is_help=True, help="Misses as TMF623 violations: out of statements, in as events."
+)
 key = typer.Typer(no_args_is_help=True, help="API keys for vendors, procurement and finance.")
 app.add_typer(contract, name="contract")
+app.add_typer(violation, name="violation")
 app.add_typer(key, name="key")
 
 REFUSED = 1
@@ -31,6 +35,7 @@ REFUSED = 1
 CANNOT = 70
 """Exit code: the command could not do its work."""
 
+Contracts = Annotated[Path, typer.Argument(help="A contract file, or a folder of them.")]
 Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 Revision = Annotated[int | None, typer.Option(min=1, help="Absent: the latest.")]
@@ -248,10 +253,7 @@ def import_(
     """Print a contract file made from another format; what is lost or missing goes to stderr."""
     from services.cli.interchange import import_contract
 
-    text, told = import_contract(form, file)
-    for line in told:
-        typer.echo(line, err=True)
-    typer.echo(text, nl=False)
+    _print_made(*import_contract(form, file))
 
 
 @contract.command("export")
@@ -262,10 +264,7 @@ def export(
     """Print agreements in another format, as JSON; what it has no place for goes to stderr."""
     from services.cli.interchange import export_contract
 
-    text, told = export_contract(form, files)
-    for line in told:
-        typer.echo(line, err=True)
-    typer.echo(text, nl=False)
+    _print_made(*export_contract(form, files))
 
 
 @app.command()
@@ -383,7 +382,7 @@ def explain(
 
 @app.command()
 def settle(
-    contracts: Annotated[Path, typer.Argument(help="A contract file, or a folder of them.")],
+    contracts: Contracts,
     events: Annotated[Path, typer.Argument(help="An event file (JSON, NDJSON, .gz), or a folder.")],
     through: Annotated[
         str, typer.Option(help="Settle periods that end by this day, such as 2025-01-31.")
@@ -437,6 +436,46 @@ def _print_outcome(outcome: Any, as_json: bool) -> None:
     for statement in outcome.statements:
         show.statement(statement)
     typer.echo(f"{outcome.counted} events counted, {outcome.duplicates} came again")
+
+
+@violation.command("export")
+def export_violation(
+    contracts: Contracts,
+    statements: Annotated[
+        list[Path], typer.Argument(help="Statements, as `settle --json` writes them.")
+    ],
+) -> None:
+    """Print a violation for every level that a statement says was missed, as JSON.
+
+    What the format has no place for goes to stderr.
+    """
+    from services.cli.violations import export_violations
+
+    _print_made(*export_violations(contracts, statements))
+
+
+@violation.command("import")
+def import_violation(
+    contracts: Contracts,
+    violations: Annotated[list[Path], typer.Argument(help="Violations (JSON, NDJSON, .gz).")],
+    source: Annotated[str, typer.Option(help="The source that the events come from.")],
+    period: Annotated[
+        str | None, typer.Option(help="What they are about. Absent: the period over last.")
+    ] = None,
+) -> None:
+    """Print violations as events that declare their period's figure, ready for `submit`.
+
+    Only metrics whose measure is `declared` can be told so. What is lost goes to stderr.
+    """
+    from services.cli.violations import import_violations
+
+    _print_made(*import_violations(contracts, violations, source, period))
+
+
+def _print_made(text: str, told: Iterable[str]) -> None:
+    for line in told:
+        typer.echo(line, err=True)
+    typer.echo(text, nl=False)
 
 
 @key.command("create")
