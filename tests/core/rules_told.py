@@ -1415,6 +1415,126 @@ def edges() -> list[Story]:
     ]  # fmt: skip
 
 
+@story
+def rare_terms() -> list[Story]:
+    """Terms that few contracts have, with the words and facts that only they look at."""
+    later = HEAD.replace("version: 1", "version: 2").replace("-01-01", "-03-01")
+    latest = HEAD.replace("version: 1", "version: 3").replace("-01-01", "-04-01")
+    deferred = (
+        "earn_backs: [{kind: deferred, earn_back: later, periods: 3, asks: met, %s"
+        "barred_below_minimum: false, no_data: breaks_the_run, at_end: dropped}]\n"
+    )
+    run = (
+        "earn_backs: [{kind: after_good_run, earn_back: run, periods: 1, asks: met, percent: 50, "
+        "%sbarred_below_minimum: false, no_data: breaks_the_run, given_as: amount}]\n"
+    )
+    reward = """      - name: reward
+        is_a: bonus
+        due: {kind: on_default}
+        quantity: {kind: one}
+        rate: {kind: amount, amount: 30}
+"""
+    ratchet = """    moves: {kind: ratchet, periods: 2, asks: met, way_to_mean: 50, rounded: exact,
+      no_data: starts_anew}
+    judged"""
+    moving = changed(("    judged", ratchet)) + TWO
+    still = LEVEL.replace("uptime", "repair").replace("Uptime", "Repair")
+    event = "single_event: {circumstance: by, keep: %s}\n"
+    names = ("uptime", "repair", "late")
+    by = [("by", {"level": name, "values": {"event": "x"}}) for name in names]
+    rate = "{kind: percent_of, percent: 10, base: fee}"
+    free = TWO.replace("repair", "late").replace("Repair", "Late").replace(
+        rate, "{kind: amount, amount: 0}")  # fmt: skip
+    tenth = "        factors: [{kind: constant, factor: 0.1}]\n"
+    small = LEVEL + tenth + TWO.replace("percent: 10", "percent: 4")
+    each = changed(("    judged", "    each_subject: true\n    judged"))
+    ending = (
+        "terminations: [{kind: misses, term: often, level: uptime, misses: 2, of_last: 3}, "
+        "{kind: mean, term: low, level: uptime, of_last: 2, region: {at_most: 98.5}, "
+        "missing_period: not_opened}]\n"
+    )
+    pool = (
+        "at_risk: [{at_risk: pool, percent: 10, base: fee}]\n"
+        "caps: [{cap: top, window: trailing, periods: 2, limit: {kind: at_risk, at_risk: pool}}]\n"
+    )
+    low = LEVEL.replace("expected: {at_least: 99}", MINIMUM)
+    on_run = priced(due="{kind: on_run, misses: 2, no_data: ends_the_run}")
+    bench = "{kind: against_benchmark, metric: volume, benchmark: 2, per: 100}"
+    way = "{kind: by_direction, vendor_owes: 5, buyer_owes: 3}"
+    scaled = "        factors: [{kind: constant, factor: 2}]\n        at_most: {kind: amount, "
+    both_ways = changed(("is_a: service_credit", "is_a: two_way"), text=priced(bench, way))
+    dollars = "{kind: amount, amount: %s, currency: USD}"
+    converts = (
+        "conversions: [{currency: USD, kind: of_day, circumstance: usd, quoted: own_for_foreign, "
+        "day: period_end, no_rate: wait, rounded: exact, source: Bank}]\n"
+    )
+    usd = [("usd", {"value": "0.9", "values": {"on": "2025-01-31"}})]
+    second = """      - name: more
+        is_a: penalty
+        due: {kind: on_default}
+        quantity: {kind: one}
+        rate: {kind: amount, amount: 40, currency: USD}
+        at_most: {kind: amount, amount: 35, currency: USD}
+"""
+    relief = "    relief: [%s]\n    judged"
+    volume = (
+        "{kind: volume, metric: volume, times_normal: {at_least: 3}, normal_from: usual, "
+        "notice: told}"
+    )
+    proof = "{kind: proofs, circumstance: excuse, proofs: [notice], within_days: 10}"
+
+    def sites(*rows: tuple[object, object]) -> list[PeriodEvaluation]:
+        found = []
+        for month, (north, south) in zip(months(len(rows)), rows, strict=True):
+            told: dict[str | tuple[str, str], object] = {
+                ("uptime", "north"): north, ("uptime", "south"): south}  # fmt: skip
+            one = evaluation(month, figures=told)
+            kept = tuple(figure for figure in one.figures if figure.subject is not None)
+            found.append(one.model_copy(update={"figures": kept}))
+        return found
+
+    def excused(text: str, *facts: tuple[str, dict[str, Any]]) -> Story:
+        level = changed(("    judged", relief % text))
+        return terms(level=level), monthly(98, figures={"volume": 30}, circumstances=facts)
+
+    def noticed(name: str) -> tuple[str, dict[str, Any]]:
+        return "excuse", {"level": name, "values": {"failed_on": "2025-01-31", "notice": True}}
+
+    ten = {"value": 10}
+    return [
+        # deferred by a term that the next version no longer has, or has still
+        *(([terms(deferred % ""), terms(text, head=later)], monthly(98, 99, 99, 99))
+          for text in ("", deferred % "")),
+        (terms(deferred % "levels: [repair], ", level=LEVEL + TWO),
+         monthly(98, 97, figures={"repair": 98})),
+        (terms(run % "", level=LEVEL + reward), monthly(98, 99)),
+        (terms(run % "levels: [repair], ", level=LEVEL + TWO + reward),
+         [evaluation(month, value, figures={"repair": value})
+          for month, value in zip(months(2), (98, 99), strict=True)]),
+        # a level that a version in between does not have begins anew
+        ([terms(level=moving), terms(level=still, head=later), terms(level=moving, head=latest)],
+         monthly("99.5", "99.7", "99.9", 99, 99, figures={"repair": 99})),
+        *((terms(event % keep, level=LEVEL + TWO + free),
+           monthly(98, figures={"repair": 97, "late": 98}, circumstances=facts))
+          for keep, facts in (("largest_credit", by), ("largest_credit", by[2:]))),
+        (terms(event % "highest_share", level=small),
+         monthly(98, figures={"repair": 97}, circumstances=by)),
+        (terms(ending, level=each), sites((98, 99), (99, 98), (98, 99), (99, 98))),
+        (terms(pool, level=LEVEL), [evaluation(month, 98, fee=fee) for month, fee in
+                                    zip(months(4), (1000, 500, 2000, 100), strict=True)]),
+        (terms(level=changed(("expected: {at_least: 99}", MINIMUM), text=on_run)),
+         monthly(94, 94, 98, 94)),
+        (terms(run % "", level=low), monthly(94, 99)),
+        *((terms(level=both_ways + scaled + f"amount: {limit}}}\n"),
+           monthly(value, figures={"volume": 100})) for limit in (1, 90) for value in (3, 1)),
+        (terms(converts, level=LEVEL.replace(rate, dollars % 30) + second),
+         monthly(98, circumstances=usd)),
+        *(excused(volume, ("usual", {"level": usual, **ten}), ("told", {"level": told}))
+          for usual, told in (("uptime", "repair"), ("uptime", "uptime"), ("repair", "repair"))),
+        *(excused(proof, noticed(name)) for name in ("uptime", "repair")),
+    ]  # fmt: skip
+
+
 if __name__ == "__main__":
     for old in PAGES.glob("*.txt"):
         old.unlink()
