@@ -31,6 +31,7 @@ from tests.core.said import (
     judged,
     moment,
     programme,
+    usual_rules,
 )
 from tests.core.test_acceptance import AT, BAD, CHARGE, NOW, SAMPLE
 from tests.core.test_acceptance import GOOD as GOOD_EVENTS
@@ -344,9 +345,11 @@ def _contract(why: str, text: str, *others: str) -> Iterator[str]:
 
 def events() -> Iterator[str]:
     """Events that cannot count."""
+    rules = usual_rules()
     for kind, data, _, _ in BAD:
         yield f"# {kind} {data}"
-        yield _said(judged(Said(PROBE, "e1", kind, AT, data), party="north", received_us=NOW))
+        said = Said(PROBE, "e1", kind, AT, data)
+        yield _said(judged(said, rules, party="north", received_us=NOW))
     for source, id_, kind, data in (
         ("urn:new", "e1", "sample", SAMPLE),
         (PROBE, "two words", "sample", SAMPLE),
@@ -356,14 +359,19 @@ def events() -> Iterator[str]:
     ):
         yield f"# {kind} {id_!r} from {source}"
         yield _said(judged(Said(source, id_, kind, AT, data)))
-    yield "# of another party, in the future, long ago"
-    yield _said(judged(Said(PROBE, "e1", "sample", AT, SAMPLE), party="desk"))
-    early = NOW - 301_000_000
-    yield _said(judged(Said(PROBE, "e1", "sample", AT, SAMPLE), received_us=early))
-    yield _said(judged(Said(PROBE, "e1", "sample", AT, SAMPLE), latest_us=NOW * 2))
+    for event in (Said(PROBE, "e1", "sample", AT, SAMPLE), Said(PROBE, "e1", "charge", AT, CHARGE)):
+        yield f"# {event.kind} of another party, in the future, long ago"
+        yield _said(judged(event, rules, party="desk"))
+        assert isinstance(judged(event, rules, received_us=NOW - 300_000_000), Row)
+        yield _said(judged(event, rules, received_us=NOW - 300_000_001))
+        yield _said(judged(event, rules, latest_us=NOW * 2))
 
 
 TAKES_NOTHING = agreement([{"metric": "samples"}], bases=[])
+TAKES_TWO = agreement([{"metric": "samples"}], bases=[
+    {"base": base, "of_period": "same", "if_missing": "wait", "part_of_period": "full_charge"}
+    for base in ("invoice", "fee")
+])  # fmt: skip
 CONVERTING = agreement([{"metric": "samples"}], conversions=[
     {"currency": "USD", "kind": "of_day", "circumstance": "usd", "quoted": "own_for_foreign",
      "day": "invoice_date", "no_rate": "wait", "rounded": "exact", "source": "Bank"},
@@ -388,6 +396,7 @@ VERSIONS = [
 def more_events() -> Iterator[str]:
     """Events under other rules than the usual: agreements, ranges, versions of the programme."""
     for terms, changes in (
+        (TAKES_TWO, [{"base": "fees"}]),
         (TAKES_NOTHING, [{}, {"amount": "1.005"}]),
         (CONVERTING, [{"currency": currency, "amount": amount, **dated}
                       for currency, amount in (("USD", 1), ("JPY", "0.5"), ("JPY", 10**18),
@@ -423,8 +432,9 @@ def more_events() -> Iterator[str]:
             yield _verdict(judged(Said(PROBE, "e1", "sample", at, data), rules, party="north"))
             yield _verdict(judged(Said(PROBE, "e1", "sample", at, data), rules, party="desk"))
     yield "# to a row"
+    rules = usual_rules()
     for kind, data in GOOD_EVENTS:
-        yield _verdict(judged(Said(PROBE, "e1", kind, AT, data)))
+        yield _verdict(judged(Said(PROBE, "e1", kind, AT, data), rules))
 
 
 def _verdict(found: Row | Problem) -> str:

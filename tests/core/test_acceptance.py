@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from schemas.programme import Programme
 from services.core.acceptance import Problem, Reason, rules_of
 from services.core.facts import Row
 from services.core.windows import microseconds
@@ -22,6 +23,7 @@ from tests.core.said import (
     judged,
     moment,
     programme,
+    usual_rules,
 )
 
 AT = moment("2025-01-10 10:00")
@@ -50,6 +52,7 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
     ("sample", SAMPLE),
     ("sample", SAMPLE | {"subject": "a"}),
     ("sample", SAMPLE | {"subject": None}),
+    ("sample", SAMPLE | {"subject": "a" * 120}),
     ("count", COUNT),
     ("count", COUNT | {"good": 0, "total": 0}),
     ("response", RESPONSE),
@@ -65,6 +68,7 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
     ("correction", CORRECTION),
     ("correction", CORRECTION | {"data": SAMPLE}),
     ("charge", CHARGE),
+    ("charge", CHARGE | {"amount": "0.25"}),
     ("circumstance", CIRCUMSTANCE),
 ]
 
@@ -88,6 +92,7 @@ BAD: list[tuple[str, dict[str, Any], Reason, str]] = [
     ("sample", SAMPLE | {"subject": "two words"}, Reason.BAD_DATA, "/data/subject"),
     ("sample", SAMPLE | {"subject": "a" * 121}, Reason.BAD_DATA, "/data/subject"),
     ("sample", SAMPLE | {"a/b": 1}, Reason.BAD_DATA, "/data/a~1b"),
+    ("sample", SAMPLE | {"a~b": 1}, Reason.BAD_DATA, "/data/a~0b"),
     ("sample", SAMPLE | {"metric": "ratio"}, Reason.KIND_DOES_NOT_FIT, "/type"),
     ("sample", SAMPLE | {"metric": "series"}, Reason.KIND_DOES_NOT_FIT, "/type"),
     ("count", COUNT | {"good": -1}, Reason.NEGATIVE_COUNT, "/data/good"),
@@ -96,6 +101,9 @@ BAD: list[tuple[str, dict[str, Any], Reason, str]] = [
     ("count", COUNT | {"total": 2**62}, Reason.TOO_LARGE, "/data/total"),
     ("count", COUNT | {"good": 1.0}, Reason.BAD_DATA, "/data/good"),
     ("count", COUNT | {"good": True}, Reason.BAD_DATA, "/data/good"),
+    ("count", COUNT | {"total": 0}, Reason.GOOD_EXCEEDS_TOTAL, "/data/good"),
+    ("count", COUNT | {"total": "2"}, Reason.BAD_DATA, "/data/total"),
+    ("count", COUNT | {"subject": "two words"}, Reason.BAD_DATA, "/data/subject"),
     ("response", RESPONSE | {"unit": "seconds"}, Reason.WRONG_UNIT, "/data/unit"),
     ("response", RESPONSE | {"unit": "parsecs"}, Reason.WRONG_UNIT, "/data/unit"),
     ("response", RESPONSE | {"value": 1.5}, Reason.NOT_EXACT, "/data/value"),
@@ -105,6 +113,7 @@ BAD: list[tuple[str, dict[str, Any], Reason, str]] = [
     ("response", RESPONSE | {"value": "1\n"}, Reason.NOT_EXACT, "/data/value"),
     ("response", RESPONSE | {"value": "1.2345"}, Reason.TOO_MANY_DECIMALS, "/data/value"),
     ("response", RESPONSE | {"value": str(2**62)}, Reason.TOO_LARGE, "/data/value"),
+    ("response", RESPONSE | {"value": str(-(2**62))}, Reason.TOO_LARGE, "/data/value"),
     ("response", {"metric": "mean", "unit": "milliseconds"}, Reason.BAD_DATA, "/data/value"),
     ("outage", OUTAGE | {"void": True}, Reason.TIMES_OUT_OF_ORDER, "/data/phase"),
     ("outage", FIXED, Reason.TIMES_OUT_OF_ORDER, "/data"),
@@ -115,9 +124,11 @@ BAD: list[tuple[str, dict[str, Any], Reason, str]] = [
         "/data/ended_at",
     ),
     ("outage", FIXED | {"started_at": "2025-01-02T00:00:00"}, Reason.BAD_DATA, "/data/started_at"),
+    ("ticket", TICKET | {"metric": "samples"}, Reason.KIND_DOES_NOT_FIT, "/type"),
     ("ticket", TICKET | {"assigned_to": "nobody"}, Reason.UNKNOWN_VENDOR, "/data/assigned_to"),
     ("figure", FIGURE | {"value": "-10"}, Reason.OUT_OF_RANGE, "/data/value"),
     ("figure", FIGURE | {"value": "100.001"}, Reason.OUT_OF_RANGE, "/data/value"),
+    ("figure", FIGURE | {"value": "101.1234"}, Reason.TOO_MANY_DECIMALS, "/data/value"),
     ("figure", FIGURE | {"value": 99.5}, Reason.NOT_EXACT, "/data/value"),
     ("figure", FIGURE | {"unit": "points"}, Reason.WRONG_UNIT, "/data/unit"),
     ("figure", FIGURE | {"period": "2025-13"}, Reason.BAD_DATA, "/data/period"),
@@ -133,6 +144,9 @@ BAD: list[tuple[str, dict[str, Any], Reason, str]] = [
     ("charge", CHARGE | {"base": "fee"}, Reason.UNKNOWN_BASE, "/data/base"),
     ("charge", CHARGE | {"amount": "1.005"}, Reason.TOO_MANY_DECIMALS, "/data/amount"),
     ("charge", CHARGE | {"amount": str(2**62)}, Reason.TOO_LARGE, "/data/amount"),
+    ("charge", CHARGE | {"amount": "46116860184273879.04"}, Reason.TOO_LARGE, "/data/amount"),
+    ("charge", CHARGE | {"amount": "a hundred"}, Reason.NOT_EXACT, "/data/amount"),
+    ("circumstance", CIRCUMSTANCE | {"values": {"A": 1}}, Reason.BAD_DATA, "/data/values/A/[key]"),
 ]
 
 
@@ -221,14 +235,25 @@ def test_what_belongs_to_a_period_that_is_no_longer_settled_goes_to_review(
     end = microseconds(moment("2025-01-31 23:00"))  # of January, in Berlin
     last = end + 400 * DAY_US
     at = AT if kind == "sample" else moment("2025-03-10 10:00")
-    assert isinstance(judged(Said(PROBE, "e1", kind, at, data), latest_us=last), Row)
-    found = judged(Said(PROBE, "e1", kind, at, data), latest_us=last + 1)
+    said, rules = Said(PROBE, "e1", kind, at, data), usual_rules()
+    assert isinstance(judged(said, rules, latest_us=last), Row)
+    found = judged(said, rules, latest_us=last + 1)
     assert isinstance(found, Problem)
     assert found.code is Reason.BEYOND_HORIZON
     assert found.for_review
     # The wall clock says nothing about it: what is replayed years later meets the same verdict.
     years_later = last + 20_000 * DAY_US
-    assert isinstance(judged(Said(PROBE, "e1", kind, at, data), received_us=years_later), Row)
+    assert isinstance(judged(said, rules, received_us=years_later), Row)
+
+
+def test_what_is_said_of_a_period_before_its_time_is_judged_by_the_period() -> None:
+    last = microseconds(moment("2025-01-31 23:00")) + 400 * DAY_US
+    for at in (moment("2023-06-01 10:00"), moment("1938-06-01 10:00")):
+        for kind, data in (("figure", FIGURE), ("charge", CHARGE)):
+            assert isinstance(judged(Said(PROBE, "e1", kind, at, data), latest_us=last), Row)
+        found = judged(Said(PROBE, "e1", "sample", at, SAMPLE), latest_us=last)
+        assert isinstance(found, Problem)
+        assert found.code is Reason.BEYOND_HORIZON
 
 
 def test_the_version_in_force_at_the_events_time_judges_it() -> None:
@@ -250,7 +275,41 @@ def test_the_version_in_force_at_the_events_time_judges_it() -> None:
     ):
         event = Said(PROBE, "e1", "response", moment(at), RESPONSE | {"unit": unit})
         assert isinstance(judged(event, rules), Row) == good
-    assert isinstance(judged(Said(PROBE, "e1", "charge", AT, CHARGE), rules), Row)
+    for charged in (AT, moment("2024-06-01 10:00")):
+        assert isinstance(judged(Said(PROBE, "e1", "charge", charged, CHARGE), rules), Row)
+
+
+def test_a_metric_that_a_later_version_adds_is_judged_by_that_version_before_it_too() -> None:
+    sources = [{"source": PROBE, "reports_for": "north"}]
+
+    def version(number: int, day: str, *units: str) -> Programme:
+        metrics = [
+            {"metric": "mean", "name": "mean", "unit": unit, "better": "lower",
+             "measure": {"kind": "mean"}}
+            for unit in units
+        ] + [{"metric": "samples", "name": "samples", "unit": "percent", "better": "higher",
+              "measure": {"kind": "availability_by_samples"}}]  # fmt: skip
+        return programme(number, day, metrics=metrics, sources=sources)
+
+    versions = [
+        version(1, "2025-01-01"),
+        version(2, "2025-02-01", "seconds"),
+        version(3, "2025-03-01", "minutes"),
+        version(4, "2025-04-01", "hours"),
+    ]
+    rules = rules_of(versions, None, NUMBERS)
+    for at, unit in (
+        ("2024-12-01 10:00", "seconds"),
+        ("2025-01-10 10:00", "seconds"),
+        ("2025-01-31 23:00", "seconds"),
+        ("2025-02-28 22:59", "seconds"),
+        ("2025-02-28 23:00", "minutes"),
+        ("2025-03-31 21:59", "minutes"),
+        ("2025-03-31 22:00", "hours"),
+    ):
+        for said in ("seconds", "minutes", "hours"):
+            event = Said(PROBE, "e1", "response", moment(at), RESPONSE | {"unit": said})
+            assert isinstance(judged(event, rules), Row) == (said == unit)
 
 
 def test_two_programmes_cannot_claim_one_source() -> None:
@@ -265,6 +324,7 @@ def test_a_charge_is_held_against_the_agreement_version_of_its_period() -> None:
     second = agreement([{"metric": "samples"}], version=2, effective_from="2025-03-01")
     rules = rules_of([PROGRAMME], [first, second], NUMBERS)
     for period, currency, good in (
+        ("2024-12", "USD", True),
         ("2025-02", "USD", True),
         ("2025-02", "EUR", False),
         ("2025-03", "EUR", True),
