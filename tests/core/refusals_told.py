@@ -407,9 +407,9 @@ def more_events() -> Iterator[str]:
         for change in changes:
             yield f"# charge {change} to {', '.join(base.base for base in terms.bases) or 'none'}"
             yield _verdict(judged(Said(FINANCE, "e1", "charge", AT, CHARGE | change), rules))
-    for change in ({"amount": 10**17}, {"amount": 46116860184273879}, {"subject": "north"}):
-        yield f"# charge {change}"
-        yield _verdict(judged(Said(FINANCE, "e1", "charge", AT, CHARGE | change)))
+    for more in ({"amount": 10**17}, {"amount": 46116860184273879}, {"subject": "north"}):
+        yield f"# charge {more}"
+        yield _verdict(judged(Said(FINANCE, "e1", "charge", AT, CHARGE | more)))
     for good, total in ((0, 2**62), (1, 2**62), (2**62, 2**62), (0, -1), (-1, -1), (0, 0)):
         yield f"# {good} of {total}"
         data = {"metric": "ratio", "good": good, "total": total}
