@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from schemas.programme import Programme
 from services.core.acceptance import Problem, rules_of
 from services.core.conditions import Unfit, checked
 from services.core.contract_check import check
@@ -46,6 +47,7 @@ METRICS = """\
   - {metric: down, name: Down, unit: minutes, better: lower, measure: {kind: outage_time,
      overlap: merged, part: exact}}
   - {metric: failures, name: Failures, unit: count, better: lower, measure: {kind: outage_count}}
+  - {metric: late, name: Late, unit: days, better: lower, measure: {kind: delivery_delay}}
 """
 RATE = "{kind: percent_of, percent: 10, base: fee}"
 ONE = "{kind: one}"
@@ -266,9 +268,77 @@ SEVERAL: list[list[tuple[str, str]]] = [
     [("agreement: hosting", "agreement: Hosting Two")],
     [("agreement: hosting", "agreement: 7")],
 ]  # fmt: skip
+LATE = DURATION % ("late", "each")
+EACH_AT_MOST = "\n        at_most: {kind: worth_of_each, percent: 5}"
+SEVERAL += [
+    # what is not refused: points by band, a charge over the run that the credit is due on
+    [(RATE, BANDS.replace("amount", "points").replace("of: result", "of: quantity")
+      % "{below: 3, gives: 1}, {at_least: 3, gives: 2}"),
+     ("levels:\n", "points: {kind: percent_per_point, percent: 1, base: fee}\nlevels:\n")],
+    [(RATE, RATE.replace("{kind", "{over: run, kind")), ("{kind: on_default}", RUN)],
+    [(RATE, BANDS % "{above: 100.5, gives: 9}, {at_most: 100.5, gives: 5}")],
+    [(RATE, BANDS % "{below: -0.5, gives: 9}, {at_least: -0.5, gives: 5}")],
+    [(ONE, LATE), (RATE, BANDS.replace("result", "quantity")
+                   % "{below: 3, gives: 1}, {at_least: 3, gives: 2}" + EACH_AT_MOST)],
+    [(ONE, LATE), (RATE, "{kind: worth_of, percent: 1}" + EACH_AT_MOST)],
+    [(ONE, LATE.replace("metric: late, ", "")), ("{kind: every_miss}", "{kind: never}"),
+     ("    expected: {at_least: 99}\n", ""), ("{kind: on_default}", "{kind: every_period}"),
+     ("metric: uptime", "metric: failures"), (RATE, "{kind: worth_of, percent: 1}")],
+    [(ONE, LATE.replace("metric: late, ", "")), ("    expected: {at_least: 99}\n", ""),
+     ("{kind: on_default}", "{kind: every_period}"), ("metric: uptime", "metric: late"),
+     (RATE, "{kind: worth_of, percent: 1}")],
+    # choices, and fields of what was chosen
+    [("{kind: on_default}", "{kind: zzz}")],
+    [("{kind: on_default}", "{kind: on_run, misses: 2, no_data: ends_the_run, zzz: 1}")],
+    [("{kind: on_default}", "{kind: on_run, misses: 2}")],
+    [("{kind: on_default}", "{kind: on_run, misses: 1, no_data: x}")],
+    [("{kind: on_default}", "{kind: on_trigger, result: {zzz: 1}}")],
+    [("{kind: on_default}", "{kind: on_trigger, result: 5}")],
+    [("{kind: on_default}", "on_default")],
+    [(RATE, RATE.replace("base", "zzz"))],
+    [(RATE, "{kind: at_risk_share, at_risk: pool, shares: [ten, 5]}")],
+    [(RATE, "{kind: at_risk_share, at_risk: pool, shares: 10}")],
+    [(RATE, BANDS % "7, {zzz: 1, gives: x}")],
+    [(ONE, "{kind: duration, of: each, counted: elapsed, unit: 1, part_unit: in_proportion, "
+      "grace: {units: -1, kind: zzz}}")],
+    [("levels:\n", "claim: {within_working_days: 5, holidays: [soon]}\nlevels:\n")],
+    [("levels:\n", "claim: {within_working_days: none, holidays: [2025-01-01, never]}\n"
+      "levels:\n")],
+    [("levels:\n", "single_event: {circumstance: by, keep: largest_credit, "
+      "adds: [[a, b], [b, C]]}\nlevels:\n")],
+    [("levels:\n", "order: [levels, creditz]\nlevels:\n")],
+    [("    judged", "    subjects: [two words]\n    judged")],
+    [("    judged: exact", "    judged: {decimals: many, mode: half_up}")],
+    [("no_data: no_result", "no_data: {counts_as: x}")],
+    [("no_data: no_result", "no_data: {counts: 5}")],
+    [("no_data: no_result", "no_data: 5")],
+]  # fmt: skip
+IN_ORDER: list[tuple[list[tuple[str, str]], list[tuple[str, str]]]] = [
+    # a level to which a check does not apply goes before one that it refuses
+    ([], [("    judged", "    measured: week\n    judged")]),
+    ([], [("    judged", "    measured: year\n    judged")]),
+    ([("metric: uptime", "metric: x")], [("{at_least: 99}", "{at_most: 99}")]),
+    ([("metric: uptime", "metric: x")], [("{at_least: 99}", "{at_least: 101}")]),
+    ([(ONE, DURATION % ("x", "each"))], [(ONE, DURATION % ("uptime", "each"))]),
+    ([(ONE, DURATION % ("x", "total"))], [(ONE, DURATION % ("failures", "total"))]),
+    ([], [("    judged", "    low_volume: {below_total: 20, left_out: 1}\n    judged")]),
+    ([], [(RATE, BANDS % "{above: 100, gives: 9}, {at_most: 100, gives: 5}")]),
+    ([("metric: uptime", "metric: x")],
+     [NO_LEVEL, ("    judged", "    moves: {kind: baseline, periods: 2, tie: at_most, minimum: "
+                 "none, rounded: exact, no_data: starts_anew}\n    judged")]),
+    ([], [(RATE, f"{RATE}\n        when: {{holds: '7', unknown: wait, reads: []}}")]),
+    ([(RATE, f"{RATE}\n        when: {{holds: '7', unknown: wait, reads: []}}")],
+     [(RATE, f"{RATE}\n        when: {{holds: 'true', unknown: wait, reads: [{{kind: stated, "
+       "name: storm, circumstance: storm}]}")]),
+    ([("is_a: service_credit", "is_a: bonus")], [(RATE, "{kind: amount, amount: 1}")]),
+    ([], [("{kind: every_miss}", "{kind: never}")]),
+    ([], [("{kind: every_miss}", "{kind: misses_in_window, misses: 4, of_last: 3, "
+           "below_minimum_counts: true}"), ("expected: {at_least: 99}", MINIMUM % 95)]),
+]  # fmt: skip
 NOTHING = ["", "---\n", "[1, 2]\n", "text\n", "kind: [agreement]\n", "- kind: agreement\n",
            "name: x\n", "kind: agreement\n", "kind: programme\n", "\x00", "a: b: c",
-           "kind: agreement\nkind: agreement\n", "? [a]\n: b\n", "1: 2\n"]  # fmt: skip
+           "kind: agreement\nkind: agreement\n", "kind: weather\n", "? [a]\n: b\n",
+           "1: 2\n"]  # fmt: skip
 HIGHEST = "single_event: {circumstance: by, keep: highest_share}\n"
 SECOND = """\
       - name: more
@@ -295,6 +365,12 @@ def contracts() -> Iterator[str]:
         yield from _contract(repr(several), text)
     for text in NOTHING:
         yield from _contract(repr(text), text)
+    for first, second in IN_ORDER:
+        one, other = (_changed(changes) for changes in (first, second))
+        text = GOOD.replace(LEVEL, one) + other.split("levels:\n")[1].replace(
+            "level: uptime", "level: second")  # fmt: skip
+        event = HIGHEST if "bonus" in one else ""
+        yield from _contract(f"{first} before {second}", text + event)
     for kind, rate in (
         ("penalty", "{kind: amount, amount: 1}"),
         ("bonus", "{kind: amount, amount: 1}"),
@@ -322,6 +398,17 @@ def contracts() -> Iterator[str]:
         ("agreement: hosting", "agreement: other"),
     ):
         yield from _contract(f"beside itself: {new!r}", GOOD.replace(old, new), GOOD)
+    other = GOOD.replace("agreement: hosting", "agreement: other")
+    another = GOOD.replace("percent: 10", "percent: 11")
+    for why, later, others in (
+        ("another agreement goes before", LATER.replace("EUR", "USD"), (other, GOOD)),
+        ("itself goes before", LATER.replace("EUR", "USD"), (LATER, GOOD)),
+        ("its number goes before", LATER.replace("EUR", "USD"),
+         (another.replace("version: 1", "version: 2"), GOOD)),
+        ("a later one is there", GOOD.replace("EUR", "USD"), (LATER,)),
+        ("a later one begins before", GOOD, (LATER.replace("2025-02", "2024-12"),)),
+    ):  # fmt: skip
+        yield from _contract(why, later, *others)
     for old, new in (
         ("EUR", "USD"),
         ("settled: month", "settled: quarter"),
@@ -333,13 +420,27 @@ def contracts() -> Iterator[str]:
         yield from _contract(f"after version 1: {new!r}", LATER.replace(old, new), GOOD)
 
 
+def _changed(changes: list[tuple[str, str]]) -> str:
+    """The usual level with these changes."""
+    text = LEVEL
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+@cache
+def _programme() -> Programme:
+    (found,) = read_documents(PROGRAMME + METRICS, "programme.yaml")[0].programmes
+    return found
+
+
 def _contract(why: str, text: str, *others: str) -> Iterator[str]:
     yield f"# {why}"
-    programmes, _ = read_documents(PROGRAMME + METRICS, "programme.yaml")
     documents, refusals = read_documents(text, "c.yaml")
     versions = [one for other in others for one in read_documents(other, "o.yaml")[0].agreements]
     for document in documents.documents:
-        refusals += check(document, programmes.programmes[0], versions)
+        refusals += check(document, _programme(), versions)
     yield from (f"    {refusal.text()}" for refusal in refusals)
 
 

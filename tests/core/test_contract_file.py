@@ -6,7 +6,13 @@ from fractions import Fraction
 
 import pytest
 
-from services.core.contract_file import MOST_CHARACTERS, Refusal, read_documents
+from services.core.contract_file import (
+    MOST_CHARACTERS,
+    MOST_DEPTH,
+    MOST_NODES,
+    Refusal,
+    read_documents,
+)
 from tests.core.told import HEAD, LEVEL
 
 GOOD = HEAD.lstrip() + LEVEL
@@ -185,3 +191,20 @@ def test_no_data_as_a_miss_needs_a_result_where_the_price_depends_on_it() -> Non
     assert "counts_as" in only(priced.replace("no_data: no_result", "no_data: miss")).remedy
     told = priced.replace("no_data: no_result", "no_data: {counts_as: 0}")
     assert read_documents(told, "c.yaml")[1] == ()
+
+
+def test_a_file_may_have_so_many_characters_and_no_more() -> None:
+    reason = "the file has 1000001 characters, more than 1000000"
+    remedy = "split it into several files"
+    assert only("#" * (MOST_CHARACTERS + 1)) == Refusal("c.yaml", 1, 1, "", reason, remedy)
+    assert only("@" * MOST_CHARACTERS).reason.startswith("not readable as YAML")
+
+
+@pytest.mark.parametrize(("more", "reason"), [(0, "kind is missing"), (1, "too deep or repeats")])
+def test_so_many_values_and_levels_are_read_and_no_more(more: int, reason: str) -> None:
+    lists = MOST_DEPTH - 1 + more
+    assert reason in only(f"a: {'[' * lists}x{']' * lists}\n").reason
+    repeated = f"a: &a [{', '.join('x' * 998)}]\nb: [{', '.join(['*a'] * 49)}]\n"
+    values = 1 + (1 + 998) + (1 + 49 * (1 + 998))
+    text = f"{repeated}c: [{', '.join('x' * (MOST_NODES - values - 1 + more))}]\n"
+    assert reason in only(text).reason
