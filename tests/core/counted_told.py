@@ -17,10 +17,11 @@ from typing import Any
 
 from schemas.base import written
 from schemas.evaluation import MetricFigure, Part
+from schemas.programme import Programme
 from services.core.acceptance import Problem
-from services.core.evaluation import evaluate, ready
+from services.core.evaluation import evaluate, needs, ready, wanted
 from services.core.tally import metric_windows, tally
-from services.core.windows import window_of
+from services.core.windows import instant, window_of
 from tests.core.approved import in_lines, write_anew
 from tests.core.said import (
     DESK,
@@ -33,6 +34,7 @@ from tests.core.said import (
     facts,
     judged,
     moment,
+    programme,
 )
 
 PAGES = Path(__file__).parent / "counted"
@@ -145,6 +147,8 @@ TICKETS: Sequence[tuple[str, dict[str, Any], Sequence[tuple[str, str, str]]]] = 
       ("working", "2025-01-23 11:50", "north"), ("resolved", "2025-01-23 11:55", ""))),
     ("nobodys", {"priority": "high"},
      (("opened", "2025-01-23 09:00", ""), ("resolved", "2025-01-23 09:10", ""))),
+    ("desks", {"subject": "elsewhere", "priority": "high"},
+     (("opened", "2025-01-23 09:00", "desk"), ("resolved", "2025-01-23 09:20", ""))),
     ("buyers", {"priority": "high"},
      (("opened", "2025-01-23 09:00", "acme"), ("resolved", "2025-01-23 09:10", ""))),
     ("open", {"priority": "high"}, (("opened", "2025-01-30 09:00", "north"),)),
@@ -313,9 +317,76 @@ def corrections() -> Iterator[str]:
         yield from (f"    {line}" for one in found.figures for line in _figure(one))
 
 
+def _credit(quantity: dict[str, Any], *factors: dict[str, Any]) -> dict[str, Any]:
+    return {"name": str(quantity["kind"]), "is_a": "service_credit", "due": {"kind": "on_default"},
+            "quantity": quantity, "rate": {"kind": "amount", "amount": 1},
+            "factors": factors}  # fmt: skip
+
+
+ASKING: Sequence[dict[str, Any]] = (
+    {"metric": "samples", "each_subject": True, "subjects": ["east", "south"], "measured": "month"},
+    {"metric": "status", "subject": "south", "measured": "month", "credits": [
+        _credit({"kind": "figure", "metric": "outages"}, {"kind": "figure", "metric": "mean"})],
+     "relief": [{"kind": "volume", "metric": "total", "times_normal": {"at_least": 2},
+                 "normal": 3}]},
+    {"metric": "ratio", "subject": "nowhere", "credits": [
+        _credit({"kind": "outside_range", "highest": "maximum", "lowest": "minimum",
+                 "at_least": 1, "at_most": 2})]},
+    {"metric": "tickets", "each_subject": True, "measured": "month", "credits": [
+        _credit({"kind": "figure", "metric": "everyones-tickets"})]},
+    {"metric": "declared", "measured": "month"},
+    {"metric": "parallel", "measured": "month"},
+    {"metric": "without-outage", "measured": "month"},
+)  # fmt: skip
+"""Levels of an agreement that settles quarters, whose terms look at other metrics too."""
+
+
+def asked() -> Iterator[str]:
+    """What an agreement wants to know, which facts that needs, and its evaluation."""
+    ends = {"kind": "occurrence", "term": "long", "metric": "merged", "region": {"above": 60}}
+    terms = agreement(ASKING, settled="quarter", terminations=[ends])
+    later = _otherwise(2, "2025-02-01", status="samples", declared="total", tickets="deliveries",
+                       samples="status-up")  # fmt: skip
+    last = _otherwise(3, "2025-03-01", declared="ratio")
+    yield "# wanted"
+    for one in wanted(terms):
+        yield (
+            f"{one.metric} by {one.measured} of {one.subject}"
+            f"{', each subject' * one.each_subject}{', if reported' * one.if_reported}"
+        )
+    versions = [PROGRAMME, later, last]
+    for some in ([PROGRAMME], [later], versions):
+        yield f"# needed under version {', '.join(str(one.version) for one in some)}"
+        for span in needs(some, [terms], "2025-Q1"):
+            since, until = (_when(at) for at in (span.since_us, span.until_us))
+            before = ", and each last before" if span.last_before else ""
+            yield f"{span.metric}: {since} to {until}{before}"
+        assert needs(some[::-1], [terms], "2025-Q1") == needs(some, [terms], "2025-Q1")
+    yield "# evaluated"
+    columns = facts([*plain(), *figures(), *tickets(), *outages()])
+    found = evaluate(versions, [terms], "2025-Q1", columns, NUMBERS, 1, "closed")
+    yield from (next(_figure(one)) for one in found.figures)
+    turned = evaluate(versions[::-1], [terms], "2025-Q1", columns, NUMBERS, 1, "closed")
+    assert turned == found
+
+
+def _otherwise(version: int, begins: str, **measured: str) -> Programme:
+    """A version that counts some metrics as the first one counts others."""
+    body = PROGRAMME.model_dump(mode="json", exclude_none=True)
+    measures = {one["metric"]: one["measure"] for one in body["metrics"]}
+    for one in body["metrics"]:
+        one["measure"] = measures[measured.get(one["metric"], one["metric"])]
+    return programme(version, begins, metrics=body["metrics"])
+
+
+def _when(at_us: int | None) -> str:
+    return "ever" if at_us is None else instant(at_us).isoformat()
+
+
 PAGE: dict[str, Callable[[], Iterator[str]]] = {
     **{name: (lambda name=name: counted(name)) for name in PARTS},
     "corrections": corrections,
+    "asked": asked,
 }
 
 
