@@ -195,6 +195,15 @@ def test_the_last_charge_of_a_name_stands_and_all_circumstances_are_kept_in_orde
     assert [each.event.id for each in found.charges] == ["i1", "i3"]
 
 
+def test_what_is_stated_at_one_instant_is_in_order_of_identity() -> None:
+    at = ("2025-02-03 10:00", "2025-02-02 10:00")
+    events = [circumstance(f"c{place}", at[place % 2]) for place in range(200)]
+    placed = {row(each).identity: each for each in events}
+    expected = sorted(placed, key=lambda identity: (placed[identity].at, identity))
+    found = evaluation_of(events, [{"metric": "samples"}])
+    assert [each.event.id for each in found.circumstances] == [placed[one].id for one in expected]
+
+
 def test_two_payloads_for_one_identity_stop_the_evaluation() -> None:
     one = Said(PROBE, "e", "sample", START, {"metric": "samples", "up": True})
     other = one._replace(data={"metric": "samples", "up": False})

@@ -84,6 +84,12 @@ def test_what_is_no_exact_decimal_is_none(value: object) -> None:
     assert scaled(value) is None
 
 
+def test_a_decimal_number_with_an_exponent_is_the_whole_number_it_stands_for() -> None:
+    assert scaled(Decimal("1E+3")) == (1000, 0)
+    assert scaled(Decimal("-1.5E-2")) == (-15, 3)
+    assert scaled(Decimal("Infinity")) is None
+
+
 EVENTS = st.lists(
     st.tuples(st.integers(0, 9), st.booleans(), st.sampled_from([None, "a", "b"]), st.booleans()),
     max_size=30,
@@ -145,6 +151,23 @@ def test_the_first_fact_of_an_identity_stands_and_others_conflict_or_repeat(
     assert sorted(first.tolist()) == sorted(standing.values())
     assert [rows[place].identity for place in first] == sorted(standing)
     assert conflicts.tolist() == differing
+
+
+def test_identities_that_differ_in_their_second_half_alone_are_not_one() -> None:
+    said = Said(PROBE, "e1", "sample", AT, {"metric": "samples", "up": True})
+    same, half = row(said), b"\xff" * 8
+    ends = (3, 1, 2, 1, 3)
+    rows = [
+        same._replace(
+            id=f"e{end}", identity=half + bytes(7) + bytes([end]), payload=bytes([end] * 8)
+        )
+        for end in ends
+    ]
+    facts = columns([*rows, same._replace(identity=bytes(16)), rows[0]._replace(payload=bytes(8))])
+    assert by_identity(facts).tolist() == [5, 1, 3, 2, 0, 4, 6]
+    first, conflicts = distinct(facts)
+    assert first.tolist() == [5, 1, 2, 0]
+    assert conflicts.tolist() == [6]
 
 
 def test_the_numbers_of_kinds_are_fixed_for_stored_frames() -> None:
