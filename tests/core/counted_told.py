@@ -324,7 +324,7 @@ def _credit(quantity: dict[str, Any], *factors: dict[str, Any]) -> dict[str, Any
 
 
 ASKING: Sequence[dict[str, Any]] = (
-    {"metric": "samples", "each_subject": True, "subjects": ["east", "south"], "measured": "month"},
+    {"metric": "samples", "each_subject": True, "subjects": ["East", "south"], "measured": "month"},
     {"metric": "status", "subject": "south", "measured": "month", "credits": [
         _credit({"kind": "figure", "metric": "outages"}, {"kind": "figure", "metric": "mean"})],
      "relief": [{"kind": "volume", "metric": "total", "times_normal": {"at_least": 2},
