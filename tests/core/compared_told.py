@@ -20,19 +20,30 @@ from services.core.contract_diff import contract_diff
 from services.core.contract_file import read_documents
 from services.core.contract_words import path_text
 from services.core.inheritance import resolve, whence
+from services.core.settlement import History
 from services.core.shared_cap_check import unfit
 from services.core.underpinning import gaps
 from tests.core.approved import in_lines, write_anew
+from tests.core.golden.explained import outcome_lines
 from tests.core.golden.production import CONTRACTS, load
 from tests.core.said import programme
 from tests.core.test_contract_check import PROGRAMME
 from tests.core.test_contract_check import programme as usual
 from tests.core.test_inheritance import CORPORATE, CUSTOMER, PLAIN, SERVICE
 from tests.core.test_reweighting import version
-from tests.core.test_shared_caps import EARN_BACK, EVERYBODY, OF_TWO, cap, named
+from tests.core.test_shared_caps import (
+    EARN_BACK,
+    EVERYBODY,
+    OF_TWO,
+    cap,
+    history,
+    missed,
+    named,
+    together,
+)
 from tests.core.test_shared_caps import programme as under_caps
 from tests.core.test_underpinning import CAMPUS, METRICS, below, sla
-from tests.core.told import HEAD, LEVEL, agreement, terms
+from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, terms
 
 PAGES = Path(__file__).parent / "compared"
 
@@ -63,6 +74,59 @@ def changes() -> Iterator[str]:
     later = programme(2, "2026-01-01", vendors=[{"vendor": "north", "name": "N"}], sources=[
         {"source": "urn:new", "reports_for": "north", "metrics": ["total"]}])  # fmt: skip
     yield from (f"    {change.text()}" for change in contract_diff(programme(), later))
+    for old_text, new_text in PAIRS:
+        yield f"# {old_text!r} -> {new_text!r}"
+        old, new = (agreement(HEAD + LEVEL.replace("    judged", f"    {one}\n    judged"))
+                    for one in (old_text, new_text))  # fmt: skip
+        for change in contract_diff(old, new):
+            yield f"    {change.path} | {change.text()}"
+    yield "# what is inherited beside a later version of all"
+    before, after = (_family(*texts) for texts in GENERATIONS)
+    for change in contract_diff(before, after):
+        yield f"    {change.path} | {change.text()}"
+
+
+def _family(*texts: str) -> Agreement:
+    """The agreement at the end of a line of frameworks, with what it inherits."""
+    documents, refusals = read_documents("".join(texts), "contract.yaml")
+    resolution = resolve(documents.documents)
+    assert not refusals, refusals
+    assert not resolution.refusals, resolution.refusals
+    (found,) = (one.noun for one in resolution.documents)
+    assert isinstance(found, Agreement)
+    return found
+
+
+UNDERPINS = "underpins: [{level: uptime, agreement: %s, their_level: uptime}]\n"
+GENERATIONS = [
+    (CORPORATE, CUSTOMER, SERVICE + UNDERPINS % "network"),
+    (
+        CORPORATE.replace("version: 1", "version: 2").replace("percent: 15", "percent: 20")
+        .replace("within_days: 30", "within_months: 2"),
+        CUSTOMER.replace("version: 3", "version: 4").replace("version: 1,", "version: 2,")
+        .replace("Call the desk.", "Write to the desk."),
+        SERVICE.replace("version: 1", "version: 2").replace("version: 3", "version: 4")
+        + UNDERPINS % "backbone",
+    ),
+]  # fmt: skip
+PAIRS = [
+    ("attributed: {circumstance: by, unattributed: wait, shares: [{attributed_to: us, percent: 10}"
+     "]}",
+     "attributed: {circumstance: by, unattributed: wait, shares: [{attributed_to: us, percent: 20}"
+     "]}"),
+    ("relief: [{kind: circumstance, circumstance: storm}]",
+     "relief: [{kind: circumstance, circumstance: flood}, {kind: circumstance, circumstance: "
+     "storm}]"),
+    ("relief: [{kind: volume, metric: a, times_normal: {above: 2}, normal: 5}]",
+     "relief: [{kind: volume, metric: a, times_normal: {at_least: 2}, normal_from: usual}]"),
+    ("moves: {kind: ratchet, periods: 2, asks: met, way_to_mean: 50, rounded: exact, "
+     "no_data: starts_anew}",
+     "moves: {kind: ratchet, periods: 3, asks: better, way_to_mean: 1/3, rounded: {decimals: 1, "
+     "mode: half_up}, no_data: starts_anew, at_most_of_gap: 10, perfect: 100}"),
+    ("each_subject: true\n    subjects: [north]",
+     "each_subject: true\n    subjects: [south, north]"),
+    ("averaged: {periods: 2, missing_period: no_result}", "subject: north"),
+]  # fmt: skip
 
 
 EDITS = [
@@ -199,6 +263,38 @@ def underpinning() -> Iterator[str]:
                              sla(metric="uptime", changed=_in(second)))  # fmt: skip
     for link in ({"of": "slo"}, {"of": "x"}, {"their": "their"}, {"their": "x"}, {"level": "x"}):
         yield from _gaps(f"{link}", below(metric="uptime", **link), sla(metric="uptime"))
+    yield from _unknown_metrics()
+
+
+def _unknown_metrics() -> Iterator[str]:
+    """Names that are wrong and versions that are not there yet are refused elsewhere."""
+    strong, weak = {"at_least": 99}, {"at_least": 90}
+    renamed = CAMPUS.model_copy(update={
+        "version": 2, "effective_from": CAMPUS.effective_from.replace(year=2026),
+        "metrics": CAMPUS.metrics[1:]})  # fmt: skip
+    good = below(metric="uptime", expected=weak), sla(metric="uptime", expected=strong)
+    own = below(metric="unknown", expected=weak), sla(metric="uptime", expected=strong)
+    their = below(metric="uptime", expected=weak), sla(metric="unknown", expected=strong)
+    early = {"effective_from": "2024-01-01"}
+    late = {"effective_from": "2026-01-01"}
+    for why, pair, known in (
+        ("metrics that are known", good, [CAMPUS]),
+        ("an unknown metric under a known one", own, [CAMPUS]),
+        ("a known metric under an unknown one", their, [CAMPUS]),
+        ("no programme", good, []),
+        ("another programme", good, [CAMPUS.model_copy(update={"programme": "other"})]),
+        ("a later version of the programme without it", good, [CAMPUS, renamed]),
+        ("the other way round", good, [renamed, CAMPUS]),
+        ("before the programme began", tuple(one(metric="uptime", expected=at, changed=early)
+                                             for one, at in ((below, weak), (sla, strong))),
+         [CAMPUS, renamed]),
+        ("since the later version", tuple(one(metric="uptime", expected=at, changed=late)
+                                          for one, at in ((below, weak), (sla, strong))),
+         [CAMPUS, renamed]),
+    ):  # fmt: skip
+        found = gaps(pair, known)
+        yield f"# {why}: {', '.join(one.why for one in found) or 'no gap'}"
+        yield from (f"    {one.text()}" for one in found)
 
 
 def _in(span: tuple[str | None, str | None]) -> dict[str, str]:
@@ -269,6 +365,96 @@ def reweighted() -> Iterator[str]:
         *before, last = known
         others = [one for documents in before for one in documents.agreements]
         yield from (f"    {one.text()}" for one in check(last.documents[0], usual(), others))
+    yield from _reweighted_beside()
+
+
+def _reweighted_beside() -> Iterator[str]:
+    """A later version and another agreement are not among those before it."""
+    first, kept = version(1, "2025-01-01", "40"), version(2, "2025-07-01", "40")
+    third = version(3, "2026-01-01", "60", notified="2025-01-02")
+    other = version(1, "2025-01-01", "70").replace("agreement: hosting", "agreement: other")
+    for why, last, before in (
+        ("kept, and changed later", kept, (first, third)),
+        ("kept, beside another agreement", kept, (first, other)),
+        ("changed later, beside another agreement", third, (other, kept, first)),
+    ):
+        yield f"# {why}"
+        others = [one for text in before for one in read_documents(text, "c.yaml")[0].agreements]
+        (document,) = read_documents(last, "c.yaml")[0].documents
+        yield from (f"    {one.text()}" for one in check(document, usual(), others))
+
+
+# --- what is paid under a cap together ------------------------------------------------------------
+
+SHARE = {"kind": "percent_of", "percent": "5", "base": "fee"}
+YEAR = {"window": "contract_year", "begins": "2024-07-01"}
+TRAILING = {"window": "trailing", "periods": 2}
+
+
+def _under(
+    why: str, caps: Sequence[dict[str, Any]], *histories: History, since: str = "2024-01-01"
+) -> Iterator[str]:
+    """What is paid, what a shared cap cut and left, and why somebody waits."""
+    told = ("20", "line ", "cap ", "shared-headroom")
+    yield f"# {why}"
+    for name, outcomes in together(under_caps(*caps, since=since), *histories).items():
+        yield f"  {name}"
+        for line in (line for one in outcomes for line in outcome_lines(one)):
+            if line.strip().startswith(told) or "known" in line:
+                yield f"    {line}"
+
+
+def together_settled() -> Iterator[str]:
+    """What several agreements owe under caps of every kind, and what they wait for."""
+    hosting, network = named("hosting"), named("network")
+    wire = named("phones", vendor="wire")
+    before: list[tuple[str, dict[str, Any]]] = [
+        ("before-us", {"values": {"charges": 400, "credits": 20}})
+    ]
+    half: list[tuple[str, dict[str, Any]]] = [("before-us", {"values": {"credits": 20}})]
+    opening = {"limit": SHARE, "opening": "before-us"}
+    in_order = cap(over=OF_TWO, split="in_order")
+    both = [history(hosting, *missed(1000, 800)), history(network, *missed(500, 600))]
+    none = history(network, evaluation("2025-01", 99), evaluation("2025-02", 99))
+    unknown = evaluation("2025-01", 98, fee=None)
+    february = missed(800, start="2025-02")
+    stories: list[tuple[str, list[dict[str, Any]], list[History]]] = [
+        ("enough for both", [cap(500)], both),
+        ("in proportion", [cap("90.01")], both),
+        ("nothing left", [cap(0)], both),
+        ("in order", [in_order], both),
+        ("only one owes", [cap(50)], [both[0], none]),
+        ("a share of all charges", [cap(limit=SHARE)], both),
+        ("a share of all charges in two months", [cap(limit=SHARE, **TRAILING)], both),
+        ("with what was before", [cap(**opening, **TRAILING)],
+         [history(hosting, *(evaluation(month, 98, circumstances=before) for month in months(2))),
+          both[1]]),
+        ("before, for both", [cap(150, opening="before-us", **YEAR)],
+         [history(one, evaluation("2025-01", 98, circumstances=before))
+          for one in (hosting, network)]),
+        ("before, misstated", [cap(**opening, **YEAR)],
+         [history(hosting, evaluation("2025-01", 98, circumstances=half))]),
+        ("a contract year", [cap(170, **YEAR)], both),
+        ("a term", [cap(170, window="term", begins="2025-01-01")], both),
+        ("a term not begun", [cap(1, window="term", begins="2025-02-01")], both),
+        ("two caps", [cap(100), cap(60, cap="second", over=EVERYBODY)],
+         [*both, history(wire, *missed(300, 200))]),
+        ("two vendors", [cap(60, over=EVERYBODY)], [both[0], history(wire, *missed(500, 600))]),
+        ("a charge is not known", [cap(60)], [both[0], history(network, unknown)]),
+        ("in order, the first is not known", [in_order], [both[0], history(network, unknown)]),
+        ("in order, the second is not known", [in_order], [history(hosting, unknown), both[1]]),
+        ("a month is not settled", [cap(60, **TRAILING)],
+         [history(hosting, unknown, *february), both[1]]),
+        ("earned back", [cap(100, earned_back="frees_the_cap", **TRAILING)],
+         [history(named("hosting", EARN_BACK), *missed(1000), evaluation("2025-02", 99)),
+          both[1]]),
+        ("begun later", [cap(60)],
+         [history(hosting, *missed(1000), *february),
+          history(named("network", since="2025-02-01"), *february)]),
+    ]  # fmt: skip
+    for why, caps, histories in stories:
+        yield from _under(why, caps, *histories)
+    yield from _under("a programme of February", [cap(60)], *both, since="2025-02-01")
 
 
 PAGE: dict[str, Callable[[], Iterator[str]]] = {
@@ -277,6 +463,7 @@ PAGE: dict[str, Callable[[], Iterator[str]]] = {
     "underpinning": underpinning,
     "shared": shared,
     "reweighted": reweighted,
+    "together": together_settled,
 }
 
 

@@ -9,6 +9,8 @@ from services.core.contract_diff import contract_diff
 from services.core.contract_file import read_documents
 from services.core.inheritance import resolve
 from tests.core.said import programme
+from tests.core.test_shared_caps import cap
+from tests.core.test_shared_caps import programme as under_caps
 from tests.core.told import HEAD, LEVEL, agreement, terms
 
 TABLE = """
@@ -206,3 +208,9 @@ def test_own_terms_say_nothing_of_an_origin() -> None:
 def test_a_term_that_is_now_stated_here_says_that_it_has_moved() -> None:
     found = lines(inherited(LEVEL + CAP), inherited(LEVEL + CAP, f"levels: []\n{CAP}"))
     assert found == ["origin of caps.month: group → itself"]
+
+
+def test_a_change_in_words_names_no_field() -> None:
+    found = contract_diff(under_caps(cap()), under_caps(cap(), cap(5, cap="second")))
+    assert found
+    assert "_" not in "".join(change.words for change in found)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, settled, terms, totals
+from schemas.statement import SettlementStatement
+from tests.core.told import (
+    HEAD,
+    LEVEL,
+    agreement,
+    evaluation,
+    months,
+    outcomes,
+    settled,
+    terms,
+    totals,
+)
 
 RUN = """
 earn_backs:
@@ -156,3 +167,17 @@ def test_balances_of_two_levels_from_one_month_share_one_set_off_line() -> None:
     (line,) = [one for one in statements[3].lines if one.kind == "set_off"]
     assert (line.line, line.minor_units) == ("set-off/run/2025-01", -20000)
     assert [step.value for step in line.steps] == [-100, -100]
+
+
+def test_no_run_is_complete_over_a_month_that_nobody_evaluated() -> None:
+    """The version of January did not look back, so March was settled without February."""
+    later = HEAD.replace("version: 1", "version: 2").replace("-01-01", "-04-01")
+    known = [
+        evaluation(month, value)
+        for month, value in (("2025-01", 98), ("2025-03", 99), ("2025-04", 99), ("2025-05", 99))
+    ]
+    found = outcomes([terms(), terms(RUN, head=later)], known)
+    lines = [
+        line.kind for one in found if isinstance(one, SettlementStatement) for line in one.lines
+    ]
+    assert lines == ["service_credit"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.statement import SettlementStatement, canonical
+from services.core.case import step
 from services.core.one_period import Unsettled
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, outcomes, settled, terms, totals
 
@@ -173,3 +174,7 @@ def test_the_digest_changes_with_the_facts() -> None:
         settled(terms(), [evaluation("2025-01", value)])[0].facts_digest for value in (98, 97)
     )
     assert one != other
+
+
+def test_a_reason_that_is_too_long_for_a_statement_is_cut() -> None:
+    assert step("caps", "caps[0]", "x" * 2001).text == "x" * 2000
