@@ -73,6 +73,9 @@ def plain() -> Iterator[Said]:
         yield from _named("response", metric, lambda n: {
             "value": ("2.5", "2.50", "2.499", 3, "-1.25", "7.001", 0)[n % 7],
             "unit": "milliseconds"})  # fmt: skip
+    for number in range(4):
+        yield Said(PROBE, f"tie-{number}", "sample", WINDOW.start,
+                   {"metric": "status", "up": number % 2 == 0, "subject": "north"})  # fmt: skip
     for number, at in enumerate((WINDOW.start, WINDOW.end - TICK)):
         yield Said(PROBE, f"volume-{number}", "volume", at,
                    {"metric": "total", "value": "10.25", "unit": "count"})  # fmt: skip
@@ -111,6 +114,10 @@ OUTAGES: Sequence[tuple[str, Sequence[tuple[str, str, dict[str, Any]]]]] = (
                    ("correct", "2025-01-09 12:00", {"started_at": "2025-01-09T10:30:00Z"}),
                    ("correct", "2025-01-09 13:00", {"ended_at": "2025-01-09T10:45:00Z"}))),
     ("of-no-length", (("open", "2025-01-11 10:00", {}), ("close", "2025-01-11 10:00", {}))),
+    ("of-no-length-first", (("open", "2024-12-31 23:00", {}), ("close", "2024-12-31 23:00", {}))),
+    ("moved-to-end", (("open", "2025-01-20 10:00", {}), ("close", "2025-01-20 11:00", {}),
+                      ("correct", "2025-01-21 10:00", {"started_at": "2025-01-31T23:00:00Z",
+                                                       "ended_at": "2025-01-31T23:30:00Z"}))),
     ("told-twice", (("open", "2025-01-12 10:00", {}), ("open", "2025-01-12 10:10", {}),
                     ("close", "2025-01-12 10:20", {}), ("close", "2025-01-12 10:30", {}))),
 )  # fmt: skip
@@ -336,6 +343,7 @@ ASKING: Sequence[dict[str, Any]] = (
         _credit({"kind": "figure", "metric": "everyones-tickets"})]},
     {"metric": "declared", "measured": "month"},
     {"metric": "parallel", "measured": "month"},
+    {"metric": "whole", "measured": "month"},
     {"metric": "without-outage", "measured": "month"},
 )  # fmt: skip
 """Levels of an agreement that settles quarters, whose terms look at other metrics too."""

@@ -92,6 +92,11 @@ MEASURES: dict[str, tuple[dict[str, Any], str, str]] = {
     "series": ({"kind": "series", "parts": ["samples", "ratio"]}, "percent", "higher"),
     "parallel": ({"kind": "parallel", "parts": ["samples", "ratio"]}, "percent", "higher"),
     "late-goods": ({"kind": "delivery_delay"}, "count", "lower"),
+    "whole": (
+        {"kind": "series", "parts": ["series", "parallel", "tickets"]},
+        "percent",
+        "higher",
+    ),
 }
 
 

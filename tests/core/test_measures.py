@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.evaluation import MetricFigure
+from services.core.facts import identity_of
 from services.core.measures.outages import merged
 from services.core.windows import seconds_in, window_of
 from tests.core.said import DESK, PROBE, Said, figure_of, moment, programme
@@ -522,6 +523,15 @@ def test_parts_in_series_must_all_work_and_of_parts_in_parallel_one() -> None:
 # --- programmes that cannot be --------------------------------------------------------------------
 
 
+def test_a_composite_without_a_figure_of_one_part_still_tells_what_moved_the_other() -> None:
+    down = Said(PROBE, "down", "sample", JANUARY.start, {"metric": "samples", "up": False})
+    whole = figure_of([down], "series")
+    assert whole.value is None
+    assert [(part.part, part.amount) for part in whole.parts] == [("samples", 0)]
+    assert [each.id for each in whole.evidence.telling] == ["down"]
+    assert whole.evidence.facts == 1
+
+
 def test_a_composite_that_is_made_of_itself_is_refused() -> None:
     def composite(name: str, part: str) -> dict[str, Any]:
         measure = {"kind": "series", "parts": [part]}
@@ -543,3 +553,34 @@ def test_outage_time_needs_a_unit_of_time() -> None:
     metric = {"metric": "m", "name": "m", "unit": "count", "better": "lower", "measure": measure}
     with pytest.raises(ValueError, match="cannot be count; write one of milliseconds"):
         programme(metrics=[metric], sources=[{"source": PROBE, "reports_for": "north"}])
+
+
+def test_the_evidence_names_the_first_twenty_by_time_and_then_identity() -> None:
+    hours = [1, 2, 3, *[4] * 30, *range(5, 40)]
+    for count in (19, 20, 21, 25, len(hours)):
+        events = [
+            Said(PROBE, f"e{place}", "sample", JANUARY.start + timedelta(hours=hour),
+                 {"metric": "samples", "up": False})
+            for place, hour in enumerate(hours[:count])
+        ]  # fmt: skip
+        expected = sorted(events, key=lambda each: (each.at, identity_of(each.source, each.id)))
+        for some in (events, events[::-1]):
+            told = figure_of(some, "samples").evidence
+            assert [each.id for each in told.telling] == [each.id for each in expected[:20]]
+            assert told.facts == count
+    late = [each._replace(at=JANUARY.end - timedelta(hours=hour)) for hour, each in
+            enumerate(events, start=1)]  # fmt: skip
+    told = figure_of(late, "samples").evidence
+    assert [each.id for each in told.telling] == [each.id for each in late[:-21:-1]]
+
+
+def test_of_many_samples_at_one_instant_the_last_by_identity_holds() -> None:
+    for seed in range(4):
+        events = [
+            Said(PROBE, f"e{seed}-{place}", "sample", JANUARY.start,
+                 {"metric": ("status", "samples")[place % 3 == 0], "up": place % 2 == 0})
+            for place in range(300)
+        ]  # fmt: skip
+        of_status = [each for each in events if each.data["metric"] == "status"]
+        last = max(of_status, key=lambda each: identity_of(each.source, each.id))
+        assert figure_of(events, "status").value == (100 if last.data["up"] else 0)
