@@ -1535,6 +1535,38 @@ def rare_terms() -> list[Story]:
     ]  # fmt: skip
 
 
+@story
+def dispute_admissions() -> list[Story]:
+    """Disputes in time and a day late, with and without an error, of every effect."""
+    terms_of = (
+        "disputes: {circumstance: dispute, working_days: %d, holidays: [%s], "
+        "effect: {at_least: 100}, needs_error: %s}\n"
+    )
+
+    def disputed(days: int, holidays: str, needs: str, *facts: dict[str, Any]) -> Story:
+        usual = {"run_on": "2025-02-06", "raised_on": "2025-02-10", "error": True, "effect": 100}
+        told = [
+            ("dispute", {"subject": f"d{number}", "values": usual | fact})
+            for number, fact in enumerate(facts)
+        ]
+        return terms(terms_of % (days, holidays, needs)), monthly(98, circumstances=told)
+
+    late = [{"raised_on": f"2025-02-{day}"} for day in ("06", "07", "10", "11")]
+    effects = [{"effect": effect} for effect in ("99.99", 100, 101)]
+    unnamed = ("dispute", {"values": {"run_on": "2025-02-06", "raised_on": "2025-02-07",
+                                      "error": True, "effect": 100}})  # fmt: skip
+    return [
+        *(disputed(days, holidays, "true", *late)
+          for days, holidays in ((0, ""), (1, ""), (2, ""), (1, "2025-02-07"), (2, "2025-02-08"))),
+        disputed(2, "", "true", *effects),
+        *(disputed(2, "", needs, {"error": False}, {"error": True}) for needs in ("true", "false")),
+        disputed(2, "", "true"),
+        (terms(terms_of % (2, "", "true")), monthly(98, circumstances=[unnamed])),
+        disputed(2, "", "true", {"raised_on": "soon"}),
+        disputed(2, "", "true", {"effect": True}),
+    ]  # fmt: skip
+
+
 if __name__ == "__main__":
     for old in PAGES.glob("*.txt"):
         old.unlink()

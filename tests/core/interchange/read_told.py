@@ -226,6 +226,8 @@ SLA4OAI_CHANGES = [
     ("guarantees:", "promises:"),
     ("id: doc-7\n", "---\nid: doc-7\n---\n"),
     ("id: doc-7\n", "id: [\n"),
+    ("  api: x\n", "  sla: 1.0\n  type: instance\n  version: 2\n"),
+    ("id: petStore", "id: '---'"),
 ]  # fmt: skip
 IAGREE_CHANGES = [
     ("{name: isa}", "isa"),
@@ -295,6 +297,11 @@ TMF623_CHANGES = [
     ("id: delay, metric: delay, unit: ms", "id: down, metric: delay, unit: s"),
     ("rule:\n", "rules:\n"),
     ("", "sla:\n  rule: [{id: inner, metric: inner}]\n"),
+    ("{id: down", "{id: Down Stream"),
+    ("{id: down", "{id: _-_"),
+    ("{id: d", "{id: " + 90 * "d"),
+    ("metric: delay", "metric: https://acme.example/delayX"),
+    ("tolerance: 0.0}", "tolerance: X}"),
 ]  # fmt: skip
 
 

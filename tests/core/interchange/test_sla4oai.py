@@ -123,3 +123,10 @@ def test_equality_leaves_open_which_side_is_met() -> None:
 def test_what_is_not_one_document_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="give one document"):
         from_sla4oai(text)
+
+
+def test_a_text_may_have_so_many_characters_and_no_more() -> None:
+    with pytest.raises(ValueError, match="more than 1000000 characters; split"):
+        from_sla4oai("#" * 1_000_001)
+    with pytest.raises(ValueError, match="not readable as YAML"):
+        from_sla4oai("@" * 1_000_000)

@@ -214,3 +214,8 @@ def test_a_metric_that_is_counted_takes_no_declared_figure() -> None:
     counted = campus(("kind: declared", "kind: ratio"))
     with pytest.raises(ValueError, match="uptime is counted from facts"):
         from_violation(exported.document, agreement, counted, source="urn:nimbus")
+
+
+def test_what_must_be_stated_is_said_of_a_file_that_is_imported() -> None:
+    refusals = from_sla(SLA).must_be_stated
+    assert {one.file for one in refusals} == {"imported.yaml"}
