@@ -123,6 +123,8 @@ PAIRS = [
      "no_data: starts_anew}",
      "moves: {kind: ratchet, periods: 3, asks: better, way_to_mean: 1/3, rounded: {decimals: 1, "
      "mode: half_up}, no_data: starts_anew, at_most_of_gap: 10, perfect: 100}"),
+    ("each_subject: true", "each_subject: true\n    subjects: [north]"),
+    ("each_subject: true\n    subjects: [north]", "each_subject: true"),
     ("each_subject: true\n    subjects: [north]",
      "each_subject: true\n    subjects: [south, north]"),
     ("averaged: {periods: 2, missing_period: no_result}", "subject: north"),
@@ -261,9 +263,29 @@ def underpinning() -> Iterator[str]:
         for second in spans:
             yield from _gaps(f"{first} under {second}", below(metric="uptime", changed=_in(first)),
                              sla(metric="uptime", changed=_in(second)))  # fmt: skip
+    yield from _versions_below()
     for link in ({"of": "slo"}, {"of": "x"}, {"their": "their"}, {"their": "x"}, {"level": "x"}):
         yield from _gaps(f"{link}", below(metric="uptime", **link), sla(metric="uptime"))
     yield from _unknown_metrics()
+
+
+def _versions_below() -> Iterator[str]:
+    """What is found of one version or level does not end the look at the next one."""
+    little, much = {"at_least": 90}, {"at_least": 99}
+    own = below(metric="uptime", expected=little)
+    later = sla(metric="uptime", expected=much, changed={"version": 2})
+    over = {"effective_from": "2024-01-01", "effective_until": "2025-01-01"}
+    for why, first in (
+        ("one that is over", sla(metric="uptime", expected=much, changed=over)),
+        ("one without the level", sla(metric="uptime", level="other")),
+        ("one with less", sla(metric="uptime", expected=little)),
+    ):
+        found = gaps([own, first, later], [CAMPUS])
+        yield f"# under {why} and a later one: {', '.join(one.why for one in found)}"
+        yield from (f"    {one.text()}" for one in found)
+    theirs = sla(metric="uptime", expected=much, minimum=little)
+    yield from _gaps("neither level", below(metric="uptime", expected=None), theirs)
+    yield from _gaps("no minimum", below(metric="uptime", expected=much), theirs)
 
 
 def _unknown_metrics() -> Iterator[str]:
@@ -372,10 +394,12 @@ def _reweighted_beside() -> Iterator[str]:
     """A later version and another agreement are not among those before it."""
     first, kept = version(1, "2025-01-01", "40"), version(2, "2025-07-01", "40")
     third = version(3, "2026-01-01", "60", notified="2025-01-02")
+    late = version(2, "2025-07-01", "50")
     other = version(1, "2025-01-01", "70").replace("agreement: hosting", "agreement: other")
     for why, last, before in (
         ("kept, and changed later", kept, (first, third)),
         ("kept, beside another agreement", kept, (first, other)),
+        ("not notified, beside itself", late, (first, late)),
         ("changed later, beside another agreement", third, (other, kept, first)),
     ):
         yield f"# {why}"
@@ -448,6 +472,11 @@ def together_settled() -> Iterator[str]:
         ("earned back", [cap(100, earned_back="frees_the_cap", **TRAILING)],
          [history(named("hosting", EARN_BACK), *missed(1000), evaluation("2025-02", 99)),
           both[1]]),
+        ("of another vendor until February", [cap(60, **TRAILING)],
+         [history(hosting, *missed(1000, 800)), History(
+             [named("moved", vendor="wire"), named("moved", since="2025-02-01")
+              .model_copy(update={"version": 2})],
+             history(named("moved"), *missed(300, 200)).evaluations)]),
         ("begun later", [cap(60)],
          [history(hosting, *missed(1000), *february),
           history(named("network", since="2025-02-01"), *february)]),

@@ -287,6 +287,8 @@ SEVERAL += [
     [(ONE, LATE.replace("metric: late, ", "")), ("    expected: {at_least: 99}\n", ""),
      ("{kind: on_default}", "{kind: every_period}"), ("metric: uptime", "metric: late"),
      (RATE, "{kind: worth_of, percent: 1}")],
+    *([("is_a: service_credit", f"is_a: banked\n        bank: {name}"),
+       ("levels:\n", f"banks: [{BANK % ''}]\nlevels:\n")] for name in ("later", "latr", "x")),
     # choices, and fields of what was chosen
     [("{kind: on_default}", "{kind: zzz}")],
     [("{kind: on_default}", "{kind: on_run, misses: 2, no_data: ends_the_run, zzz: 1}")],
@@ -556,6 +558,8 @@ CONDITIONS = [
     "standing == 'x'", "@", "delay = 1", "strike & strike", "strike | strike", "'a' 'b'", "-1",
     "delay < -1.5", "delay <= 1.", "delay >= 01", "cause == \"it's\"", "cause == 'a", "strik",
     "x", "result", "in", "(strike", "strike)", "!", "delay !in [1]", "month in [1, 2", "delay ==",
+    "delay && strike", "delay || strike", "strike && strike && delay", "strike || delay && strike",
+    "strike && delay || strike", "(delay) && strike", "delay > 1 && cause",
 ]  # fmt: skip
 
 

@@ -1468,14 +1468,24 @@ def rare_terms() -> list[Story]:
         "conversions: [{currency: USD, kind: of_day, circumstance: usd, quoted: own_for_foreign, "
         "day: period_end, no_rate: wait, rounded: exact, source: Bank}]\n"
     )
-    usd = [("usd", {"value": "0.9", "values": {"on": "2025-01-31"}})]
+    pounds = converts.replace("USD", "GBP").replace("usd", "gbp").split("[")[1]
+    two = converts.replace("}]\n", "}, ") + pounds
+    rates: list[tuple[str, dict[str, Any]]] = [
+        (name, {"value": value, "values": {"on": "2025-01-31"}})
+        for name, value in (("usd", "0.9"), ("gbp", "1.2"))
+    ]
+    fire: list[tuple[str, dict[str, Any]]] = [("fire", {}), ("withhold", {"value": 700})]
     second = """      - name: more
         is_a: penalty
         due: {kind: on_default}
         quantity: {kind: one}
-        rate: {kind: amount, amount: 40, currency: USD}
-        at_most: {kind: amount, amount: 35, currency: USD}
+        rate: {kind: amount, amount: 40, currency: GBP}
+        at_most: {kind: amount, amount: 35, currency: GBP}
 """
+    critical = (
+        "critical_failure: {circumstance: fire, replaces: [uptime], decision: withhold, "
+        "withheld_at_most: {kind: amount, amount: 500, currency: GBP}}\n"
+    )
     relief = "    relief: [%s]\n    judged"
     volume = (
         "{kind: volume, metric: volume, times_normal: {at_least: 3}, normal_from: usual, "
@@ -1527,8 +1537,10 @@ def rare_terms() -> list[Story]:
         (terms(run % "", level=low), monthly(94, 99)),
         *((terms(level=both_ways + scaled + f"amount: {limit}}}\n"),
            monthly(value, figures={"volume": 100})) for limit in (1, 90) for value in (3, 1)),
-        (terms(converts, level=LEVEL.replace(rate, dollars % 30) + second),
-         monthly(98, circumstances=usd)),
+        (terms(two, level=LEVEL.replace(rate, dollars % 30) + second),
+         monthly(98, circumstances=rates)),
+        (terms(two, critical, level=LEVEL.replace(rate, dollars % 30) + TWO),
+         monthly(98, figures={"repair": 98}, circumstances=[*rates, *fire])),
         *(excused(volume, ("usual", {"level": usual, **ten}), ("told", {"level": told}))
           for usual, told in (("uptime", "repair"), ("uptime", "uptime"), ("repair", "repair"))),
         *(excused(proof, noticed(name)) for name in ("uptime", "repair")),

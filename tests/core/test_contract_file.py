@@ -208,3 +208,9 @@ def test_so_many_values_and_levels_are_read_and_no_more(more: int, reason: str) 
     values = 1 + (1 + 998) + (1 + 49 * (1 + 998))
     text = f"{repeated}c: [{', '.join('x' * (MOST_NODES - values - 1 + more))}]\n"
     assert reason in only(text).reason
+
+
+@pytest.mark.parametrize("kind", ["kind", "money_rounding", "half_up"])
+def test_a_kind_is_refused_where_a_term_has_none(kind: str) -> None:
+    found = refusals(changed("conventions: {", f"conventions: {{kind: {kind}, "))
+    assert {one.line for one in found} == {line_of(GOOD, "conventions")}

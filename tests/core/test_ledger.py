@@ -173,6 +173,21 @@ def test_a_vanished_line_is_booked_back_in_full() -> None:
     assert (entry.line, owed(entry)) == ("uptime", -1250)
 
 
+def test_vanished_lines_come_last_in_one_order_also_of_a_level_and_of_none() -> None:
+    gone = (a_line("x", 5), a_line("b", 7), a_line("x", 6, level="uptime"), a_line("a", 8))
+    held = {position: 1 for line in gone for position in targets(a_statement((line,)))}
+    due = a_statement({"z": 3, "y": 2})
+    found = differences(held, due, run=the_run(1))
+    assert [(one.line, one.level, owed(one)) for one in found] == [
+        ("z", None, 3),
+        ("y", None, 2),
+        ("a", None, -1),
+        ("b", None, -1),
+        ("x", "uptime", -1),
+        ("x", None, -1),
+    ]
+
+
 def test_a_line_of_nothing_books_nothing() -> None:
     assert differences({}, a_statement({"uptime": 0}), run=the_run(1)) == ()
 

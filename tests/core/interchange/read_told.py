@@ -240,6 +240,7 @@ IAGREE_CHANGES = [
     ("of: [{value: 10, condition: UP < 99}, {value: 30, condition: UP < 95}]", "of: none"),
     ("- {of: [none]}", "- none"),
     ("terms:\n", "terms: {}\nmore:\n"),
+    ("        - objective: UP\n    - of", "        - objective: UP\n        - word\n    - of"),
 ]  # fmt: skip
 
 TMF623 = """\
