@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.base import written
-from schemas.evaluation import MetricFigure, Part
+from schemas.evaluation import ChargeFact, CircumstanceFact, MetricFigure, Part
 from schemas.programme import Programme
 from services.core.acceptance import Problem
 from services.core.evaluation import evaluate, needs, ready, wanted
@@ -271,6 +271,16 @@ def _part(one: Part) -> str:
     )
 
 
+def _charge(one: ChargeFact) -> str:
+    said = one.charge
+    return f"{said.base} {written(said.amount)} at {one.at.isoformat()} by {one.event.id}"
+
+
+def _circumstance(one: CircumstanceFact) -> str:
+    said = one.circumstance
+    return f"{said.circumstance} {_number(said.value)} at {one.at.isoformat()} by {one.event.id}"
+
+
 CORRECTED: Sequence[tuple[str, str, dict[str, Any]]] = (
     ("taken-back", "samples-all-first", {}),
     ("other-data", "samples-all-middle", {"data": {"metric": "samples", "up": True}}),
@@ -290,12 +300,30 @@ CORRECTED: Sequence[tuple[str, str, dict[str, Any]]] = (
     ("itself", "itself", {}),
     ("count-later", "ratio-north-middle", {"time": "2025-01-16T10:00:00Z"}),
     ("value-later", "mean-south-middle", {"time": "2025-01-16T10:00:00Z"}),
+    ("outage-earlier", "outage-opens", {"time": "2025-01-10T09:00:00Z"}),
+    ("charge-later", "invoice-1", {"time": "2025-02-03T10:00:00Z"}),
+    ("claim-earlier", "claim-2", {"time": "2025-01-31T10:00:00Z"}),
 )  # fmt: skip
+
+
+def _stated() -> Iterator[Said]:
+    """An outage, invoices and claims."""
+    for name, phase, at in (("opens", "open", "10:00"), ("closes", "close", "11:00")):
+        data = {"metric": "merged", "outage": "o1", "phase": phase, "subject": "north"}
+        yield Said(PROBE, f"outage-{name}", "outage", moment(f"2025-01-10 {at}"), data)
+    of_january = {"agreement": "north-wan", "period": "2025-01"}
+    for number in (1, 2):
+        at = moment(f"2025-02-0{number} 10:00")
+        yield Said(PROBE, f"invoice-{number}", "charge", at, of_january | {
+            "base": "invoice", "amount": 100 * number, "currency": "EUR"})  # fmt: skip
+        yield Said(PROBE, f"claim-{number}", "circumstance", at,
+                   of_january | {"circumstance": "claim", "value": number})  # fmt: skip
 
 
 def corrections() -> Iterator[str]:
     """Each correction alone, then all of them: what is refused, and the figures."""
     said = [one for one in plain() if one.data["metric"] in ("samples", "ratio", "mean")]
+    said += _stated()
     at = moment("2025-02-01 10:00")
     told = []
     for place, (name, of, more) in enumerate(CORRECTED):
@@ -318,10 +346,13 @@ def corrections() -> Iterator[str]:
                 f"    {each.correction.id}: {problem.code} {problem.field}: {problem.reason}; "
                 f"{problem.remedy}"
             )
-        terms = agreement([{"metric": one, "each_subject": True} for one in ("samples", "ratio")]
-                          + [{"metric": one} for one in ("samples", "ratio", "mean")])  # fmt: skip
+        levels = [{"metric": one, "each_subject": True} for one in ("samples", "ratio")]
+        levels += [{"metric": one} for one in ("samples", "ratio", "mean", "merged")]
+        terms = agreement(levels)
         found = evaluate([PROGRAMME], [terms], "2025-01", columns, NUMBERS, 1, "closed")
         yield from (f"    {line}" for one in found.figures for line in _figure(one))
+        yield from (f"    {_charge(one)}" for one in found.charges)
+        yield from (f"    {_circumstance(one)}" for one in found.circumstances)
 
 
 def _credit(quantity: dict[str, Any], *factors: dict[str, Any]) -> dict[str, Any]:

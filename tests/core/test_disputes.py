@@ -30,5 +30,18 @@ def test_an_act_leads_where_the_table_says_and_nowhere_else(
         after(state, act)
 
 
+def test_an_act_that_is_not_open_is_told_those_that_are() -> None:
+    with pytest.raises(ActNotAllowed) as refused:
+        after(DisputeState.UNDER_REVIEW, DisputeAct.REVIEW)
+    assert str(refused.value) == (
+        "cannot review a dispute that is under_review; open acts: uphold, dismiss, withdraw"
+    )
+    with pytest.raises(ActNotAllowed) as refused:
+        after(DisputeState.UPHELD, DisputeAct.WITHDRAW)
+    assert str(refused.value) == (
+        "cannot withdraw a dispute that is upheld; open acts: none, it is at its end"
+    )
+
+
 def test_every_state_has_a_row() -> None:
     assert set(NEXT_STATE) == set(DisputeState)

@@ -106,6 +106,8 @@ def test_the_parts_of_a_period_fill_it_without_gap(label: str, length: PeriodLen
 def test_a_month_is_not_made_of_quarters() -> None:
     with pytest.raises(ValueError, match="not made of"):
         parts_of("2025-01", "quarter")
+    with pytest.raises(ValueError, match="2025-01-15 is not made of periods of length month"):
+        parts_of("2025-01-15", "month")
 
 
 def test_labels_between_include_both_ends_and_cross_years() -> None:
@@ -149,6 +151,27 @@ def test_an_open_day_of_a_clock_change_counts_the_hours_that_it_has(label: str, 
     assert business_us(*bounds_us(window_of(label, "Europe/Berlin")), always) == (
         hours * 3600 * SECOND_US
     )
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_days_of_business_are_those_of_the_calendars_own_zone(zone: str) -> None:
+    always = BusinessHours.model_validate(
+        {
+            "time_zone": zone,
+            "hours": [
+                {
+                    "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+                    "opens": "00:00",
+                    "closes": "24:00",
+                }
+            ],
+            "holidays": ["2025-01-15"],
+        }
+    )
+    for hour in range(-48, 48, 5):
+        begins = microseconds(window_of("2025-01-15", zone).start) + hour * 3600 * SECOND_US
+        ends = begins + 3600 * SECOND_US
+        assert business_us(begins, ends, always) == (0 if 0 <= hour < 24 else 3600 * SECOND_US)
 
 
 @settings(deadline=None)
