@@ -202,7 +202,7 @@ def test_a_stretch_of_facts_names_only_its_own_sources_and_subjects() -> None:
     ]
     rows = [row(one) for one in said]
     facts = columns(rows)
-    for start, stop in ((0, 2), (1, 3), (2, 4), (1, 1), (3, 4)):
+    for start, stop in ((0, 2), (1, 3), (2, 4), (1, 1), (3, 4), (1, 4), (0, 3)):
         found, alone = between(facts, start, stop), columns(rows[start:stop])
         assert list(found.ids) == list(alone.ids)
         assert list(found.data) == list(alone.data)
@@ -218,8 +218,25 @@ def test_a_stretch_of_facts_names_only_its_own_sources_and_subjects() -> None:
         assert sorted(found.sources) == sorted({one.source for one in rows[start:stop]})
         subjects = [one.subject for one in rows[start:stop]]
         assert [found.subjects[at] if at >= 0 else None for at in found.subject] == subjects
+        assert (found.subject == -1).tolist() == [one is None for one in subjects]
         assert sorted(found.subjects) == sorted({one for one in subjects if one is not None})
     assert between(facts, 0, len(facts)) is facts
+
+
+def test_joined_facts_have_columns_of_the_same_types_and_no_subject_stays_minus_one() -> None:
+    rows = [
+        row(Said(PROBE, "e1", "sample", AT, {"metric": "samples", "up": True, "subject": "z"})),
+        row(Said(PROBE, "e2", "sample", AT, {"metric": "samples", "up": True})),
+    ]
+    whole = columns(rows)
+    for facts in (
+        whole,
+        joined([columns(rows[1:]), columns(rows[:1])]),
+        taken(whole, np.array([1, 0])),
+    ):
+        assert facts.source.dtype == facts.subject.dtype == facts.metric.dtype == np.int32
+        assert facts.at_us.dtype == facts.a.dtype == facts.b.dtype == np.int64
+        assert sorted(facts.subject.tolist()) == [-1, 0]
 
 
 def test_no_facts_have_the_columns_of_facts() -> None:
