@@ -1579,6 +1579,69 @@ def dispute_admissions() -> list[Story]:
     ]  # fmt: skip
 
 
+@story
+def single_cents() -> list[Story]:
+    """Every rule that asks whether there is anything at all, with a cent."""
+    run = (
+        "earn_backs: [{kind: after_good_run, earn_back: run, periods: 1, asks: %s, percent: 100, "
+        "barred_below_minimum: false, no_data: breaks_the_run, given_as: %s}]\n"
+    )
+    deferred = (
+        "earn_backs: [{kind: deferred, earn_back: later, periods: 2, asks: met, "
+        "barred_below_minimum: false, no_data: breaks_the_run, at_end: payable}]\n"
+    )
+    year = (
+        "earn_backs: [{kind: yearly_average, earn_back: year, percent: 100, "
+        "barred_below_minimum: false, no_data: is_passed_over}]\n"
+    )
+    bank = "banks: [{bank: surplus, usable: next_period, opening: brought, lasts: 2}]\n"
+    event = "single_event: {circumstance: by, keep: %s}\n"
+    cap = "caps: [{cap: top, window: %s, limit: {kind: amount, amount: %s}}]\n"
+    right = "terminations: [{kind: cap_reached, term: full, cap: top}]\n"
+    bill = "invoicing: {invoice: invoice, deducted_from: same_period, rest: %s}\n"
+    carried = "{kind: carried, at_end: cash, cash_within_days: 5}"
+    critical = (
+        "critical_failure: {circumstance: fire, decision: withhold, "
+        "withheld_at_most: {kind: percent_of, percent: 10, base: fee}}\n"
+    )
+    fee = (
+        "fees: [{fee: incentive, cost: fee, target_cost: 0.10, target_fee: 0.01, "
+        "share_of_overrun: 30, share_of_underrun: 20, at_least: 0.01, at_most: 0.01}]\n"
+    )
+    by = [("by", {"level": name, "values": {"event": "x"}}) for name in ("uptime", "repair")]
+    invoice = [("invoice", {"values": {"charges": "0.005", "date": "2025-01-28"}})]
+    claim = [("claim", {"values": {"on": "2025-02-10"}})]
+    share = "{kind: at_risk_share, at_risk: pool, shares: [50]}"
+    pool = "at_risk: [{at_risk: pool, percent: 20, base: fee}]\n"
+
+    def cents(text: str, *values: object, cents: object = "0.10", level: str = LEVEL,
+              head: str = HEAD, **more: Any) -> Story:  # fmt: skip
+        return terms(text, level=level, head=head), monthly(*values, fee=cents, **more)
+
+    return [
+        *(cents(run % (asks, given), 98, 99, 98)
+          for asks in ("met", "no_credit") for given in ("amount", "balance")),
+        cents(deferred, 98, 98, 99, 99),
+        cents(year, 98, *["99.5"] * 10, 98),
+        cents(bank, 98, 98, circumstances=[("brought", {"value": "0.01"})]),
+        cents(bank, 98, 98, circumstances=[("brought", {"value": "0.009"})]),
+        *(cents(event % keep, 98, level=LEVEL + TWO, figures={"repair": 98}, circumstances=by)
+          for keep in ("largest_credit", "highest_share")),
+        *(cents(cap % (window, limit) + right, 98, 98)
+          for window in ("period", "term") for limit in ("0.01", "0.02")),
+        cents("small_amounts: {kind: raise_to, amount: 0.02, compared: exact}\n", 98),
+        cents("small_amounts: {kind: drop, only_above: 0.01, compared: exact}\n", 98),
+        *(cents(bill % rest, 98, circumstances=invoice, head=ENDING.replace("-04-", "-02-"))
+          for rest in ("{kind: lapses}", "{kind: cash, within_days: 3}", carried)),
+        cents("deposit: {periods: 2}\n", 98, 98, 98, head=ENDING),
+        cents(critical, 98, circumstances=[("fire", {}), ("withhold", {"value": "0.01"})]),
+        cents(fee, 98),
+        *(cents("claim: {within_days: 10}\n", 98, circumstances=facts) for facts in (claim, [])),
+        cents(pool, 98, level=LEVEL.replace("{kind: percent_of, percent: 10, base: fee}", share)),
+        cents("payable: {base: fee, percent: 10, at_least_zero: true}\n", 98, 99),
+    ]  # fmt: skip
+
+
 if __name__ == "__main__":
     for old in PAGES.glob("*.txt"):
         old.unlink()

@@ -231,6 +231,8 @@ SLA4OAI_CHANGES = [
 ]  # fmt: skip
 IAGREE_CHANGES = [
     ("{name: isa}", "isa"),
+    ("{name: isa}", "{id: isa-1, name: isa}"),
+    ("{name: isa}", "{}"),
     ("initial: 2025-01-01", "effectiveDate: 2025-02-01, initial: 2025-01-01"),
     ("- id: G1\n      description: d\n      of:", "- of:"),
     ("- id: G1", "- id: global-1"),
