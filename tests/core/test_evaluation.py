@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -90,6 +91,16 @@ def test_order_batches_and_repeats_of_facts_do_not_matter(
     random.shuffle(mixed)
     batches = joined([facts(mixed[cut:]), facts(mixed[:cut])])
     assert canonical(evaluation_of(batches, LEVELS)) == plain
+
+
+def test_no_order_of_a_few_facts_matters() -> None:
+    events = [
+        Said(PROBE, f"e{place}", "sample", START, {"metric": "status", "up": place == 2})
+        for place in range(4)
+    ]
+    plain = evaluation_of(events, [{"metric": "status"}])
+    for order in permutations(events):
+        assert evaluation_of(order, [{"metric": "status"}]) == plain
 
 
 @settings(max_examples=40, deadline=None)
