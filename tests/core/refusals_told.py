@@ -289,6 +289,9 @@ SEVERAL += [
      (RATE, "{kind: worth_of, percent: 1}")],
     *([("is_a: service_credit", f"is_a: banked\n        bank: {name}"),
        ("levels:\n", f"banks: [{BANK % ''}]\nlevels:\n")] for name in ("later", "latr", "x")),
+    [("levels:\n", "levels:\n" + PLAIN + PLAIN)],
+    [("bases:\n", "bases:\n  - {base: fee, of_period: next, if_missing: zero, "
+      "part_of_period: full_charge}\n")],
     # choices, and fields of what was chosen
     [("{kind: on_default}", "{kind: zzz}")],
     [("{kind: on_default}", "{kind: on_run, misses: 2, no_data: ends_the_run, zzz: 1}")],

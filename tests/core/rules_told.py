@@ -1459,6 +1459,7 @@ def rare_terms() -> list[Story]:
     )
     low = LEVEL.replace("expected: {at_least: 99}", MINIMUM)
     on_run = priced(due="{kind: on_run, misses: 2, no_data: ends_the_run}")
+    term = "caps: [{cap: top, window: term, limit: {kind: amount, amount: 150}, earned_back: %s}]\n"
     bench = "{kind: against_benchmark, metric: volume, benchmark: 2, per: 100}"
     way = "{kind: by_direction, vendor_owes: 5, buyer_owes: 3}"
     scaled = "        factors: [{kind: constant, factor: 2}]\n        at_most: {kind: amount, "
@@ -1535,6 +1536,8 @@ def rare_terms() -> list[Story]:
         (terms(level=changed(("expected: {at_least: 99}", MINIMUM), text=on_run)),
          monthly(94, 94, 98, 94)),
         (terms(run % "", level=low), monthly(94, 99)),
+        *((terms(run % "", term % word), monthly(98, 99, 98, 98))
+          for word in ("frees_the_cap", "still_counts")),
         *((terms(level=both_ways + scaled + f"amount: {limit}}}\n"),
            monthly(value, figures={"volume": 100})) for limit in (1, 90) for value in (3, 1)),
         (terms(two, level=LEVEL.replace(rate, dollars % 30) + second),
@@ -1639,6 +1642,12 @@ def single_cents() -> list[Story]:
         *(cents("claim: {within_days: 10}\n", 98, circumstances=facts) for facts in (claim, [])),
         cents(pool, 98, level=LEVEL.replace("{kind: percent_of, percent: 10, base: fee}", share)),
         cents("payable: {base: fee, percent: 10, at_least_zero: true}\n", 98, 99),
+        # nothing at all
+        *(cents(text, 98, 99, 98, cents=0)
+          for text in (deferred, run % ("met", "balance"), run % ("no_credit", "balance"),
+                       cap % ("period", 0) + right, event % "largest_credit",
+                       "small_amounts: {kind: raise_to, amount: 1, compared: exact}\n")),
+        cents(year, 98, *["99.5"] * 11, cents=0),
     ]  # fmt: skip
 
 

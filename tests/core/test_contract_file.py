@@ -214,3 +214,8 @@ def test_so_many_values_and_levels_are_read_and_no_more(more: int, reason: str) 
 def test_a_kind_is_refused_where_a_term_has_none(kind: str) -> None:
     found = refusals(changed("conventions: {", f"conventions: {{kind: {kind}, "))
     assert {one.line for one in found} == {line_of(GOOD, "conventions")}
+
+
+def test_a_pair_of_one_is_refused_where_its_other_half_would_stand() -> None:
+    event = "single_event: {circumstance: by, keep: largest_credit, adds: [[uptime]]}\n"
+    assert only(GOOD + event).path == "single_event.adds[0][1]"
