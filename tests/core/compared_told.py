@@ -81,9 +81,10 @@ def changes() -> Iterator[str]:
         for change in contract_diff(old, new):
             yield f"    {change.path} | {change.text()}"
     yield "# what is inherited beside a later version of all"
-    before, after = (_family(*texts) for texts in GENERATIONS)
-    for change in contract_diff(before, after):
-        yield f"    {change.path} | {change.text()}"
+    for before, after in pairwise(_family(*texts) for texts in GENERATIONS):
+        yield f"  {before.version} -> {after.version}"
+        for change in contract_diff(before, after):
+            yield f"    {change.path} | {change.text()}"
 
 
 def _family(*texts: str) -> Agreement:
@@ -98,16 +99,24 @@ def _family(*texts: str) -> Agreement:
 
 
 UNDERPINS = "underpins: [{level: uptime, agreement: %s, their_level: uptime}]\n"
+SECOND = (
+    CORPORATE.replace("version: 1", "version: 2").replace("percent: 15", "percent: 20")
+    .replace("within_days: 30", "within_months: 2"),
+    CUSTOMER.replace("version: 3", "version: 4").replace("version: 1,", "version: 2,")
+    .replace("Call the desk.", "Write to the desk."),
+    SERVICE.replace("version: 1", "version: 2").replace("version: 3", "version: 4"),
+)  # fmt: skip
+OWN = (
+    "claim: {within_days: 9}\n"
+    "caps: [{cap: month, window: period, limit: {kind: amount, amount: 9}}]\n"
+)
 GENERATIONS = [
     (CORPORATE, CUSTOMER, SERVICE + UNDERPINS % "network"),
-    (
-        CORPORATE.replace("version: 1", "version: 2").replace("percent: 15", "percent: 20")
-        .replace("within_days: 30", "within_months: 2"),
-        CUSTOMER.replace("version: 3", "version: 4").replace("version: 1,", "version: 2,")
-        .replace("Call the desk.", "Write to the desk."),
-        SERVICE.replace("version: 1", "version: 2").replace("version: 3", "version: 4")
-        + UNDERPINS % "backbone",
-    ),
+    (*SECOND[:2], SECOND[2] + UNDERPINS % "backbone"),
+    (*SECOND[:2], SECOND[2].replace("version: 2", "version: 3", 1) + OWN),
+    (SECOND[0].replace("{cap: month", "{cap: year"), SECOND[1].split("clauses:")[0]
+     + "claim: {within_days: 5}\n",
+     SECOND[2].replace("version: 2", "version: 4", 1)),
 ]  # fmt: skip
 PAIRS = [
     ("attributed: {circumstance: by, unattributed: wait, shares: [{attributed_to: us, percent: 10}"

@@ -268,6 +268,10 @@ SEVERAL: list[list[tuple[str, str]]] = [
     [("agreement: hosting", "agreement: Hosting Two")],
     [("agreement: hosting", "agreement: 7")],
 ]  # fmt: skip
+RATCHET = (
+    "    moves: {kind: ratchet, periods: 2, asks: met, way_to_mean: 50, rounded: exact, "
+    "no_data: starts_anew}\n"
+)
 LATE = DURATION % ("late", "each")
 EACH_AT_MOST = "\n        at_most: {kind: worth_of_each, percent: 5}"
 SEVERAL += [
@@ -292,6 +296,41 @@ SEVERAL += [
     [("levels:\n", "levels:\n" + PLAIN + PLAIN)],
     [("bases:\n", "bases:\n  - {base: fee, of_period: next, if_missing: zero, "
       "part_of_period: full_charge}\n")],
+    # terms that are within reach
+    *([("is_a: service_credit", f"is_a: {is_a}"), ("levels:\n", "earn_backs: [{kind: "
+       "yearly_average, earn_back: y, levels: [uptime], percent: 50, barred_below_minimum: false, "
+       "no_data: is_passed_over}]\nlevels:\n")] for is_a in ("penalty", "bonus")),
+    *([("levels:\n", "critical_failure: {level: uptime, decision: withhold, withheld_at_most: "
+        "{kind: amount, amount: 1}}\nlevels:\n"), change]
+      for change in (("{at_least: 99}", "{at_least: 99}\n    minimum: {at_least: 95}"),
+                     ("    judged", RATCHET + "    judged"))),
+    [("levels:\n", "retainages: [{retainage: kept, amount: 1, whole: uptime, released_on_pass: 50, "
+      "parts: uptime, number: 2, without_result: lost}]\nlevels:\n"),
+     ("    judged", "    each_subject: true\n    judged")],
+    *([("metric: uptime", f"metric: {metric}"), ("{at_least: 99}", "{at_most: 9}"),
+       ("    judged", "    attributed: {circumstance: cause, unattributed: wait, shares: "
+        "[{attributed_to: vendor, percent: 100}]}\n    judged")]
+      for metric in ("failures", "down", "late", "delay", "x")),
+    *([("    expected: {at_least: 99}\n", f"    moves: {{kind: baseline, periods: 2, tie: {tie}, "
+        "minimum: none, rounded: exact, no_data: starts_anew}\n")]
+      for tie in ("at_least", "above", "below")),
+    [(RATE, SHARE % 40), ("levels:\n", ALLOCATED % ("exactly", 40) + "levels:\n"),
+     ("percent: 40}", "percent: 40}, {category: b, allocations_total: exactly, percent: 5}"),
+     ("levels:\n", "levels:\n" + PLAIN.replace(RATE, SHARE.replace("a, ", "b, ") % 5))],
+    [(RATE, SHARE % 40), ("levels:\n", ALLOCATED % ("at_most", 30) + "levels:\n"),
+     ("percent: 30}", "percent: 30}, {category: b, allocations_total: at_most, percent: 5}"),
+     ("levels:\n", "levels:\n" + PLAIN.replace(RATE, SHARE.replace("a, ", "b, ") % 6))],
+    # what stands where something else is wanted
+    [("expected: {at_least: 99}", "minimum: {at_least: 99}")],
+    [("expected: {at_least: 99}", "expected: {at_least: 99}\n    minimum: {at_most: 95}")],
+    *([("name: Hosting", f"name: {said}")] for said in ("[a]", "false", "~", "1.5", "'5'")),
+    *([("conventions: {money_rounding: half_up, rounded_at: total}", f"conventions: {said}")]
+      for said in ("[a]", "null", "false", "7")),
+    *([("levels:\n", f"{section}: {said}\nlevels:\n")] for section in ("caps", "points")
+      for said in ("null", "true", "{a: b}", "[]", "7", "['7']")),
+    *([("version: 1", f"version: {said}")] for said in ("'1'", "+1", "0x1")),
+    *([("name: Hosting", f"name: Hosting\nframework: {said}")]
+      for said in ("FALSE", "TRUE")),
     # choices, and fields of what was chosen
     [("{kind: on_default}", "{kind: zzz}")],
     [("{kind: on_default}", "{kind: on_run, misses: 2, no_data: ends_the_run, zzz: 1}")],
@@ -340,6 +379,25 @@ IN_ORDER: list[tuple[list[tuple[str, str]], list[tuple[str, str]]]] = [
     ([], [("{kind: every_miss}", "{kind: misses_in_window, misses: 4, of_last: 3, "
            "below_minimum_counts: true}"), ("expected: {at_least: 99}", MINIMUM % 95)]),
 ]  # fmt: skip
+OF_PROGRAMME = [
+    ("source: urn:nimbus", "source: urn nimbus"),
+    ("source: urn:nimbus, ", ""),
+    ("buyer: town", "buyer: The Town"),
+    ("version: 1", "version: one"),
+    ("vendors: [{vendor: nimbus, name: Nimbus}]", "vendors: nimbus"),
+    ("name: Nimbus}", "nam: Nimbus}"),
+    ("{kind: mean}", "{kind: means}"),
+    ("{kind: mean}", "{}"),
+    ("{kind: mean}", "mean"),
+    ("{kind: mean}", "{kind: mean, of: x}"),
+    ("{kind: mean}", "{kind: percentile}"),
+    ("unit: minutes", "unit: minute"),
+    ("{kind: mean}", "{kind: tickets_in_time, limit_minutes: 60, equal_is_in_time: true, "
+     "stops_in: [], open_past_limit: late, business_hours: {time_zone: Europe/Berlin, hours: "
+     "[{days: [mon, tues], opens: '8:00', closes: '17:00'}]}}"),
+    ("restated_for_days: 90", "restated_for_days: -1"),
+    ("effective_from: 2020-01-01", "effective_from: 1 January"),
+]  # fmt: skip
 NOTHING = ["", "---\n", "[1, 2]\n", "text\n", "kind: [agreement]\n", "- kind: agreement\n",
            "name: x\n", "kind: agreement\n", "kind: programme\n", "\x00", "a: b: c",
            "kind: agreement\nkind: agreement\n", "kind: weather\n", "? [a]\n: b\n",
@@ -370,6 +428,11 @@ def contracts() -> Iterator[str]:
         yield from _contract(repr(several), text)
     for text in NOTHING:
         yield from _contract(repr(text), text)
+    for old, new in OF_PROGRAMME:
+        assert old in PROGRAMME, old
+        yield f"# programme: {old!r} -> {new!r}"
+        _, refusals = read_documents(PROGRAMME.replace(old, new, 1), "programme.yaml")
+        yield from (f"    {refusal.text()}" for refusal in refusals)
     for first, second in IN_ORDER:
         one, other = (_changed(changes) for changes in (first, second))
         text = GOOD.replace(LEVEL, one) + other.split("levels:\n")[1].replace(
