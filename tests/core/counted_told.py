@@ -76,6 +76,8 @@ def plain() -> Iterator[Said]:
     for number in range(4):
         yield Said(PROBE, f"tie-{number}", "sample", WINDOW.start,
                    {"metric": "status", "up": number % 2 == 0, "subject": "north"})  # fmt: skip
+    yield Said(PROBE, "one-tick", "sample", WINDOW.start + TICK,
+               {"metric": "status-up", "up": True, "subject": "south"})  # fmt: skip
     for number, at in enumerate((WINDOW.start, WINDOW.end - TICK)):
         yield Said(PROBE, f"volume-{number}", "volume", at,
                    {"metric": "total", "value": "10.25", "unit": "count"})  # fmt: skip
@@ -113,6 +115,9 @@ OUTAGES: Sequence[tuple[str, Sequence[tuple[str, str, dict[str, Any]]]]] = (
     ("corrected", (("open", "2025-01-09 10:00", {}), ("close", "2025-01-09 11:00", {}),
                    ("correct", "2025-01-09 12:00", {"started_at": "2025-01-09T10:30:00Z"}),
                    ("correct", "2025-01-09 13:00", {"ended_at": "2025-01-09T10:45:00Z"}))),
+    ("corrected-start", (("open", "2025-01-13 10:00", {}), ("close", "2025-01-13 11:00", {}),
+                         ("correct", "2025-01-13 12:00",
+                          {"started_at": "2025-01-13T10:40:00Z"}))),
     ("of-no-length", (("open", "2025-01-11 10:00", {}), ("close", "2025-01-11 10:00", {}))),
     ("of-no-length-first", (("open", "2024-12-31 23:00", {}), ("close", "2024-12-31 23:00", {}))),
     ("moved-to-end", (("open", "2025-01-20 10:00", {}), ("close", "2025-01-20 11:00", {}),
@@ -204,6 +209,11 @@ def deliveries() -> Iterator[Said]:
     yield from _delivery("told-twice", "2025-01-21T10:00:00", "", "2025-01-21T12:00:00")
     for name, there in (("counted", "2025-01-22T16:00:00"), ("counted-too", "")):
         yield from _delivery(name, "2025-01-22T10:00:00", there, metric="late-goods")
+    yield from _delivery("tick-late", "2025-01-23T10:00:00", "2025-01-23T10:00:00.000001")
+    for number in range(4):
+        data = {"metric": "deliveries", "delivery": "at-once", "due_at": "2025-01-24T10:00:00Z",
+                "delivered_at": f"2025-01-24T1{number}:00:00Z"}  # fmt: skip
+        yield Said(PROBE, f"at-once-{number}", "delivery", moment("2025-02-01 09:00"), data)
     yield from _delivery("taken-back", "2025-01-21T10:00:00", "2025-01-21T09:00:00", "")
 
 

@@ -218,8 +218,12 @@ def test_what_is_stated_at_one_instant_is_in_order_of_identity() -> None:
 def test_two_payloads_for_one_identity_stop_the_evaluation() -> None:
     one = Said(PROBE, "e", "sample", START, {"metric": "samples", "up": True})
     other = one._replace(data={"metric": "samples", "up": False})
-    with pytest.raises(ValueError, match="two different things"):
+    with pytest.raises(ValueError, match="two different things") as refused:
         evaluation_of([one, other], LEVELS)
+    assert str(refused.value) == (
+        "event e of source urn:north:probe says two different things; keep the one that was "
+        "accepted and quarantine the other"
+    )
 
 
 def test_the_programme_version_in_force_at_the_window_defines_the_metric() -> None:
@@ -252,9 +256,13 @@ def test_the_programme_version_in_force_at_the_window_defines_the_metric() -> No
         values.append(found.figures[0].value)
     assert values == [None, 100, 0]
     assert programme_at(versions, "2024-12").version == 1
-    with pytest.raises(ValueError, match="metric ratio is not defined in version 2"):
+    with pytest.raises(ValueError, match="metric ratio is not defined") as refused:
         evaluate(versions, [agreement([{"metric": "ratio"}])], "2025-02", facts([]), NUMBERS, 1,
                  "closed")  # fmt: skip
+    assert str(refused.value) == (
+        "metric ratio is not defined in version 2 of the programme acme, which is in force in "
+        "2025-02; define it there or let the agreement begin later"
+    )
 
 
 def test_the_agreement_version_that_covers_the_period_says_what_is_needed() -> None:

@@ -146,6 +146,8 @@ def response(number: int, value: str, metric: str = "percentile") -> Said:
 def test_values_whose_scales_do_not_fit_one_column_are_ranked_exactly() -> None:
     events = [response(0, "4000000000000000001"), response(1, "0.001"), response(2, "-0.5")]
     assert figure_of(events, "percentile").value == 4000000000000000001
+    events += [response(number, "2.5") for number in range(3, 20)]
+    assert figure_of(events, "percentile").value == Fraction("2.5")
 
 
 def test_sums_pass_64_bits_exactly() -> None:
