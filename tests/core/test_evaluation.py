@@ -162,6 +162,10 @@ def test_the_needed_span_follows_from_the_measure() -> None:
 def test_a_composite_brings_the_figures_of_its_parts() -> None:
     found = evaluation_of([_event(0, 1, 0), _event(1, 1, 1)], [{"metric": "series"}])
     assert [each.metric for each in found.figures] == ["ratio", "samples", "series"]
+    found = evaluation_of([], [{"metric": "whole"}])
+    assert [each.metric for each in found.figures] == [
+        *("parallel", "ratio", "samples", "series", "tickets", "whole"),
+    ]
 
 
 def test_each_subject_with_facts_in_the_period_has_figures_of_its_own() -> None:
