@@ -25,7 +25,7 @@ from tests.core.said import FINANCE, NUMBERS, PROGRAMME, Said, agreement, evalua
 from tests.core.test_acceptance import AT, CHARGE
 from tests.core.test_contract_check import GOOD, only, programme
 from tests.core.test_inheritance import CORPORATE, CUSTOMER, SERVICE, hosting
-from tests.core.told import Circumstances, evaluation, outcomes, settled, terms
+from tests.core.told import HEAD, Circumstances, evaluation, outcomes, settled, terms
 
 AGREED = {
     "currency": "USD",
@@ -158,7 +158,10 @@ def test_a_currency_that_cannot_become_the_agreements_own_is_refused(
 def test_a_rule_that_no_amount_could_need_is_refused() -> None:
     free = GOOD.replace("{kind: percent_of, percent: 10, base: fee}", "{kind: amount, amount: 1}")
     free = free.replace(free[free.index("bases:") : free.index("\nlevels:")], "")
-    assert only(free + CONVERTS).path == "conversions[0].currency"
+    refusal = only(free + CONVERTS)
+    assert refusal.path == "conversions[0].currency"
+    assert refusal.reason.endswith("no charge and no amount of the agreement can be in USD")
+    assert refusal.remedy == "leave the rule out"
 
 
 def test_an_amount_in_the_agreements_own_currency_needs_no_rule() -> None:
@@ -240,6 +243,24 @@ def test_a_statement_with_many_digits_is_read_back() -> None:
 
 def test_a_rate_that_makes_an_amount_too_large_to_be_counted_holds_the_period_back() -> None:
     (waits,) = outcomes(terms(CONVERTS), [january("99999999999999.99", *rate("0.000001"))])
+    assert not isinstance(waits, SettlementStatement)
+    assert waits.reasons[0].endswith("too large to be counted; correct amount or rate")
+
+
+def test_an_amount_in_a_currency_without_decimals_is_told_and_bounded_in_its_own_units() -> None:
+    yen = terms(
+        CONVERTS.replace("foreign_for_own", "own_for_foreign"), head=HEAD.replace("EUR", "JPY")
+    )
+    (found,) = settled(yen, [january("2000000000000000", *rate("150"))])
+    assert found.total_minor == 30_000_000_000_000_000
+    assert (
+        found.lines[0]
+        .steps[-2]
+        .text.endswith(
+            "= 300,000,000,000,000,000 JPY, rounded half up to 2 decimals: 300,000,000,000,000,000"
+        )
+    )
+    (waits,) = outcomes(yen, [january("20000000000000000", *rate("500"))])
     assert not isinstance(waits, SettlementStatement)
     assert waits.reasons[0].endswith("too large to be counted; correct amount or rate")
 

@@ -1,0 +1,64 @@
+"""One period worked out to its end: what it stood on, what it waits for, and the order it keeps."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.statement import SettlementStatement
+from services.core.one_period import Unsettled
+from tests.core.rules_told import changed, monthly
+from tests.core.test_shared_caps import cap, history, missed, named, programme, together
+from tests.core.test_shared_caps import totals as totals_of
+from tests.core.told import HEAD, LEVEL, agreement, evaluation, outcomes, settled, terms
+
+IN_USE = HEAD.replace("full_charge", "by_days_in_use")
+MOVES = (
+    "    moves: {kind: ratchet, periods: 1, asks: better, way_to_mean: 1/2, rounded: exact, "
+    "no_data: starts_anew}\n    judged"
+)
+TRAILING = "caps: [{cap: top, window: trailing, periods: 3, limit: {kind: amount, amount: 150}}]\n"
+
+
+def test_the_digest_of_facts_is_the_same_in_every_release() -> None:
+    known = evaluation("2025-01", 98, figures={("uptime", "a"): 97}, circumstances=[("x", {})])
+    (statement,) = settled(terms(), [known])
+    assert statement.facts_digest == (
+        "2f564e3cc5d1f07b38d546d43f7b9ac17c79110d67b15756cb272ca021669e9a"
+    )
+
+
+@pytest.mark.parametrize("text", [LEVEL + TRAILING, changed(("    judged", MOVES), text=LEVEL)])
+def test_a_month_that_looks_back_waits_for_one_that_nobody_can_read(text: str) -> None:
+    unread = [("service_in_use", {"values": {"days_in_period": "many"}})]
+    january, february = outcomes(
+        agreement(IN_USE + text),
+        [evaluation("2025-01", 98, circumstances=unread), evaluation("2025-02", 98)],
+    )
+    assert isinstance(january, Unsettled)
+    assert isinstance(february, Unsettled)
+    assert (january.period, february.period) == ("2025-01", "2025-02")
+    assert "states 'many' as 'days_in_period'" in january.reasons[0]
+    assert february.reasons == ("2025-01 is not settled yet, and terms look back at it",)
+
+
+def test_small_amounts_are_told_after_a_cap_that_several_agreements_share() -> None:
+    drop = "small_amounts: {kind: drop, only_above: 70, compared: exact}\n"
+    found = together(
+        programme(cap(90)),
+        history(named("hosting", drop), *missed(1000)),
+        history(named("network"), *missed(500)),
+    )
+    assert totals_of(found) == {"hosting": [0], "network": [3000]}
+
+
+def test_a_bonus_of_a_line_is_rounded_where_it_is_made() -> None:
+    text = changed(
+        ("rounded_at: total", "rounded_at: line"),
+        ("is_a: service_credit", "is_a: bonus"),
+        ("{kind: on_default}", "{kind: every_period}"),
+        text=HEAD + LEVEL,
+    )
+    (found,) = outcomes(agreement(text), monthly(99, fee="100.055"))
+    assert isinstance(found, SettlementStatement)
+    assert [line.minor_units for line in found.lines] == [-1001]
+    assert found.lines[0].steps[-1].text == "-10.0055 rounded half up (line): -10.01"

@@ -1,0 +1,43 @@
+"""Quantities of another metric than the level's, and occurrences that are asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.core.rules_told import outages, priced
+from tests.core.told import Circumstances, evaluation, settled, terms
+
+
+def test_an_excess_is_of_the_metric_that_it_names() -> None:
+    excess = (
+        "{kind: excess, metric: repair, counted_from: 4, in_percent_of_start: false, step: 1, "
+        "part_step: in_proportion}"
+    )
+    (found,) = settled(
+        terms(level=priced(excess)), [evaluation("2025-01", 98, figures={"repair": 7})]
+    )
+    assert found.total_minor == 300
+
+
+@pytest.mark.parametrize(
+    ("said", "units"),
+    [
+        ({}, 1),
+        ({"level": "uptime"}, 1),
+        ({"level": "repair"}, 0),
+        ({"subject": "o0"}, 0),
+        ({"values": {"holds": False}}, 0),
+    ],
+)
+def test_a_short_time_in_all_counts_a_unit_where_its_level_is_asked_for(
+    said: dict[str, Any], units: int
+) -> None:
+    asked: Circumstances = [("please", said)]
+    short = (
+        "{kind: duration, metric: outages, of: total, counted: elapsed, unit: 60, part_unit: "
+        "does_not_count, shorter_than_a_unit: only_if_asked, asked: please}"
+    )
+    (found,) = settled(terms(level=priced(short)), outages(20, circumstances=asked))
+    assert found.total_minor == 100 * units
