@@ -1324,7 +1324,7 @@ def conditions() -> list[Story]:
         "true", "result < 98.5", "standing == 'below_expected'", "subject == ''",
         "period == '2025-02'", "year == 2025 && month in [2, 3]", "settlement > 1", "strike",
         "!strike", "delay >= 5", "alarm > 2.5 || delay > 9", "cause == 'flood'",
-        "!(cause in ['fire', 'storm'])",
+        "!(cause in ['fire', 'storm'])", "false", "false || strike",
     )  # fmt: skip
     facts: list[tuple[str, Mapping[str, Any]]] = [
         ("strike", {}), ("alarm", {"value": "3", "values": {"cause": "flood"}})]  # fmt: skip
