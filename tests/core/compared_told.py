@@ -172,8 +172,9 @@ FAMILIES: list[tuple[str, Sequence[str]]] = [
     ("no framework", (CORPORATE.replace("framework: true\n", ""), CUSTOMER, SERVICE)),
     *((f"of type {type_}", (CORPORATE.replace("type: corporate", f"type: {type_}"), CUSTOMER,
        SERVICE)) for type_ in ("customer", "service", "ola")),
-    *((f"one of type {type_} above", (CORPORATE, CUSTOMER.replace("type: customer", f"type: {type_}"),
-                                SERVICE)) for type_ in ("service", "ola")),
+    *((f"one of type {type_} above", (CORPORATE, CUSTOMER.replace("type: customer",
+                                                                f"type: {type_}"), SERVICE))
+      for type_ in ("service", "ola")),
     ("a corporate one below", (CORPORATE, CUSTOMER, SERVICE.replace("type: service",
                                                                     "type: corporate"))),
     ("a customer one below", (CORPORATE, CUSTOMER, SERVICE.replace("type: service",
