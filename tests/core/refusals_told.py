@@ -331,6 +331,13 @@ SEVERAL += [
     *([("version: 1", f"version: {said}")] for said in ("'1'", "+1", "0x1")),
     *([("name: Hosting", f"name: Hosting\nframework: {said}")]
       for said in ("FALSE", "TRUE")),
+    # a field that has the name of its kind
+    *([(RATE, rate)] for rate in ("{kind: amount, amount: x}", "{kind: amount}",
+                                  "{kind: amount, amount: 1, amuont: 2}",
+                                  "{kind: points, points: x}", "{amount: 1}")),
+    *([(ONE, quantity)] for quantity in ("{kind: circumstance, circumstance: The Storm}",
+                                         "{kind: circumstance}", "{kind: one, one: 1}")),
+    *([("settled: month", f"settled: {said}")] for said in ("yaer", "half_yaer", "x")),
     # choices, and fields of what was chosen
     [("{kind: on_default}", "{kind: zzz}")],
     [("{kind: on_default}", "{kind: on_run, misses: 2, no_data: ends_the_run, zzz: 1}")],

@@ -95,6 +95,7 @@ OPENSLO_CHANGES = [
     ("budgetingMethod: Occurrences", "budgetingMethod: Timeslices"),
     ("metadata: {name: fast-search, displayName: Fast search, labels: {team: a}}", "metadata: {}"),
     (", displayName: Fast search", ""),
+    ("name: fast-search", "name: Fast Search!"),
     ("  description: Searches are fast.\n", ""),
     ("  service: Shop\n  indicatorRef: searchLatency\n", "  indicatorRef: searchLatency\n"),
     ("  indicatorRef: searchLatency\n", ""),
