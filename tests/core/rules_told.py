@@ -1536,6 +1536,8 @@ def rare_terms() -> list[Story]:
         (terms(level=changed(("expected: {at_least: 99}", MINIMUM), text=on_run)),
          monthly(94, 94, 98, 94)),
         (terms(run % "", level=low), monthly(94, 99)),
+        *((terms(run.replace("as: amount", f"as: balance, lasts: {lasts}") % ""),
+           monthly(98, 99, 99, 98, 98, 99, 99, 99, 99, 98)) for lasts in (1, 3)),
         *((terms(run % "", term % word), monthly(98, 99, 98, 98))
           for word in ("frees_the_cap", "still_counts")),
         *((terms(level=both_ways + scaled + f"amount: {limit}}}\n"),

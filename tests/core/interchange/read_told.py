@@ -113,6 +113,7 @@ OPENSLO_CHANGES = [
     ("targetPercent: 95.50", "targetPercent: 95.50, target: 0.5"),
     ("    - {op: gt, value: 3, target: 0.9}\n", "    - twice\n"),
     ("metadata: {name: up}\nspec:", "metadata: {name: fast-search-1}\nspec:"),
+    ("metadata: {name: up}\nspec:", "metadata: {}\nspec:"),
     ("metadata: {name: up}\n    spec", "metadata: {name: searchLatency}\n    spec"),
     ("timeSliceTarget: 0.95, timeSliceWindow: 5m", "timeSliceTarget: 0.95"),
     ("displayName: Lone", "displayName: " + "very " * 500 + "long"),
