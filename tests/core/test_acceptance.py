@@ -195,6 +195,33 @@ def test_a_source_speaks_only_for_its_own_party(kind: str, data: dict[str, Any])
     assert unknown.code is Reason.UNKNOWN_SOURCE
 
 
+def test_a_source_speaks_for_the_party_that_the_version_in_force_names() -> None:
+    sources = [{"source": PROBE, "reports_for": "acme"}]
+    rules = rules_of([PROGRAMME, programme(2, "2025-02-01", sources=sources)], None, NUMBERS)
+    begins = moment("2025-01-31 23:00")
+    for at, party in (
+        (moment("2024-06-01 10:00"), "north"),
+        (begins - timedelta(microseconds=1), "north"),
+        (begins, "acme"),
+        (begins + timedelta(microseconds=1), "acme"),
+    ):
+        for kind, data in (("sample", SAMPLE), ("charge", CHARGE)):
+            said = Said(PROBE, "e1", kind, at, data)
+            taken = [
+                one for one in ("north", "acme") if isinstance(judged(said, rules, party=one), Row)
+            ]
+            assert taken == [party]
+
+
+def test_a_day_that_its_zone_skipped_is_judged_by_the_events_own_time() -> None:
+    rules = rules_of([programme(time_zone="Pacific/Apia")], None, NUMBERS)
+    skipped = {"period": "2011-12-30"}
+    for kind, data in (("figure", FIGURE | skipped), ("charge", CHARGE | skipped)):
+        said = Said(PROBE, "e1", kind, AT, data)
+        assert isinstance(judged(said, rules, latest_us=NOW), Row)
+        assert isinstance(judged(said, rules, latest_us=NOW + 500 * DAY_US), Problem)
+
+
 def test_a_source_reports_only_the_metrics_it_may_and_its_own_agreements() -> None:
     for kind, data, code in (
         ("sample", SAMPLE, Reason.METRIC_NOT_OF_SOURCE),
@@ -248,7 +275,7 @@ def test_what_belongs_to_a_period_that_is_no_longer_settled_goes_to_review(
 
 def test_what_is_said_of_a_period_before_its_time_is_judged_by_the_period() -> None:
     last = microseconds(moment("2025-01-31 23:00")) + 400 * DAY_US
-    for at in (moment("2023-06-01 10:00"), moment("1938-06-01 10:00")):
+    for at in (moment("2023-06-01 10:00"), moment("1905-06-01 10:00")):
         for kind, data in (("figure", FIGURE), ("charge", CHARGE)):
             assert isinstance(judged(Said(PROBE, "e1", kind, at, data), latest_us=last), Row)
         found = judged(Said(PROBE, "e1", "sample", at, SAMPLE), latest_us=last)
