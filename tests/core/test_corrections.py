@@ -68,6 +68,34 @@ def test_a_correction_that_is_taken_back_leaves_the_event_as_it_was() -> None:
     assert good([*TWO, correction("c1", "s2"), back, again]) == (1, 1)
 
 
+def test_a_correction_that_is_moved_in_time_counts_from_there() -> None:
+    up, gone = correction("c1", "s2", "2025-02-01 09:00", data=UP), correction("c2", "s2")
+    assert good([*TWO, up, gone]) == (1, 1)
+    for moved, left in (
+        ({"time": "2025-02-01T11:00:00Z"}, (2, 2)),
+        ({"time": "2025-02-01T08:00:00Z"}, (1, 1)),
+        ({"time": "2025-02-01T11:00:00Z", "data": up.data | {"data": DOWN}}, (1, 2)),
+        ({"data": up.data | {"data": DOWN}}, (1, 1)),
+    ):
+        assert good([*TWO, up, gone, correction("c3", "c1", "2025-02-02 10:00", **moved)]) == left
+
+
+def test_a_fact_that_is_moved_says_what_it_would_have_said_then_and_no_correction_is_left() -> None:
+    charge = Said(PROBE, "i1", "charge", moment("2025-02-01 10:00"), {
+        "agreement": "north-wan", "base": "invoice", "period": "2025-01", "amount": 5,
+        "currency": "EUR"})  # fmt: skip
+    outage = Said(PROBE, "o1", "outage", moment("2025-01-10 10:00"), {
+        "metric": "merged", "outage": "o", "phase": "open", "subject": "a"})  # fmt: skip
+    for told in (charge, outage, TWO[0]):
+        moved = facts([told, correction("c1", told.id, time="2025-01-20T10:00:00Z")])
+        stands = ready([PROGRAMME], moved, NUMBERS).shelf.facts
+        then = facts([told._replace(at=moment("2025-01-20 10:00"))])
+        assert list(stands.ids) == [told.id]
+        assert stands.payload.tolist() == then.payload.tolist()
+        assert stands.kind.tolist() == then.kind.tolist()
+        assert list(stands.data) == list(then.data)
+
+
 def test_a_correction_may_be_given_other_data_but_not_another_event() -> None:
     instead = {"corrects": "s2", "reason": "better", "data": UP}
     assert good([*TWO, correction("c1", "s2"), correction("c2", "c1", data=instead)]) == (2, 2)

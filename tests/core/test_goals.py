@@ -26,13 +26,19 @@ def test_a_part_of_a_unit_is_a_whole_one_and_the_step_says_so() -> None:
 @pytest.mark.parametrize(
     ("target", "each", "percent", "reason"),
     [
-        (0, 500, 20, "the revenue target is 0, not above zero"),
+        (0, 500, 20, "^the revenue target is 0, not above zero; state what is aimed at$"),
         (-1, 500, 20, "the revenue target is -1, not above zero"),
         (1, 0, 20, "the revenue per deal is 0, not above zero"),
         (1, -5, 20, "the revenue per deal is -5, not above zero"),
         (1, 5, 0, "the conversion rate is 0, not above zero"),
         (1, 5, -20, "the conversion rate is -20, not above zero"),
-        (1, 5, "100.1", "the conversion rate is 100.1 %"),
+        (
+            1,
+            5,
+            "100.1",
+            "^the conversion rate is 100.1 %, but no more than all units become deals; state a "
+            "percentage up to 100$",
+        ),
     ],
 )
 def test_what_leads_to_no_goal_is_refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +65,10 @@ def test_of_all_versions_the_longest_restatement_and_period_count() -> None:
     assert found == {
         PROGRAMME.programme: Horizon(PROGRAMME.restated_for_days, PROGRAMME.time_zone, "quarter")
     }
+    for lengths in permutations(("month", "half_year", "day")):
+        every = [agreement([{"metric": "samples"}], settled=length) for length in lengths]
+        found = horizons_of({PROGRAMME.programme: [PROGRAMME]}, every)
+        assert found[PROGRAMME.programme].longest == "half_year"
     assert horizons_of({PROGRAMME.programme: [PROGRAMME]}, [])[PROGRAMME.programme].longest == (
         "month"
     )

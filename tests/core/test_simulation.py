@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from itertools import permutations
+
 import pytest
 
 from schemas.agreement import Agreement
-from schemas.evaluation import PeriodEvaluation
+from schemas.evaluation import Part, PeriodEvaluation
 from services.core.settlement import History
 from services.core.simulation import Around, Simulation, as_if, simulate
 from tests.core.test_shared_caps import cap, named, programme
@@ -50,8 +54,8 @@ def test_each_period_and_line_says_what_it_cost_and_what_it_would_have() -> None
         ("2025-03", 10_000, 25_000),
     ]
     (line,) = found.periods[0].lines
-    assert (line.kind, line.level, line.was, line.would_be) == (
-        "service_credit", "uptime", 10_000, 25_000,
+    assert (line.line, line.kind, line.level, line.was, line.would_be) == (
+        "uptime", "service_credit", "uptime", 10_000, 25_000,
     )  # fmt: skip
     assert (found.currency, found.was, found.would_be) == ("EUR", 20_000, 50_000)
 
@@ -115,6 +119,56 @@ def test_the_other_version_is_moved_to_where_the_settled_ones_begin_and_end() ->
     )  # fmt: skip
 
 
+def test_the_order_of_the_settled_versions_makes_no_difference() -> None:
+    later = DEARER.model_copy(update={"version": 3, "effective_from": date(2027, 1, 1)})
+    for versions in permutations([OLD, DEARER, later]):
+        moved = as_if(DEARER, versions)
+        assert (moved.effective_from, moved.effective_until) == (OLD.effective_from, None)
+
+
+def test_each_subject_that_both_ask_for_was_counted() -> None:
+    each = LEVEL.replace("    judged", "    each_subject: true\n    judged")
+    told = evaluation("2025-01", 99, figures={("uptime", "north"): 98})
+    old, dearer = terms(level=each), terms(level=each.replace("percent: 10", "percent: 25"))
+    (period,) = simulate([old], dearer, [told], TOWN).periods
+    assert (period.was, period.would_be) == (10_000, 25_000)
+    (period,) = simulate([OLD], dearer, [told], TOWN).periods
+    assert period.would_wait_for == (
+        "uptime of each subject was not counted for 2025-01; count it from the events",
+    )
+
+
+def test_a_period_before_the_first_version_is_told_only_where_all_was_counted() -> None:
+    early = evaluation("2024-12", 98)
+    assert simulate([OLD], DEARER, [early, *quarter("98")], TOWN).would_be == 25_000
+    found = simulate([OLD], terms(level=LEVEL + SECOND), [early, *quarter("98")], TOWN)
+    assert found.would_be == 0
+
+
+def test_dates_are_those_of_the_programmes_own_zone_on_both_sides() -> None:
+    days = (
+        "{kind: duration, metric: outages, of: each, counted: calendar_days, unit: 1, "
+        "part_unit: in_proportion}"
+    )
+    level = LEVEL.replace("{kind: one}", days)
+    one = Part(part="o", start=datetime(2025, 1, 5, 9, tzinfo=UTC), amount=Fraction(60),
+               end=datetime(2025, 1, 5, 10, tzinfo=UTC))  # fmt: skip
+    told = evaluation("2025-01", 98, figures={"outages": 60}, parts={"outages": [one]})
+    for zone, cost in (("UTC", 0), ("Pacific/Kiritimati", 10_000), ("Pacific/Pago_Pago", 0)):
+        (period,) = simulate([terms(level=level)], terms(level=level), [told], Around(
+            "town", zone)).periods  # fmt: skip
+        assert (period.was, period.would_be) == (cost, cost)
+
+
+def test_where_no_programme_is_known_nothing_is_said_to_be_counted_otherwise() -> None:
+    for around, instead in (
+        (TOWN, Around("town", "UTC", [programme()])),
+        (Around("town", "UTC", [programme()]), TOWN),
+    ):
+        found = simulate([OLD], DEARER, quarter("98"), around, instead=instead)
+        assert (found.was, found.would_be) == (10_000, 25_000)
+
+
 @pytest.mark.parametrize(
     ("field", "value"), [("currency", "USD"), ("settled", "quarter"), ("vendor", "other")]
 )
@@ -124,7 +178,10 @@ def test_an_agreement_about_something_else_is_refused(field: str, value: str) ->
 
 
 def test_nothing_to_compare_with_is_refused() -> None:
-    with pytest.raises(ValueError, match="there is no version to compare with"):
+    with pytest.raises(
+        ValueError,
+        match=r"^there is no version to compare with; name an agreement that is settled$",
+    ):
         as_if(DEARER, [])
 
 

@@ -57,7 +57,9 @@ def us(text: str) -> int:
     ],
 )
 def test_a_period_is_as_long_as_its_zone_makes_it(label: str, zone: str, hours: int) -> None:
-    assert seconds_in(label, zone) == hours * 3600
+    seconds = seconds_in(label, zone)
+    assert seconds == hours * 3600
+    assert isinstance(seconds, int)
 
 
 def test_a_window_begins_at_local_midnight() -> None:
