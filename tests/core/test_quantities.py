@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.rules_told import outages, priced
+from tests.core.rules_told import outages, part, priced
 from tests.core.told import Circumstances, evaluation, settled, terms
 
 
@@ -41,3 +41,15 @@ def test_a_short_time_in_all_counts_a_unit_where_its_level_is_asked_for(
     )
     (found,) = settled(terms(level=priced(short)), outages(20, circumstances=asked))
     assert found.total_minor == 100 * units
+
+
+def test_an_occurrence_that_has_not_ended_has_no_days_of_the_calendar_yet() -> None:
+    days = (
+        "{kind: duration, metric: outages, of: each, counted: calendar_days, unit: 1, part_unit: "
+        "in_proportion}"
+    )
+    ended = part("o1", 60)
+    parts = {"outages": [ended, ended.model_copy(update={"part": "o2", "end": None})]}
+    known = evaluation("2025-01", 98, figures={"outages": 120}, parts=parts)
+    (found,) = settled(terms(level=priced(days)), [known])
+    assert found.total_minor == 200
