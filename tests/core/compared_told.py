@@ -80,6 +80,15 @@ def changes() -> Iterator[str]:
                     for one in (old_text, new_text))  # fmt: skip
         for change in contract_diff(old, new):
             yield f"    {change.path} | {change.text()}"
+    yield "# a credit without a name beside one that is named as its number"
+    third = "      - {name: '1', is_a: penalty, due: {kind: every_period}, quantity: {kind: one}, "
+    for new_text in ("percent: 11", "percent: 10"):
+        sides = [
+            agreement(HEAD + LEVEL.replace("percent: 10", text) + third + rate)
+            for text, rate in (("percent: 10", RATE % 5), (new_text, RATE % 6))
+        ]
+        for change in contract_diff(sides[0], sides[1]):
+            yield f"    {change.path} | {change.text()}"
     yield "# what is inherited beside a later version of all"
     for before, after in pairwise(_family(*texts) for texts in GENERATIONS):
         yield f"  {before.version} -> {after.version}"
@@ -98,6 +107,7 @@ def _family(*texts: str) -> Agreement:
     return found
 
 
+RATE = "rate: {kind: amount, amount: %d}}\n"
 UNDERPINS = "underpins: [{level: uptime, agreement: %s, their_level: uptime}]\n"
 SECOND = (
     CORPORATE.replace("version: 1", "version: 2").replace("percent: 15", "percent: 20")

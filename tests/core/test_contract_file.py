@@ -203,7 +203,10 @@ def test_a_file_may_have_so_many_characters_and_no_more() -> None:
 @pytest.mark.parametrize(("more", "reason"), [(0, "kind is missing"), (1, "too deep or repeats")])
 def test_so_many_values_and_levels_are_read_and_no_more(more: int, reason: str) -> None:
     lists = MOST_DEPTH - 1 + more
-    assert reason in only(f"a: {'[' * lists}x{']' * lists}\n").reason
+    deep = only(f"a: {'[' * lists}x{']' * lists}\n")
+    remedy = "use fewer aliases; at most 50000 values, 40 levels deep"
+    assert reason in deep.reason
+    assert (deep.remedy == remedy) == (more == 1)
     repeated = f"a: &a [{', '.join('x' * 998)}]\nb: [{', '.join(['*a'] * 49)}]\n"
     values = 1 + (1 + 998) + (1 + 49 * (1 + 998))
     text = f"{repeated}c: [{', '.join('x' * (MOST_NODES - values - 1 + more))}]\n"
