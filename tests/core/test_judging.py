@@ -268,3 +268,26 @@ def test_a_quarter_can_be_measured_month_by_month() -> None:
     (statement,) = settled(agreement(head + level), [known])
     assert [line.line for line in statement.lines] == ["uptime/2025-01", "uptime/2025-03"]
     assert statement.total_minor == 60000
+
+
+def test_a_subject_is_averaged_and_its_misses_are_counted_over_its_own_months_alone() -> None:
+    each = ("    judged", "    each_subject: true\n    judged")
+    mean = "    averaged: {periods: 2, missing_period: use_what_is_there}\n    judged"
+    window = "{kind: misses_in_window, misses: 2, of_last: 3, below_minimum_counts: true}"
+    minimum = ("expected: {at_least: 99}", "expected: {at_least: 99}\n    minimum: {at_least: 90}")
+    known = [
+        evaluation(month, 50, figures={("uptime", "north"): north, ("uptime", "south"): south})
+        for month, north, south in (("2025-01", 98, 100), ("2025-02", 100, 98), ("2025-03", 98, 98))
+    ]
+    averaged = settled(terms(level=with_level(each, ("    judged", mean))), known)
+    assert [[one.result for one in month.results] for month in averaged] == [
+        [98, 100],
+        [99, 99],
+        [99, 98],
+    ]
+    counted = settled(terms(level=with_level(each, minimum, ("{kind: every_miss}", window))), known)
+    assert [[one.defaulted for one in month.results] for month in counted] == [
+        [False, False],
+        [False, False],
+        [True, True],
+    ]
