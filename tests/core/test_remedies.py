@@ -163,6 +163,24 @@ def test_a_critical_failure_that_is_denied_changes_nothing() -> None:
     assert first(CRITICAL, circumstances=told).total_minor == 60000
 
 
+@pytest.mark.parametrize(("decided", "paid"), [(250, {"withheld": 25000}), (150, {"two": 20000})])
+def test_what_is_withheld_for_an_event_stands_alone_like_any_credit(
+    decided: int, paid: dict[str, int]
+) -> None:
+    ordered = (
+        "order: [levels, credits, points, critical_failure, single_event, claims, caps, "
+        "small_amounts, earn_back, fees, deposit, rounding]\n"
+    )
+    critical = CRITICAL.replace("  decision", "  replaces: [one]\n  decision")
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("caused-by", {"values": {"event": "x"}}),
+        ("outage-of-all", {}),
+        ("withhold", {"value": decided}),
+    ]
+    found = amounts(first(critical + EVENT % "" + ordered, circumstances=told))
+    assert {line: amount for line, amount in found.items() if amount} == paid
+
+
 def invoice(charges: int, day: str) -> tuple[str, dict[str, Any]]:
     """The invoice of a month."""
     return ("invoice", {"values": {"charges": charges, "date": day}})
