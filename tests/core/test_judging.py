@@ -291,3 +291,22 @@ def test_a_subject_is_averaged_and_its_misses_are_counted_over_its_own_months_al
         [False, False],
         [True, True],
     ]
+
+
+@pytest.mark.parametrize(
+    ("good", "total", "result"),
+    [(None, 5, 98), (4, None, 98), (0, 0, 98), (3, 5, 75), (4, 5, 100), (0, 1, None), (9, 10, 90)],
+)
+def test_a_few_bad_ones_are_left_out_of_few_in_all_where_both_numbers_are_known(
+    good: int | None, total: int | None, result: int | None
+) -> None:
+    level = with_level(("    judged", "    low_volume: {below_total: 10, left_out: 1}\n    judged"))
+    known = evaluation("2025-01", 98)
+    (uptime,) = known.figures
+    counted = {
+        "good": None if good is None else Fraction(good),
+        "total": None if total is None else Fraction(total),
+    }
+    figures = (uptime.model_copy(update=counted),)
+    (found,) = settled(terms(level=level), [known.model_copy(update={"figures": figures})])
+    assert found.results[0].result == result

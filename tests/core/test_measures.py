@@ -150,6 +150,12 @@ def test_values_whose_scales_do_not_fit_one_column_are_ranked_exactly() -> None:
     assert figure_of(events, "percentile").value == Fraction("2.5")
 
 
+def test_the_percentile_of_a_hundred_and_one_values_is_the_ninety_sixth() -> None:
+    for count, rank in ((100, 95), (101, 96), (20, 19), (1, 1)):
+        events = [response(number, str(number)) for number in range(1, count + 1)]
+        assert figure_of(events, "percentile").value == rank
+
+
 def test_sums_pass_64_bits_exactly() -> None:
     most = 2**62 - 1
     events = [response(number, str(most), "mean") for number in range(9)]
