@@ -42,7 +42,7 @@ from tests.core.test_shared_caps import (
     together,
 )
 from tests.core.test_shared_caps import programme as under_caps
-from tests.core.test_underpinning import CAMPUS, METRICS, below, sla
+from tests.core.test_underpinning import CAMPUS, HOURS, METRICS, TICKETS, below, sla
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, terms
 
 PAGES = Path(__file__).parent / "compared"
@@ -286,9 +286,28 @@ def underpinning() -> Iterator[str]:
             yield from _gaps(f"{first} under {second}", below(metric="uptime", changed=_in(first)),
                              sla(metric="uptime", changed=_in(second)))  # fmt: skip
     yield from _versions_below()
+    yield from _other_hours()
     for link in ({"of": "slo"}, {"of": "x"}, {"their": "their"}, {"their": "x"}, {"level": "x"}):
         yield from _gaps(f"{link}", below(metric="uptime", **link), sla(metric="uptime"))
     yield from _unknown_metrics()
+
+
+def _other_hours() -> Iterator[str]:
+    """Clocks that run at other hours, or day and night."""
+    nights = {"time_zone": "UTC", "hours": [{"days": ["sat"], "opens": "20:00", "closes": "24:00"}]}
+    tickets = {"unit": "percent", "better": "higher"}
+    measures = {"by-day": TICKETS | {"business_hours": HOURS}, "always": TICKETS,
+                "by-night": TICKETS | {"business_hours": nights}}  # fmt: skip
+    known = programme(
+        sources=[{"source": "urn:north", "reports_for": "north"}],
+        metrics=[{"metric": name, "name": name, "measure": measure, **tickets}
+                 for name, measure in measures.items()],
+    )  # fmt: skip
+    for own in measures:
+        for their in measures:
+            found = gaps([below(metric=own), sla(metric=their)], [known])
+            yield f"# {own} under {their}: {', '.join(one.why for one in found) or 'no gap'}"
+            yield from (f"    {one.text()}" for one in found)
 
 
 def _versions_below() -> Iterator[str]:
@@ -505,6 +524,18 @@ def together_settled() -> Iterator[str]:
     ]  # fmt: skip
     for why, caps, histories in stories:
         yield from _under(why, caps, *histories)
+    for currency, amount, limit in (("JPY", "1001", "1501"), ("KWD", "1.0015", "1.5")):
+        head = HEAD.replace("EUR", currency)
+        level = LEVEL.replace(
+            "{kind: percent_of, percent: 10, base: fee}", f"{{kind: amount, amount: {amount}}}"
+        )
+        both = [
+            history(
+                terms(level=level, head=head.replace("hosting", name)), evaluation("2025-01", 98)
+            )
+            for name in ("hosting", "network")
+        ]
+        yield from _under(f"in {currency}", [cap(limit, currency=currency)], *both)
     yield from _under("a programme of February", [cap(60)], *both, since="2025-02-01")
 
 

@@ -1536,6 +1536,16 @@ def rare_terms() -> list[Story]:
         (terms(level=changed(("expected: {at_least: 99}", MINIMUM), text=on_run)),
          monthly(94, 94, 98, 94)),
         (terms(run % "", level=low), monthly(94, 99)),
+        (terms(run.replace("asks: met", "asks: no_credit") % "levels: [uptime], ",
+               "banks: [{bank: saved, usable: same_period, pays_for: [repair], opening: brought}]\n",
+               level=LEVEL + TWO),
+         [evaluation(month, value, figures={"repair": value},
+                     circumstances=[("brought", {"value": 30})] if value == 98 else ())
+          for month, value in zip(months(2), (98, 99), strict=True)]),
+        (terms(run.replace("minimum: false", "minimum: true") % "",
+               level=LEVEL + TWO.replace("expected: {at_least: 99}", MINIMUM)),
+         [evaluation(month, value, figures={"repair": other})
+          for month, value, other in zip(months(2), (98, 99), (94, 99), strict=True)]),
         *((terms(run.replace("as: amount", f"as: balance, lasts: {lasts}") % ""),
            monthly(98, 99, 99, 98, 98, 99, 99, 99, 99, 98)) for lasts in (1, 3)),
         *((terms(run % "", term % word), monthly(98, 99, 98, 98))
