@@ -529,13 +529,10 @@ def together_settled() -> Iterator[str]:
         level = LEVEL.replace(
             "{kind: percent_of, percent: 10, base: fee}", f"{{kind: amount, amount: {amount}}}"
         )
-        both = [
-            history(
-                terms(level=level, head=head.replace("hosting", name)), evaluation("2025-01", 98)
-            )
-            for name in ("hosting", "network")
-        ]
-        yield from _under(f"in {currency}", [cap(limit, currency=currency)], *both)
+        pair = [terms(level=level, head=head.replace("hosting", name))
+                for name in ("hosting", "network")]  # fmt: skip
+        yield from _under(f"in {currency}", [cap(limit, currency=currency)],
+                          *(history(one, evaluation("2025-01", 98)) for one in pair))  # fmt: skip
     yield from _under("a programme of February", [cap(60)], *both, since="2025-02-01")
 
 

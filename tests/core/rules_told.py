@@ -1537,7 +1537,8 @@ def rare_terms() -> list[Story]:
          monthly(94, 94, 98, 94)),
         (terms(run % "", level=low), monthly(94, 99)),
         (terms(run.replace("asks: met", "asks: no_credit") % "levels: [uptime], ",
-               "banks: [{bank: saved, usable: same_period, pays_for: [repair], opening: brought}]\n",
+               "banks: [{bank: saved, usable: same_period, pays_for: [repair], "
+               "opening: brought}]\n",
                level=LEVEL + TWO),
          [evaluation(month, value, figures={"repair": value},
                      circumstances=[("brought", {"value": 30})] if value == 98 else ())
