@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,15 @@ def changes() -> Iterator[str]:
         ]
         for change in contract_diff(sides[0], sides[1]):
             yield f"    {change.path} | {change.text()}"
+    for old_text, new_text in permutations(TABLES, 2):
+        yield f"# {old_text!r} -> {new_text!r}"
+        rates = [BY_BAND % text for text in (old_text, new_text)]
+        tables = [
+            agreement(HEAD + LEVEL.replace("{kind: percent_of, percent: 10, base: fee}", rate))
+            for rate in rates
+        ]
+        for change in contract_diff(tables[0], tables[1]):
+            yield f"    {change.path} | {change.text()}"
     yield "# what is inherited beside a later version of all"
     for before, after in pairwise(_family(*texts) for texts in GENERATIONS):
         yield f"  {before.version} -> {after.version}"
@@ -108,6 +117,12 @@ def _family(*texts: str) -> Agreement:
 
 
 RATE = "rate: {kind: amount, amount: %d}}\n"
+BY_BAND = "{kind: by_band, of: quantity, gives: amount, bands: [%s]}"
+TABLES = [
+    "{gives: 1}",
+    "{below: 3, gives: 1}, {at_least: 3, gives: 2}",
+    "{name: few, below: 2, gives: 1}, {at_least: 2, below: 3, gives: 1.5}, {at_least: 3, gives: 2}",
+]
 UNDERPINS = "underpins: [{level: uptime, agreement: %s, their_level: uptime}]\n"
 SECOND = (
     CORPORATE.replace("version: 1", "version: 2").replace("percent: 15", "percent: 20")

@@ -88,6 +88,10 @@ CHANGES: list[tuple[str, str]] = [
     ("{at_least: 99}", "{at_most: 99}"),
     ("{at_least: 99}", "{at_least: 101}"),
     ("{at_least: 99}", "{at_least: 100}"),
+    ("{at_least: 99}", "{at_least: 100.5}"),
+    ("{at_least: 99}", "{at_least: 0}"),
+    ("{at_least: 99}", "{at_least: 0.5}"),
+    ("{at_least: 99}", "{at_least: -0.5}"),
     ("{at_least: 99}", "{at_least: -1}"),
     ("{at_least: 99}", "{at_least: 99, below: 100}"),
     ("metric: uptime\n    expected: {at_least: 99}", "metric: delay\n    expected: {at_least: 9}"),
@@ -407,8 +411,8 @@ OF_PROGRAMME = [
 ]  # fmt: skip
 NOTHING = ["", "---\n", "[1, 2]\n", "text\n", "kind: [agreement]\n", "- kind: agreement\n",
            "name: x\n", "kind: agreement\n", "kind: programme\n", "\x00", "a: b: c",
-           "kind: agreement\nkind: agreement\n", "kind: weather\n", "? [a]\n: b\n",
-           "1: 2\n"]  # fmt: skip
+           "kind: agreement\nkind: agreement\n", "kind: weather\n", "name: x\nkind: weather\n",
+           "? [a]\n: b\n", "1: 2\n"]  # fmt: skip
 HIGHEST = "single_event: {circumstance: by, keep: highest_share}\n"
 SECOND = """\
       - name: more

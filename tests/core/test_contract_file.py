@@ -222,3 +222,8 @@ def test_a_kind_is_refused_where_a_term_has_none(kind: str) -> None:
 def test_a_pair_of_one_is_refused_where_its_other_half_would_stand() -> None:
     event = "single_event: {circumstance: by, keep: largest_credit, adds: [[uptime]]}\n"
     assert only(GOOD + event).path == "single_event.adds[0][1]"
+
+
+@pytest.mark.parametrize("text", ["", "- a list\n", "a: [\n", "? [a]\n: b\n"])
+def test_a_refusal_of_a_whole_document_names_no_path(text: str) -> None:
+    assert only(text).path == ""
