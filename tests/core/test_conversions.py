@@ -262,6 +262,21 @@ def test_an_amount_in_a_currency_without_decimals_is_told_and_bounded_in_its_own
     assert waits.reasons[0].endswith("too large to be counted; correct amount or rate")
 
 
+def test_the_largest_amount_that_is_counted_is_converted_and_a_cent_more_is_not() -> None:
+    for cents, taken in ((MOST, True), (MOST + 1, False)):
+        (found,) = outcomes(terms(CONVERTS), [january(Fraction(cents, 100), *rate(1))])
+        assert isinstance(found, SettlementStatement) == taken
+
+
+def test_a_rate_is_of_the_day_that_it_names_and_else_of_the_day_that_is_its_period() -> None:
+    for on, total in ({"on": "2025-01-31"}, 8000), ({"on": "2025-01-30"}, None), ({}, None):
+        told = [("usd", {"value": "1.25", "period": "2025-01-30", "values": on})]
+        (found,) = outcomes(terms(CONVERTS), [january("1000", *told)])
+        assert getattr(found, "total_minor", None) == total
+    told = [("usd", {"value": "1.25", "period": "2025-01-31"})]
+    assert settled(terms(CONVERTS), [january("1000", *told)])[0].total_minor == 8000
+
+
 AMOUNTS = st.integers(0, 10**12)
 RATES = st.integers(1, 10**12).map(lambda n: Fraction(n, 10**6))
 

@@ -62,3 +62,29 @@ def test_a_bonus_of_a_line_is_rounded_where_it_is_made() -> None:
     assert isinstance(found, SettlementStatement)
     assert [line.minor_units for line in found.lines] == [-1001]
     assert found.lines[0].steps[-1].text == "-10.0055 rounded half up (line): -10.01"
+
+
+def test_a_charge_of_a_subject_that_is_missing_is_named_with_it() -> None:
+    each = changed(("    judged", "    each_subject: true\n    judged"), text=LEVEL)
+    head = HEAD.replace("{base: fee,", "{base: fee, per_subject: true,")
+    known = evaluation("2025-01", 98, figures={("uptime", "north"): 98}, fee=None)
+    (found,) = outcomes(agreement(head + each), [known])
+    assert isinstance(found, Unsettled)
+    assert found.reasons == ("the charge 'fee' of north of 2025-01 is not known yet",)
+
+
+@pytest.mark.parametrize(("days", "total"), [(2, 5000), (1, 10000), (0, None), (-1, None)])
+def test_a_period_of_a_day_can_be_in_use_and_one_without_days_cannot(
+    days: int, total: int | None
+) -> None:
+    in_use = [("service_in_use", {"values": {"days_in_use": 1, "days_in_period": days}})]
+    (found,) = outcomes(
+        agreement(IN_USE + LEVEL), [evaluation("2025-01", 98, circumstances=in_use)]
+    )
+    if isinstance(found, Unsettled):
+        assert total is None
+        assert found.reasons == (
+            f"service_in_use of 2025-01 states {days} days_in_period; state its days",
+        )
+    else:
+        assert found.total_minor == total
