@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from schemas.agreement import Agreement
 from schemas.evaluation import Part
 from schemas.statement import SettlementStatement
+from services.core.settlement import settle
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, settled, terms, totals
 
 ENDING = HEAD + "effective_until: 2025-04-01\n"
@@ -257,3 +259,32 @@ def test_an_excused_miss_costs_nothing_and_is_shown() -> None:
     known = evaluation("2025-01", 90, circumstances=[("storm", {"level": "uptime"})])
     (statement,) = settled(terms(level=excused), [known])
     assert (statement.results[0].standing, statement.total_minor) == ("excused", 0)
+
+
+LATE = datetime(2025, 2, 10, 20, tzinfo=UTC)
+EXCUSED = LEVEL.replace(
+    "    judged",
+    "    relief: [{kind: proofs, circumstance: proof, proofs: [notice], within_days: 10}]\n"
+    "    judged",
+)
+PROOF = ("proof", {"values": {"failed_on": "2025-01-31", "notice": True}, "at": LATE})
+
+
+@pytest.mark.parametrize(
+    ("zone", "in_time"), [("UTC", True), ("America/New_York", True), ("Asia/Tokyo", False)]
+)
+@pytest.mark.parametrize(
+    ("contract", "stated", "total"),
+    [
+        (terms("claim: {within_days: 10}\n"), ("claim", {"at": LATE}), 10000),
+        (terms(level=EXCUSED), PROOF, 0),
+    ],
+)
+def test_the_last_day_ends_with_the_day_of_the_programmes_own_zone(
+    contract: Agreement, stated: tuple[str, dict[str, Any]], total: int, zone: str, in_time: bool
+) -> None:
+    name, data = stated
+    known = [evaluation("2025-01", 98, circumstances=[(name, dict(data))])]
+    (found,) = settle([contract], known, buyer="town", time_zone=zone)
+    assert isinstance(found, SettlementStatement)
+    assert found.total_minor == (total if in_time else 10000 - total)

@@ -11,7 +11,7 @@ from schemas.statement import SettlementStatement
 from services.core.interchange.tmf623 import from_sla, from_violation, to_sla, to_violations
 from tests.core.interchange.filling import documents, filled
 from tests.core.interchange.written_told import campus
-from tests.core.told import evaluation, settled, terms
+from tests.core.told import LEVEL, evaluation, settled, terms
 
 SLA: dict[str, Any] = {
     "id": "fast-data",
@@ -219,3 +219,16 @@ def test_a_metric_that_is_counted_takes_no_declared_figure() -> None:
 def test_what_must_be_stated_is_said_of_a_file_that_is_imported() -> None:
     refusals = from_sla(SLA).must_be_stated
     assert {one.file for one in refusals} == {"imported.yaml"}
+
+
+def test_a_violation_of_a_level_that_was_found_is_without_tolerance_too() -> None:
+    moves = (
+        "    moves: {kind: baseline, periods: 2, tie: at_least, minimum: none, rounded: exact, "
+        "no_data: starts_anew}\n"
+    )
+    found = terms(level=LEVEL.replace("    expected: {at_least: 99}\n", moves))
+    values = (("2025-01", "99.6"), ("2025-02", "99.8"), ("2025-03", "99.2"))
+    *_, march = settled(found, [evaluation(month, value) for month, value in values])
+    (violation,) = to_violations(march, found, campus())
+    told = violation.document["violation"]
+    assert (told["tolerance"], told["referenceValue"]) == ("0", "99.7")
