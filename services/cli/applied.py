@@ -13,7 +13,7 @@ from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
 from services.cli.files import Contracts
 from services.cli.where import reached
-from services.shell.postgres import connected
+from services.shell.postgres import NotReached, connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,10 @@ def applied() -> Applied:
         )
     try:
         found = asyncio.run(_catalogue(postgres))
+    except NotReached as error:
+        return Applied(
+            unread=f"what is applied was not looked at: {error}, or unset it", failed=True
+        )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return Applied(
             unread=f"what is applied was not looked at, as the database does not let us read it "

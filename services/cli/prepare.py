@@ -25,8 +25,8 @@ async def prepare(
     How Kafka lets us in is read from the environment. Raises BadSettings.
     """
     options = for_librdkafka(kafka, read_security())
-    done = [f"migration {name}" for name in await migrate(postgres)]
     async with connected(postgres, name="earnback-prepare") as connection:
+        done = [f"migration {name}" for name in await migrate(postgres)]
         vendors = (await load(connection)).vendors
         done += await apply_topics(
             kafka, profile, options=options, vendors=vendors, grow_partitions=grow_partitions

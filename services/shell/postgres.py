@@ -70,14 +70,40 @@ async def connect(dsn: str, *, name: str) -> Connection:
     )
 
 
+class NotReached(RuntimeError):
+    """No connection to Postgres. The text says where, why, and what to check."""
+
+
 @asynccontextmanager
 async def connected(dsn: str, *, name: str) -> AsyncIterator[Connection]:
-    """One connection for a while; closed at the end."""
-    connection = await connect(dsn, name=name)
+    """One connection for a while, for somebody who waits for it; closed at the end.
+
+    Raises NotReached.
+    """
+    try:
+        connection = await connect(dsn, name=name)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise NotReached(
+            f"Postgres{_where(dsn)} is not reached: {str(error) or 'no answer in time'}; "
+            "check EARNBACK_POSTGRES"
+        ) from error
+    except ValueError as error:  # its text may quote a part of the password
+        raise NotReached(
+            f"Postgres{_where(dsn)} is not reached: the address can't be read, perhaps for a sign "
+            "like / or [ that is to be written as %2F or %5B; check EARNBACK_POSTGRES"
+        ) from error
     try:
         yield connection
     finally:
         await connection.close()
+
+
+def _where(dsn: str) -> str:
+    """The place in an address, without the name and password that stand before it."""
+    place, _, rest = dsn.partition("://")[2].partition("/")
+    if "@" in rest or not place:  # a password with a stroke in it: we can't tell where it ends
+        return ""
+    return f" at {place.rpartition('@')[2]}"
 
 
 def is_transient(error: BaseException) -> bool:

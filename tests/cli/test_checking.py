@@ -57,7 +57,10 @@ def test_a_database_that_does_not_answer_is_told_and_the_files_are_checked(tmp_p
     said = shell(tmp_path, "postgresql://127.0.0.1:1/none").run("contract", "check", file)
     assert said.code == 0
     assert "is in order" in said.out
-    assert said.err.startswith("what is applied was not looked at, as the database")
+    assert said.err.startswith(
+        "what is applied was not looked at: Postgres at 127.0.0.1:1 is not reached: "
+    )
+    assert said.err.endswith("check EARNBACK_POSTGRES, or unset it\n")
 
 
 def test_faults_that_hide_others_are_told_with_the_advice_to_check_again(tmp_path: Path) -> None:

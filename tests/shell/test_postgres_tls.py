@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 import trustme
 
-from services.shell.postgres import connect, open_pool
+from services.shell.postgres import NotReached, connect, connected, open_pool
 
 _SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 
@@ -96,3 +96,33 @@ async def test_the_password_may_stay_in_a_file_of_its_own(
     file.write_text(f"*:*:*:{told.username}:another\n")
     with pytest.raises(asyncpg.InvalidPasswordError):
         await connect(bare, name="test")
+
+
+@pytest.mark.parametrize(
+    ("dsn", "told"),
+    [
+        ("postgresql://me:secret@127.0.0.1:1/x", "Postgres at 127.0.0.1:1 is not reached: "),
+        (
+            "postgresql://me:sec/secret@127.0.0.1:1/x",
+            "Postgres is not reached: the address can't be read",
+        ),
+        ("here", "Postgres is not reached: invalid DSN: "),
+        ("postgresql://[/x", "Postgres at [ is not reached: the address can't be read"),
+    ],
+)
+async def test_where_it_was_looked_for_is_told_without_the_password(dsn: str, told: str) -> None:
+    with pytest.raises(NotReached) as refused:
+        async with connected(dsn, name="test"):
+            raise AssertionError("there is nothing at this address")
+    said = str(refused.value)
+    assert said.startswith(told)
+    assert said.endswith("; check EARNBACK_POSTGRES")
+    assert "secret" not in said
+
+
+async def test_a_wrong_password_is_told_with_the_setting_to_check(database: str) -> None:
+    to = urlsplit(database)
+    wrong = to._replace(netloc=f"{to.username}:wrong@{to.hostname}:{to.port}").geturl()
+    with pytest.raises(NotReached, match=r"password authentication failed.*check EARNBACK_POSTGR"):
+        async with connected(wrong, name="test"):
+            raise AssertionError("the password is wrong")
