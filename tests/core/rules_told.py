@@ -1508,6 +1508,8 @@ def rare_terms() -> list[Story]:
         level = changed(("    judged", relief % text))
         return terms(level=level), monthly(98, figures={"volume": 30}, circumstances=facts)
 
+    both = [("99.5", 99), (99, 99), ("99.7", 99), ("99.9", 99), (99, 99)]
+
     def noticed(name: str) -> tuple[str, dict[str, Any]]:
         return "excuse", {"level": name, "values": {"failed_on": "2025-01-31", "notice": True}}
 
@@ -1522,6 +1524,12 @@ def rare_terms() -> list[Story]:
         (terms(run % "levels: [repair], ", level=LEVEL + TWO + reward),
          [evaluation(month, value, figures={"repair": value})
           for month, value in zip(months(2), (98, 99), strict=True)]),
+        # a run that did not move the level goes on; one with a month without a site does not
+        (terms(level=changed(("    judged", ratchet))), monthly(99, 99, 100, "99.5", 99)),
+        (terms(level=changed(("    judged", ratchet), text=each)), [
+            *sites(("99.5", 99)),
+            *(one.model_copy(update={"figures": one.figures[1:]}) for one in sites(*both)[1:2]),
+            *sites(*both)[2:]]),
         # a level that a version in between does not have begins anew
         ([terms(level=moving), terms(level=still, head=later), terms(level=moving, head=latest)],
          monthly("99.5", "99.7", "99.9", 99, 99, figures={"repair": 99})),
