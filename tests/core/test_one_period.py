@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from schemas.statement import SettlementStatement
 from services.core.one_period import Unsettled
-from tests.core.rules_told import changed, monthly
+from tests.core.rules_told import changed, charged, monthly
 from tests.core.test_shared_caps import cap, history, missed, named, programme, together
 from tests.core.test_shared_caps import totals as totals_of
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, outcomes, settled, terms
@@ -88,3 +90,15 @@ def test_a_period_of_a_day_can_be_in_use_and_one_without_days_cannot(
         )
     else:
         assert found.total_minor == total
+
+
+@pytest.mark.parametrize(
+    ("currency", "owed"), [("JPY", "-102"), ("EUR", "-102.35"), ("KWD", "-102.346")]
+)
+def test_what_is_payable_is_what_whole_units_of_the_currency_come_to(
+    currency: str, owed: str
+) -> None:
+    nothing_else = "payable: {base: null, percent: 50, at_least_zero: false}\n"
+    known = charged(evaluation("2025-01", 98), {None: "1023.4567"}, currency)
+    (found,) = settled(terms(nothing_else, head=HEAD.replace("EUR", currency)), [known])
+    assert found.figures["payable"] == Fraction(owed)
