@@ -262,6 +262,25 @@ def test_an_amount_in_a_currency_without_decimals_is_told_and_bounded_in_its_own
     assert waits.reasons[0].endswith("too large to be counted; correct amount or rate")
 
 
+def test_an_amount_of_a_currency_without_decimals_is_told_without_them() -> None:
+    known = january("1000", *rate("150"))
+    (fact,) = known.charges
+    yen = fact.model_copy(update={"charge": fact.charge.model_copy(update={"currency": "JPY"})})
+    (found,) = settled(terms(CONVERTS.replace("USD", "JPY")), [
+        known.model_copy(update={"charges": (yen,)})])  # fmt: skip
+    (how,) = (step.text for step in found.lines[0].steps if step.rule == "conversion")
+    assert ": 1,000 JPY at 150 JPY for 1 EUR" in how
+
+
+def test_the_step_of_a_conversion_is_cut_where_its_source_is_a_whole_page() -> None:
+    page = "Central bank " * 150
+    (found,) = settled(
+        terms(CONVERTS.replace("Central bank", page)), [january("1000", *rate("1.25"))]
+    )
+    (how,) = (step.text for step in found.lines[0].steps if step.rule == "conversion")
+    assert len(how) == 2000
+
+
 def test_the_largest_amount_that_is_counted_is_converted_and_a_cent_more_is_not() -> None:
     for cents, taken in ((MOST, True), (MOST + 1, False)):
         (found,) = outcomes(terms(CONVERTS), [january(Fraction(cents, 100), *rate(1))])

@@ -49,6 +49,14 @@ def test_points_without_a_subject_come_first_and_then_subjects_by_name() -> None
     ]
 
 
+def test_points_of_the_agreement_are_those_of_all_subjects_in_one_line() -> None:
+    found = january(
+        "points: {kind: marginal_bands, point_value: 3, per: agreement, "
+        "bands: [{above: 0, factor: 1}]}\n"
+    )
+    assert [(line.line, line.minor_units) for line in found.lines] == [("points", 9000)]
+
+
 BESIDE = """
       - name: dollars
         is_a: service_credit

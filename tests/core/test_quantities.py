@@ -43,13 +43,30 @@ def test_a_short_time_in_all_counts_a_unit_where_its_level_is_asked_for(
     assert found.total_minor == 100 * units
 
 
-def test_an_occurrence_that_has_not_ended_has_no_days_of_the_calendar_yet() -> None:
+@pytest.mark.parametrize(("unit", "total"), [(1, 200), (2, 100), (4, 50)])
+def test_an_occurrence_that_has_not_ended_has_no_days_of_the_calendar_yet(
+    unit: int, total: int
+) -> None:
     days = (
-        "{kind: duration, metric: outages, of: each, counted: calendar_days, unit: 1, part_unit: "
-        "in_proportion}"
+        f"{{kind: duration, metric: outages, of: each, counted: calendar_days, unit: {unit}, "
+        "part_unit: in_proportion}"
     )
     ended = part("o1", 60)
     parts = {"outages": [ended, ended.model_copy(update={"part": "o2", "end": None})]}
     known = evaluation("2025-01", 98, figures={"outages": 120}, parts=parts)
     (found,) = settled(terms(level=priced(days)), [known])
-    assert found.total_minor == 200
+    assert found.total_minor == total
+
+
+@pytest.mark.parametrize(("minutes", "total"), [(60, 0), (90, 50), (120, 100)])
+def test_a_whole_unit_within_the_free_ones_counts_nothing_although_it_is_asked_for(
+    minutes: int, total: int
+) -> None:
+    free = (
+        "{kind: duration, metric: outages, of: each, counted: elapsed, unit: 60, part_unit: "
+        "in_proportion, shorter_than_a_unit: only_if_asked, asked: please, "
+        "grace: {units: 1, kind: deductible}}"
+    )
+    known = outages(minutes, circumstances=[("please", {})])
+    (found,) = settled(terms(level=priced(free)), known)
+    assert found.total_minor == total
