@@ -8,7 +8,7 @@ import pytest
 
 from schemas.statement import SettlementStatement
 from services.core.one_period import Unsettled
-from tests.core.rules_told import changed, charged, monthly
+from tests.core.rules_told import TWO, changed, charged, monthly
 from tests.core.test_shared_caps import cap, history, missed, named, programme, together
 from tests.core.test_shared_caps import totals as totals_of
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, outcomes, settled, terms
@@ -51,6 +51,16 @@ def test_small_amounts_are_told_after_a_cap_that_several_agreements_share() -> N
         history(named("network"), *missed(500)),
     )
     assert totals_of(found) == {"hosting": [0], "network": [3000]}
+
+
+def test_credits_that_a_cap_has_cut_share_its_cents_and_a_bonus_beside_them_does_not() -> None:
+    beside = TWO.replace("service_credit", "bonus").replace("on_default", "every_period")
+    beside = beside.replace("repair", "thanks").replace("percent: 10,", "percent: 0.1005,")
+    text = HEAD.replace("rounded_at: total", "rounded_at: line") + LEVEL + TWO + beside
+    top = "caps: [{cap: top, window: period, limit: {kind: amount, amount: 33.33}}]\n"
+    known = evaluation("2025-01", 98, figures={"repair": 98, "thanks": 98}, fee="999.99")
+    (found,) = settled(agreement(text + top), [known])
+    assert [line.minor_units for line in found.lines] == [1667, 1666, -100]
 
 
 def test_a_bonus_of_a_line_is_rounded_where_it_is_made() -> None:
