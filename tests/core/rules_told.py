@@ -1520,6 +1520,9 @@ def rare_terms() -> list[Story]:
           for text in ("", deferred % "")),
         (terms(deferred % "levels: [repair], ", level=LEVEL + TWO),
          monthly(98, 97, figures={"repair": 98})),
+        (terms(deferred.replace("minimum: false", "minimum: true") % "",
+               level=LEVEL + TWO.replace("expected: {at_least: 99}", MINIMUM)),
+         monthly(98, figures={"repair": 94})),
         (terms(run % "", level=LEVEL + reward), monthly(98, 99)),
         (terms(run % "levels: [repair], ", level=LEVEL + TWO + reward),
          [evaluation(month, value, figures={"repair": value})
