@@ -310,3 +310,14 @@ def test_a_few_bad_ones_are_left_out_of_few_in_all_where_both_numbers_are_known(
     figures = (uptime.model_copy(update=counted),)
     (found,) = settled(terms(level=level), [known.model_copy(update={"figures": figures})])
     assert found.results[0].result == result
+
+
+def test_a_month_without_an_occurrence_has_nothing_to_attribute_and_says_so() -> None:
+    attributed = (
+        "    attributed: {circumstance: by, unattributed: wait, "
+        "shares: [{attributed_to: us, percent: 100}]}\n    judged"
+    )
+    level = with_level(("    judged", attributed), ("{at_least: 99}", "{at_most: 5}"))
+    (found,) = settled(terms(level=level), [evaluation("2025-01", 0)])
+    (how,) = (step for step in found.results[0].steps if step.rule == "attributed")
+    assert (how.text, how.value) == ("attributed: no occurrence: 0", 0)
