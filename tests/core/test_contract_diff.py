@@ -212,5 +212,6 @@ def test_a_term_that_is_now_stated_here_says_that_it_has_moved() -> None:
 
 def test_a_change_in_words_names_no_field() -> None:
     found = contract_diff(under_caps(cap()), under_caps(cap(), cap(5, cap="second")))
-    assert found
-    assert "_" not in "".join(change.words for change in found)
+    words = " ".join(change.words for change in found)
+    assert words.islower()
+    assert "_" not in words

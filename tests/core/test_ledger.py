@@ -173,6 +173,12 @@ def test_a_vanished_line_is_booked_back_in_full() -> None:
     assert (entry.line, owed(entry)) == ("uptime", -1250)
 
 
+def test_an_entry_names_the_version_of_its_line() -> None:
+    lines = (a_line("x", 1, version=1), a_line("y", 2, version=2))
+    found = differences({}, a_statement(lines), run=the_run(1))
+    assert [(one.line, one.version) for one in found] == [("x", 1), ("y", 2)]
+
+
 def test_vanished_lines_come_last_in_one_order_also_of_a_level_and_of_none() -> None:
     gone = (a_line("x", 5), a_line("b", 7), a_line("x", 6, level="uptime"), a_line("a", 8))
     held = {position: 1 for line in gone for position in targets(a_statement((line,)))}
