@@ -512,6 +512,9 @@ def together_settled() -> Iterator[str]:
         ("before, for both", [cap(150, opening="before-us", **YEAR)],
          [history(one, evaluation("2025-01", 98, circumstances=before))
           for one in (hosting, network)]),
+        ("before, beside one that is not evaluated", [cap(150, opening="before-us", **YEAR)],
+         [history(hosting, evaluation("2025-01", 98, circumstances=before)),
+          history(network, *february)]),
         ("before, misstated", [cap(**opening, **YEAR)],
          [history(hosting, evaluation("2025-01", 98, circumstances=half))]),
         ("a contract year", [cap(170, **YEAR)], both),
