@@ -566,7 +566,7 @@ def _outage(noun: Outage) -> Problem | None:
         return Problem(
             Reason.TIMES_OUT_OF_ORDER,
             "/data/ended_at",
-            "the outage ends before it starts",
+            "the outage does not end after it starts",
             "exchange the times or correct the wrong one",
         )
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import takewhile
 from typing import Any
 
 from schemas.bands import Rounding
@@ -216,7 +217,9 @@ _OWN_VALUE = ("figure", "attributed", "low-volume", "no-data")
 
 def _before_mean(result: LevelResult) -> Fraction | None:
     """An earlier period's own value: what was left of it before its mean was taken."""
-    values = [one.value for one in result.steps if one.rule in _OWN_VALUE]
+    # Behind the mean may stand what a month without one counts as: nobody's own value.
+    own = takewhile(lambda one: one.rule != "averaged", result.steps)
+    values = [one.value for one in own if one.rule in _OWN_VALUE]
     return values[-1] if values else None
 
 

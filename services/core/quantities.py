@@ -165,10 +165,9 @@ def _one_duration(asked: Asked, term: Duration, time: Fraction, part: Part | Non
     said: list[str] = [f"{name}{number_text(length)} units of {number_text(term.unit)}"]
     if length <= 0 or _is_free(asked, term, length, part, said):
         return Count(ZERO, (step("quantity", asked.term, "; ".join(said), ZERO),), part)
-    if length < 1 and term.shorter_than_a_unit == "only_if_asked":
-        units = ONE
-    else:
-        units = whole_units(_after_grace(term.grace, length, said), term.part_unit)
+    if term.shorter_than_a_unit == "only_if_asked":
+        length = max(length, ONE)  # what is shorter and is asked for counts as a whole one
+    units = whole_units(_after_grace(term.grace, length, said), term.part_unit)
     said.append(f"{number_text(units)} count ({part_words(term.part_unit)})")
     counted = step("units", asked.term, "; ".join(said), units)
     if term.block is None or term.part_block is None:

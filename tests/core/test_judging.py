@@ -255,6 +255,18 @@ def test_a_mean_is_taken_of_what_the_periods_count_as() -> None:
     assert found == [None, 90, 90]
 
 
+@pytest.mark.parametrize("no_data", ["miss", "met", "no_result"])
+def test_a_month_without_a_mean_still_has_a_figure_for_the_next_one(no_data: str) -> None:
+    level = with_level(
+        ("no_data: no_result", f"no_data: {no_data}"),
+        ("    judged", "    averaged: {periods: 2, missing_period: no_result}\n    judged"),
+    )
+    values = (100, 98, None, 100, 97)
+    known = [evaluation(month, value) for month, value in zip(months(5), values, strict=True)]
+    found = settled(terms(level=level), known)
+    assert [one.results[0].result for one in found] == [None, 99, None, None, Fraction("98.5")]
+
+
 def test_a_quarter_can_be_measured_month_by_month() -> None:
     head = HEAD.replace("settled: month", "settled: quarter")
     level = with_level(("    judged", "    measured: month\n    judged"))

@@ -58,8 +58,8 @@ def test_an_occurrence_that_has_not_ended_has_no_days_of_the_calendar_yet(
     assert found.total_minor == total
 
 
-@pytest.mark.parametrize(("minutes", "total"), [(60, 0), (90, 50), (120, 100)])
-def test_a_whole_unit_within_the_free_ones_counts_nothing_although_it_is_asked_for(
+@pytest.mark.parametrize(("minutes", "total"), [(59, 0), (60, 0), (90, 50), (120, 100)])
+def test_a_unit_within_the_free_ones_counts_nothing_although_it_is_asked_for(
     minutes: int, total: int
 ) -> None:
     free = (
