@@ -155,7 +155,6 @@ class Rules:
     """A source's programme: its versions, newest first."""
     agreements: Mapping[str, tuple[Agreement, ...]] | None
     horizons: Mapping[str, Horizon]
-    numbers: Mapping[tuple[str, str], int]
     ahead_us: int
 
 
@@ -198,7 +197,6 @@ def rules_of(
             for name, versions in named.items()
         },
         horizons=horizons,
-        numbers=dict(numbers),
         ahead_us=ahead_us,
     )
 
