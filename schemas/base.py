@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +39,20 @@ Instant = Annotated[AwareDatetime, AfterValidator(_as_utc)]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 """An identifier people write: lower case, digits, dot, dash, underscore; at most 80 characters."""
+
+
+def _is_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
+        raise ValueError(
+            f"'{name}' is not an IANA zone; write one such as Europe/Berlin or UTC"
+        ) from unknown
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_is_zone)]
+"""The name of an IANA time zone."""
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 

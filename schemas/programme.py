@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.base import Name, Noun, Number, Text, Version
+from schemas.base import Name, Noun, Number, Text, TimeZone, Version
 from schemas.ceiling import OfVendor, SharedCap
 
 SourceUri = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
@@ -138,7 +138,7 @@ class Opening(Noun):
 class BusinessHours(Noun):
     """When a clock of business hours runs. Openings of one weekday must not overlap."""
 
-    time_zone: str = Field(description="IANA zone of the wall clock.")
+    time_zone: TimeZone = Field(description="IANA zone of the wall clock.")
     hours: Annotated[tuple[Opening, ...], Field(min_length=1)]
     holidays: tuple[date, ...] = Field(default=(), description="Days on which the clock stands.")
 
@@ -258,7 +258,7 @@ class Programme(Noun):
     effective_from: date
     buyer: Name
     name: Text
-    time_zone: str = Field(description="IANA zone of the calendar that cuts periods.")
+    time_zone: TimeZone = Field(description="IANA zone of the calendar that cuts periods.")
     restated_for_days: Annotated[int, Field(ge=1, le=36600)] = Field(
         description="How long after a period's end its facts may still arrive and be settled. "
         "What is older goes to review."

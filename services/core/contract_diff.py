@@ -27,6 +27,8 @@ _NAMED_BY: Mapping[str, str] = MappingProxyType(
         "metrics": "metric",
         "vendors": "vendor",
         "sources": "source",
+        "shared_caps": "cap",
+        "shares": "attributed_to",
     }
 )
 _ONE_OF: Mapping[str, str] = MappingProxyType(
@@ -38,6 +40,8 @@ _ONE_OF: Mapping[str, str] = MappingProxyType(
         "levels": "level",
         "retainages": "retainage",
         "caps": "cap",
+        "shared_caps": "shared cap",
+        "shares": "share of",
         "earn_backs": "earn-back",
         "banks": "bank",
         "fees": "fee",

@@ -99,6 +99,8 @@ class _Member:
     charges: Charges
     past: Past
     outcomes: list[Outcome]
+    lacks: str | None = None
+    """Why the history so far is not whole, if it is not."""
 
     @classmethod
     def of(cls, history: History) -> _Member:
@@ -108,13 +110,13 @@ class _Member:
 
     def case(self, version: Agreement, period: str, time_zone: str) -> Case:
         """The desk on which a period is worked out."""
-        begins = label_of(self.versions[0].effective_from, version.settled)
+        begins = self._begins()
         until = self.versions[-1].effective_until
         ends_with = None if until is None else next_label(label_of(until, version.settled), -1)
         missing = Missing()
-        if looks_back(version):
-            for reason in _holes(begins, period, self.past):
-                missing.add(reason)
+        lacks = self.lacks or self._not_evaluated(period)
+        if lacks and looks_back(version):
+            missing.add(f"{lacks}, and terms look back at it")
         return Case(
             version,
             period,
@@ -136,7 +138,27 @@ class _Member:
         assert desk is not None, "a desk never goes away"
         outcome, remembered = _ended(desk, buyer)
         self.outcomes.append(outcome)
+        if self.lacks is None:
+            self.lacks = self._not_evaluated(remembered.period)
+        if self.lacks is None and remembered.lines is None:
+            self.lacks = f"{remembered.period} is not settled yet"
         self.past.add(remembered)
+
+    def _begins(self) -> str:
+        """The first period of the agreement."""
+        return label_of(self.versions[0].effective_from, self.versions[0].settled)
+
+    def _not_evaluated(self, period: str) -> str | None:
+        """The first period left out before this one: a settlement never guesses what was in it.
+
+        What no version covers, between two of them, is not left out.
+        """
+        label = next_label(self.past[-1].period) if self.past else self._begins()
+        while first_day(label) < first_day(period):
+            if version_for(self.versions, label) is not None:
+                return f"{label} is not evaluated yet"
+            label = next_label(label)
+        return None
 
 
 def _ended(desk: Desk, buyer: str) -> tuple[Outcome, Settled]:
@@ -155,20 +177,6 @@ def _latest(evaluations: Sequence[PeriodEvaluation]) -> dict[str, Known]:
         if held is None or evaluation.revision > held.revision:
             latest[evaluation.period] = evaluation
     return {period: Known(evaluation) for period, evaluation in latest.items()}
-
-
-def _holes(begins: str, period: str, past: Sequence[Settled]) -> list[str]:
-    """Why the history before a period is not whole: a settlement never guesses it."""
-    if not past:
-        before = begins != period
-        return [f"{begins} is not evaluated yet, and terms look back at it"] if before else []
-    last = past[-1]
-    expected = next_label(last.period)
-    if expected != period:
-        return [f"{expected} is not evaluated yet, and terms look back at it"]
-    if last.lines is None:
-        return [f"{last.period} is not settled yet, and terms look back at it"]
-    return []
 
 
 def looks_back(version: Agreement) -> bool:

@@ -152,6 +152,12 @@ def test_programmes_are_compared_too() -> None:
     ]
 
 
+def test_a_shared_cap_put_before_another_is_added_by_name() -> None:
+    second, first = cap(cap="second"), cap(cap="first")
+    (change,) = contract_diff(under_caps(second), under_caps(first, second))
+    assert change.text().startswith("shared cap first: added")
+
+
 def test_an_agreement_beside_a_programme_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot be compared"):
         contract_diff(programme(), terms())

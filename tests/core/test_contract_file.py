@@ -13,6 +13,7 @@ from services.core.contract_file import (
     Refusal,
     read_documents,
 )
+from tests.core.interchange.written_told import PROGRAMME
 from tests.core.told import HEAD, LEVEL
 
 GOOD = HEAD.lstrip() + LEVEL
@@ -92,6 +93,13 @@ def test_a_missing_kind_is_told_with_all_kinds() -> None:
     found = only(changed("due: {kind: on_default}", "due: {}"))
     assert found.reason == "'kind' is not stated"
     assert "every_period" in found.remedy
+
+
+def test_a_time_zone_that_is_none_is_refused() -> None:
+    text = PROGRAMME.lstrip().replace("America/New_York", "Berlin")
+    refused = only(text)
+    assert refused.line == line_of(text, "time_zone")
+    assert "'Berlin' is not an IANA zone; write one such as Europe/Berlin or UTC" in refused.text()
 
 
 def test_a_choice_is_told_with_what_can_be_written() -> None:

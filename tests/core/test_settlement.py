@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from schemas.statement import SettlementStatement, canonical
@@ -58,6 +60,31 @@ def test_a_hole_in_the_history_is_never_guessed() -> None:
     _, third = outcomes(terms(CAP), known)
     assert isinstance(third, Unsettled)
     assert third.reasons[0] == "2025-02 is not evaluated yet, and terms look back at it"
+
+
+def test_a_hole_before_a_version_that_looks_back_is_not_guessed_either() -> None:
+    later = HEAD.replace("version: 1", "version: 2").replace("-01-01", "-04-01")
+    versions = [terms(), terms(CAP, head=later)]
+    without_february = [evaluation(month, 98) for month in ("2025-01", "2025-03", "2025-04")]
+    _, march, april = outcomes(versions, without_february)
+    assert isinstance(march, SettlementStatement)
+    assert isinstance(april, Unsettled)
+    assert april.reasons[0] == "2025-02 is not evaluated yet, and terms look back at it"
+    waiting = evaluation("2025-02", 98, fee=None)
+    *_, april = outcomes(versions, [*without_february, waiting])
+    assert isinstance(april, Unsettled)
+    assert april.reasons[0] == "2025-02 is not settled yet, and terms look back at it"
+
+
+def test_a_month_that_no_version_covers_is_no_hole() -> None:
+    first = terms().model_copy(update={"effective_until": date(2025, 2, 1)})
+    later = HEAD.replace("version: 1", "version: 2").replace("-01-01", "-03-01")
+    known = [evaluation(month, 98) for month in ("2025-01", "2025-03")]
+    cap = CAP.replace("percent_of, percent: 5, base: fee", "amount, amount: 150")
+    january, march = outcomes([first, terms(cap, head=later)], known)
+    assert isinstance(january, SettlementStatement)
+    assert isinstance(march, SettlementStatement)
+    assert (january.total_minor, march.total_minor) == (10_000, 5_000)
 
 
 def test_a_history_that_does_not_begin_at_the_beginning_waits() -> None:

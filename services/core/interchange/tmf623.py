@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from schemas.agreement import Agreement
 from schemas.bands import Threshold
 from schemas.base import written
-from schemas.level import Level
+from schemas.level import Baseline, Level
 from schemas.period import PeriodLabel, first_day, label_of, next_label
 from schemas.programme import Metric, Programme, Unit
 from schemas.statement import LevelResult, SettlementStatement
@@ -249,6 +249,8 @@ def _as_violation(
         violation |= _limit(level.expected, metric)
     if result.expected is not None:
         violation["referenceValue"] = written(result.expected)
+        if isinstance(level.moves, Baseline):
+            violation["operator"] = _OPERATORS[level.moves.tie]
     if result.result is None:
         losses.add("actualValue", "there was no data; the miss has no value")
     else:

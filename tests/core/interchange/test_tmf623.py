@@ -162,6 +162,23 @@ def test_a_missed_level_becomes_a_violation_with_the_statement_as_its_consequenc
     assert {"consequence", "date"} <= {one.where for one in exported.lost}
 
 
+@pytest.mark.parametrize(("tie", "operator"), [("at_least", ".ge"), ("above", ".gt")])
+def test_a_level_that_was_found_by_measuring_has_the_operator_of_its_ties(
+    tie: str, operator: str
+) -> None:
+    moves = (
+        f"    moves: {{kind: baseline, periods: 1, tie: {tie}, minimum: worst, rounded: exact, "
+        "no_data: starts_anew}\n    judged"
+    )
+    level = LEVEL.replace("    expected: {at_least: 99}\n", "").replace("    judged", moves)
+    agreement = terms(level=level)
+    known = [evaluation("2025-01", "99.5"), evaluation("2025-02", 98)]
+    _, february = settled(agreement, known)
+    (exported,) = to_violations(february, agreement, campus())
+    violation = exported.document["violation"]
+    assert (violation["operator"], violation["referenceValue"]) == (operator, "99.5")
+
+
 def test_a_level_that_was_met_is_no_violation() -> None:
     assert to_violations(*january("99"), campus()) == ()
 
