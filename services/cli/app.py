@@ -451,7 +451,7 @@ def export_violation(
     """
     from services.cli.violations import export_violations
 
-    _print_made(*export_violations(contracts, statements))
+    _print_violations(export_violations(contracts, statements))
 
 
 @violation.command("import")
@@ -469,7 +469,13 @@ def import_violation(
     """
     from services.cli.violations import import_violations
 
-    _print_made(*import_violations(contracts, violations, source, period))
+    _print_violations(import_violations(contracts, violations, source, period))
+
+
+def _print_violations(made: Any) -> None:
+    _print_made(made.text, [*made.refused, *made.lost])
+    if made.refused:
+        raise typer.Exit(REFUSED)
 
 
 def _print_made(text: str, told: Iterable[str]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +21,31 @@ from services.core.interchange.tmf623 import from_violation, to_violations
 from services.core.versions import version_for
 
 
-def export_violations(contracts: Path, statements: list[Path]) -> tuple[str, list[str]]:
-    """The violations of some statements as JSON, and what is lost on the way.
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The text of what was made, what is lost in it, and a line for each document refused."""
 
-    ``statements``: files as `settle --json` and `statements --json` write them. Raises ValueError
-    naming the place of one that is no statement, or whose agreement the contracts do not hold.
+    text: str
+    lost: Sequence[str]
+    refused: Sequence[str]
+
+
+def export_violations(contracts: Path, statements: list[Path]) -> Made:
+    """The violations of some statements, as a JSON array.
+
+    ``statements``: files as `settle --json` and `statements --json` write them. Refused: what is
+    no statement, or of an agreement version that the contracts do not hold.
     """
     known = read_contracts([contracts]).in_order()
-    made: list[Exported] = []
-    for place, raw in read_events(statements):
-        statement = _statement(place, raw)
-        of = _versions(known, statement.agreement, f"{place}: agreement: ")
-        agreement = next((one for one in of if one.version == statement.version), None)
-        if agreement is None:
-            raise ValueError(
-                f"{place}: {statement.agreement} version {statement.version} is in no contract "
-                "file; add the file that it was settled by"
-            )
-        made += to_violations(statement, agreement, _programme(known, agreement, statement.period))
-    return json.dumps([one.document for one in made], indent=2) + "\n", _lost(made)
+    made, refused = _each(statements, lambda raw: _of_statement(known, raw))
+    return Made(json.dumps([one.document for one in made], indent=2) + "\n", _lost(made), refused)
 
 
-def import_violations(
-    contracts: Path, files: list[Path], source: str, period: str | None
-) -> tuple[str, list[str]]:
-    """The violations of some files as events (NDJSON) that declare a figure, and what is lost.
+def import_violations(contracts: Path, files: list[Path], source: str, period: str | None) -> Made:
+    """The violations of some files as events (NDJSON) that declare a figure.
 
-    Each is read by the agreement version in force in the period that it is about. Raises
-    ValueError naming the place of one that fits no agreement.
+    Each is read by the agreement version in force in the period that it is about. Refused: what
+    fits no agreement. Raises ValueError where ``period`` is none.
     """
     try:
         if period is not None:
@@ -55,25 +53,48 @@ def import_violations(
     except ValueError as error:
         raise ValueError(f"--period: {error}") from None
     known = read_contracts([contracts]).in_order()
-    made = [_event(known, place, raw, source, period) for place, raw in read_events(files)]
-    return "".join(json.dumps(one.document) + "\n" for one in made), _lost(made)
+    made, refused = _each(files, lambda raw: (_event(known, raw, source, period),))
+    text = "".join(json.dumps(one.document) + "\n" for one in made)
+    return Made(text, _lost(made), refused)
 
 
-def _event(known: Contracts, place: str, raw: bytes, source: str, period: str | None) -> Exported:
-    try:
-        body = _body(raw)
-        versions = _versions(known, str(body["sla"]["id"]), "sla.id: ")
-        event = _by(known, versions[-1], body, source, period)
-        about = period or str(event.document["data"]["period"])
-        ruling = version_for(versions, about)
-        if ruling is None:
-            raise ValueError(
-                f"{versions[-1].agreement} does not cover {about}; "
-                "name another period with --period"
-            )
-        return event if ruling is versions[-1] else _by(known, ruling, body, source, about)
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+def _each(
+    files: list[Path], make: Callable[[bytes], Sequence[Exported]]
+) -> tuple[list[Exported], list[str]]:
+    """What is made of each document, and a line with its place for each that is refused."""
+    made: list[Exported] = []
+    refused: list[str] = []
+    for place, raw in read_events(files):
+        try:
+            made += make(raw)
+        except ValueError as error:
+            refused.append(f"{place}: {error}")
+    return made, refused
+
+
+def _of_statement(known: Contracts, raw: bytes) -> Sequence[Exported]:
+    statement = _statement(raw)
+    of = _versions(known, statement.agreement, "agreement")
+    agreement = next((one for one in of if one.version == statement.version), None)
+    if agreement is None:
+        raise ValueError(
+            f"{statement.agreement} version {statement.version} is in no contract file; "
+            "add the file that it was settled by"
+        )
+    return to_violations(statement, agreement, _programme(known, agreement, statement.period))
+
+
+def _event(known: Contracts, raw: bytes, source: str, period: str | None) -> Exported:
+    body = _body(raw)
+    versions = _versions(known, str(body["sla"]["id"]), "sla.id")
+    event = _by(known, versions[-1], body, source, period)
+    about = period or str(event.document["data"]["period"])
+    ruling = version_for(versions, about)
+    if ruling is None:
+        raise ValueError(
+            f"{versions[-1].agreement} does not cover {about}; name another period with --period"
+        )
+    return event if ruling is versions[-1] else _by(known, ruling, body, source, about)
 
 
 def _body(raw: bytes) -> Mapping[str, Any]:
@@ -98,15 +119,14 @@ def _by(
     return from_violation(violation, agreement, programme, source=source, period=period)
 
 
-def _statement(place: str, raw: bytes) -> SettlementStatement:
+def _statement(raw: bytes) -> SettlementStatement:
     try:
         return SettlementStatement.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole"
         raise ValueError(
-            f"{place}: {where}: {first['msg']}; give statements as `earnback settle --json` "
-            "writes them"
+            f"{where}: {first['msg']}; give statements as `earnback settle --json` writes them"
         ) from None
 
 
@@ -114,7 +134,9 @@ def _versions(known: Contracts, named: str, where: str) -> Sequence[Agreement]:
     found = [one for one in known.agreements if one.agreement == named]
     if not found:
         there = ", ".join(sorted({one.agreement for one in known.agreements}))
-        raise ValueError(f"{where}no agreement '{named}' in the contract files; they hold {there}")
+        raise ValueError(
+            f"{where}: no agreement '{named}' in the contract files; they hold {there}"
+        )
     return sorted(found, key=lambda one: (one.effective_from, one.version))
 
 
