@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -41,13 +42,19 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 """An identifier people write: lower case, digits, dot, dash, underscore; at most 80 characters."""
 
 
-def _is_zone(name: str) -> str:
+@lru_cache(maxsize=256)
+def zone_of(name: str) -> ZoneInfo:
+    """The IANA zone of that name. Raises ValueError for an unknown one."""
     try:
-        ZoneInfo(name)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
         raise ValueError(
             f"'{name}' is not an IANA zone; write one such as Europe/Berlin or UTC"
         ) from unknown
+
+
+def _is_zone(name: str) -> str:
+    zone_of(name)
     return name
 
 

@@ -7,8 +7,9 @@ from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
+from schemas.base import zone_of
 from schemas.period import first_day, label_of, period_length
-from services.core.windows import labels_between, zone_of
+from services.core.windows import labels_between
 
 _SATURDAY = 5
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from schemas.base import zone_of
 from schemas.period import PeriodLength, Window, first_day, label_of, next_label, period_length
 from schemas.programme import BusinessHours
 
@@ -30,17 +30,6 @@ def microseconds(moment: datetime) -> int:
 def instant(at_us: int) -> datetime:
     """The instant that many microseconds after 1970 UTC."""
     return EPOCH + timedelta(microseconds=at_us)
-
-
-@lru_cache(maxsize=256)
-def zone_of(name: str) -> ZoneInfo:
-    """The IANA zone of that name. Raises ValueError for an unknown one."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
-        raise ValueError(
-            f"time_zone '{name}' is not an IANA zone; write one such as Europe/Berlin or UTC"
-        ) from unknown
 
 
 @lru_cache(maxsize=4096)

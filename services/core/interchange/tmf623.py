@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any, get_args
-from zoneinfo import ZoneInfo
 
 from schemas.agreement import Agreement
 from schemas.bands import Threshold
-from schemas.base import written
+from schemas.base import written, zone_of
 from schemas.level import Baseline, Level
 from schemas.period import PeriodLabel, first_day, label_of, next_label
 from schemas.programme import Metric, Programme, Unit
@@ -302,7 +301,7 @@ def from_violation(
             f"violation.unit is {body.get('unit')}, of {metric.metric} it is {metric.unit}; "
             "convert the value"
         )
-    day = _moment(violation, "date").astimezone(ZoneInfo(programme.time_zone)).date()
+    day = _moment(violation, "date").astimezone(zone_of(programme.time_zone)).date()
     label = period or next_label(label_of(day, level.measured or agreement.settled), -1)
     at = "violation.actualValue"
     value = exact_number(_as_written(body["actualValue"], at), at)
@@ -367,4 +366,4 @@ def _moment(node: Mapping[str, Any], name: str) -> datetime:
 
 def _midnight(day: date, programme: Programme) -> str:
     """The first moment of a day in the programme's calendar."""
-    return datetime.combine(day, time(), ZoneInfo(programme.time_zone)).isoformat()
+    return datetime.combine(day, time(), zone_of(programme.time_zone)).isoformat()
