@@ -10,9 +10,12 @@ from services.catalogue.snapshot import EMPTY, Catalogue
 from services.catalogue.store import load
 from services.shell.postgres import Pool
 
+LOOK_SECONDS = 2.0
+
 
 class CatalogueCopy:
-    """A process's copy of the catalogue. `current` is never older than the poll allows.
+    """A process's copy of the catalogue. `current` is never older than the poll allows, and after
+    `refresh` as new as the database was when it was called.
 
     When the database is away the last copy stays in use: versions never change, so what it says
     remains true; only what was added since is missing.
@@ -23,6 +26,8 @@ class CatalogueCopy:
         self._every = every
         self._task: asyncio.Task[None] | None = None
         self._current = EMPTY
+        self._begun = self._done = 0
+        self._looking = asyncio.Lock()
         self.failure: str | None = None
 
     @property
@@ -35,14 +40,31 @@ class CatalogueCopy:
         """Whether there is a snapshot at all."""
         return self._current.revision >= 0
 
-    async def refresh(self) -> bool:
-        """Load the catalogue if its revision has moved. Returns whether it had."""
+    async def refresh(self) -> None:
+        """Load the catalogue if its revision has moved.
+
+        Those who ask while one look is under way share the next: many requests at once cost the
+        database two looks, and an older snapshot never replaces a newer one.
+        """
         assert self._pool is not None, "a pool is needed to read from"
-        async with self._pool.acquire() as connection:
-            if await revision(connection) == self._current.revision:
-                return False
-            self._current = await load(connection)
-        return True
+        begun = self._begun
+        async with self._looking:
+            if self._done > begun:  # another look began after we asked, and is done
+                return
+            async with self._pool.acquire() as connection:
+                self._begun += 1
+                if await revision(connection) != self._current.revision:
+                    self._current = await load(connection)
+                self._done = self._begun
+
+    async def look(self) -> None:
+        """Refresh before something is refused that the newest catalogue may allow.
+
+        Where the database does not say so in time, the copy stays as it is; the poll tells why.
+        """
+        with suppress(Exception):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self.refresh()
 
     async def start(self, pool: Pool | None = None) -> None:
         """Load once, then keep current until `stop`. The pool may be given here or before."""

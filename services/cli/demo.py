@@ -20,7 +20,7 @@ from schemas.money import amount_text
 from schemas.statement import SettlementStatement
 from services.cli import show
 from services.cli.applying import apply_files
-from services.cli.client import Client, Refused
+from services.cli.client import Client
 from services.cli.stack import Addresses, Interrupted, stack
 from services.cli.story import events as story
 from services.shell.broker import for_librdkafka
@@ -63,7 +63,6 @@ def _tell(where: Addresses, check: Callable[[], None]) -> None:
         _heading("Three agreements of one programme are applied")
         for line in asyncio.run(apply_files(where, [STORY])):
             show.out.print(f"  {line}")
-        _wait(check, "the catalogue to reach the door", lambda: _door_is_open(client))
         _heading("A quarter of measurements, tickets and invoices is submitted")
         show.out.print("  One night's count comes twice, one again with other figures: see below.")
         _submit(client, list(story.first_delivery()), check)
@@ -194,18 +193,6 @@ def _wait(check: Callable[[], None], what: str, happened: Callable[[], bool]) ->
         if time.monotonic() > until:
             raise RuntimeError(f"waited {PATIENCE_SECONDS:.0f} s for {what} in vain")
         time.sleep(0.1)
-
-
-def _door_is_open(client: Client) -> bool:
-    """Whether ingest knows key and programme (it looks for news every second).
-
-    Asked with an event without data, which is refused in any case: the reason tells.
-    """
-    nothing = msgspec.json.encode({**next(story.invoices()), "data": {}})
-    try:
-        return bool(next(client.submit([nothing]))[0]["problem"]["code"] != "unknown-source")
-    except Refused:
-        return False
 
 
 def _seen_last(client: Client) -> bool:

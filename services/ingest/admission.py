@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from services.catalogue.snapshot import Catalogue
+from services.catalogue.cached import CatalogueCopy
 from services.core.facts import Row
 from services.ingest.door import Door
 from services.ingest.publisher import Publisher
@@ -64,7 +64,7 @@ class Admission:
 
     def __init__(
         self,
-        catalogue: Callable[[], Catalogue],
+        catalogue: CatalogueCopy,
         publisher: Publisher,
         keep: Keep,
         latest: Mapping[str, int],
@@ -86,13 +86,12 @@ class Admission:
         was set aside, and Problem 503 before the catalogue is loaded; none is acknowledged then,
         and sending all again is safe.
         """
-        door, now = self._current_door(), now_us()
-        outcomes: list[Outcome] = []
+        now = now_us()
         fresh: dict[bytes, Row] = {}
-        for _, judge in events:
-            verdict = judge(door, now)
-            outcome = self._compare(verdict, fresh) if isinstance(verdict, Row) else _told(verdict)
-            outcomes.append(outcome)
+        outcomes = [
+            self._compare(verdict, fresh) if isinstance(verdict, Row) else _told(verdict)
+            for verdict in await self._judged(events, now)
+        ]
         outcomes = await self._without_repeats(outcomes)
         kept = [
             Refused(None, party or "operator", raw, outcome.refusal, now)
@@ -108,6 +107,17 @@ class Admission:
             number = sum(outcome.status == status for outcome in outcomes)
             metrics.EVENTS.labels("ingest", status).inc(number)
         return outcomes
+
+    async def _judged(self, events: Sequence[tuple[bytes, Judge]], now: int) -> list[Row | Refusal]:
+        """Ask the door about each. What it refuses may have been allowed a moment ago: then all are
+        judged by the newest catalogue."""
+        door = self._current_door()
+        verdicts = [judge(door, now) for _, judge in events]
+        if Refusal in map(type, verdicts):
+            await self._catalogue.look()
+            if (newest := self._current_door()) is not door:
+                return [judge(newest, now) for _, judge in events]
+        return verdicts
 
     async def _without_repeats(self, outcomes: list[Outcome]) -> list[Outcome]:
         """Tell as a repeat what would be refused, but is word for word what was accepted."""
@@ -125,7 +135,7 @@ class Admission:
         return [_repeat_of(outcome, counting) for outcome in outcomes]
 
     def _current_door(self) -> Door:
-        catalogue = self._catalogue()
+        catalogue = self._catalogue.current
         if catalogue.revision < 0:
             raise NOT_LOADED
         if self._door is None or self._door.revision != catalogue.revision:

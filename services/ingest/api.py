@@ -77,7 +77,7 @@ def make_ingest_api(
         lifespan=lifespan,
         probes={"broker": publisher.probe, "catalogue": catalogue_is_loaded},
     )
-    admission = Admission(lambda: catalogue.current, publisher, keep, latest, accepted)
+    admission = Admission(catalogue, publisher, keep, latest, accepted)
 
     @api.post(
         "/v1/events",
@@ -88,7 +88,7 @@ def make_ingest_api(
         openapi_extra=_EXTRA,
     )
     async def submit(request: Request) -> Response:
-        key = authenticated(request, catalogue)
+        key = await authenticated(request, catalogue)
         party = ANY_PARTY if key.role == "admin" else key.party
         if not accepts:
             raise _NOT_HERE
@@ -116,10 +116,13 @@ def _declare_keys(api: FastAPI) -> None:
     api.openapi = with_keys  # type: ignore[method-assign]
 
 
-def authenticated(request: Request, catalogue: CatalogueCopy) -> ApiKey:
-    """The API key of a request. Raises Problem 401."""
+async def authenticated(request: Request, catalogue: CatalogueCopy) -> ApiKey:
+    """The API key of a request; one that was made a moment ago counts. Raises Problem 401."""
     text = bearer(request.headers.get("authorization"))
     key = recognise(catalogue.current.keys, text) if text else None
+    if text and key is None:
+        await catalogue.look()
+        key = recognise(catalogue.current.keys, text)
     if key is None:
         reason = "is not a valid key" if text else "is missing"
         raise Problem(

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from schemas.agreement import Agreement
 from services.catalogue.api_key import Role, bearer, recognise
+from services.catalogue.cached import CatalogueCopy
 from services.catalogue.snapshot import Catalogue
 from services.shell.http import Problem
 
@@ -155,7 +156,9 @@ def asks(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
     """A dependency that lets only these roles pass."""
 
     async def principal(request: Request) -> Principal:
-        catalogue: Catalogue = request.app.state.parts.catalogue.current
+        copy: CatalogueCopy = request.app.state.parts.catalogue
+        await copy.refresh()  # what was applied a moment ago through another process is there
+        catalogue = copy.current
         text = bearer(request.headers.get("authorization"))
         key = recognise(catalogue.keys, text) if text else None
         if key is None:

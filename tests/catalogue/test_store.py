@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,7 +14,7 @@ from services.catalogue.cached import CatalogueCopy
 from services.catalogue.revision import revision
 from services.catalogue.snapshot import SourceOwner
 from services.catalogue.store import NotApplicable, apply, load
-from services.shell.postgres import Connection, open_pool
+from services.shell.postgres import Connection, Pool, open_pool
 from tests.catalogue.builders import DESK, NARROW, PROBE, TOWN, a_programme, an_agreement
 
 
@@ -199,6 +200,35 @@ async def test_a_revoked_key_is_gone_from_every_copy(database: str) -> None:
     await pool.close()
 
 
+async def test_those_who_ask_at_once_share_a_look_and_each_gets_what_was_there_before_it_asked(
+    database: str,
+) -> None:
+    pool = await open_pool(database, name="test", size=2)
+    counted = _CountedPool(pool)
+    copy = CatalogueCopy(counted)
+    first = asyncio.create_task(copy.refresh())
+    await asyncio.sleep(0)  # it looks now: what follows may come too late for it
+    async with pool.acquire() as connection:
+        text = await keys.create(connection, party="north", role="vendor", label="probe")
+    await asyncio.gather(first, *(copy.refresh() for _ in range(20)))
+    assert api_key.recognise(copy.current.keys, text) is not None
+    assert 2 <= counted.taken <= 3
+    await pool.close()
+
+
+async def test_a_look_that_failed_counts_for_nobody(database: str) -> None:
+    pool = await open_pool(database, name="test", size=1)
+    copy = CatalogueCopy(pool)
+    async with pool.acquire() as held:
+        asking = [asyncio.create_task(copy.refresh()) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        asking[0].cancel()
+        text = await keys.create(held, party="north", role="vendor", label="probe")
+    await asyncio.gather(*asking[1:])
+    assert api_key.recognise(copy.current.keys, text) is not None
+    await pool.close()
+
+
 async def test_an_unknown_role_is_refused(connection: Connection) -> None:
     with pytest.raises(ValueError, match="use one of vendor"):
         await keys.create(connection, party="north", role="king", label="x")  # type: ignore[arg-type]
@@ -210,6 +240,15 @@ async def test_an_unknown_role_is_refused(connection: Connection) -> None:
 )
 def test_a_key_is_read_from_the_authorization_header(header: str | None, text: str | None) -> None:
     assert api_key.bearer(header) == text
+
+
+class _CountedPool:
+    def __init__(self, pool: Pool) -> None:
+        self._pool, self.taken = pool, 0
+
+    def acquire(self) -> Any:
+        self.taken += 1
+        return self._pool.acquire()
 
 
 async def _until(true: Callable[[], bool]) -> None:

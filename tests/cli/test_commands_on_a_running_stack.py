@@ -331,9 +331,7 @@ def _totals(said: Said) -> list[str]:
 def _key_for(installation: Installation, party: str, role: str) -> Shell:
     said = installation.shell.run("key", "create", party, role)
     assert said.code == 0, said.err
-    shell = installation.shell_of(said.out.strip())
-    wait_for("the key to be known", lambda: shell.run("statements").code == 0)
-    return shell
+    return installation.shell_of(said.out.strip())
 
 
 def test_a_vendors_key_sees_its_own_statements_and_no_others(closed: Installation) -> None:

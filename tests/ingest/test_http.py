@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import signal
 from typing import Any
 
+import asyncpg
 import httpx
 import pyarrow as pa
 import pytest
 
+from services.catalogue import keys
+from services.catalogue.store import apply
 from services.core.facts import Row
+from tests.catalogue.builders import a_programme
 from tests.ingest.conftest import Ingest
 from tests.ingest.test_door import GOOD
 
@@ -223,6 +228,35 @@ def test_who_sends_must_be_known_and_speaks_for_one_party(running: Ingest) -> No
         answer = running.post(content, stranger)
         assert (answer.status_code, answer.json()["code"]) == (403, "source-of-another-party")
     assert running.post(content, "operator").status_code == 202
+
+
+def test_a_key_and_a_programme_of_a_moment_ago_are_known(running: Ingest) -> None:
+    async def made(number: int) -> tuple[str, str]:
+        name = running.source(f"later-{number}")
+        source = f"https://probe.example/{name}"
+        connection = await asyncpg.connect(running.postgres)
+        programme = a_programme(
+            programme=name,
+            vendors=[{"vendor": running.vendor("north"), "name": "North"}],
+            sources=[{"source": source, "reports_for": running.vendor("north")}],
+        )
+        await apply(connection, programme)
+        text = await keys.create(
+            connection, party=running.vendor("north"), role="vendor", label=name
+        )
+        await connection.close()
+        return source, text
+
+    for number in range(4):
+        source, text = asyncio.run(made(number))
+        batch = [running.event("a", source=source), running.event("b", source="/nobody")]
+        answer = httpx.post(
+            f"{running.url}/v1/events",
+            content=_body(batch),
+            headers={"authorization": f"Bearer {text}", "content-type": "application/json"},
+        )
+        assert answer.status_code == 207, answer.text
+        assert [each["status"] for each in answer.json()["results"]] == ["accepted", "rejected"]
 
 
 def test_an_acknowledged_event_survives_a_kill_right_after_the_answer(ingest: Ingest) -> None:

@@ -46,9 +46,8 @@ class Living:
         return Client(ingest=where.ingest, settlement=where.settlement, key=key)
 
     def submit(self, client: Client, events: Sequence[Event]) -> list[dict[str, Any]]:
-        """Submit events in order; one result each. Waits for keys and contracts to be known."""
+        """Submit events in order; one result each."""
         raw = [json.dumps(event).encode() for event in events]
-        wait_for("the key to be known", lambda: _is_known(client, raw[0]))
         results = [result for batch in client.submit(raw) for result in batch]
         for event, result in zip(events, results, strict=True):
             if result["status"] != "rejected":
@@ -129,11 +128,10 @@ def living(folder: Path, config: pytest.Config, workers: Workers = ONE_OF_EACH) 
 
 @contextmanager
 def entered(running: Stack) -> Iterator[Living]:
-    """An installation with the operator's client, once its key is known."""
+    """An installation with the operator's client."""
     where = running.addresses
     client = Client(ingest=where.ingest, settlement=where.settlement, key=where.key)
     try:
-        wait_for("the operator's key to be known", lambda: _may_ask(client))
         yield Living(running, client)
     finally:
         client.close()
@@ -145,23 +143,3 @@ def wait_for(what: str, happened: Callable[[], bool], seconds: float = PATIENCE_
     while not happened():
         assert time.monotonic() < until, f"waited {seconds:.0f} s for {what} in vain"
         time.sleep(0.05)
-
-
-def _may_ask(client: Client) -> bool:
-    try:
-        client.get("/v1/agreements")
-    except Refused:
-        return False
-    return True
-
-
-def _is_known(client: Client, event: bytes) -> bool:
-    """Whether ingest knows the key, and the programme of the event's source.
-
-    Asked with an event without data, which is refused in any case: the reason tells.
-    """
-    nothing = json.dumps({**json.loads(event), "data": {}}).encode()
-    try:
-        return bool(next(client.submit([nothing]))[0]["problem"]["code"] != "unknown-source")
-    except Refused:
-        return False

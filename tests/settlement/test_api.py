@@ -11,6 +11,8 @@ import msgspec
 from fastapi.routing import APIRoute
 
 from schemas.statement import SettlementStatement, canonical
+from services.catalogue import keys
+from services.catalogue.store import apply
 from services.core.settlement import settle
 from services.settlement.api import ROUTERS
 from tests.settlement.builders import an_agreement, an_evaluation
@@ -40,6 +42,22 @@ async def test_a_statement_is_shown_with_its_amount_as_text_and_its_tag(database
             headers={"If-None-Match": first.headers["etag"]},
         )
         assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_what_another_process_applied_a_moment_ago_is_there(database: str) -> None:
+    async with a_desk(database) as desk:
+        for number in range(5):
+            name = f"storage-{number}"
+            async with desk.house.pool.acquire() as connection:
+                await apply(connection, an_agreement(name))
+                text = await keys.create(connection, party="town", role="procurement", label=name)
+            key = {"Authorization": f"Bearer {text}"}
+            answer = await desk.client.get(f"/v1/agreements/{name}", headers=key)
+            assert answer.status_code == 200, answer.text
+            async with desk.house.pool.acquire() as connection:
+                await keys.revoke(connection, text.split("_")[1], reason="lost")
+            answer = await desk.client.get(f"/v1/agreements/{name}", headers=key)
+            assert answer.status_code == 401
 
 
 async def test_the_document_is_byte_for_byte_what_anyone_can_compute_again(database: str) -> None:

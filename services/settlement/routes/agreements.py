@@ -108,9 +108,7 @@ async def apply_agreement(
             location=f"/v1/agreements/{applied.name}/versions/{applied.version}",
         )
 
-    answer = await once(parts_of(request).pool, request, asker.name, effect)
-    await parts_of(request).catalogue.refresh()
-    return answer
+    return await once(parts_of(request).pool, request, asker.name, effect)
 
 
 Ruling = dict[tuple[str, int], date | None]
