@@ -50,11 +50,15 @@ def _apply(case: Case, sheet: Sheet, cap: Cap, term: str) -> Sheet:
     given = _given(case, cap, window[:-1])
     headroom = max(ceiling - given, ZERO)
     sheet = sheet.with_figures({f"headroom/{cap.cap}": headroom})
+    if due >= headroom:
+        sheet = replace(sheet, full=sheet.full | {cap.cap})
     if due <= headroom:
         return sheet
     money = case.money
-    used = f", {money(given)} of it given before" if cap.window != "period" else ""
-    text = f"cap {cap.cap}: {money(due)} cut to {money(headroom)} (ceiling {money(ceiling)}{used})"
+    held = f"ceiling {money(ceiling)}"
+    if cap.window != "period":
+        held += f" from {window[0]} to {window[-1]}, {money(given)} of it given before"
+    text = f"cap {cap.cap}: {money(due)} cut to {money(headroom)} ({held})"
     if isinstance(cap.limit, AmountLimit):
         text += "".join(f"; {one.text}" for one in case.steps_since(seen))
     return scaled(sheet, cap.levels, headroom, "cap", term, text)
@@ -80,7 +84,9 @@ def scaled(
 def _ceiling(case: Case, cap: Cap, window: list[str]) -> Fraction:
     if isinstance(cap.limit, AmountLimit):
         return limit_amount(case, cap.limit)
-    own = sum((limit_amount(case, cap.limit, period=label) for label in window), ZERO)
+    # What no version covers has no charges either: only a period that is settled has.
+    settled = [label for label in window if label == case.period or case.past.of(label)]
+    own = sum((limit_amount(case, cap.limit, period=label) for label in settled), ZERO)
     charges = _opening(case, cap, "charges")
     return own + charges * _share(cap)
 

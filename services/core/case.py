@@ -248,6 +248,8 @@ class Sheet:
     rights: tuple[TerminationRight, ...] = ()
     balances: tuple[Balance, ...] = ()
     deferred: tuple[Deferred, ...] = ()
+    full: frozenset[str] = frozenset()
+    """The caps of which the credits of the period leave nothing."""
 
     def owed(self, levels: Sequence[str] = ()) -> Fraction:
         """Credits and penalties so far, in main units, of some levels (none named: of all)."""

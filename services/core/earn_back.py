@@ -220,12 +220,10 @@ def _give(
         minor = main_to_minor(case, value)
         balance = Balance(term.earn_back, failed.period, minor, usable, last)
         return replace(sheet, balances=(*sheet.balances, balance))
-    return sheet.adding(_line(case, term.earn_back, level, failed.period, -value, made))
+    return sheet.adding(_line(term.earn_back, level, failed.period, -value, made))
 
 
-def _line(
-    case: Case, name: str, level: str | None, for_period: str, value: Fraction, made: Any
-) -> Amount:
+def _line(name: str, level: str | None, for_period: str, value: Fraction, made: Any) -> Amount:
     whose = f"{level}/" if level else ""
     return Amount(
         line=f"earn-back/{name}/{whose}{for_period}",
@@ -293,7 +291,7 @@ def _relieve(
             f"{case.money(value)} earned back"
         )
         made = step("earn-back", path, text, value)
-        sheet = sheet.adding(_line(case, term.earn_back, level, period, -value, made))
+        sheet = sheet.adding(_line(term.earn_back, level, period, -value, made))
     return sheet
 
 

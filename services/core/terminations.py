@@ -76,12 +76,8 @@ def _by_occurrence(case: Case, _: Sheet, term: ByOccurrence) -> str | None:
 
 
 def _by_cap(_: Case, sheet: Sheet, term: ByCap) -> str | None:
-    """Reached: the credits of the period are all that the cap had left."""
-    headroom = sheet.figures.get(f"headroom/{term.cap}")
-    before = sheet.figures.get("credits-before-caps")
-    if isinstance(headroom, Fraction) and isinstance(before, Fraction) and before >= headroom:
-        return f"cap {term.cap} is reached" if before > 0 or headroom == 0 else None
-    return None
+    """Reached: the credits of the period that it limits are all that the cap had left."""
+    return f"cap {term.cap} is reached" if term.cap in sheet.full else None
 
 
 _RIGHTS: dict[type, Callable[[Case, Sheet, Any], str | None]] = {

@@ -102,12 +102,6 @@ def days_in(label: str) -> int:
     return (first_day(next_label(label)) - first_day(label)).days
 
 
-def seconds_in(label: str, zone: str) -> int:
-    """Seconds of a period in its zone; clock changes are in it."""
-    start, end = bounds_us(window_of(label, zone))
-    return (end - start) // SECOND_US
-
-
 def business_us(start_us: int, end_us: int, calendar: BusinessHours) -> int:
     """Microseconds of business hours between two instants; 0 when the end is not later."""
     if end_us <= start_us:

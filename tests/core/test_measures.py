@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from schemas.evaluation import MetricFigure
 from services.core.facts import identity_of
 from services.core.measures.outages import merged
-from services.core.windows import seconds_in, window_of
+from services.core.windows import window_of
 from tests.core.said import DESK, PROBE, Said, figure_of, moment, programme
 
 JANUARY = window_of("2025-01", "Europe/Berlin")
-MINUTES = seconds_in("2025-01", "Europe/Berlin") // 60
+MINUTES = (JANUARY.end - JANUARY.start) // timedelta(minutes=1)
 SUBJECTS = [None, "a", "b"]
 few = settings(max_examples=40, deadline=None)
 
@@ -243,9 +243,7 @@ def test_outage_measures_equal_a_minute_by_minute_recount(
     events: dict[str, list[Said]] = {"merged": [], "started": [], "outages": []}
     for place, (start, minutes, subject) in enumerate(spans):
         first = int((start - JANUARY.start).total_seconds()) // 60
-        inside = range(
-            max(first, 0), min(first + minutes, seconds_in("2025-01", "Europe/Berlin") // 60)
-        )
+        inside = range(max(first, 0), min(first + minutes, MINUTES))
         expected.setdefault(subject, set()).update(inside)
         each_one += len(inside)
         begun += JANUARY.start <= start < JANUARY.end

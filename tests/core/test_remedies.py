@@ -252,6 +252,23 @@ def test_a_cap_that_is_used_up_opens_a_right() -> None:
     ] == [True, False]
 
 
+@pytest.mark.parametrize(("amount", "opens"), [(199, True), (200, True), (201, False)])
+def test_a_cap_of_some_levels_is_used_up_by_their_credits_alone(amount: int, opens: bool) -> None:
+    right = "terminations: [{kind: cap_reached, term: full, cap: top}]\n"
+    assert bool(first(cap("period", amount, ", levels: [two]") + right).rights) is opens
+
+
+def test_a_cap_that_an_earlier_one_keeps_from_its_ceiling_is_not_used_up() -> None:
+    text = (
+        "caps:\n"
+        "  - {cap: low, window: period, limit: {kind: amount, amount: 50}}\n"
+        "  - {cap: top, window: period, limit: {kind: amount, amount: 60}}\n"
+        "terminations: [{kind: cap_reached, term: full, cap: top},"
+        " {kind: cap_reached, term: low, cap: low}]\n"
+    )
+    assert [right.term for right in first(text).rights] == ["low"]
+
+
 def test_an_excused_miss_costs_nothing_and_is_shown() -> None:
     excused = LEVEL.replace(
         "    judged", "    relief: [{kind: circumstance, circumstance: storm}]\n    judged"

@@ -76,15 +76,22 @@ def test_a_hole_before_a_version_that_looks_back_is_not_guessed_either() -> None
     assert april.reasons[0] == "2025-02 is not settled yet, and terms look back at it"
 
 
-def test_a_month_that_no_version_covers_is_no_hole() -> None:
+@pytest.mark.parametrize(
+    ("limit", "left"),
+    [
+        ("amount, amount: 150", 5_000),
+        ("percent_of, percent: 8, base: fee", 6_000),  # of January's and March's fee
+    ],
+)
+def test_a_month_that_no_version_covers_is_no_hole(limit: str, left: int) -> None:
     first = terms().model_copy(update={"effective_until": date(2025, 2, 1)})
     later = HEAD.replace("version: 1", "version: 2").replace("-01-01", "-03-01")
     known = [evaluation(month, 98) for month in ("2025-01", "2025-03")]
-    cap = CAP.replace("percent_of, percent: 5, base: fee", "amount, amount: 150")
+    cap = CAP.replace("percent_of, percent: 5, base: fee", limit)
     january, march = outcomes([first, terms(cap, head=later)], known)
     assert isinstance(january, SettlementStatement)
     assert isinstance(march, SettlementStatement)
-    assert (january.total_minor, march.total_minor) == (10_000, 5_000)
+    assert (january.total_minor, march.total_minor) == (10_000, left)
 
 
 def test_a_history_that_does_not_begin_at_the_beginning_waits() -> None:
