@@ -43,7 +43,7 @@ async def committed(kafka: str, topic: str, count: int) -> list[bytes]:
     try:
         consumer.assign([TopicPartition(topic, 0)])
         found: list[bytes] = []
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(found) < count and time.monotonic() < deadline:
             batches = await consumer.getmany(timeout_ms=200)
             found += [record.value for records in batches.values() for record in records]

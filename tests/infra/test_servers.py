@@ -61,7 +61,7 @@ def test_broker_and_database_end_with_their_owner(tmp_path: Path, end: signal.Si
         assert len(pids) == 2
         assert all(alive(pid) for pid in pids)
         owner.send_signal(end)
-        owner.wait(10)
+        owner.wait(30)
     assert eventually(lambda: not any(alive(pid) for pid in pids))
 
 

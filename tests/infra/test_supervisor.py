@@ -57,9 +57,11 @@ def test_deaths_are_told_with_their_cause(tmp_path: Path) -> None:
 
 
 def test_one_that_keeps_dying_is_started_at_growing_intervals(supervisor: Supervisor) -> None:
+    begun = time.monotonic()
     supervisor.start("failing", [sys.executable, "-c", "raise SystemExit(3)"])
-    time.sleep(BACKOFF_SECONDS_FIRST * 8)
-    assert 1 <= supervisor.restarts("failing") <= 3
+    assert eventually(lambda: supervisor.restarts("failing") >= 3)
+    # One interval, two and four.
+    assert time.monotonic() - begun >= 7 * BACKOFF_SECONDS_FIRST
 
 
 def test_output_of_all_lives_is_kept_in_one_file(supervisor: Supervisor) -> None:
@@ -94,7 +96,7 @@ def test_one_that_ignores_the_request_is_killed_after_the_grace(supervisor: Supe
     pid, begun = supervisor.pid("deaf"), time.monotonic()
     supervisor.stop()
     assert not alive(pid)
-    assert 1.0 <= time.monotonic() - begun < 3.0
+    assert 1.0 <= time.monotonic() - begun < 20.0
 
 
 def test_a_paused_process_is_stopped_too(supervisor: Supervisor) -> None:
@@ -125,7 +127,7 @@ def test_nothing_outlives_the_keeper(tmp_path: Path, end: signal.Signals) -> Non
         pid = int(keeper.stdout.readline())
         assert alive(pid)
         keeper.send_signal(end)
-        keeper.wait(10)
+        keeper.wait(30)
     assert eventually(lambda: not alive(pid))
 
 
@@ -141,11 +143,11 @@ def test_the_watcher_leaves_with_its_command(tmp_path: Path) -> None:
         return [pid for pid in named if pid != child.pid and alive(pid)]
 
     assert eventually(lambda: len(watchers()) == 1)
-    child.stop(5)
+    child.stop(30)
     assert eventually(lambda: not watchers())
 
 
 def test_a_command_that_is_not_there_says_so_in_its_log(tmp_path: Path) -> None:
     child = Child(["/no/such/program"], log=tmp_path / "log")
-    assert child.wait(5) == 127
+    assert child.wait(30) == 127
     assert "/no/such/program" in child.tail()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psutil
 
 
-def eventually(holds: Callable[[], object], seconds: float = 10.0) -> bool:
+def eventually(holds: Callable[[], object], seconds: float = 30.0) -> bool:
     """Whether it comes to hold in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -19,4 +19,7 @@ def eventually(holds: Callable[[], object], seconds: float = 10.0) -> bool:
 
 
 def alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
