@@ -82,7 +82,7 @@ class Bench:
 
     async def shows(self, port: int, line: str) -> None:
         """Wait until the metrics of a worker hold a line."""
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 40
         while line not in (text := (await self.get(port, "/metrics"))[1]):
             assert time.monotonic() < deadline, text
             await asyncio.sleep(0.2)
@@ -108,7 +108,7 @@ class Bench:
             await client.close()
 
     async def get(self, port: int, path: str) -> tuple[int, str]:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             answer = await client.get(f"http://127.0.0.1:{port}{path}")
         return answer.status_code, answer.text
 
@@ -158,7 +158,7 @@ class Bench:
         consumer.assign([TopicPartition(topic, each, 0) for each in range(partitions)])
         found: dict[int, list[tuple[int, str]]] = {each: [] for each in range(partitions)}
         ended: set[int] = set()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while len(ended) < partitions:
             assert time.monotonic() < deadline, "the topic could not be read to its end"
             message = consumer.poll(1.0)
