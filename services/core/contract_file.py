@@ -18,7 +18,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.core.contract_words import Path, in_words, nearest, path_text
+from services.core.contract_words import Path, as_written, in_words, nearest, path_text
 
 MOST_CHARACTERS = 1_000_000
 MOST_NODES = 50_000
@@ -147,7 +147,7 @@ def _unknown_kind(reading: _Reading, data: Mapping[str, Any], name: str) -> Refu
         return Refusal(name, line, column, "kind", "kind is missing", remedy)
     close = nearest(str(data["kind"]), _KINDS)
     remedy = f"write kind: {close}" if close else "write kind: programme or kind: agreement"
-    reason = f"'{data['kind']}' is no kind of document"
+    reason = f"{as_written(data['kind'])} is no kind of document"
     return Refusal(name, line, column, "kind", reason, remedy)
 
 

@@ -49,7 +49,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 def in_words(detail: Mapping[str, Any], model: type[BaseModel], data: Any) -> Said | None:
     """One pydantic error for people; None where it belongs to a choice that was not written."""
     walked = _walk(tuple(detail["loc"]), model, data)
-    if walked is None or (detail["type"] == "too_short" and walked.node):
+    if walked is None:
+        return None
+    if detail["type"] == "too_short" and len(walked.node) >= detail["ctx"]["min_length"]:
         # pydantic counts only what it could read: the items have refusals of their own
         return None
     say = _SAYINGS.get(str(detail["type"]), _other)
@@ -135,6 +137,8 @@ def _described(info: FieldInfo | None) -> str:
 
 def _missing(_: Mapping[str, Any], at: _Walked) -> Said:
     name = at.path[-1]
+    if isinstance(name, int):
+        return Said(at.path, f"item {name + 1} of the list is not stated", "add it")
     choices = [str(one) for one in _choices(at.field.annotation)] if at.field else []
     which = f": one of {', '.join(choices)}" if choices else ""
     return Said(at.path, f"'{name}' is not stated", f"add {name}{which}{_described(at.field)}")
@@ -161,18 +165,19 @@ def _no_kind(detail: Mapping[str, Any], at: _Walked) -> Said:
 
 def _bad_kind(detail: Mapping[str, Any], at: _Walked) -> Said:
     kinds = [kind for one in at.models for kind in _kinds(one)]
-    said = str(detail["ctx"]["tag"])
-    close = nearest(said, kinds)
+    said = _item(at.node, "kind")
+    close = nearest(str(said), kinds)
     hint = f"did you mean '{close}'? " if close else ""
     remedy = f"{hint}write one of {', '.join(kinds)}"
-    return Said((*at.path, "kind"), f"'{said}' is no kind of {at.path[-1]}", remedy)
+    return Said((*at.path, "kind"), f"{as_written(said)} is no kind of {at.path[-1]}", remedy)
 
 
 def _bad_choice(detail: Mapping[str, Any], at: _Walked) -> Said:
     expected = str(detail["ctx"]["expected"]).replace("'", "")
     close = nearest(str(detail["input"]), expected.replace(" or ", ", ").split(", "))
     hint = f"did you mean '{close}'? " if close else ""
-    return Said(at.path, f"'{detail['input']}' is not a choice here", f"{hint}write {expected}")
+    said = as_written(detail["input"])
+    return Said(at.path, f"{said} is not a choice here", f"{hint}write {expected}")
 
 
 def _by_rule(detail: Mapping[str, Any], at: _Walked) -> Said:
@@ -183,10 +188,10 @@ def _by_rule(detail: Mapping[str, Any], at: _Walked) -> Said:
 
 def _not_text(detail: Mapping[str, Any], at: _Walked) -> Said:
     remedy = "put it in quotes" if not isinstance(at.node, dict | list) else "write a text"
-    return Said(at.path, f"{_as_written(at.node)} is not text", remedy)
+    return Said(at.path, f"{as_written(at.node)} is not text", remedy)
 
 
-def _as_written(node: Any) -> str:
+def as_written(node: Any) -> str:
     """What stands in the file, in the file's own words."""
     if isinstance(node, dict | list):
         return "a mapping" if isinstance(node, dict) else "a list"
@@ -196,13 +201,23 @@ def _as_written(node: Any) -> str:
 
 
 def _no_list(_: Mapping[str, Any], at: _Walked) -> Said:
-    return Said(at.path, f"{_as_written(at.node)} is no list", "write each term after a dash")
+    return Said(at.path, f"{as_written(at.node)} is no list", "write each term after a dash")
+
+
+def _empty(_: Mapping[str, Any], at: _Walked) -> Said:
+    return Said(at.path, "the text is empty", "write a text")
+
+
+def _too_few(detail: Mapping[str, Any], at: _Walked) -> Said:
+    fewest, there = detail["ctx"]["min_length"], len(at.node)
+    reason = f"the list has {there} of at least {fewest} items" if there else "the list is empty"
+    return Said(at.path, reason, f"add {fewest - there} or more")
 
 
 def _no_fields(_: Mapping[str, Any], at: _Walked) -> Said:
     known = list(dict.fromkeys(name for one in at.models for name in one.model_fields))
     remedy = f"write its fields below it: {', '.join(known)}" if known else "write its fields"
-    return Said(at.path, f"{_as_written(at.node)} has no fields", remedy)
+    return Said(at.path, f"{as_written(at.node)} has no fields", remedy)
 
 
 _OTHER_PATTERNS = (
@@ -223,7 +238,7 @@ _OTHER_PATTERNS = (
 
 
 def _bad_name(detail: Mapping[str, Any], at: _Walked) -> Said:
-    said = f"'{detail['input']}'"
+    said = as_written(detail["input"])
     for pattern, what, remedy in _OTHER_PATTERNS:
         if detail.get("ctx", {}).get("pattern") == pattern:
             return Said(at.path, f"{said} is no {what}", remedy)
@@ -232,7 +247,7 @@ def _bad_name(detail: Mapping[str, Any], at: _Walked) -> Said:
 
 def _other(detail: Mapping[str, Any], at: _Walked) -> Said:
     reason = str(detail["msg"])
-    reason = reason.replace("Input should be", f"'{detail['input']}' should be")
+    reason = reason.replace("Input should be", f"{as_written(detail['input'])} should be")
     return Said(at.path, reason, f"correct the value{_described(at.field)}")
 
 
@@ -244,7 +259,9 @@ _SAYINGS: dict[str, Callable[[Mapping[str, Any], _Walked], Said]] = {
     "literal_error": _bad_choice,
     "value_error": _by_rule,
     "string_type": _not_text,
+    "string_too_short": _empty,
     "tuple_type": _no_list,
+    "too_short": _too_few,
     "model_type": _no_fields,
     "model_attributes_type": _no_fields,
     "string_pattern_mismatch": _bad_name,

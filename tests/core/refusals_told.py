@@ -126,9 +126,16 @@ CHANGES: list[tuple[str, str]] = [
     ("lateness_hours: 0", "lateness_hours: -1"),
     (", rounded_at: total", ""),
     ("kind: agreement", "kind: agrement"),
+    ("no_data: no_result", "no_data: true"),
+    ("is_a: service_credit", "is_a:"),
+    ("kind: every_miss", "kind:"),
+    ("metric: uptime", "metric: [a]"),
+    ("level: uptime", "level: a b"),
 ]  # fmt: skip
 
 MORE: list[str] = [
+    "single_event: {circumstance: by, keep: largest_credit, adds: [[uptime], []]}",
+    "caps: uptime",
     "points: {kind: percent_per_point, percent: 1, base: fee}",
     "caps: [{cap: a, window: period, levels: [uptim], limit: {kind: amount, amount: 1}}]",
     "caps: [{cap: a, window: trailing, limit: {kind: amount, amount: 1}}]",
@@ -407,9 +414,16 @@ OF_PROGRAMME = [
      "stops_in: [], open_past_limit: late, business_hours: {time_zone: Europe/Berlin, hours: "
      "[{days: [mon, tues], opens: '8:00', closes: '17:00'}]}}"),
     ("restated_for_days: 90", "restated_for_days: -1"),
+    ("[{vendor: nimbus, name: Nimbus}]", "[]"),
+    ("name: Campus", "name: ''"),
+    ("measure: {kind: mean}}", "measure: {kind: mean}}\n"
+     "shared_caps: [{cap: all, over: {kind: agreements, agreements: [a]}, window: period, "
+     "settled: month, split: in_proportion, currency: EUR, "
+     "limit: {kind: amount, amount: 1}}]"),
     ("effective_from: 2020-01-01", "effective_from: 1 January"),
 ]  # fmt: skip
-NOTHING = ["", "---\n", "[1, 2]\n", "text\n", "kind: [agreement]\n", "- kind: agreement\n",
+NOTHING = ["", "---\n", "[1, 2]\n", "text\n", "kind: [agreement]\n", "kind:\n",
+           "- kind: agreement\n",
            "name: x\n", "kind: agreement\n", "kind: programme\n", "\x00", "a: b: c",
            "kind: agreement\nkind: agreement\n", "kind: weather\n", "name: x\nkind: weather\n",
            "? [a]\n: b\n", "1: 2\n"]  # fmt: skip
