@@ -252,6 +252,6 @@ class _CountedPool:
 
 
 async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - what is waited for happens in the copy's own task
             await asyncio.sleep(0.02)

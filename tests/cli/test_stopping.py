@@ -21,7 +21,7 @@ from tests.cli.conftest import Shell
 from tests.integration.living import wait_for
 
 UP = (sys.executable, "-m", "services.cli.app", "up")
-MANY_SECONDS = 60.0
+MANY_SECONDS = 120.0
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def ctrl_c(it: subprocess.Popen[str]) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     "reached",
     [
-        "postgres/password-for-initdb",
+        "postgres/data",
         "postgres/data/postmaster.pid",
         "kafka/server.properties",
         "logs/ingest-1.log",
@@ -79,7 +79,7 @@ def test_a_start_that_was_cut_short_leaves_nothing_in_the_way_of_the_next_one(
     tmp_path: Path,
 ) -> None:
     with up(tmp_path) as it:
-        _wait_for(it, tmp_path / "postgres/password-for-initdb")
+        _wait_for(it, tmp_path / "postgres/data")
         assert ctrl_c(it)[0] == 0
     with up(tmp_path) as it:
         _wait_for(it, tmp_path / RUNNING, whole=True)
@@ -104,7 +104,8 @@ def test_after_a_kill_the_next_start_waits_for_what_was_left_behind(tmp_path: Pa
 
 
 def test_addresses_stay_from_start_to_start_but_for_one_that_is_taken(tmp_path: Path) -> None:
-    kept, taken = free_port(), free_port()
+    kept = free_port()
+    taken = free_port(taken=(kept,))
     (tmp_path / "ports").mkdir()
     (tmp_path / "ports/settlement").write_text(f"{kept}\n")
     (tmp_path / "ports/ingest").write_text(f"{taken}\n")
@@ -124,6 +125,6 @@ def _wait_for(it: subprocess.Popen[str], path: Path, *, whole: bool = False) -> 
     def there() -> bool:
         return path.exists() and (not whole or path.stat().st_size > 0)
 
-    wait_for(str(path), lambda: there() or it.poll() is not None)
+    wait_for(str(path), lambda: there() or it.poll() is not None, 2 * MANY_SECONDS)
     assert it.poll() is None, it.communicate()
     time.sleep(0.05)

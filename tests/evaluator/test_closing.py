@@ -309,7 +309,10 @@ async def test_two_closers_make_one_evaluation(house: House):
     await house.send(*(a_month(source) for source in (NIMBUS, CIRRUS, TOWN)))
     await house.send(*all_sources_at(DUE))
     tasks = [asyncio.create_task(house.closer().run()) for _ in range(3)]
-    await asyncio.sleep(1.0)
+    async with asyncio.timeout(60):
+        while not await house.evaluations():  # noqa: ASYNC110 - made in the database
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(1.0)  # for one too many to show
     assert not any(task.done() for task in tasks)
     for task in tasks:
         task.cancel()

@@ -99,7 +99,7 @@ class Stage:
             await asyncio.sleep(0.05)
 
     async def ended(self, child: Child, code: int) -> None:
-        assert await asyncio.to_thread(child.wait, 40) == code, child.tail(40)
+        assert await asyncio.to_thread(child.wait, 90) == code, child.tail(40)
         await self.bench.forget_members("evaluator")
 
     async def value(self, query: str, *values: Any) -> Any:
@@ -210,7 +210,7 @@ async def test_killed_at_every_step_it_counts_and_closes_exactly_once(stage: Sta
     await stage.until("both announced", two_are_out)
     assert published() == ["hosting/2025-01/1", "hosting/2025-02/1"]
     worker.send(signal.SIGTERM)
-    assert await asyncio.to_thread(worker.wait, 20) == 0, worker.tail(40)
+    assert await asyncio.to_thread(worker.wait, 60) == 0, worker.tail(40)
 
 
 async def test_random_kills_of_two_workers_leave_exact_counts(stage: Stage):
@@ -221,9 +221,9 @@ async def test_random_kills_of_two_workers_leave_exact_counts(stage: Stage):
     sent = 0
     for _ in range(6):
         step = len(frames) // 6 + 1
+        before = await stage.value("select count(*) from fact_frame")
         stage.send(*frames[sent : sent + step], *frames[max(0, sent - 5) : sent])
         sent += step
-        before = await stage.value("select count(*) from fact_frame")
         await stage.until("a step", lambda at=before: stage.stored_more_than(at))
         await asyncio.sleep(chance.uniform(0.0, 0.2))
         victim = chance.randrange(2)
@@ -248,12 +248,13 @@ async def test_poison_and_conflicts_never_stop_a_partition(stage: Stage):
 
 
 async def test_the_api_orders_closes_previews_and_tells_verdicts(stage: Stage):
-    port, doors = free_port(), free_port()
+    port = free_port()
+    doors = free_port(taken=(port,))
     events = [up(f"p/{n}", START + timedelta(hours=n + 1)) for n in range(12)]
     stage.send(events, events[:1])
     stage.start(EARNBACK_HTTP_PORT=str(port), EARNBACK_METRICS_PORT=str(doors))
     await stage.until("all facts counted", lambda: stage.counted(12))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
 
         async def answers() -> bool:
             try:
@@ -285,7 +286,7 @@ async def test_the_api_orders_closes_previews_and_tells_verdicts(stage: Stage):
         wrong = {"agreement": "hosting", "period": "2025-Q1"}
         refused = await client.post("/v1/closes", json=wrong, headers={"idempotency-key": "k2"})
         assert refused.status_code == 422
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{doors}") as door:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{doors}", timeout=30) as door:
             shown = (await door.get("/metrics")).text
         assert 'earnback_events_total{outcome="accepted",service="evaluator"} 12.0' in shown
         assert 'earnback_events_total{outcome="duplicate",service="evaluator"} 1.0' in shown
@@ -305,7 +306,7 @@ async def test_a_stop_while_its_api_answers_is_clean_and_leaves_no_trace_in_the_
     await stage.until("the api", ready)
     before = len(worker.log.read_text())
     worker.send(signal.SIGTERM)
-    assert await asyncio.to_thread(worker.wait, 20) == 0, worker.tail(40)
+    assert await asyncio.to_thread(worker.wait, 60) == 0, worker.tail(40)
     said = worker.log.read_text()[before:]
     assert "Traceback" not in said
     assert "CancelledError" not in said

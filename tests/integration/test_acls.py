@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import (
@@ -106,7 +107,9 @@ def broker(tmp_path: Path) -> Iterator[Secured]:
 @contextmanager
 def _started(broker: Secured, database: str, key: str, folder: Path) -> Iterator[Living]:
     """The three services, each as its own user."""
-    ports = {name: free_port() for name in SERVICES}
+    ports: dict[str, int] = {}
+    for name in SERVICES:
+        ports[name] = free_port(taken=ports.values())
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     clean = {name: value for name, value in os.environ.items() if "EARNBACK" not in name}
     with Supervisor(folder / "logs") as supervisor:
@@ -119,11 +122,20 @@ def _started(broker: Secured, database: str, key: str, folder: Path) -> Iterator
                 "EARNBACK_HTTP_PORT": str(port),
             }
             supervisor.start(name, [sys.executable, "-m", f"services.{name}"], {**clean, **told})
+        for url in urls.values():
+            wait_for(f"{url} to be ready", lambda url=url: _is_ready(url))
         addresses = Addresses(broker.sasl_ssl, database, **urls, key=key)
         pair = Servers(broker.sasl_ssl, database)
         with entered(Stack(addresses, supervisor, pair, (urls["ingest"],))) as living:
             yield living
         assert {name: supervisor.restarts(name) for name in SERVICES} == dict.fromkeys(SERVICES, 0)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=10).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 async def _operator_of(database: str) -> str:
