@@ -217,7 +217,6 @@ class Amount:
     value: Fraction
     steps: tuple[Step, ...]
     subject: str | None = None
-    measured: str | None = None
     weight: Fraction | None = None
     events: tuple[EventRef, ...] = ()
 

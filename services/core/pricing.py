@@ -86,7 +86,6 @@ def _with_price(sheet: Sheet, asked: Asked, credit: Credit, conditions: tuple[St
             value=priced.value * sign,
             steps=steps,
             subject=result.subject,
-            measured=result.period,
             weight=priced.weight,
             events=_events(asked, seen),
         )

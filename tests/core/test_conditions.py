@@ -95,7 +95,11 @@ def test_the_place_counts_lines() -> None:
 def test_what_is_nested_too_deep_is_refused(text: str) -> None:
     with pytest.raises(Unfit, match="nested too deep"):
         checked(condition(text))
-    assert checked(condition(text.replace("(", "", 1).replace(")", "", 1).replace("!", "", 1)))
+    fits = text.replace("(", "", 1).replace(")", "", 1).replace("!", "", 1)
+    assert checked(condition(fits))
+    assert checked(condition(" && ".join([fits] * 3)))
+    with pytest.raises(Unfit, match="nested too deep"):
+        checked(condition(f"{fits} && {fits} && {text}"))
 
 
 def test_a_condition_is_at_most_two_thousand_characters() -> None:

@@ -72,6 +72,11 @@ def test_a_month_without_data_can_be_passed_over() -> None:
     assert totals(terms(RUN), 98, 99, None, 99) == [10000, 0, 0, -10000]
 
 
+def test_a_month_without_data_can_break_the_run() -> None:
+    breaks = RUN.replace("is_passed_over", "breaks_the_run")
+    assert totals(terms(breaks), 98, 99, None, 99, 99) == [10000, 0, 0, 0, 0]
+
+
 def test_a_month_below_the_minimum_earns_nothing_back() -> None:
     assert totals(terms(RUN, level=WITH_MINIMUM), 94, 99, 99) == [10000, 0, 0]
 

@@ -227,6 +227,8 @@ def test_runs_and_events_are_told_apart_by_all_that_makes_them() -> None:
         run_id(agreement="hosting", because_of="2025-01", revision=2),
         run_id(agreement="hosting", because_of="2025-02", revision=1),
         run_id(agreement="network", because_of="2025-01", revision=1),
+        run_id(agreement="network", because_of="2025-01", revision=1, caused_by="hosting"),
+        run_id(agreement="network", because_of="2025-01", revision=1, caused_by="desk"),
         statement_event_id(agreement="hosting", period="2025-01", revision=1),
         statement_event_id(agreement="hosting", period="2025-01", revision=2),
         entry_event_id(run_id(agreement="hosting", because_of="2025-01", revision=1)),

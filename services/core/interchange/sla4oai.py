@@ -183,7 +183,10 @@ def _guarantees(node: Mapping[str, Any], where: str, losses: Losses) -> Iterator
         for place, body in enumerate(mappings(guarantee, "of", losses, at)):
             yield _Guarantee(f"{at}[{place}]", scope, body)
     for path, methods in mapping(node, "guarantees").items():
-        for method in methods if isinstance(methods, Mapping) else ():
+        if not isinstance(methods, Mapping):
+            losses.add(f"{where}.{path}", "holds no methods with guarantees, as it should")
+            continue
+        for method in methods:
             at = f"{where}.{path}.{method}"
             for number, body in enumerate(mappings(methods, method, losses, at)):
                 yield _Guarantee(f"{at}[{number}]", f"{path} {method}", body)

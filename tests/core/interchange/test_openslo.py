@@ -172,3 +172,4 @@ def test_what_an_slo_has_no_place_for_is_reported_on_the_way_out() -> None:
     assert isinstance(programme.metrics[0].measure, WithinLimit)
     lower = programme.metrics[0].model_copy(update={"better": "lower"})
     assert to_openslo(agreement, programme.model_copy(update={"metrics": (lower,)})) == ()
+    assert to_openslo(agreement, programme.model_copy(update={"metrics": ()})) == ()

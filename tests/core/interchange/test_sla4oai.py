@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.core.interchange.carried import read_as_text, written_as_yaml
 from services.core.interchange.sla4oai import from_sla4oai
 from tests.core.interchange.filling import documents, filled, sample
 
@@ -110,6 +111,15 @@ def test_an_objective_that_is_no_comparison_is_reported() -> None:
         '[{"id": "g0", "of": [{"objective": "A > B", "period": "daily"}]}, {"id": "g1"',
     )
     assert any("'A > B' is no comparison" in one.what for one in from_sla4oai(both).lost)
+
+
+def test_guarantees_that_are_none_are_reported_wherever_they_stand() -> None:
+    text = sample("sla4oai-reasoner.yml")
+    (document,) = read_as_text(text)
+    document["plans"]["pro"]["guarantees"] = {"/problems": {"post": ["fast"]}, "/all": "fast"}
+    lost = {one.where: one.what for one in from_sla4oai(written_as_yaml([document])).lost}
+    assert lost["plans.pro.guarantees./problems.post[0]"] == "is no mapping, as it should be"
+    assert lost["plans.pro.guarantees./all"] == "holds no methods with guarantees, as it should"
 
 
 def test_equality_leaves_open_which_side_is_met() -> None:
