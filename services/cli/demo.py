@@ -74,7 +74,7 @@ def _tell(where: Addresses, check: Callable[[], None]) -> None:
                 body = client.document(agreement, month)
                 show.statement(SettlementStatement.model_validate_json(body))
         _explain(client)
-        _finance(where)
+        _finance(where, client, check)
         _owed(client)
     finally:
         client.close()
@@ -113,9 +113,11 @@ def _correction(client: Client, check: Callable[[], None]) -> None:
     _heading("In March the probe's owner takes back 30 failures of January")
     _submit(client, list(story.false_alarms()), check)
     for month in MONTHS[:2]:
-        _wait(check, f"the second run of {month}", partial(_revised, client, month))
+        _wait(check, f"the second run of {month}", partial(_revised, client, EXPLAINED[0], month))
         _adjusted_lines(client, month)
     show.out.print("  January owes less, which leaves more of the quarter's cap to February.")
+    # The network's statement of January states another figure, and owes the same.
+    _wait(check, "the network's second run", partial(_revised, client, AGREEMENTS[2], MONTHS[0]))
 
 
 def _explain(client: Client) -> None:
@@ -124,11 +126,16 @@ def _explain(client: Client) -> None:
     show.explanation(client.get(f"/v1/statements/{agreement}/{month}/lines/{line}/explanation"))
 
 
-def _finance(where: Addresses) -> None:
+def _finance(where: Addresses, client: Client, check: Callable[[], None]) -> None:
     _heading("What finance reads from Kafka, committed records only")
+    posted = {
+        "settlements": client.items("/v1/statements", all_revisions="true"),
+        "ledger-entries": client.items("/v1/ledger-entries"),
+    }
     for topic in FINANCE:
         rows = []
-        for record in read_committed(where.kafka, topic):
+        number = sum(1 for _ in posted[topic])
+        for record in _published(where, topic, number, check):
             data = record["data"]
             if topic == "settlements":
                 booked = amount_text(data["difference_minor"], data["currency"])
@@ -139,6 +146,20 @@ def _finance(where: Addresses) -> None:
             rows.append((record["place"], record["type"].removeprefix("earnback."), what))
         show.out.print(f"[bold]{topic}[/bold]")
         show.table(("partition/sequence", "type", "what"), rows)
+
+
+def _published(
+    where: Addresses, topic: str, number: int, check: Callable[[], None]
+) -> list[dict[str, Any]]:
+    """All records of a topic. What is booked is published a moment later: so many must be there."""
+    found: list[dict[str, Any]] = []
+
+    def all_are_there() -> bool:
+        found[:] = read_committed(where.kafka, topic)
+        return len(found) >= number
+
+    _wait(check, f"{number} records of {topic}", all_are_there)
+    return found
 
 
 def read_committed(kafka: str, topic: str) -> list[dict[str, Any]]:
@@ -210,8 +231,8 @@ def _posted(client: Client, agreement: str, month: str) -> bool:
     return any(True for _ in client.items("/v1/statements", agreement=agreement, period=month))
 
 
-def _revised(client: Client, month: str) -> bool:
-    rows = client.items("/v1/statements", agreement=EXPLAINED[0], period=month)
+def _revised(client: Client, agreement: str, month: str) -> bool:
+    rows = client.items("/v1/statements", agreement=agreement, period=month)
     return any(row["revision"] > 1 for row in rows)
 
 
