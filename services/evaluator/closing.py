@@ -133,6 +133,9 @@ class Closer:
         """
         if not self._catalogue.loaded:
             return
+        orders = await closed.waiting(connection)
+        if orders:  # through another process, perhaps for what was applied a moment ago
+            await self._catalogue.refresh()
         catalogue = self._catalogue.current
         if self._revision != catalogue.revision:
             self._subjects.clear()
@@ -141,7 +144,7 @@ class Closer:
         more = True
         while more:
             more = await touching.scan(connection, catalogue, self._subject)
-        await self._answer_requests(connection, catalogue)
+        await self._answer_requests(connection, catalogue, orders)
         await self._close_due(connection, catalogue)
         stuck = await self._stuck(connection)
         for place in await closed.quiet(connection, self._pace.quiet):
@@ -170,10 +173,12 @@ class Closer:
             place for place, (at, _) in self._refused.items() if now - at < ALARM_RETRY_S
         }
 
-    async def _answer_requests(self, connection: Connection, catalogue: Catalogue) -> None:
+    async def _answer_requests(
+        self, connection: Connection, catalogue: Catalogue, orders: Sequence[closed.Request]
+    ) -> None:
         """Close what was asked for; requests for one period are answered together."""
         asked: dict[Place, list[closed.Request]] = {}
-        for request in await closed.waiting(connection):
+        for request in orders:
             asked.setdefault((request.agreement, request.period), []).append(request)
         for place, requests in asked.items():
             numbers = [request.number for request in requests]

@@ -77,6 +77,15 @@ async def test_a_close_by_command_does_not_wait(house: House):
     assert tuple(asked) == ("closed", 1)
 
 
+async def test_a_close_of_what_was_applied_a_moment_ago_is_not_refused(house: House):
+    await house.send(a_month(NIMBUS))
+    await house.copy.refresh()
+    await catalogue.apply(house.connection, an_agreement("other"))
+    await house.ask_to_close("other", "2025-01")
+    await house.closer().look(house.connection)  # its copy is from before
+    assert [made.reason for made in await house.evaluations("other")] == ["commanded"]
+
+
 async def test_commanded_again_without_news_it_stands_as_it_was(house: House):
     await a_closed_january(house)
     await house.ask_to_close("hosting", "2025-01")
