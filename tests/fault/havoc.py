@@ -99,7 +99,7 @@ class Havoc:
 
     def _send(self, target: str, number: signal.Signals) -> int:
         """Signal the process that runs now; one that is between two lives is waited for."""
-        until = time.monotonic() + 15
+        until = time.monotonic() + 40
         while True:
             try:
                 pid = self._supervisor.pid(target)

@@ -254,6 +254,7 @@ def test_a_key_and_a_programme_of_a_moment_ago_are_known(running: Ingest) -> Non
             f"{running.url}/v1/events",
             content=_body(batch),
             headers={"authorization": f"Bearer {text}", "content-type": "application/json"},
+            timeout=60,
         )
         assert answer.status_code == 207, answer.text
         assert [each["status"] for each in answer.json()["results"]] == ["accepted", "rejected"]
@@ -288,7 +289,7 @@ def test_a_process_without_the_http_part_takes_no_events_and_says_so(ingest: Ing
 def test_what_happened_is_counted(running: Ingest) -> None:
     running.post(_body(running.event("a")))
     running.post(_body(running.event("b", type="x")))
-    text = httpx.get(f"{running.url}/metrics").text
+    text = httpx.get(f"{running.url}/metrics", timeout=60).text
     assert 'earnback_events_total{outcome="accepted",service="ingest"} 1.0' in text
     assert 'earnback_events_total{outcome="rejected",service="ingest"} 1.0' in text
 

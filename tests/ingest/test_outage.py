@@ -28,8 +28,8 @@ def test_without_a_broker_nothing_is_acknowledged_and_nothing_that_was_is_lost(
         refused = post("during")
         assert (refused.status_code, refused.json()["code"]) == (503, "broker-unavailable")
         assert int(refused.headers["retry-after"]) > 0
-        assert httpx.get(f"{ingest.url}/readyz", timeout=20).status_code == 503
-        assert httpx.get(f"{ingest.url}/livez").status_code == 200
+        assert httpx.get(f"{ingest.url}/readyz", timeout=60).status_code == 503
+        assert httpx.get(f"{ingest.url}/livez", timeout=60).status_code == 200
         broker.start()
         ingest.wait_for(lambda: post("during").status_code == 202, "it does not come back")
         assert post("after").status_code == 202
