@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
@@ -44,7 +44,7 @@ def _kept(
 ) -> tuple[int, ...]:
     """The best set of credits that may stand side by side; the first of equal ones."""
     levels = {amounts[index].level for index in indexes}
-    worth = _KEEPS[term.keep](case, term)
+    worth = _KEEPS[term.keep](case, term, levels)
     best: tuple[int, ...] = ()
     most = Fraction(-1)
     for size in range(1, len(levels) + 1):
@@ -66,24 +66,24 @@ def _may_stand(term: SingleEvent, levels: Sequence[str | None]) -> bool:
 Worth = Callable[[Amount], Fraction]
 
 
-def _largest(_: Case, __: SingleEvent) -> Worth:
+def _largest(*_: object) -> Worth:
     return lambda amount: amount.value
 
 
-def _highest_share(_: Case, __: SingleEvent) -> Worth:
+def _highest_share(*_: object) -> Worth:
     return lambda amount: amount.weight if amount.weight is not None else ZERO
 
 
-def _chosen(case: Case, term: SingleEvent) -> Worth:
-    """The level that the buyer chooses; the largest credit while no choice is stated."""
+def _chosen(case: Case, term: SingleEvent, levels: Collection[str | None]) -> Worth:
+    """The level that the buyer chooses; the largest credit while the choice is of none of these."""
     stated = case.known.circumstances(term.choice or "")
-    if not stated:
+    level = stated[-1].circumstance.level if stated else None
+    if level not in levels:
         return lambda amount: amount.value
-    level = stated[-1].circumstance.level
     return lambda amount: Fraction(amount.level == level)
 
 
-_KEEPS: dict[str, Callable[[Case, SingleEvent], Worth]] = {
+_KEEPS: dict[str, Callable[[Case, SingleEvent, Collection[str | None]], Worth]] = {
     "largest_credit": _largest,
     "highest_share": _highest_share,
     "chosen": _chosen,

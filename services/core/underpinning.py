@@ -211,8 +211,8 @@ def _times(own: _Side, their: _Side) -> Iterator[Found]:
         scale = _scale(own.metric.unit, their.metric.unit)
         if scale is not None and mine.limit * scale > theirs.limit:
             reason = (
-                f"a value up to {written(mine.limit)} is within its limit, under what stands on it "
-                f"up to {written(theirs.limit)}"
+                f"a value up to {written(mine.limit)} {own.metric.unit} is within its limit, under "
+                f"what stands on it up to {written(theirs.limit)} {their.metric.unit}"
             )
             yield "longer_time", reason, "agree on at most the same limit"
     if (

@@ -144,6 +144,8 @@ GENERATIONS = [
      SECOND[2].replace("version: 2", "version: 4", 1)),
 ]  # fmt: skip
 PAIRS = [
+    ("relief: [{kind: circumstance, circumstance: storm}]",
+     "relief: [{kind: proofs, circumstance: storm, proofs: [notice], within_days: 10}]"),
     ("attributed: {circumstance: by, unattributed: wait, shares: [{attributed_to: us, percent: 10}"
      "]}",
      "attributed: {circumstance: by, unattributed: wait, shares: [{attributed_to: us, percent: 20}"

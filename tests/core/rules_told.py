@@ -143,7 +143,10 @@ def single_events() -> list[Story]:
     head = HEAD + "at_risk: [{at_risk: pool, percent: 10, base: fee}]\n"
     share = "{kind: at_risk_share, at_risk: pool, shares: [%d]}"
     rate = "{kind: percent_of, percent: 10, base: fee}"
-    level = LEVEL.replace(rate, share % 20) + TWO.replace(rate, share % 30)
+    level, other = (
+        LEVEL.replace(rate, share % first) + TWO.replace(rate, share % second)
+        for first, second in ((20, 30), (40, 30))
+    )
     text = "single_event: {circumstance: by, keep: %s}\n"
     same = [("by", {"level": name, "values": {"event": "x"}}) for name in ("uptime", "repair")]
     choice = [*same, ("choice", {"level": "uptime"})]
@@ -158,6 +161,10 @@ def single_events() -> list[Story]:
             ("largest_credit, adds: [[repair, uptime]]", same),
             ("largest_credit", same[:1]),
         )
+    ] + [
+        (terms(text % "chosen, choice: choice", level=other, head=head),
+         monthly(98, figures={"repair": 97},
+                 circumstances=[*same, ("choice", {"level": "another"})])),
     ]  # fmt: skip
 
 
@@ -898,6 +905,7 @@ def conversions() -> list[Story]:
         (under(end, critical), [month("2025-01", rate("1.0393", jan), ("fire", {}),
                                       ("withhold", {"value": 600}), currency="EUR")]),
         (under(end, fee), [month("2025-01", rate("1.0393", jan), result=99)]),
+        (under(end, fee, level=fixed), [month("2025-01", rate("1.0393", jan))]),
         (under(end, "payable: {base: fee, percent: 100, at_least_zero: true}\n"),
          [month("2025-01", rate("1.0393", jan), result=99)]),
         ([under(end, looking_back), terms(looking_back, head=second)],

@@ -29,6 +29,7 @@ METRICS: dict[str, tuple[dict[str, Any], str, str]] = {
     "p95": ({"kind": "percentile", "percent": "95"}, "seconds", "lower"),
     "p99": ({"kind": "percentile", "percent": "99"}, "seconds", "lower"),
     "in-two": ({"kind": "within_limit", "limit": 2, "equal_is_within": True}, "seconds", "higher"),
+    "in-four": ({"kind": "within_limit", "limit": 4, "equal_is_within": True}, "seconds", "higher"),
     "in-three": (
         {"kind": "within_limit", "limit": 3000, "equal_is_within": True}, "milliseconds", "higher",
     ),
@@ -107,6 +108,7 @@ def test_times_are_compared_in_one_unit() -> None:
         ("p95", "p99", ["weaker_target"]),
         ("in-two", "in-three", []),
         ("in-three", "in-two", ["longer_time"]),
+        ("in-four", "in-three", ["longer_time"]),
     ],
 )
 def test_what_the_metrics_allow_is_compared_too(own: str, their: str, why: list[str]) -> None:

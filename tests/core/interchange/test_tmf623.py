@@ -87,6 +87,13 @@ def test_rules_become_metrics_and_levels_with_the_word_of_their_operator() -> No
     ]
 
 
+@pytest.mark.parametrize("said", [{"id": "ONYX"}, {"href": "https://acme.example/party/ONYX/"}])
+def test_a_party_is_named_by_the_end_of_its_address(said: dict[str, str]) -> None:
+    parties = [{**said, "role": "SLAProvider"}, SLA["relatedParty"][1]]
+    _, (agreement,) = documents(from_sla({**SLA, "relatedParty": parties}))
+    assert agreement["vendor"] == "onyx"
+
+
 def test_what_has_no_place_is_reported_and_what_is_not_said_must_be_stated() -> None:
     imported = from_sla(SLA)
     assert {

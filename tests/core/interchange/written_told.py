@@ -141,6 +141,10 @@ def violations() -> str:
             lines += documents([one])
             lines += came_in(one.document, agreement, programme)
     lines += came_in(one.document, agreement, programme, "2024-11")
+    second = "      - {name: more, is_a: penalty, due: {kind: on_default}, quantity: {kind: one}, "
+    twice = terms(level=f"{LEVEL}{second}rate: {{kind: amount, amount: 5}}}}\n")
+    for statement in settled(twice, [evaluation("2025-01", 98)]):
+        lines += documents(to_violations(statement, twice, programme))
     for statement in settled(terms(level=LEVEL.replace("    judged", f"{RATCHET}    judged")), [
         evaluation(month, value) for month, value in (
             ("2025-01", "99.6"), ("2025-02", "99.8"), ("2025-03", "99.2"))]):  # fmt: skip
