@@ -126,7 +126,8 @@ class Child:
             os.close(leash)
 
 
-_PORTS = range(20_000, 32_000)
+PORTS = range(20_000, 32_000)
+"""What `free_port` chooses from."""
 ORPHAN_SECONDS = 8.0
 """A server whose parent was killed is made to end sooner than that."""
 
@@ -137,13 +138,13 @@ def free_port(taken: Container[int] = ()) -> int:
     Lies below the ports that systems give to outgoing connections: one of those could be given to a
     client while its server is down, even to a client that is trying to reach that very server.
     """
-    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if port not in taken:
                 return port
     raise RuntimeError(
-        f"no port of 127.0.0.1 from {_PORTS.start} to {_PORTS.stop - 1} is free: end what holds one"
+        f"no port of 127.0.0.1 from {PORTS.start} to {PORTS.stop - 1} is free: end what holds one"
     )
 
 

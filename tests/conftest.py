@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
+from infra import processes
 from infra.migrations import migrate
 from infra.topics import apply_topics, declared
 from tests.ladder import USED, Rung, climb
@@ -22,6 +23,14 @@ T = TypeVar("T")
 
 # How long an example takes says more of what else the machine does than of what is tested.
 settings.register_profile("default", settings.get_profile("default"), deadline=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where two processes share the tests, neither chooses a port that the other has chosen and
+    not opened yet."""
+    if worker := getattr(config, "workerinput", None):
+        number = int(worker["workerid"].removeprefix("gw"))
+        processes.PORTS = processes.PORTS[number :: worker["workercount"]]
 
 
 def pytest_report_header() -> str:
