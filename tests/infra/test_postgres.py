@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from infra.embedded.postgres import EmbeddedPostgres, PostgresError
 from infra.embedded.unprivileged import reachable
+from tests.infra.waiting import alive
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,18 @@ async def test_a_killed_server_comes_back_with_what_was_committed(
     assert postgres.pid != pid
     assert postgres.dsn == dsn
     assert await fetch(dsn, "select answer from kept") == 42
+
+
+async def test_a_killed_server_comes_back_though_a_process_of_it_lives_a_little_longer(
+    postgres: EmbeddedPostgres,
+) -> None:
+    left = psutil.Process(postgres.pid).children()[0]
+    left.suspend()
+    threading.Timer(1.5, left.resume).start()
+    postgres.kill()
+    postgres.start()
+    assert not alive(left.pid)
+    assert await fetch(postgres.dsn, "select 1") == 1
 
 
 async def test_stopping_waits_for_nobody(postgres: EmbeddedPostgres) -> None:
