@@ -431,6 +431,7 @@ OF_PROGRAMME = [
     ("effective_from: 2020-01-01", "effective_from: 1 January"),
 ]  # fmt: skip
 NOTHING = ["", "---\n", "[1, 2]\n", "text\n", "kind: [agreement]\n", "kind:\n",
+           "x: " + "[" * 41 + "]" * 41,
            "- kind: agreement\n",
            "name: x\n", "kind: agreement\n", "kind: programme\n", "\x00", "a: b: c",
            "kind: agreement\nkind: agreement\n", "kind: weather\n", "name: x\nkind: weather\n",

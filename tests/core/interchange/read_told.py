@@ -240,6 +240,7 @@ IAGREE_CHANGES = [
     ("{name: isa}", "{id: isa-1, name: isa}"),
     ("{name: isa}", "{}"),
     ("initial: 2025-01-01", "effectiveDate: 2025-02-01, initial: 2025-01-01"),
+    ("initial: 2025-01-01", "initial: soon"),
     ("- id: G1\n      description: d\n      of:", "- of:"),
     ("- id: G1", "- id: global-1"),
     ("type: static, period", "type: dynamic, period"),
