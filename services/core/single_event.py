@@ -78,7 +78,7 @@ def _chosen(case: Case, term: SingleEvent, levels: Collection[str | None]) -> Wo
     """The level that the buyer chooses; the largest credit while the choice is of none of these."""
     stated = case.known.circumstances(term.choice or "")
     level = stated[-1].circumstance.level if stated else None
-    if level not in levels:
+    if level is None or level not in levels:
         return lambda amount: amount.value
     return lambda amount: Fraction(amount.level == level)
 
