@@ -559,12 +559,12 @@ def _outage(noun: Outage) -> Problem | None:
             "give started_at or ended_at, or write void: true alone",
         )
     if noun.started_at is not None and noun.ended_at is not None:
-        if noun.ended_at > noun.started_at:
+        if noun.ended_at >= noun.started_at:  # of no length, as one that closes as it opens
             return None
         return Problem(
             Reason.TIMES_OUT_OF_ORDER,
             "/data/ended_at",
-            "the outage does not end after it starts",
+            "the outage ends before it starts",
             "exchange the times or correct the wrong one",
         )
     return None

@@ -259,6 +259,17 @@ def terminations() -> list[Story]:
         (terms(misses), monthly(98, 99, 98, 99, 98, 98)),
         (terms(long), outages(30, "60.5", 90)),
         (terms(long), outages(60)),
+        (
+            terms(long),
+            [
+                evaluation(
+                    "2025-01",
+                    98,
+                    parts={"outages": [], "uptime": [part("o", 90)]},
+                    figures={"outages": 0},
+                )
+            ],
+        ),
         (terms(full % 100), monthly(98, 99)),
         (terms(full % "100.01"), monthly(98, 99)),
         (terms(full % 99), monthly(98, 99)),

@@ -61,6 +61,10 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
     ("outage", OUTAGE),
     ("outage", FIXED | {"started_at": "2025-01-01T00:00:00Z"}),
     ("outage", FIXED | {"void": True}),
+    (
+        "outage",
+        FIXED | {"started_at": "2025-01-01T00:00:00Z", "ended_at": "2025-01-01T01:00:00+01:00"},
+    ),
     ("ticket", TICKET | {"assigned_to": "north"}),
     ("ticket", TICKET | {"assigned_to": "acme"}),
     ("delivery", DELIVERY),
@@ -119,7 +123,7 @@ BAD: list[tuple[str, dict[str, Any], Reason, str]] = [
     ("outage", FIXED, Reason.TIMES_OUT_OF_ORDER, "/data"),
     (
         "outage",
-        FIXED | {"started_at": "2025-01-02T00:00:00Z", "ended_at": "2025-01-01T00:00:00Z"},
+        FIXED | {"started_at": "2025-01-01T00:00:00.000001Z", "ended_at": "2025-01-01T00:00:00Z"},
         Reason.TIMES_OUT_OF_ORDER,
         "/data/ended_at",
     ),

@@ -306,6 +306,16 @@ def test_a_corrected_outage_has_its_new_times_and_a_void_one_is_none() -> None:
     assert figure_of([*first, void], "merged").parts == ()
 
 
+def test_an_outage_of_no_length_is_one_however_it_came_about() -> None:
+    at = "2025-01-10T10:00:00Z"
+    opened = outage("o1", "open", "2025-01-10 10:00", "outages")
+    closed = outage("o1", "close", "2025-01-10 10:00", "outages")
+    late = outage("o1", "close", "2025-01-10 12:00", "outages")
+    told = outage("o1", "correct", "2025-01-11 10:00", "outages", started_at=at, ended_at=at)
+    assert figure_of([opened, closed], "outages").value == 1
+    assert figure_of([opened, late, told], "outages").value == 1
+
+
 def test_an_outage_that_nobody_opened_or_that_ends_before_it_starts_counts_nothing() -> None:
     assert figure_of([outage("o1", "close", "2025-01-10 12:00")], "merged").parts == ()
     reversed_times = [

@@ -116,7 +116,7 @@ def test_an_objective_that_is_no_comparison_is_reported() -> None:
 def test_guarantees_that_are_none_are_reported_wherever_they_stand() -> None:
     text = sample("sla4oai-reasoner.yml")
     (document,) = read_as_text(text)
-    document["plans"]["pro"]["guarantees"] = {"/problems": {"post": ["fast"]}, "/all": "fast"}
+    document["plans"]["pro"]["guarantees"] = {"/all": "fast", "/problems": {"post": ["fast"]}}
     lost = {one.where: one.what for one in from_sla4oai(written_as_yaml([document])).lost}
     assert lost["plans.pro.guarantees./problems.post[0]"] == "is no mapping, as it should be"
     assert lost["plans.pro.guarantees./all"] == "holds no methods with guarantees, as it should"

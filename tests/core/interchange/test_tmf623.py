@@ -204,6 +204,12 @@ def test_a_violation_comes_in_as_the_declared_figure_of_its_period() -> None:
     assert again.total_minor == statement.total_minor == 10_000
 
 
+def test_a_limit_that_was_read_as_a_binary_float_is_refused_with_its_place() -> None:
+    rules = [{**SLA["rule"][1], "referenceValue": 20.5}]
+    with pytest.raises(ValueError, match=r"^rule\[0\]\.referenceValue is a binary float"):
+        from_sla({**SLA, "rule": rules})
+
+
 def test_the_period_of_a_violation_can_be_said() -> None:
     statement, agreement = january("98.5")
     (violation,) = to_violations(statement, agreement, campus())
