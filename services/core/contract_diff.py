@@ -98,7 +98,7 @@ class _Place:
     def item(self, section: str, name: str) -> _Place:
         """A term of a section below, by name or number."""
         path = f"{self.path}.{section}" if self.path else section
-        one = _ONE_OF.get(section, section.replace("_", " "))
+        one = _ONE_OF.get(section, section)
         return _Place(f"{path}[{name}]", (*self.words, f"{one} {name}".strip()))
 
     def change(self, old: Any, new: Any) -> Change:
