@@ -114,6 +114,12 @@ def test_a_deferred_credit_is_payable_when_the_run_breaks() -> None:
     assert found[2].lines[-1].line == "deferred/later/uptime/2025-01"
 
 
+def test_a_deferred_credit_is_payable_when_a_month_without_data_breaks_the_run() -> None:
+    assert totals(terms(DEFERRED), 98, 99, None, 99) == [0, 0, 10000, 0]
+    passed_over = DEFERRED.replace("breaks_the_run", "is_passed_over")
+    assert totals(terms(passed_over), 98, 99, None, 99) == [0, 0, 0, 0]
+
+
 def test_a_deferred_credit_is_payable_when_the_agreement_ends() -> None:
     assert totals(agreement(ENDING + LEVEL + DEFERRED), 99, 98, 99) == [0, 0, 10000]
 

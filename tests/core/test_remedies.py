@@ -236,6 +236,21 @@ def test_one_long_occurrence_opens_a_right(minutes: int, opened: bool) -> None:
         assert statement.rights[0].exercise_until == "2025-04-01"
 
 
+def test_a_mean_of_one_subject_opens_a_right_where_another_has_no_data() -> None:
+    text = (
+        "terminations: [{kind: mean, term: low, level: uptime, of_last: 2, region: {below: 98.5}, "
+        "missing_period: use_what_is_there}]\n"
+    )
+    each = LEVEL.replace("    judged", "    each_subject: true\n    judged")
+    sites = {("uptime", "north"): None, ("uptime", "south"): 90}
+    known = evaluation("2025-01", 99, figures=sites)
+    of_sites = tuple(figure for figure in known.figures if figure.subject is not None)
+    (statement,) = settled(
+        terms(text, level=each), [known.model_copy(update={"figures": of_sites})]
+    )
+    assert [right.term for right in statement.rights] == ["low"]
+
+
 def test_misses_in_a_window_open_a_right() -> None:
     text = "terminations: [{kind: misses, term: often, level: uptime, misses: 2, of_last: 3}]\n"
     known = [
