@@ -1368,6 +1368,7 @@ def conditions() -> list[Story]:
         *((on(text, "not_due", each), by_site)
           for text in ("strike", "alarm > 2", "subject == 'south'")),
         *((on("alarm > 2 && cause == 'x'", unknown), monthly(98)) for unknown in ("due", "wait")),
+        *((on("delay >= 5", unknown), monthly(98)) for unknown in ("due", "wait")),
         *((on("cause == 'x'", "due"), monthly(98, circumstances=[("alarm", {"values": values})]))
           for values in ({"cause": True}, {"cause": 5})),
     ]  # fmt: skip
