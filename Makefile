@@ -12,7 +12,7 @@ SUBSET := $(wildcard tests/core tests/schemas tests/house)
 # Two processes, each with servers of its own. Given servers are one pair, with one set of topics:
 # there one test follows the other.
 SHARED := $(or $(EARNBACK_KAFKA),$(EARNBACK_POSTGRES),$(filter given,$(EARNBACK_RUNG)))
-PARALLEL := -n $(if $(SHARED),0,2) --dist loadfile
+PARALLEL := -n $(if $(SHARED),0,2) --dist loadfile --no-loadscope-reorder
 
 # The same examples every time, however slow the machine is: what is red is red again.
 STEADY := --hypothesis-profile=ci

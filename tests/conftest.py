@@ -33,6 +33,15 @@ def pytest_configure(config: pytest.Config) -> None:
         processes.PORTS = processes.PORTS[number :: worker["workercount"]]
 
 
+LONG = ("fault", "integration", "cli")
+"""Folders whose modules take minutes each."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest modules first: at the end two processes have small ones to share."""
+    items.sort(key=lambda item: not {*LONG} & {*item.path.parts})
+
+
 def pytest_report_header() -> str:
     forced = os.environ.get("EARNBACK_RUNG")
     return f"servers: {forced or 'best rung to be had'}, when the first test needs them"
