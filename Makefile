@@ -9,6 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 SUBSET := $(wildcard tests/core tests/schemas tests/house)
 
+# Each holds hundreds of random or altered cases a test; in daily use the others tell as much.
+AT_LENGTH := tests/core/test_settlement_properties.py tests/core/test_odd_contracts.py \
+	tests/core/interchange/test_odd_texts.py
+
 # Two processes, each with servers of its own. Given servers are one pair, with one set of topics:
 # there one test follows the other.
 SHARED := $(or $(EARNBACK_KAFKA),$(EARNBACK_POSTGRES),$(filter given,$(EARNBACK_RUNG)))
@@ -40,7 +44,7 @@ demo: $(STAMP)  ## three vendors, one quarter, from events to statements, on rea
 	$(BIN)/earnback demo
 
 check: static  ## daily use, under a minute: lint, format, types, import rules, core and schemas
-	$(BIN)/pytest -q -n 2 --dist worksteal $(SUBSET)
+	$(BIN)/pytest -q -n 2 --dist worksteal $(SUBSET) $(AT_LENGTH:%=--ignore=%)
 
 test: static  ## all of it: the checks, and every test on real Kafka and Postgres
 	$(BIN)/pytest $(PARALLEL) $(STEADY)

@@ -47,6 +47,8 @@ class Ingest:
     folder: Path
     suffix: str
     keys: dict[str, str] = field(default_factory=dict)
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+    """One for all requests: to make one costs more than to send one."""
     process: subprocess.Popen[bytes] | None = None
     port: int = 0
     now: float = field(default_factory=time.time)
@@ -110,7 +112,7 @@ class Ingest:
         if party is not None:
             sent["authorization"] = f"Bearer {self.keys[party]}"
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.post(f"{self.url}/v1/events", content=content, headers=sent, timeout=60)
+        return self.client.post(f"{self.url}/v1/events", content=content, headers=sent)
 
     def event(self, event_id: str, kind: str = "sample", data: Any = None, **more: Any) -> Any:
         """A good sample of this test's own probe, with changes."""
@@ -241,6 +243,7 @@ def an_ingest(kafka: str, postgres: str, folder: Path) -> Iterator[Ingest]:
     try:
         yield made
     finally:
+        made.client.close()
         if made.process is not None and made.process.poll() is None:
             made.process.kill()
             made.process.wait()
