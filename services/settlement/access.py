@@ -157,9 +157,10 @@ def asks(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
 
     async def principal(request: Request) -> Principal:
         copy: CatalogueCopy = request.app.state.parts.catalogue
-        await copy.refresh()  # what was applied a moment ago through another process is there
-        catalogue = copy.current
         text = bearer(request.headers.get("authorization"))
+        if text:  # else nobody asks, and the database need not be asked either
+            await copy.refresh()  # what was applied a moment ago through another process is there
+        catalogue = copy.current
         key = recognise(catalogue.keys, text) if text else None
         if key is None:
             raise Problem(
