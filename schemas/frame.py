@@ -27,7 +27,7 @@ class Facts:
     """Columns of equal length, a row per fact. Also what the core counts from.
 
     ``id_high``/``id_low``: BLAKE2b-128 of source, NUL, id. ``payload``: BLAKE2b-64 of the
-    normalised type, time and data, by `services.core.facts`. ``kind``: position of the
+    normalised type, time and data, by `services.core.events.facts`. ``kind``: position of the
     type in ``EVENT_TYPES``. ``metric``: number of the metric in the catalogue, -1 for none.
     ``at_us``: the event's time in microseconds since 1970 UTC. ``a`` and ``b`` by kind:
 

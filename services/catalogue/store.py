@@ -19,7 +19,7 @@ from services.catalogue.keys import load_keys
 from services.catalogue.revision import move, revision
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.catalogue.stored import agreement_of, programme_of
-from services.core.shared_cap_check import unfit
+from services.core.contracts.shared_cap_check import unfit
 from services.shell.postgres import Connection
 
 T = TypeVar("T")

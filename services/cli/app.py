@@ -275,7 +275,7 @@ def goal(
 ) -> None:
     """From a revenue target to the number of units owed, such as leads per month."""
     from schemas.base import exact
-    from services.core.goals import units_owed
+    from services.core.whatif.goals import units_owed
 
     found = units_owed(exact(revenue), exact(per_deal), exact(conversion))
     for line in found.steps:

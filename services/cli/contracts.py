@@ -10,8 +10,8 @@ from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.cli.applied import Applied
 from services.cli.files import Faulty, read_contracts
-from services.core.contract_diff import contract_diff
-from services.core.inheritance import whence
+from services.core.contracts.diff import contract_diff
+from services.core.contracts.inheritance import whence
 
 
 def terms_and_origins(

@@ -11,10 +11,10 @@ import msgspec
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.core.contract_check import check
-from services.core.contract_file import Document, Refusal, read_documents
-from services.core.inheritance import resolve
-from services.core.underpinning import gaps
+from services.core.contracts.check import check
+from services.core.contracts.inheritance import resolve
+from services.core.contracts.reading import Document, Refusal, read_documents
+from services.core.contracts.underpinning import gaps
 
 CONTRACTS = (".yaml", ".yml")
 EVENTS = (".json", ".jsonl", ".ndjson")

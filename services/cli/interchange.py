@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.files import read_contracts
-from services.core.interchange.carried import Exported, Imported, read_as_text
-from services.core.interchange.openslo import from_openslo, to_openslo
-from services.core.interchange.sla4oai import from_sla4oai
-from services.core.interchange.tmf623 import from_sla, to_sla
+from services.core.contracts.interchange.carried import Exported, Imported, read_as_text
+from services.core.contracts.interchange.openslo import from_openslo, to_openslo
+from services.core.contracts.interchange.sla4oai import from_sla4oai
+from services.core.contracts.interchange.tmf623 import from_sla, to_sla
 
 READS: dict[str, Callable[[str], Imported]] = {
     "openslo": from_openslo,

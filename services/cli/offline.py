@@ -17,13 +17,13 @@ from schemas.programme import Programme
 from schemas.statement import SettlementStatement
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.cli.files import Contracts
-from services.core.evaluation import Ready, evaluate, ready
-from services.core.facts import Row, columns
-from services.core.horizon import Latest
-from services.core.one_period import Outcome as Settlement
-from services.core.one_period import Unsettled
-from services.core.settlement import History, settle_together
-from services.core.versions import version_for
+from services.core.contracts.versions import version_for
+from services.core.counting.evaluation import Ready, evaluate, ready
+from services.core.events.facts import Row, columns
+from services.core.events.horizon import Latest
+from services.core.settling.one_period import PeriodOutcome as Settlement
+from services.core.settling.one_period import Unsettled
+from services.core.settling.settlement import History, settle_together
 from services.ingest.door import ANY_PARTY, Door
 from services.ingest.refusal import Refusal
 from services.shell.http import Fault
@@ -61,7 +61,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PeriodOutcome:
     """What the files come to. ``duplicates``: events that came again and were counted once."""
 
     statements: tuple[SettlementStatement, ...]
@@ -73,7 +73,7 @@ class Outcome:
 
 def settle_files(
     contracts: Contracts, events: Iterable[tuple[str, bytes]], through: date, now_us: int
-) -> Outcome:
+) -> PeriodOutcome:
     """Settle every period of every agreement that ends on or before a day.
 
     ``events``: place and bytes of each, in the order in which they came. ``now_us``: bounds how far
@@ -87,7 +87,7 @@ def settle_files(
         accepted.set_aside.extend(_corrections_refused(stock))
         settled |= _settled(catalogue, programmes, stock, through)
     outcomes = [(name, one) for name in sorted(settled) for one in settled[name]]
-    return Outcome(
+    return PeriodOutcome(
         tuple(one for _, one in outcomes if not isinstance(one, Unsettled)),
         tuple(
             Waiting(name, one.period, one.reasons)

@@ -14,7 +14,7 @@ from rich.tree import Tree
 from infra.progress import Progress as Report
 from schemas.money import amount_text
 from schemas.statement import SettlementStatement
-from services.core.simulation import SimulatedLine, SimulatedPeriod, Simulation
+from services.core.whatif.simulation import SimulatedLine, SimulatedPeriod, Simulation
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

@@ -18,12 +18,12 @@ from services.cli.client import Client, Refused
 from services.cli.files import Contracts, read_contracts, read_events
 from services.cli.offline import SetAside, catalogue_of, evaluated
 from services.cli.stack import Addresses
-from services.core.counted_otherwise import cannot_be_counted
-from services.core.settlement import History
-from services.core.shared_caps import sharing
-from services.core.simulation import Around, Simulation, as_if, simulate, to_count_anew
-from services.core.versions import version_for
-from services.core.windows import labels_between
+from services.core.adjusting.shared_caps import sharing
+from services.core.calendar.windows import labels_between
+from services.core.contracts.versions import version_for
+from services.core.settling.settlement import History
+from services.core.whatif.counted_otherwise import cannot_be_counted
+from services.core.whatif.simulation import Around, Simulation, as_if, simulate, to_count_anew
 from services.evaluator import recount
 from services.shell.postgres import Connection, connected
 

@@ -15,10 +15,10 @@ from schemas.period import first_day
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement
 from services.cli.files import Contracts, read_contracts, read_events
-from services.core.evaluation import programme_at
-from services.core.interchange.carried import Exported, mapping, read_as_text
-from services.core.interchange.tmf623 import from_violation, to_violations
-from services.core.versions import version_for
+from services.core.contracts.interchange.carried import Exported, mapping, read_as_text
+from services.core.contracts.interchange.tmf623 import from_violation, to_violations
+from services.core.contracts.versions import version_for
+from services.core.counting.evaluation import programme_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from schemas.base import Name, Noun
 from schemas.period import PeriodLabel
 from services.catalogue.cached import CatalogueCopy
-from services.core.evaluation import window_at
+from services.core.counting.evaluation import window_at
 from services.evaluator import closed, preview
 from services.evaluator.closing import Ends
 from services.evaluator.preview import BEGINNING, After

@@ -21,8 +21,8 @@ import numpy.typing as npt
 from schemas.frame import Int8s, UInt64s
 from schemas.quarantined import FACT_QUARANTINED
 from services.catalogue.cached import CatalogueCopy
-from services.core.horizon import Latest
-from services.core.windows import DAY_US
+from services.core.calendar.windows import DAY_US
+from services.core.events.horizon import Latest
 from services.evaluator import columns as cols
 from services.evaluator import store
 from services.evaluator.columns import Columns
@@ -396,7 +396,7 @@ def tallies(columns: Columns, fresh: Bools, widths: Mapping[int, int]) -> Tallie
     """Sums per metric and window of the accepted rows.
 
     ``widths``: metric to microseconds, a day where it says nothing. What is summed is the law of
-    `services.core.tally`, here without an object per window, and modulo 2^62.
+    `services.core.events.tally`, here without an object per window, and modulo 2^62.
     """
     metric, at_us = columns.metric[fresh], columns.at_us[fresh]
     if not len(metric):

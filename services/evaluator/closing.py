@@ -19,8 +19,8 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
 from services.catalogue.snapshot import Catalogue
-from services.core.evaluation import Why
-from services.core.windows import instant
+from services.core.calendar.windows import instant
+from services.core.counting.evaluation import EvaluationReason
 from services.evaluator import closed, gauges, recount, touching
 from services.evaluator.closed import Place
 from services.evaluator.recount import NoSuchPeriod, Snapshot, Subject
@@ -228,7 +228,7 @@ class Closer:
         connection: Connection,
         catalogue: Catalogue,
         place: Place,
-        reason: Why,
+        reason: EvaluationReason,
         record: dict[str, Any],
         requests: Sequence[int] = (),
     ) -> Done:
@@ -242,7 +242,7 @@ class Closer:
         if found:
             return await self._alarm(connection, place, found, requests)
         last = snapshot.last
-        why: Why = reason
+        why: EvaluationReason = reason
         if last is not None and reason == "commanded" and last.versions != subject.versions:
             why = "changed_agreement"
         revision = 1 if last is None else last.revision + 1

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from schemas.base import written
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
 from schemas.frame import Int8s, Int32s, Int64s, UInt64s
-from services.core.windows import instant
+from services.core.calendar.windows import instant
 from services.shell.frames import MAX_ROWS, NotAFrame, numbers_of, read_batch, write_batch
 
 TYPES = tuple(EVENT_TYPES)

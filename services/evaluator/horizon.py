@@ -1,8 +1,8 @@
 """Which facts come too late: they lie beyond the horizon of their programme and go to review.
 
-The rule is `services.core.horizon`; here it is held against many rows at once. Each row meets the
-latest event time accepted from its source before it, so how rows were cut into steps changes
-nothing.
+The rule is `services.core.events.horizon`; here it is held against many rows at once. Each row
+meets the latest event time accepted from its source before it, so how rows were cut into steps
+changes nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from schemas.frame import Int8s, Int32s, Int64s
 from services.catalogue.snapshot import Catalogue
-from services.core.facts import CHARGE, CIRCUMSTANCE, CORRECTION, FIGURE
-from services.core.horizon import Horizon, Latest, horizons_of
-from services.core.tally import metric_windows
+from services.core.events.facts import CHARGE, CIRCUMSTANCE, CORRECTION, FIGURE
+from services.core.events.horizon import Horizon, Latest, horizons_of
+from services.core.events.tally import metric_windows
 from services.evaluator.columns import Columns, sources_of
 from services.evaluator.seen import CONFLICT, DUPLICATE, NEW
 

@@ -11,9 +11,9 @@ import numpy as np
 from schemas.frame import Facts
 from schemas.statement import canonical
 from services.catalogue.snapshot import Catalogue
-from services.core.evaluation import window_at
-from services.core.facts import identity_of, number
-from services.core.windows import bounds_us, instant
+from services.core.calendar.windows import bounds_us, instant
+from services.core.counting.evaluation import window_at
+from services.core.events.facts import identity_of, number
 from services.evaluator import columns, recount, store, stored
 from services.shell.frames import partition_of, read_batch
 from services.shell.postgres import Connection, Pool

@@ -15,8 +15,8 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.frame import Facts
 from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue
-from services.core.evaluation import Why, evaluate, needs, ready
-from services.core.facts import CORRECTION, identity_of, joined
+from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
+from services.core.events.facts import CORRECTION, identity_of, joined
 from services.evaluator import closed, stored
 from services.evaluator.closed import Last
 from services.evaluator.columns import identities_from
@@ -130,7 +130,7 @@ def differences(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def evaluation(
-    subject: Subject, snapshot: Snapshot, revision: int, reason: Why
+    subject: Subject, snapshot: Snapshot, revision: int, reason: EvaluationReason
 ) -> tuple[PeriodEvaluation, list[dict[str, Any]]]:
     """The evaluation, and the corrections that could not be applied. Takes as long as it takes."""
     parts = [snapshot.loaded.facts, *([snapshot.extra] if snapshot.extra is not None else [])]

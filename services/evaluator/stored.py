@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.frame import Facts, Int32s
-from services.core.facts import EMPTY
+from services.core.events.facts import EMPTY
 from services.evaluator.store import modular
 from services.shell.frames import facts_of, numbers_of, read_batch
 from services.shell.postgres import Connection

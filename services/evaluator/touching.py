@@ -15,8 +15,8 @@ import numpy as np
 
 from schemas.frame import Facts
 from services.catalogue.snapshot import Catalogue
-from services.core.facts import CHARGE, CIRCUMSTANCE, CORRECTION
-from services.core.windows import holds, microseconds
+from services.core.calendar.windows import holds, microseconds
+from services.core.events.facts import CHARGE, CIRCUMSTANCE, CORRECTION
 from services.evaluator import closed, recount
 from services.evaluator.closed import Place
 from services.evaluator.recount import Subject

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from schemas.agreement import Agreement
 from schemas.period import first_day, label_of, next_label, period_length
 from schemas.programme import Programme
-from services.core.windows import bounds_us, window_of
+from services.core.calendar.windows import bounds_us, window_of
 from services.shell.frames import partition_of
 
 HOUR_US = 3_600_000_000

@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from services.core.facts import Row
+from services.core.events.facts import Row
 from services.shell.postgres import Connection
 
 MOST_FRAMES = 512

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from services.catalogue.cached import CatalogueCopy
-from services.core.facts import Row
+from services.core.events.facts import Row
 from services.ingest.door import Door
 from services.ingest.publisher import Publisher
 from services.ingest.recent import Recent

@@ -17,7 +17,7 @@ from typing import Any
 
 from schemas.generate import ACCEPTED, asyncapi, data_schema, event_schema
 from services.catalogue.cached import CatalogueCopy
-from services.core.facts import Row
+from services.core.events.facts import Row
 from services.ingest.api import VERSION, lifespan_of, make_ingest_api
 from services.ingest.publisher import Publisher
 from services.ingest.refusals import Refused

@@ -3,7 +3,7 @@
 A function of the bytes, the rules, who sends, what time it is and how far the source has come: no
 I/O, no clock. How an event
 is written is judged here and in `services.ingest.events`; what it says, in
-`services.core.acceptance`, by the same rules as offline.
+`services.core.events.acceptance`, by the same rules as offline.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 import msgspec
 
 from services.catalogue.snapshot import Catalogue
-from services.core.acceptance import Path, Reason, Rules, accept, rules_of
-from services.core.facts import TYPE_OF_KIND, Row
+from services.core.events.acceptance import accept
+from services.core.events.facts import TYPE_OF_KIND, Row
+from services.core.events.rejections import RejectionCode
+from services.core.events.rules import FactRule, Rules, rules_of
 from services.ingest.events import (
     JSON_TYPES,
     decode_data,
@@ -33,7 +35,7 @@ ANY_PARTY = None
 """Stands for the operator, who may send for every party."""
 
 LatestOf = Callable[[str], int | None]
-"""The latest event time accepted from a source, as `services.core.horizon.Latest.of` has it."""
+"""The latest event time accepted from a source, as `horizon.Latest.of` of the core has it."""
 
 _MALFORMED = (msgspec.MsgspecError, RecursionError, UnicodeError, KeyError)
 
@@ -56,7 +58,7 @@ class Door:
         self.ahead_us = self._rules.ahead_us
         self.latest_of: LatestOf = latest_of or dict[str, int]().get
 
-    def newest_rule(self, row: Row, metric: str) -> Path | None:
+    def newest_rule(self, row: Row, metric: str) -> FactRule | None:
         """What the newest version says about events like this row; None where an older one judged.
 
         ``metric``: its name. Only for kinds that move a metric.
@@ -123,7 +125,7 @@ class Door:
         if isinstance(verdict, Row):
             return verdict
         row = None
-        if verdict.code is Reason.BEYOND_HORIZON:
+        if verdict.code is RejectionCode.BEYOND_HORIZON:
             # Its age alone stands against it; it may have been accepted when it was young.
             young = accept(self._rules, source, event_id, kind, at_us, data, party, now_us)
             row = young if isinstance(young, Row) else None

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.event import CloudEvent
-from services.core.acceptance import MOST_FAULTS
+from services.core.events.rejections import MOST_FAULTS
 from services.ingest import refusal as why
 from services.ingest.refusal import Refused
 from services.shell.clock import microseconds

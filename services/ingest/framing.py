@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from schemas.frame import FRAME_CONTENT_TYPE, Facts
-from services.core.facts import Row, between, columns
+from services.core.events.facts import Row, between, columns
 from services.shell.frames import CONTENT_TYPE, MAX_BYTES, MAX_ROWS, encode
 
 TOPIC = "measurements"

@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from services.core.facts import Row
+from services.core.events.facts import Row
 from services.ingest.framing import HEADERS, TOPIC, frames_of
 from services.shell.broker import NONE, Security, for_aiokafka
 from services.shell.frames import MAX_ROWS, partition_of

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.core.acceptance import Problem
-from services.core.acceptance import Reason as Code
-from services.core.facts import Row
+from services.core.events.facts import Row
+from services.core.events.rejections import Rejection
+from services.core.events.rejections import RejectionCode as Code
 from services.shell.http import Fault
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class RejectionCode:
     """A kind of refusal. ``code`` is the last part of the problem's type."""
 
     code: str
@@ -21,12 +21,12 @@ class Reason:
     title: str
 
 
-NOT_JSON = Reason("not-json", 400, "The event is not JSON.")
-TOO_LARGE = Reason("event-too-large", 413, "The event is too large.")
-TOO_DEEP = Reason("too-deep", 400, "The event is nested too deeply.")
-NOT_AN_EVENT = Reason("invalid-event", 422, "The event does not fit its schema.")
-WRONG_CONTENT = Reason("wrong-content", 415, "The event's content type is not understood.")
-CONFLICT = Reason("conflict", 409, "The same event was sent with another content.")
+NOT_JSON = RejectionCode("not-json", 400, "The event is not JSON.")
+TOO_LARGE = RejectionCode("event-too-large", 413, "The event is too large.")
+TOO_DEEP = RejectionCode("too-deep", 400, "The event is nested too deeply.")
+NOT_AN_EVENT = RejectionCode("invalid-event", 422, "The event does not fit its schema.")
+WRONG_CONTENT = RejectionCode("wrong-content", 415, "The event's content type is not understood.")
+CONFLICT = RejectionCode("conflict", 409, "The same event was sent with another content.")
 
 _TITLES: dict[Code, tuple[int, str]] = {
     Code.UNKNOWN_TYPE: (422, "The event's type is not known."),
@@ -53,8 +53,8 @@ _TITLES: dict[Code, tuple[int, str]] = {
     Code.WRONG_CURRENCY: (422, "The amount has another currency."),
     Code.BEYOND_HORIZON: (422, "The event's period can no longer be settled."),
 }
-REASONS: dict[Code, Reason] = {
-    code: Reason(code.value.replace("_", "-"), *_TITLES[code]) for code in Code
+REASONS: dict[Code, RejectionCode] = {
+    code: RejectionCode(code.value.replace("_", "-"), *_TITLES[code]) for code in Code
 }
 """The core's codes as kinds of problem. Every code has its own, checked when this is loaded."""
 
@@ -67,7 +67,7 @@ class Refusal:
     ``for_review``: well formed, but a person must decide; it is kept in quarantine.
     """
 
-    reason: Reason
+    reason: RejectionCode
     pointer: str
     detail: str
     remedy: str
@@ -108,7 +108,12 @@ class Refused(Exception):
     """Carries a refusal out of the checks; caught where the event came in."""
 
     def __init__(
-        self, reason: Reason, pointer: str, detail: str, remedy: str, also: Sequence[Fault] = ()
+        self,
+        reason: RejectionCode,
+        pointer: str,
+        detail: str,
+        remedy: str,
+        also: Sequence[Fault] = (),
     ) -> None:
         super().__init__(f"{reason.code} at '{pointer}': {detail}; {remedy}")
         self.reason, self.pointer, self.detail, self.remedy = reason, pointer, detail, remedy
@@ -127,7 +132,7 @@ class Refused(Exception):
         )
 
 
-def from_core(problem: Problem, source: str, event_id: str, row: Row | None = None) -> Refusal:
+def from_core(problem: Rejection, source: str, event_id: str, row: Row | None = None) -> Refusal:
     """A problem of the core as a refusal at the door."""
     return Refusal(
         REASONS[problem.code],

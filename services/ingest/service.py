@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.catalogue.cached import CatalogueCopy
-from services.core.facts import Row
+from services.core.events.facts import Row
 from services.ingest.accepted import accepted
 from services.ingest.api import lifespan_of, make_ingest_api
 from services.ingest.intake import Intake

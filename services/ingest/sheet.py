@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from schemas.frame import Facts
-from services.core.facts import Row
+from services.core.events.facts import Row
 
 
 class Form(NamedTuple):

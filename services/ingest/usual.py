@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from services.core.facts import LARGEST, Row, scaled
+from services.core.events.facts import LARGEST, Row, scaled
 from services.ingest.door import MAX_EVENT, Door
 from services.ingest.events import JSON_TYPES, microseconds_of
 from services.ingest.refusal import Refusal

@@ -24,7 +24,7 @@ from schemas.finance import (
 from schemas.ledger_entry import LedgerEntry
 from schemas.money import amount_text
 from schemas.statement import SettlementStatement
-from services.core import ledger
+from services.core.books import ledger
 from services.shell.outbox import Outgoing
 
 SOURCE = "urn:earnback:settlement"

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
-from services.core import ledger
-from services.core.one_period import Unsettled
-from services.core.settlement import History, settle_together
-from services.core.versions import first_open_day, prospective, prospective_programmes
+from services.core.books import ledger
+from services.core.contracts.versions import first_open_day, prospective, prospective_programmes
+from services.core.settling.one_period import Unsettled
+from services.core.settling.settlement import History, settle_together
 from services.settlement import gauges, store
 from services.settlement.announcements import DECLARED, Posting, Topics
 from services.settlement.store import Contract, Standing, Unprocessable

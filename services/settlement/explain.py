@@ -10,7 +10,7 @@ from schemas.agreement import Agreement
 from schemas.evaluation import EventRef, MetricFigure, PeriodEvaluation
 from schemas.programme import Programme
 from schemas.statement import LevelResult, SettlementStatement, StatementLine
-from services.core.versions import caps_for
+from services.core.contracts.versions import caps_for
 from services.settlement.access import Principal
 from services.settlement.answers import ContractTerm, FactsPage, FigureSource
 from services.settlement.evaluator import Evaluator

@@ -8,7 +8,7 @@ from datetime import date
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.core.versions import first_open_day, prospective, prospective_programmes
+from services.core.contracts.versions import first_open_day, prospective, prospective_programmes
 from services.settlement import queries
 from services.settlement.store import Contract
 from services.shell.postgres import Connection

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from schemas.agreement import Agreement
 from schemas.period import period_length
-from services.core.versions import version_for
+from services.core.contracts.versions import version_for
 from services.settlement import queries
 from services.shell.http import Problem
 from services.shell.postgres import Connection

@@ -19,9 +19,9 @@ from schemas.ledger_entry import LedgerEntry, SettlementRun
 from schemas.programme import Programme
 from schemas.statement import canonical
 from services.catalogue.stored import agreement_of, programme_of
-from services.core import ledger
-from services.core.ledger import Position
-from services.core.shared_caps import sharing
+from services.core.adjusting.shared_caps import sharing
+from services.core.books import ledger
+from services.core.books.ledger import Position
 from services.settlement.announcements import (
     Posting,
     Topics,

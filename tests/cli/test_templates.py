@@ -13,8 +13,8 @@ from schemas.statement import SettlementStatement
 from services.cli import templates
 from services.cli.files import Contracts
 from services.cli.offline import settle_files
-from services.core.contract_check import check
-from services.core.contract_file import Document, read_documents
+from services.core.contracts.check import check
+from services.core.contracts.reading import Document, read_documents
 
 NOW_US = 1_767_225_600_000_000  # 2026-01-01
 FINANCE = "urn:buyer:finance"

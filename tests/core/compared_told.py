@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from schemas.agreement import Agreement
-from services.core.contract_check import check
-from services.core.contract_diff import contract_diff
-from services.core.contract_file import read_documents
-from services.core.contract_words import path_text
-from services.core.inheritance import resolve, whence
-from services.core.settlement import History
-from services.core.shared_cap_check import unfit
-from services.core.underpinning import gaps
+from services.core.contracts.check import check
+from services.core.contracts.diff import contract_diff
+from services.core.contracts.inheritance import resolve, whence
+from services.core.contracts.reading import read_documents
+from services.core.contracts.shared_cap_check import unfit
+from services.core.contracts.underpinning import gaps
+from services.core.contracts.wording import path_text
+from services.core.settling.settlement import History
 from tests.core.approved import in_lines, write_anew
 from tests.core.golden.explained import outcome_lines
 from tests.core.golden.production import CONTRACTS, load

@@ -18,10 +18,10 @@ from typing import Any
 from schemas.base import written
 from schemas.evaluation import ChargeFact, CircumstanceFact, MetricFigure, Part
 from schemas.programme import Programme
-from services.core.acceptance import Problem
-from services.core.evaluation import evaluate, needs, ready, wanted
-from services.core.tally import metric_windows, tally
-from services.core.windows import instant, window_of
+from services.core.calendar.windows import instant, window_of
+from services.core.counting.evaluation import evaluate, needs, ready, wanted
+from services.core.events.rejections import Rejection
+from services.core.events.tally import metric_windows, tally
 from tests.core.approved import in_lines, write_anew
 from tests.core.said import (
     DESK,
@@ -340,7 +340,7 @@ def corrections() -> Iterator[str]:
         data = {"corrects": of, "reason": "r", **more}
         one = Said(PROBE, name, "correction", at + place * TICK, data)
         verdict = judged(one)
-        if isinstance(verdict, Problem):
+        if isinstance(verdict, Rejection):
             yield f"# {name} is not taken: {verdict.field}: {verdict.reason}; {verdict.remedy}"
         else:
             told.append(one)

@@ -16,11 +16,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from schemas.programme import Programme
-from services.core.acceptance import Problem, rules_of
-from services.core.conditions import Unfit, checked
-from services.core.contract_check import check
-from services.core.contract_file import read_documents
-from services.core.facts import Row
+from services.core.contracts.check import check
+from services.core.contracts.conditions import Unfit, checked
+from services.core.contracts.reading import read_documents
+from services.core.events.facts import Row
+from services.core.events.rejections import Rejection
+from services.core.events.rules import rules_of
 from tests.core.approved import in_lines, write_anew
 from tests.core.said import (
     DESK,
@@ -640,8 +641,8 @@ def more_events() -> Iterator[str]:
         yield _verdict(judged(Said(PROBE, "e1", kind, AT, data), rules))
 
 
-def _verdict(found: Row | Problem) -> str:
-    if isinstance(found, Problem):
+def _verdict(found: Row | Rejection) -> str:
+    if isinstance(found, Rejection):
         return _said(found)
     digest = f"{found.identity.hex()[:12]} {found.payload.hex()[:12]}"
     return (
@@ -678,7 +679,7 @@ def conditions() -> Iterator[str]:
 
 
 def _said(found: object) -> str:
-    assert isinstance(found, Problem), found
+    assert isinstance(found, Rejection), found
     return f"    {found.code} {found.field}: {found.reason}; {found.remedy}"
 
 

@@ -10,10 +10,12 @@ from schemas.agreement import Agreement
 from schemas.evaluation import MetricFigure, PeriodEvaluation
 from schemas.frame import Facts
 from schemas.programme import Programme
-from services.core.acceptance import Problem, Rules, accept, rules_of
-from services.core.evaluation import evaluate
-from services.core.facts import Row, columns
-from services.core.windows import microseconds
+from services.core.calendar.windows import microseconds
+from services.core.counting.evaluation import evaluate
+from services.core.events.acceptance import accept
+from services.core.events.facts import Row, columns
+from services.core.events.rejections import Rejection
+from services.core.events.rules import Rules, rules_of
 
 PROBE, DESK, FINANCE = "urn:north:probe", "urn:desk:tickets", "urn:acme:finance"
 
@@ -191,7 +193,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def judged(said: Said, rules: Rules = RULES, **door: Any) -> Row | Problem:
+def judged(said: Said, rules: Rules = RULES, **door: Any) -> Row | Rejection:
     """What acceptance says of an event."""
     return accept(
         rules,

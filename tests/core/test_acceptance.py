@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from schemas.programme import Programme
-from services.core.acceptance import Problem, Reason, rules_of
-from services.core.facts import Row
-from services.core.windows import microseconds
+from services.core.calendar.windows import microseconds
+from services.core.events.facts import Row
+from services.core.events.rejections import Rejection, RejectionCode
+from services.core.events.rules import rules_of
 from tests.core.said import (
     DESK,
     FINANCE,
@@ -86,80 +87,100 @@ def test_a_good_event_becomes_a_row(kind: str, data: dict[str, Any]) -> None:
     assert found.subject == data.get("subject")
 
 
-BAD: list[tuple[str, dict[str, Any], Reason, str]] = [
-    ("sampel", SAMPLE, Reason.UNKNOWN_TYPE, "/type"),
-    ("sample", {"up": True}, Reason.BAD_DATA, "/data/metric"),
-    ("sample", SAMPLE | {"metric": ["samples"]}, Reason.BAD_DATA, "/data/metric"),
-    ("sample", SAMPLE | {"metric": "sampels"}, Reason.UNKNOWN_METRIC, "/data/metric"),
-    ("sample", SAMPLE | {"up": "yes"}, Reason.BAD_DATA, "/data/up"),
-    ("sample", SAMPLE | {"up": 1}, Reason.BAD_DATA, "/data/up"),
-    ("sample", SAMPLE | {"subject": "two words"}, Reason.BAD_DATA, "/data/subject"),
-    ("sample", SAMPLE | {"subject": "a" * 121}, Reason.BAD_DATA, "/data/subject"),
-    ("sample", SAMPLE | {"a/b": 1}, Reason.BAD_DATA, "/data/a~1b"),
-    ("sample", SAMPLE | {"a~b": 1}, Reason.BAD_DATA, "/data/a~0b"),
-    ("sample", SAMPLE | {"metric": "ratio"}, Reason.KIND_DOES_NOT_FIT, "/type"),
-    ("sample", SAMPLE | {"metric": "series"}, Reason.KIND_DOES_NOT_FIT, "/type"),
-    ("count", COUNT | {"good": -1}, Reason.NEGATIVE_COUNT, "/data/good"),
-    ("count", COUNT | {"good": 0, "total": -1}, Reason.NEGATIVE_COUNT, "/data/total"),
-    ("count", COUNT | {"good": 3}, Reason.GOOD_EXCEEDS_TOTAL, "/data/good"),
-    ("count", COUNT | {"total": 2**62}, Reason.TOO_LARGE, "/data/total"),
-    ("count", COUNT | {"good": 1.0}, Reason.BAD_DATA, "/data/good"),
-    ("count", COUNT | {"good": True}, Reason.BAD_DATA, "/data/good"),
-    ("count", COUNT | {"total": 0}, Reason.GOOD_EXCEEDS_TOTAL, "/data/good"),
-    ("count", COUNT | {"total": "2"}, Reason.BAD_DATA, "/data/total"),
-    ("count", COUNT | {"subject": "two words"}, Reason.BAD_DATA, "/data/subject"),
-    ("response", RESPONSE | {"unit": "seconds"}, Reason.WRONG_UNIT, "/data/unit"),
-    ("response", RESPONSE | {"unit": "parsecs"}, Reason.WRONG_UNIT, "/data/unit"),
-    ("response", RESPONSE | {"value": 1.5}, Reason.NOT_EXACT, "/data/value"),
-    ("response", RESPONSE | {"value": "NaN"}, Reason.NOT_EXACT, "/data/value"),
-    ("response", RESPONSE | {"value": Decimal("NaN")}, Reason.NOT_EXACT, "/data/value"),
-    ("response", RESPONSE | {"value": "1/3"}, Reason.NOT_EXACT, "/data/value"),
-    ("response", RESPONSE | {"value": "1\n"}, Reason.NOT_EXACT, "/data/value"),
-    ("response", RESPONSE | {"value": "1.2345"}, Reason.TOO_MANY_DECIMALS, "/data/value"),
-    ("response", RESPONSE | {"value": str(2**62)}, Reason.TOO_LARGE, "/data/value"),
-    ("response", RESPONSE | {"value": str(-(2**62))}, Reason.TOO_LARGE, "/data/value"),
-    ("response", {"metric": "mean", "unit": "milliseconds"}, Reason.BAD_DATA, "/data/value"),
-    ("outage", OUTAGE | {"void": True}, Reason.TIMES_OUT_OF_ORDER, "/data/phase"),
-    ("outage", FIXED, Reason.TIMES_OUT_OF_ORDER, "/data"),
+BAD: list[tuple[str, dict[str, Any], RejectionCode, str]] = [
+    ("sampel", SAMPLE, RejectionCode.UNKNOWN_TYPE, "/type"),
+    ("sample", {"up": True}, RejectionCode.BAD_DATA, "/data/metric"),
+    ("sample", SAMPLE | {"metric": ["samples"]}, RejectionCode.BAD_DATA, "/data/metric"),
+    ("sample", SAMPLE | {"metric": "sampels"}, RejectionCode.UNKNOWN_METRIC, "/data/metric"),
+    ("sample", SAMPLE | {"up": "yes"}, RejectionCode.BAD_DATA, "/data/up"),
+    ("sample", SAMPLE | {"up": 1}, RejectionCode.BAD_DATA, "/data/up"),
+    ("sample", SAMPLE | {"subject": "two words"}, RejectionCode.BAD_DATA, "/data/subject"),
+    ("sample", SAMPLE | {"subject": "a" * 121}, RejectionCode.BAD_DATA, "/data/subject"),
+    ("sample", SAMPLE | {"a/b": 1}, RejectionCode.BAD_DATA, "/data/a~1b"),
+    ("sample", SAMPLE | {"a~b": 1}, RejectionCode.BAD_DATA, "/data/a~0b"),
+    ("sample", SAMPLE | {"metric": "ratio"}, RejectionCode.KIND_DOES_NOT_FIT, "/type"),
+    ("sample", SAMPLE | {"metric": "series"}, RejectionCode.KIND_DOES_NOT_FIT, "/type"),
+    ("count", COUNT | {"good": -1}, RejectionCode.NEGATIVE_COUNT, "/data/good"),
+    ("count", COUNT | {"good": 0, "total": -1}, RejectionCode.NEGATIVE_COUNT, "/data/total"),
+    ("count", COUNT | {"good": 3}, RejectionCode.GOOD_EXCEEDS_TOTAL, "/data/good"),
+    ("count", COUNT | {"total": 2**62}, RejectionCode.TOO_LARGE, "/data/total"),
+    ("count", COUNT | {"good": 1.0}, RejectionCode.BAD_DATA, "/data/good"),
+    ("count", COUNT | {"good": True}, RejectionCode.BAD_DATA, "/data/good"),
+    ("count", COUNT | {"total": 0}, RejectionCode.GOOD_EXCEEDS_TOTAL, "/data/good"),
+    ("count", COUNT | {"total": "2"}, RejectionCode.BAD_DATA, "/data/total"),
+    ("count", COUNT | {"subject": "two words"}, RejectionCode.BAD_DATA, "/data/subject"),
+    ("response", RESPONSE | {"unit": "seconds"}, RejectionCode.WRONG_UNIT, "/data/unit"),
+    ("response", RESPONSE | {"unit": "parsecs"}, RejectionCode.WRONG_UNIT, "/data/unit"),
+    ("response", RESPONSE | {"value": 1.5}, RejectionCode.NOT_EXACT, "/data/value"),
+    ("response", RESPONSE | {"value": "NaN"}, RejectionCode.NOT_EXACT, "/data/value"),
+    ("response", RESPONSE | {"value": Decimal("NaN")}, RejectionCode.NOT_EXACT, "/data/value"),
+    ("response", RESPONSE | {"value": "1/3"}, RejectionCode.NOT_EXACT, "/data/value"),
+    ("response", RESPONSE | {"value": "1\n"}, RejectionCode.NOT_EXACT, "/data/value"),
+    ("response", RESPONSE | {"value": "1.2345"}, RejectionCode.TOO_MANY_DECIMALS, "/data/value"),
+    ("response", RESPONSE | {"value": str(2**62)}, RejectionCode.TOO_LARGE, "/data/value"),
+    ("response", RESPONSE | {"value": str(-(2**62))}, RejectionCode.TOO_LARGE, "/data/value"),
+    ("response", {"metric": "mean", "unit": "milliseconds"}, RejectionCode.BAD_DATA, "/data/value"),
+    ("outage", OUTAGE | {"void": True}, RejectionCode.TIMES_OUT_OF_ORDER, "/data/phase"),
+    ("outage", FIXED, RejectionCode.TIMES_OUT_OF_ORDER, "/data"),
     (
         "outage",
         FIXED | {"started_at": "2025-01-01T00:00:00.000001Z", "ended_at": "2025-01-01T00:00:00Z"},
-        Reason.TIMES_OUT_OF_ORDER,
+        RejectionCode.TIMES_OUT_OF_ORDER,
         "/data/ended_at",
     ),
-    ("outage", FIXED | {"started_at": "2025-01-02T00:00:00"}, Reason.BAD_DATA, "/data/started_at"),
-    ("ticket", TICKET | {"metric": "samples"}, Reason.KIND_DOES_NOT_FIT, "/type"),
-    ("ticket", TICKET | {"assigned_to": "nobody"}, Reason.UNKNOWN_VENDOR, "/data/assigned_to"),
-    ("figure", FIGURE | {"value": "-10"}, Reason.OUT_OF_RANGE, "/data/value"),
-    ("figure", FIGURE | {"value": "100.001"}, Reason.OUT_OF_RANGE, "/data/value"),
-    ("figure", FIGURE | {"value": "101.1234"}, Reason.TOO_MANY_DECIMALS, "/data/value"),
-    ("figure", FIGURE | {"value": 99.5}, Reason.NOT_EXACT, "/data/value"),
-    ("figure", FIGURE | {"unit": "points"}, Reason.WRONG_UNIT, "/data/unit"),
-    ("figure", FIGURE | {"period": "2025-13"}, Reason.BAD_DATA, "/data/period"),
-    ("correction", CORRECTION | {"data": {"up": True}}, Reason.BAD_DATA, "/data/data"),
+    (
+        "outage",
+        FIXED | {"started_at": "2025-01-02T00:00:00"},
+        RejectionCode.BAD_DATA,
+        "/data/started_at",
+    ),
+    ("ticket", TICKET | {"metric": "samples"}, RejectionCode.KIND_DOES_NOT_FIT, "/type"),
+    (
+        "ticket",
+        TICKET | {"assigned_to": "nobody"},
+        RejectionCode.UNKNOWN_VENDOR,
+        "/data/assigned_to",
+    ),
+    ("figure", FIGURE | {"value": "-10"}, RejectionCode.OUT_OF_RANGE, "/data/value"),
+    ("figure", FIGURE | {"value": "100.001"}, RejectionCode.OUT_OF_RANGE, "/data/value"),
+    ("figure", FIGURE | {"value": "101.1234"}, RejectionCode.TOO_MANY_DECIMALS, "/data/value"),
+    ("figure", FIGURE | {"value": 99.5}, RejectionCode.NOT_EXACT, "/data/value"),
+    ("figure", FIGURE | {"unit": "points"}, RejectionCode.WRONG_UNIT, "/data/unit"),
+    ("figure", FIGURE | {"period": "2025-13"}, RejectionCode.BAD_DATA, "/data/period"),
+    ("correction", CORRECTION | {"data": {"up": True}}, RejectionCode.BAD_DATA, "/data/data"),
     (
         "correction",
         CORRECTION | {"data": COUNT | {"good": 3}},
-        Reason.GOOD_EXCEEDS_TOTAL,
+        RejectionCode.GOOD_EXCEEDS_TOTAL,
         "/data/data/good",
     ),
-    ("charge", CHARGE | {"agreement": "south"}, Reason.UNKNOWN_AGREEMENT, "/data/agreement"),
-    ("charge", CHARGE | {"currency": "USD"}, Reason.WRONG_CURRENCY, "/data/currency"),
-    ("charge", CHARGE | {"base": "fee"}, Reason.UNKNOWN_BASE, "/data/base"),
-    ("charge", CHARGE | {"amount": "1.005"}, Reason.TOO_MANY_DECIMALS, "/data/amount"),
-    ("charge", CHARGE | {"amount": str(2**62)}, Reason.TOO_LARGE, "/data/amount"),
-    ("charge", CHARGE | {"amount": "46116860184273879.04"}, Reason.TOO_LARGE, "/data/amount"),
-    ("charge", CHARGE | {"amount": "a hundred"}, Reason.NOT_EXACT, "/data/amount"),
-    ("circumstance", CIRCUMSTANCE | {"values": {"A": 1}}, Reason.BAD_DATA, "/data/values/A/[key]"),
+    ("charge", CHARGE | {"agreement": "south"}, RejectionCode.UNKNOWN_AGREEMENT, "/data/agreement"),
+    ("charge", CHARGE | {"currency": "USD"}, RejectionCode.WRONG_CURRENCY, "/data/currency"),
+    ("charge", CHARGE | {"base": "fee"}, RejectionCode.UNKNOWN_BASE, "/data/base"),
+    ("charge", CHARGE | {"amount": "1.005"}, RejectionCode.TOO_MANY_DECIMALS, "/data/amount"),
+    ("charge", CHARGE | {"amount": str(2**62)}, RejectionCode.TOO_LARGE, "/data/amount"),
+    (
+        "charge",
+        CHARGE | {"amount": "46116860184273879.04"},
+        RejectionCode.TOO_LARGE,
+        "/data/amount",
+    ),
+    ("charge", CHARGE | {"amount": "a hundred"}, RejectionCode.NOT_EXACT, "/data/amount"),
+    (
+        "circumstance",
+        CIRCUMSTANCE | {"values": {"A": 1}},
+        RejectionCode.BAD_DATA,
+        "/data/values/A/[key]",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "data", "code", "field"), BAD)
 def test_a_bad_event_is_told_its_field_reason_and_remedy(
-    kind: str, data: dict[str, Any], code: Reason, field: str
+    kind: str, data: dict[str, Any], code: RejectionCode, field: str
 ) -> None:
     found = judged(Said(PROBE, "e1", kind, AT, data), party="north", received_us=NOW)
-    assert isinstance(found, Problem)
+    assert isinstance(found, Rejection)
     assert (found.code, found.field) == (code, field)
     assert found.reason
     assert found.remedy
@@ -172,31 +193,31 @@ def test_data_with_several_wrong_fields_is_told_all_of_them_but_no_more_than_ten
         ("correction", CORRECTION | {"data": wrong}, "/data/data"),
     ):
         found = judged(Said(PROBE, "e1", kind, AT, data))
-        assert isinstance(found, Problem)
+        assert isinstance(found, Rejection)
         assert [each.field for each in (found, *found.also)] == [
             f"{within}/good",
             f"{within}/total",
         ]
         assert all(each.reason and each.remedy and not each.also for each in found.also)
     many = judged(Said(PROBE, "e1", "sample", AT, SAMPLE | {f"f{n}": n for n in range(20)}))
-    assert isinstance(many, Problem)
+    assert isinstance(many, Rejection)
     assert len(many.also) == 9
 
 
 def test_a_declared_figure_out_of_range_names_the_range() -> None:
     found = judged(Said(PROBE, "e1", "figure", AT, FIGURE | {"value": "-10"}))
-    assert isinstance(found, Problem)
+    assert isinstance(found, Rejection)
     assert found.reason == "-10 is not between 0 and 100"
 
 
 @pytest.mark.parametrize(("kind", "data"), [("sample", SAMPLE), ("charge", CHARGE)])
 def test_a_source_speaks_only_for_its_own_party(kind: str, data: dict[str, Any]) -> None:
     found = judged(Said(PROBE, "e1", kind, AT, data), party="desk")
-    assert isinstance(found, Problem)
-    assert found.code is Reason.SOURCE_OF_ANOTHER_PARTY
+    assert isinstance(found, Rejection)
+    assert found.code is RejectionCode.SOURCE_OF_ANOTHER_PARTY
     unknown = judged(Said("urn:new", "e1", kind, AT, data))
-    assert isinstance(unknown, Problem)
-    assert unknown.code is Reason.UNKNOWN_SOURCE
+    assert isinstance(unknown, Rejection)
+    assert unknown.code is RejectionCode.UNKNOWN_SOURCE
 
 
 def test_a_source_speaks_for_the_party_that_the_version_in_force_names() -> None:
@@ -223,16 +244,16 @@ def test_a_day_that_its_zone_skipped_is_judged_by_the_events_own_time() -> None:
     for kind, data in (("figure", FIGURE | skipped), ("charge", CHARGE | skipped)):
         said = Said(PROBE, "e1", kind, AT, data)
         assert isinstance(judged(said, rules, latest_us=NOW), Row)
-        assert isinstance(judged(said, rules, latest_us=NOW + 500 * DAY_US), Problem)
+        assert isinstance(judged(said, rules, latest_us=NOW + 500 * DAY_US), Rejection)
 
 
 def test_a_source_reports_only_the_metrics_it_may_and_its_own_agreements() -> None:
     for kind, data, code in (
-        ("sample", SAMPLE, Reason.METRIC_NOT_OF_SOURCE),
-        ("charge", CHARGE, Reason.AGREEMENT_OF_ANOTHER_PARTY),
+        ("sample", SAMPLE, RejectionCode.METRIC_NOT_OF_SOURCE),
+        ("charge", CHARGE, RejectionCode.AGREEMENT_OF_ANOTHER_PARTY),
     ):
         found = judged(Said(DESK, "e1", kind, AT, data))
-        assert isinstance(found, Problem)
+        assert isinstance(found, Rejection)
         assert found.code is code
     assert isinstance(judged(Said(FINANCE, "e1", "charge", AT, CHARGE)), Row)
 
@@ -241,8 +262,8 @@ def test_a_source_reports_only_the_metrics_it_may_and_its_own_agreements() -> No
 @pytest.mark.parametrize(("kind", "data"), [("sample", SAMPLE), ("charge", CHARGE)])
 def test_an_identity_is_printable_and_short(event_id: str, kind: str, data: dict[str, Any]) -> None:
     found = judged(Said(PROBE, event_id, kind, AT, data))
-    assert isinstance(found, Problem)
-    assert found.code is Reason.BAD_IDENTITY
+    assert isinstance(found, Rejection)
+    assert found.code is RejectionCode.BAD_IDENTITY
 
 
 @pytest.mark.parametrize(("kind", "data"), [("sample", SAMPLE), ("correction", CORRECTION)])
@@ -253,8 +274,8 @@ def test_an_event_may_lie_ahead_only_as_far_as_clocks_differ(
         event = Said(PROBE, "e1", kind, AT + timedelta(seconds=ahead_s), data)
         found = judged(event, received_us=NOW)
         assert isinstance(found, Row) == good
-        if isinstance(found, Problem):
-            assert found.code is Reason.IN_THE_FUTURE
+        if isinstance(found, Rejection):
+            assert found.code is RejectionCode.IN_THE_FUTURE
 
 
 @pytest.mark.parametrize(
@@ -269,8 +290,8 @@ def test_what_belongs_to_a_period_that_is_no_longer_settled_goes_to_review(
     said, rules = Said(PROBE, "e1", kind, at, data), usual_rules()
     assert isinstance(judged(said, rules, latest_us=last), Row)
     found = judged(said, rules, latest_us=last + 1)
-    assert isinstance(found, Problem)
-    assert found.code is Reason.BEYOND_HORIZON
+    assert isinstance(found, Rejection)
+    assert found.code is RejectionCode.BEYOND_HORIZON
     assert found.for_review
     # The wall clock says nothing about it: what is replayed years later meets the same verdict.
     years_later = last + 20_000 * DAY_US
@@ -283,8 +304,8 @@ def test_what_is_said_of_a_period_before_its_time_is_judged_by_the_period() -> N
         for kind, data in (("figure", FIGURE), ("charge", CHARGE)):
             assert isinstance(judged(Said(PROBE, "e1", kind, at, data), latest_us=last), Row)
         found = judged(Said(PROBE, "e1", "sample", at, SAMPLE), latest_us=last)
-        assert isinstance(found, Problem)
-        assert found.code is Reason.BEYOND_HORIZON
+        assert isinstance(found, Rejection)
+        assert found.code is RejectionCode.BEYOND_HORIZON
 
 
 def test_the_version_in_force_at_the_events_time_judges_it() -> None:

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from schemas.base import written
 from schemas.condition import Condition
-from services.core.conditions import Unfit, checked, holds
-from services.core.contract_check import check
-from services.core.one_period import Unsettled
+from services.core.contracts.check import check
+from services.core.contracts.conditions import Unfit, checked, holds
+from services.core.settling.one_period import Unsettled
 from tests.core.test_contract_check import programme, read
 from tests.core.told import HEAD, LEVEL, Circumstances, agreement, evaluation, outcomes, settled
 

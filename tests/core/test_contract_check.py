@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from schemas.programme import Programme
-from services.core.contract_check import check
-from services.core.contract_file import Documents, Refusal, read_documents
+from services.core.contracts.check import check
+from services.core.contracts.reading import Documents, Refusal, read_documents
 from tests.core.told import HEAD, LEVEL
 
 PROGRAMME = """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from schemas.agreement import Agreement
-from services.core.contract_diff import contract_diff
-from services.core.contract_file import read_documents
-from services.core.inheritance import resolve
+from services.core.contracts.diff import contract_diff
+from services.core.contracts.inheritance import resolve
+from services.core.contracts.reading import read_documents
 from tests.core.said import programme
 from tests.core.test_shared_caps import cap
 from tests.core.test_shared_caps import programme as under_caps

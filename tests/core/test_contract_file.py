@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from services.core.contract_file import (
+from services.core.contracts.reading import (
     MOST_CHARACTERS,
     MOST_DEPTH,
     MOST_NODES,

@@ -15,12 +15,13 @@ from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.money import MOST, exponent
 from schemas.statement import SettlementStatement, canonical
-from services.core.acceptance import Problem, Reason, rules_of
-from services.core.arithmetic import rounded
-from services.core.contract_diff import contract_diff
-from services.core.facts import Row
-from services.core.inheritance import whence
-from services.core.interchange.tmf623 import to_sla
+from services.core.contracts.diff import contract_diff
+from services.core.contracts.inheritance import whence
+from services.core.contracts.interchange.tmf623 import to_sla
+from services.core.events.facts import Row
+from services.core.events.rejections import Rejection, RejectionCode
+from services.core.events.rules import rules_of
+from services.core.exact.arithmetic import rounded
 from tests.core.said import FINANCE, NUMBERS, PROGRAMME, Said, agreement, evaluation_of, judged
 from tests.core.test_acceptance import AT, CHARGE
 from tests.core.test_contract_check import GOOD, only, programme
@@ -46,7 +47,7 @@ LIMIT = "caps: [{cap: a, window: period, limit: {kind: amount, amount: 1, curren
 # --- at the door --------------------------------------------------------------------------------
 
 
-def said(currency: str, amount: object, **more: object) -> Row | Problem:
+def said(currency: str, amount: object, **more: object) -> Row | Rejection:
     """What the door says of a charge to an agreement that converts dollars, yen and dinars."""
     rules = [
         AGREED,
@@ -80,27 +81,27 @@ def test_a_charge_in_a_currency_that_is_converted_is_accepted(
 @pytest.mark.parametrize(
     ("currency", "amount", "more", "code", "field"),
     [
-        ("GBP", "1", {}, Reason.WRONG_CURRENCY, "/data/currency"),
-        ("usd", "1", {}, Reason.WRONG_CURRENCY, "/data/currency"),
-        ("USD", "100.001", {}, Reason.TOO_MANY_DECIMALS, "/data/amount"),
-        ("JPY", "100.5", {}, Reason.TOO_MANY_DECIMALS, "/data/amount"),
-        ("BHD", "1.0001", {"dated": "2025-02-03"}, Reason.TOO_MANY_DECIMALS, "/data/amount"),
-        ("BHD", "1", {}, Reason.BAD_DATA, "/data/dated"),
-        ("BHD", "1", {"dated": "2025-02"}, Reason.BAD_DATA, "/data/dated"),
-        ("BHD", "1", {"dated": "2025-02-30"}, Reason.BAD_DATA, "/data/dated"),
+        ("GBP", "1", {}, RejectionCode.WRONG_CURRENCY, "/data/currency"),
+        ("usd", "1", {}, RejectionCode.WRONG_CURRENCY, "/data/currency"),
+        ("USD", "100.001", {}, RejectionCode.TOO_MANY_DECIMALS, "/data/amount"),
+        ("JPY", "100.5", {}, RejectionCode.TOO_MANY_DECIMALS, "/data/amount"),
+        ("BHD", "1.0001", {"dated": "2025-02-03"}, RejectionCode.TOO_MANY_DECIMALS, "/data/amount"),
+        ("BHD", "1", {}, RejectionCode.BAD_DATA, "/data/dated"),
+        ("BHD", "1", {"dated": "2025-02"}, RejectionCode.BAD_DATA, "/data/dated"),
+        ("BHD", "1", {"dated": "2025-02-30"}, RejectionCode.BAD_DATA, "/data/dated"),
     ],
 )
 def test_a_charge_that_cannot_be_converted_is_refused(
-    currency: str, amount: object, more: dict[str, object], code: Reason, field: str
+    currency: str, amount: object, more: dict[str, object], code: RejectionCode, field: str
 ) -> None:
     problem = said(currency, amount, **more)
-    assert isinstance(problem, Problem)
+    assert isinstance(problem, Rejection)
     assert (problem.code, problem.field) == (code, field)
 
 
 def test_a_charge_of_an_unknown_currency_is_told_which_ones_are_taken() -> None:
     problem = said("GBP", "1")
-    assert isinstance(problem, Problem)
+    assert isinstance(problem, Rejection)
     assert problem.reason == "the agreement is in EUR and converts USD, JPY, BHD, the charge in GBP"
     assert problem.remedy == "state the charge in EUR or USD or JPY or BHD"
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.acceptance import Reason
-from services.core.evaluation import ready
+from services.core.counting.evaluation import ready
+from services.core.events.rejections import RejectionCode
 from tests.core.said import FINANCE, NUMBERS, PROBE, PROGRAMME, Said, facts, figure_of, moment
 
 
@@ -123,12 +123,12 @@ def test_corrections_in_a_circle_say_nothing_and_are_told() -> None:
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        ({"metric": "ratio", "good": 1, "total": 2}, Reason.KIND_DOES_NOT_FIT),
+        ({"metric": "ratio", "good": 1, "total": 2}, RejectionCode.KIND_DOES_NOT_FIT),
         (UP | {"metric": "status"}, None),
     ],
 )
 def test_data_that_does_not_fit_the_event_leaves_it_as_it_was(
-    data: dict[str, Any], code: Reason | None
+    data: dict[str, Any], code: RejectionCode | None
 ) -> None:
     events = [*TWO, correction("c1", "s2", data=data)]
     refused = ready([PROGRAMME], facts(events), NUMBERS).refused

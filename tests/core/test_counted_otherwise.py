@@ -8,8 +8,8 @@ import pytest
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.core.counted_otherwise import cannot_be_counted, counted_otherwise
-from services.core.simulation import Around, Simulation, simulate, to_count_anew
+from services.core.whatif.counted_otherwise import cannot_be_counted, counted_otherwise
+from services.core.whatif.simulation import Around, Simulation, simulate, to_count_anew
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, terms
 
 CLOCK = {

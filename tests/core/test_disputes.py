@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.dispute import DisputeAct, DisputeState
-from services.core.disputes import NEXT_STATE, ActNotAllowed, after
+from services.core.books.disputes import NEXT_STATE, ActNotAllowed, after
 
 ROWS = """
     raised        review    under_review

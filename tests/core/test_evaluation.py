@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from schemas.evaluation import PeriodEvaluation
 from schemas.period import Window
 from schemas.statement import canonical
-from services.core.evaluation import agreement_at, evaluate, needs, programme_at, ready
-from services.core.facts import columns, joined
-from services.core.measures.counting import Span, needed_span
-from services.core.windows import bounds_us, window_of
+from services.core.calendar.windows import bounds_us, window_of
+from services.core.counting.evaluation import agreement_at, evaluate, needs, programme_at, ready
+from services.core.counting.measures.counting import FactSpan, needed_span
+from services.core.events.facts import columns, joined
 from tests.core.said import (
     FINANCE,
     NUMBERS,
@@ -147,16 +147,16 @@ def test_the_needed_span_follows_from_the_measure() -> None:
     window = window_of("2025-01", "Europe/Berlin")
     start, end = bounds_us(window)
 
-    def span(name: str) -> Span:
+    def span(name: str) -> FactSpan:
         metric = PROGRAMME.metric(name)
         assert metric is not None
         return needed_span(metric, Window(start=window.start, end=window.end))
 
-    assert span("samples") == Span("samples", start, end)
-    assert span("status") == Span("status", start, end, last_before=True)
-    assert span("tickets") == Span("tickets", None, end)
-    assert span("merged") == Span("merged", None, None)
-    assert span("declared") == Span("declared", None, None)
+    assert span("samples") == FactSpan("samples", start, end)
+    assert span("status") == FactSpan("status", start, end, last_before=True)
+    assert span("tickets") == FactSpan("tickets", None, end)
+    assert span("merged") == FactSpan("merged", None, None)
+    assert span("declared") == FactSpan("declared", None, None)
 
 
 def test_a_composite_brings_the_figures_of_its_parts() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.event import EVENT_TYPES
-from services.core.facts import (
+from services.core.events.facts import (
     EMPTY,
     TYPE_OF_KIND,
     between,

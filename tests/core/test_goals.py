@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.core.goals import units_owed
+from services.core.whatif.goals import units_owed
 
 
 def test_ten_thousand_at_five_hundred_and_a_fifth_are_a_hundred_units() -> None:

@@ -9,8 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.period import PeriodLength
-from services.core.horizon import Horizon, Latest, horizons_of
-from services.core.windows import DAY_US, bounds_us, instant, label_at, microseconds, window_of
+from services.core.calendar.windows import (
+    DAY_US,
+    bounds_us,
+    instant,
+    label_at,
+    microseconds,
+    window_of,
+)
+from services.core.events.horizon import Horizon, Latest, horizons_of
 from tests.core.said import PROGRAMME, agreement, moment, programme
 
 ZONES = ("Etc/UTC", "Europe/Berlin", "America/Los_Angeles", "Pacific/Apia")

@@ -8,11 +8,11 @@ from re import DOTALL, findall
 import pytest
 
 from schemas.agreement import Agreement
-from services.core.contract_check import check
-from services.core.contract_diff import contract_diff
-from services.core.contract_file import Document, read_documents
-from services.core.inheritance import Resolution, resolve, whence
-from services.core.underpinning import gaps
+from services.core.contracts.check import check
+from services.core.contracts.diff import contract_diff
+from services.core.contracts.inheritance import Resolution, resolve, whence
+from services.core.contracts.reading import Document, read_documents
+from services.core.contracts.underpinning import gaps
 from tests.core.test_terms_pages import PROGRAMME
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, outcomes, totals
 

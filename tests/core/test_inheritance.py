@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from schemas.agreement import Agreement
-from services.core.contract_check import check
-from services.core.contract_file import Document, read_documents
-from services.core.inheritance import Resolution, resolve, whence
+from services.core.contracts.check import check
+from services.core.contracts.inheritance import Resolution, resolve, whence
+from services.core.contracts.reading import Document, read_documents
 from tests.core.test_terms_pages import PROGRAMME
 from tests.core.told import evaluation, totals
 

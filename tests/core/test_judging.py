@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.evaluation import Part
-from services.core.one_period import Unsettled
+from services.core.settling.one_period import Unsettled
 from tests.core.told import (
     HEAD,
     LEVEL,

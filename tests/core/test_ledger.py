@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.ledger_entry import LedgerEntry
 from schemas.statement import LevelResult, LineKind, SettlementStatement, StatementLine, Step
-from services.core.ledger import (
+from services.core.books.ledger import (
     balances,
     buyer_account,
     differences,

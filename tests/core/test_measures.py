@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.evaluation import MetricFigure
-from services.core.facts import identity_of
-from services.core.measures.outages import merged
-from services.core.windows import window_of
+from services.core.calendar.windows import window_of
+from services.core.counting.measures.outages import merged
+from services.core.events.facts import identity_of
 from tests.core.said import DESK, PROBE, Said, figure_of, moment, programme
 
 JANUARY = window_of("2025-01", "Europe/Berlin")

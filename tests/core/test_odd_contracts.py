@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.core.contract_file import read_documents
-from services.core.interchange.carried import read_as_text
+from services.core.contracts.interchange.carried import read_as_text
+from services.core.contracts.reading import read_documents
 from tests.core.altered import variants
 
 CONTRACTS = Path(__file__).parent / "golden/contracts"

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from schemas.statement import SettlementStatement
-from services.core.one_period import Unsettled
+from services.core.settling.one_period import Unsettled
 from tests.core.rules_told import TWO, changed, charged, monthly
 from tests.core.test_shared_caps import cap, history, missed, named, programme, together
 from tests.core.test_shared_caps import totals as totals_of

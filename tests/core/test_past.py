@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.statement import LevelResult
-from services.core.case import Past, Settled
+from services.core.inputs.history import SettledPeriod, SettlementHistory
 from tests.core.told import months, terms
 
 
@@ -28,33 +28,35 @@ def result(period: str, level: str = "uptime", subject: str | None = None) -> Le
 
 
 @pytest.fixture
-def past() -> Past:
+def past() -> SettlementHistory:
     """Three months with one level for all, and another for two sites in the last."""
-    found = Past()
+    found = SettlementHistory()
     for label in months(3):
-        found.add(Settled(label, terms(), (result(label),), None))
+        found.add(SettledPeriod(label, terms(), (result(label),), None))
     sites = (result("2025-04", "desk", "north"), result("2025-04", "desk", "south"))
-    found.add(Settled("2025-04", terms(), sites, None))
+    found.add(SettledPeriod("2025-04", terms(), sites, None))
     return found
 
 
-def test_periods_are_in_order_and_found_by_their_label(past: Past) -> None:
+def test_periods_are_in_order_and_found_by_their_label(past: SettlementHistory) -> None:
     assert [one.period for one in past] == [*months(3), "2025-04"]
     assert past.of("2025-02") == past[1]
     assert past.of("2024-12") is None
 
 
-def test_what_came_after_a_period_comes_in_order(past: Past) -> None:
+def test_what_came_after_a_period_comes_in_order(past: SettlementHistory) -> None:
     assert [one.period for one in past.after("2025-02")] == ["2025-03", "2025-04"]
     assert list(past.after("2025-04")) == []
 
 
-def test_results_of_a_level_and_subject_come_latest_first(past: Past) -> None:
+def test_results_of_a_level_and_subject_come_latest_first(past: SettlementHistory) -> None:
     assert [one.period for one in past.results("uptime", None)] == list(reversed(months(3)))
     assert [one.subject for one in past.results("desk", "south")] == ["south"]
     assert past.results("desk", None) == []
 
 
-def test_what_is_asked_for_can_be_changed_without_changing_the_past(past: Past) -> None:
+def test_what_is_asked_for_can_be_changed_without_changing_the_past(
+    past: SettlementHistory,
+) -> None:
     past.results("uptime", None).clear()
     assert len(past.results("uptime", None)) == 3

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.evaluation import Part
 from schemas.statement import SettlementStatement
-from services.core.one_period import Unsettled
+from services.core.settling.one_period import Unsettled
 from tests.core.told import HEAD, evaluation, months, outcomes, settled, terms
 
 FEE = 720

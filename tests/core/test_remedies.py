@@ -11,7 +11,7 @@ import pytest
 from schemas.agreement import Agreement
 from schemas.evaluation import Part
 from schemas.statement import SettlementStatement
-from services.core.settlement import settle
+from services.core.settling.settlement import settle
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, settled, terms, totals
 
 ENDING = HEAD + "effective_until: 2025-04-01\n"

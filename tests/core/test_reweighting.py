@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from schemas.agreement import Agreement
-from services.core.contract_check import check
-from services.core.contract_file import read_documents
+from services.core.contracts.check import check
+from services.core.contracts.reading import read_documents
 from tests.core.test_contract_check import programme
 from tests.core.told import HEAD
 

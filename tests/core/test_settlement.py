@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 
 from schemas.statement import SettlementStatement, canonical
-from services.core.case import step
-from services.core.one_period import Unsettled
+from services.core.inputs.worksheet import step
+from services.core.settling.one_period import Unsettled
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, outcomes, settled, terms, totals
 
 CAP = """

@@ -15,9 +15,9 @@ from schemas.agreement import Agreement
 from schemas.bands import BandTable, RoundingMode
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import SettlementStatement, canonical
-from services.core import ledger
-from services.core.arithmetic import rounded
-from services.core.sharing import in_proportion, largest_remainder
+from services.core.books import ledger
+from services.core.exact.arithmetic import rounded
+from services.core.exact.sharing import in_proportion, largest_remainder
 from tests.core.told import evaluation, months, outcomes
 
 MODES: Sequence[RoundingMode] = ("half_up", "half_even", "half_down", "up", "down")

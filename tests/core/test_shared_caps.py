@@ -16,10 +16,10 @@ from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement, canonical
-from services.core.one_period import Outcome, Unsettled
-from services.core.settlement import History, settle, settle_together
-from services.core.shared_cap_check import unfit
-from services.core.shared_caps import sharing
+from services.core.adjusting.shared_caps import sharing
+from services.core.contracts.shared_cap_check import unfit
+from services.core.settling.one_period import PeriodOutcome, Unsettled
+from services.core.settling.settlement import History, settle, settle_together
 from tests.core.told import HEAD, evaluation, months, terms
 
 ONE_VENDOR = {"kind": "vendor", "vendor": "nimbus"}
@@ -99,14 +99,14 @@ def missed(*fees: object, start: str = "2025-01") -> list[PeriodEvaluation]:
 
 def together(
     programmes: Programme | Sequence[Programme], *histories: History
-) -> dict[str, tuple[Outcome, ...]]:
+) -> dict[str, tuple[PeriodOutcome, ...]]:
     """What the agreements come to."""
     known = [programmes] if isinstance(programmes, Programme) else programmes
     by_name = {one.versions[0].agreement: one for one in histories}
     return settle_together(by_name, known, buyer="town", time_zone="UTC")
 
 
-def totals(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, list[int | None]]:
+def totals(outcomes: Mapping[str, Sequence[PeriodOutcome]]) -> dict[str, list[int | None]]:
     """Totals in cents; None for a period that waits."""
     return {
         name: [one.total_minor if isinstance(one, SettlementStatement) else None for one in each]
@@ -114,13 +114,13 @@ def totals(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, list[int | No
     }
 
 
-def reasons(outcome: Outcome) -> tuple[str, ...]:
+def reasons(outcome: PeriodOutcome) -> tuple[str, ...]:
     """Why a period waits."""
     assert isinstance(outcome, Unsettled)
     return outcome.reasons
 
 
-def words(outcome: Outcome) -> str:
+def words(outcome: PeriodOutcome) -> str:
     """All that the only line's steps say."""
     assert isinstance(outcome, SettlementStatement)
     (line,) = outcome.lines

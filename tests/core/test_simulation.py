@@ -10,8 +10,8 @@ import pytest
 
 from schemas.agreement import Agreement
 from schemas.evaluation import Part, PeriodEvaluation
-from services.core.settlement import History
-from services.core.simulation import Around, Simulation, as_if, simulate
+from services.core.settling.settlement import History
+from services.core.whatif.simulation import Around, Simulation, as_if, simulate
 from tests.core.test_shared_caps import cap, named, programme
 from tests.core.told import HEAD, LEVEL, evaluation, months, settled, terms
 

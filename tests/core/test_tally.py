@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.frame import Facts
-from services.core.facts import columns
-from services.core.tally import DAY_US, Tally, metric_windows, tally
-from services.core.windows import microseconds
+from services.core.calendar.windows import microseconds
+from services.core.events.facts import columns
+from services.core.events.tally import DAY_US, Tally, metric_windows, tally
 from tests.core.said import NUMBERS, PROBE, PROGRAMME, Said, moment, programme, row
 
 WINDOWS = metric_windows([PROGRAMME], NUMBERS)

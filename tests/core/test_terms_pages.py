@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from schemas.agreement import Agreement
 from schemas.ceiling import SharedCap
-from services.core.contract_check import check
-from services.core.contract_file import read_documents
+from services.core.contracts.check import check
+from services.core.contracts.reading import read_documents
 
 PAGES = Path(__file__).parents[2] / "docs" / "terms"
 PROGRAMME = """

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.core.underpinning import Gap, gaps
+from services.core.contracts.underpinning import Gap, gaps
 from tests.core.said import agreement, programme
 
 TICKETS = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.period import PeriodLength
 from schemas.programme import BusinessHours
-from services.core.windows import (
+from services.core.calendar.windows import (
     SECOND_US,
     bounds_us,
     business_us,

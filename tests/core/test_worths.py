@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.contract_check import check
-from services.core.contract_file import Refusal, read_documents
+from services.core.contracts.check import check
+from services.core.contracts.reading import Refusal, read_documents
 from tests.core.test_terms_pages import HEAD, LEVEL, PROGRAMME
 
 EACH = "{kind: duration, metric: %s, of: each, counted: elapsed, unit: 1, part_unit: in_proportion}"

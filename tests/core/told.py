@@ -21,9 +21,9 @@ from schemas.evaluation import (
 from schemas.event import Charge, Circumstance
 from schemas.period import Window, first_day, next_label
 from schemas.statement import SettlementStatement
-from services.core.contract_file import read_documents
-from services.core.one_period import Unsettled
-from services.core.settlement import settle
+from services.core.contracts.reading import read_documents
+from services.core.settling.one_period import Unsettled
+from services.core.settling.settlement import settle
 
 HEAD = """
 kind: agreement

@@ -15,9 +15,10 @@ from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.cli.app import app
 from services.cli.files import EVENTS, read_contracts, read_events
 from services.cli.offline import settle_files
-from services.core.acceptance import KINDS_OF_MEASURE, MOST_FAULTS
-from services.core.facts import TYPE_OF_KIND, Row
-from services.core.windows import day_start, microseconds
+from services.core.calendar.windows import day_start, microseconds
+from services.core.events.facts import TYPE_OF_KIND, Row
+from services.core.events.rejections import MOST_FAULTS
+from services.core.events.rules import KINDS_OF_MEASURE
 from services.ingest import refusal
 from services.ingest.body import LINES, MAX_BODY, MAX_INFLATED, MAX_ITEMS, MEDIA_TYPES
 from services.ingest.door import MAX_EVENT, Door

@@ -12,8 +12,8 @@ from schemas.agreement import Agreement
 from schemas.event import KIND_OF_TYPE
 from schemas.frame import FRAME_CONTENT_TYPE
 from schemas.programme import Programme
-from services.core.facts import Row, columns, identity_of, payload_of
-from services.core.windows import microseconds
+from services.core.calendar.windows import microseconds
+from services.core.events.facts import Row, columns, identity_of, payload_of
 from services.shell.frames import CONTENT_TYPE, encode, partition_of
 from services.shell.steps import Record
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.frame import Facts
-from services.core import tally as law
-from services.core.facts import columns as as_facts
+from services.core.events import tally as law
+from services.core.events.facts import columns as as_facts
 from services.evaluator import columns, store
 from services.evaluator.apply import tallies
 from services.evaluator.stored import EVER, load

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalogue.snapshot import Catalogue, SourceOwner
-from services.core.acceptance import Problem, accept, rules_of
-from services.core.horizon import Latest
-from services.core.windows import microseconds
+from services.core.calendar.windows import microseconds
+from services.core.events.acceptance import accept
+from services.core.events.horizon import Latest
+from services.core.events.rejections import Rejection
+from services.core.events.rules import rules_of
 from services.evaluator import columns as cols
 from services.evaluator.horizon import REVIEW, Horizons
 from services.evaluator.seen import CONFLICT, NEW, Seen, settle
@@ -114,8 +116,8 @@ def test_the_evaluator_and_the_core_agree_on_what_is_too_late(events: list[Event
             rules, event.source, event.id, event.type, at_us, data, None, None,
             latest.of(event.source),
         )  # fmt: skip
-        said.append(isinstance(found, Problem))
-        if isinstance(found, Problem):
+        said.append(isinstance(found, Rejection))
+        if isinstance(found, Rejection):
             assert found.for_review, found
         else:
             latest.accepted(event.source, at_us)

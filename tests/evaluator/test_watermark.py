@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from services.core.windows import instant, microseconds
+from services.core.calendar.windows import instant, microseconds
 from services.evaluator.watermark import (
     Mark,
     Watermark,

@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue, SourceOwner
-from services.core.facts import Row
+from services.core.events.facts import Row
 from services.ingest.door import Door
 from services.ingest.refusal import Refusal
 from services.shell.clock import microseconds

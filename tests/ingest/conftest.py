@@ -25,7 +25,7 @@ from infra.processes import free_port
 from infra.topics import apply_topics
 from services.catalogue import keys
 from services.catalogue.store import apply
-from services.core.facts import Row
+from services.core.events.facts import Row
 from services.shell.frames import decode
 from services.shell.outbox import declare
 from tests.catalogue.builders import a_programme, an_agreement

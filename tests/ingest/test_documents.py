@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 
 from schemas.event import EVENT_TYPES
 from schemas.generate import ACCEPTED, MESSAGES, data_schema, event_schema
-from services.core.facts import Row, columns
+from services.core.events.facts import Row, columns
 from services.ingest.documents import FOLDER, documents, topics
 from services.shell.frames import decode
 from tests.ingest.builders import NOW_US, a_door

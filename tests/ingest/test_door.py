@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
-from services.core.facts import Row
+from services.core.events.facts import Row
 from services.ingest import refusal
 from services.ingest.door import MAX_EVENT
 from services.ingest.events import decode_envelope, microseconds_of, parsed

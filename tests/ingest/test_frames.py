@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.event import EVENT_TYPES
 from schemas.frame import Facts
-from services.core.facts import Row, columns
+from services.core.events.facts import Row, columns
 from services.ingest.framing import frames_of
 from services.shell.frames import MAX_BYTES, MAX_ROWS, NotAFrame, decode, encode, partition_of
 

@@ -15,7 +15,7 @@ import pytest
 
 from services.catalogue import keys
 from services.catalogue.store import apply
-from services.core.facts import Row
+from services.core.events.facts import Row
 from tests.catalogue.builders import a_programme
 from tests.ingest.conftest import Ingest
 from tests.ingest.test_door import GOOD

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from infra.topics import apply_topics
-from services.core.facts import Row
+from services.core.events.facts import Row
 from tests.ingest.conftest import Ingest
 from tests.ingest.leader import Leader
 from tests.shown import shown

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.facts import Row
+from services.core.events.facts import Row
 from services.ingest.door import Door
 from services.ingest.refusal import Refusal
 from services.ingest.usual import Taker

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from services.cli import templates
 from services.cli.contract_schema import FILE, text
-from services.core.contract_file import read_documents
+from services.core.contracts.reading import read_documents
 from tests.core.told import HEAD, LEVEL
 
 GOLDEN = sorted((Path(__file__).parents[1] / "core/golden/contracts").glob("*.yaml"))

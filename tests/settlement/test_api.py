@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue import keys
 from services.catalogue.store import apply
-from services.core.settlement import settle
+from services.core.settling.settlement import settle
 from services.settlement.api import ROUTERS
 from tests.settlement.builders import an_agreement, an_evaluation
 from tests.settlement.desk import Desk, a_desk

@@ -10,7 +10,7 @@ from schemas.base import exact
 from schemas.evaluation import CircumstanceFact, EventRef, PeriodEvaluation
 from schemas.event import Circumstance
 from schemas.statement import canonical
-from services.core.settlement import settle
+from services.core.settling.settlement import settle
 from tests.settlement.builders import an_agreement, an_evaluation
 from tests.settlement.house import a_house
 

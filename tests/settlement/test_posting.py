@@ -15,7 +15,7 @@ from schemas.finance import EntryBooked, StatementPosted
 from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue.store import apply
-from services.core.ledger import differences
+from services.core.books.ledger import differences
 from services.settlement.announcements import DECLARED, Posting
 from services.settlement.consumer import Settler, changed, read
 from services.settlement.store import Standing, Unprocessable, begin_run, post, posted, receive

@@ -22,7 +22,7 @@ from infra.processes import Child, free_port
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import SettlementStatement
 from services.catalogue.keys import create
-from services.core.settlement import settle
+from services.core.settling.settlement import settle
 from services.settlement.announcements import Topics
 from services.settlement.consumer import Settler
 from services.shell.outbox import partition_of

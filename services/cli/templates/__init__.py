@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from services.core.contract_words import nearest
+from services.core.contracts.wording import nearest
 
 _ENDING = ".yaml"
 

@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from schemas.dispute import Dispute, DisputeAct, DisputeState
-from services.core.disputes import ACT_OF_VENDOR, NEXT_STATE, ActNotAllowed, after
+from services.core.books.disputes import ACT_OF_VENDOR, NEXT_STATE, ActNotAllowed, after
 from services.settlement import contested
 from services.settlement.access import Principal, Reader, Vendor, not_found
 from services.settlement.answers import (

@@ -14,7 +14,7 @@ from schemas.base import Instant
 from schemas.finance import EntryBooked
 from schemas.ledger_entry import SettlementRun
 from schemas.money import amount_text
-from services.core.ledger import vendor_account
+from services.core.books.ledger import vendor_account
 from services.settlement import queries
 from services.settlement.access import BookReader, not_found
 from services.settlement.answers import (

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import SettlementStatement, StatementLine
-from services.core.one_period import Unsettled
-from services.core.settlement import History, settle_together
-from services.core.versions import version_for
+from services.core.contracts.versions import version_for
+from services.core.settling.one_period import Unsettled
+from services.core.settling.settlement import History, settle_together
 from services.settlement import explain, missing, queries, store
 from services.settlement.access import BookReader, Principal, Reader, not_found
 from services.settlement.answers import (

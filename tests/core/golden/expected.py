@@ -11,9 +11,9 @@ from typing import Any
 from schemas.evaluation import PeriodEvaluation
 from schemas.money import exponent
 from schemas.statement import LevelResult, SettlementStatement, StatementLine
-from services.core import ledger
-from services.core.ledger import Position, differences
-from services.core.one_period import Unsettled
+from services.core.books import ledger
+from services.core.books.ledger import Position, differences
+from services.core.settling.one_period import Unsettled
 
 STATES = {
     "met": "pass",

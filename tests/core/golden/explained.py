@@ -17,7 +17,7 @@ from typing import Any
 from schemas.base import written
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import LevelResult, SettlementStatement, StatementLine, Step
-from services.core.one_period import Unsettled
+from services.core.settling.one_period import Unsettled
 from tests.core.golden.given import TELLERS
 from tests.core.golden.production import CONTRACTS, Refused, evaluations, load, settled
 from tests.core.golden.test_golden import CASES

@@ -13,14 +13,16 @@ from schemas.event import CloudEvent
 from schemas.period import PeriodLabel, first_day, label_of
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement
-from services.core.acceptance import Problem, accept, rules_of
-from services.core.contract_check import check
-from services.core.contract_file import Refusal, read_documents
-from services.core.evaluation import evaluate
-from services.core.facts import Row, columns
-from services.core.one_period import Unsettled
-from services.core.settlement import settle
-from services.core.windows import labels_between, microseconds
+from services.core.calendar.windows import labels_between, microseconds
+from services.core.contracts.check import check
+from services.core.contracts.reading import Refusal, read_documents
+from services.core.counting.evaluation import evaluate
+from services.core.events.acceptance import accept
+from services.core.events.facts import Row, columns
+from services.core.events.rejections import Rejection
+from services.core.events.rules import rules_of
+from services.core.settling.one_period import Unsettled
+from services.core.settling.settlement import settle
 
 CONTRACTS = Path(__file__).parent / "contracts"
 Event = Mapping[str, Any]
@@ -75,7 +77,7 @@ def rows(contracts: Contracts, events: Iterable[Event]) -> Iterator[Row]:
             None,
             None,
         )
-        if isinstance(found, Problem):
+        if isinstance(found, Rejection):
             raise Refused(f"{found.field}: {found.reason}; {found.remedy}")
         yield found
 

@@ -9,15 +9,15 @@ from ruamel.yaml import YAML
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.core.contract_check import check
-from services.core.contract_file import read_documents
-from services.core.interchange.carried import (
+from services.core.contracts.check import check
+from services.core.contracts.interchange.carried import (
     EITHER_ABOVE,
     EITHER_BELOW,
     NO_WORD,
     Imported,
     written_as_yaml,
 )
+from services.core.contracts.reading import read_documents
 
 DATA = Path(__file__).parent / "data"
 _WORDS = {EITHER_ABOVE: "at_least", EITHER_BELOW: "at_most", NO_WORD: "at_least"}

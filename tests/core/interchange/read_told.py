@@ -14,10 +14,10 @@ from difflib import unified_diff
 from functools import partial
 from pathlib import Path
 
-from services.core.interchange.carried import Imported, read_as_text
-from services.core.interchange.openslo import from_openslo
-from services.core.interchange.sla4oai import from_sla4oai
-from services.core.interchange.tmf623 import from_sla
+from services.core.contracts.interchange.carried import Imported, read_as_text
+from services.core.contracts.interchange.openslo import from_openslo
+from services.core.contracts.interchange.sla4oai import from_sla4oai
+from services.core.contracts.interchange.tmf623 import from_sla
 from tests.core.approved import in_lines, write_anew
 
 PAGES = Path(__file__).parent / "told"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from services.core.interchange.carried import Imported, read_as_text, written_as_yaml
-from services.core.interchange.openslo import from_openslo
-from services.core.interchange.sla4oai import from_sla4oai
-from services.core.interchange.tmf623 import from_sla
+from services.core.contracts.interchange.carried import Imported, read_as_text, written_as_yaml
+from services.core.contracts.interchange.openslo import from_openslo
+from services.core.contracts.interchange.sla4oai import from_sla4oai
+from services.core.contracts.interchange.tmf623 import from_sla
 from tests.core.altered import variants
 from tests.core.interchange.filling import sample
 from tests.core.interchange.test_sla4oai import IAGREE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from schemas.programme import WithinLimit
-from services.core.interchange.carried import Imported, written_as_yaml
-from services.core.interchange.openslo import from_openslo, to_openslo
+from services.core.contracts.interchange.carried import Imported, written_as_yaml
+from services.core.contracts.interchange.openslo import from_openslo, to_openslo
 from tests.core.interchange.filling import documents, filled, sample
 
 MILLISECONDS = {"search_latency": {"unit": "milliseconds"}}

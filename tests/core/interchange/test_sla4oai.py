@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.interchange.carried import read_as_text, written_as_yaml
-from services.core.interchange.sla4oai import from_sla4oai
+from services.core.contracts.interchange.carried import read_as_text, written_as_yaml
+from services.core.contracts.interchange.sla4oai import from_sla4oai
 from tests.core.interchange.filling import documents, filled, sample
 
 IAGREE = """

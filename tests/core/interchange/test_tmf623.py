@@ -8,7 +8,12 @@ import pytest
 
 from schemas.agreement import Agreement
 from schemas.statement import SettlementStatement
-from services.core.interchange.tmf623 import from_sla, from_violation, to_sla, to_violations
+from services.core.contracts.interchange.tmf623 import (
+    from_sla,
+    from_violation,
+    to_sla,
+    to_violations,
+)
 from tests.core.interchange.filling import documents, filled
 from tests.core.interchange.written_told import campus
 from tests.core.told import LEVEL, evaluation, settled, terms

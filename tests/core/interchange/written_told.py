@@ -14,10 +14,10 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.core.contract_file import read_documents
-from services.core.interchange.carried import Exported, written_as_yaml
-from services.core.interchange.openslo import to_openslo
-from services.core.interchange.tmf623 import from_violation, to_sla, to_violations
+from services.core.contracts.interchange.carried import Exported, written_as_yaml
+from services.core.contracts.interchange.openslo import to_openslo
+from services.core.contracts.interchange.tmf623 import from_violation, to_sla, to_violations
+from services.core.contracts.reading import read_documents
 from tests.core.approved import in_lines, write_anew
 from tests.core.golden.production import load
 from tests.core.interchange.read_told import PAGES

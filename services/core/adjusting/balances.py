@@ -1,0 +1,113 @@
+"""Balances: earned-back or banked money, set off against later credits, the oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from schemas.earn_back import Bank
+from schemas.period import first_day
+from services.core.exact.arithmetic import ZERO
+from services.core.inputs.banking import main_to_minor, minor_to_main, with_balance
+from services.core.inputs.context import PeriodContext
+from services.core.inputs.worksheet import Balance, DraftLine, Worksheet, counts, step
+
+
+def set_off(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
+    """Balances pay for this period's credits, as far as they reach."""
+    worksheet = _with_openings(context, worksheet)
+    held = context.history[-1].balances if context.history else ()
+    kept: list[Balance] = []
+    for balance in (*held, *worksheet.balances):
+        used = _used(context, worksheet, balance)
+        if used:
+            worksheet = _with_line(worksheet, _line(context, balance, used))
+        kept.append(replace(balance, left=balance.left - used))
+    return replace(worksheet, balances=tuple(kept))
+
+
+def _with_line(worksheet: Worksheet, line: DraftLine) -> Worksheet:
+    """With a set-off; two balances of one name and period (of two levels) share one line."""
+    if all(one.line != line.line for one in worksheet.amounts):
+        return worksheet.adding(line)
+    (made,) = line.steps
+    amounts = tuple(
+        one.becomes(one.value + line.value, made) if one.line == line.line else one
+        for one in worksheet.amounts
+    )
+    return replace(worksheet, amounts=amounts)
+
+
+def _with_openings(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
+    """A balance that the buyer brings along is stated by a circumstance."""
+    for bank in context.version.banks:
+        fact = context.inputs.circumstance(bank.opening) if bank.opening else None
+        if fact is not None and fact.circumstance.value is not None:
+            worksheet = _opened(context, worksheet, bank, fact.circumstance.value)
+    return worksheet
+
+
+def _opened(
+    context: PeriodContext, worksheet: Worksheet, bank: Bank, amount: Fraction
+) -> Worksheet:
+    """An opening balance is usable at once: it was earned before."""
+    at_once = bank.model_copy(update={"usable": "same_period"})
+    return with_balance(context, worksheet, at_once, amount)
+
+
+def _used(context: PeriodContext, worksheet: Worksheet, balance: Balance) -> int:
+    if first_day(balance.usable_from) > first_day(context.period):
+        return 0
+    room = sum(
+        (one.value for one in worksheet.amounts if counts(one, balance.pays_for)), ZERO
+    ) + _already(worksheet, balance.pays_for)
+    return min(balance.left, max(main_to_minor(context, room), 0))
+
+
+def _already(worksheet: Worksheet, levels: Sequence[str]) -> Fraction:
+    """What is set off already against the same credits. Negative."""
+    return sum(
+        (
+            one.value
+            for one in worksheet.amounts
+            if one.kind == "set_off" and (not levels or one.level in (None, *levels))
+        ),
+        ZERO,
+    )
+
+
+def _line(context: PeriodContext, balance: Balance, used: int) -> DraftLine:
+    amount = minor_to_main(context, used)
+    text = (
+        f"{context.money(amount)} of the balance {balance.name} from {balance.for_period} "
+        f"({context.money(minor_to_main(context, balance.left))}) is set off"
+    )
+    return DraftLine(
+        line=f"set-off/{balance.name}/{balance.for_period}",
+        kind="set_off",
+        level=balance.pays_for[0] if len(balance.pays_for) == 1 else None,
+        for_period=balance.for_period,
+        value=-amount,
+        steps=(step("set-off", "banks", text, -amount),),
+    )
+
+
+def close_balances(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
+    """Balances left after this period; what can no longer be used has expired."""
+    ends = context.ends_with == context.period
+    left: dict[str, Fraction] = {}
+    expired: dict[str, Fraction] = {}
+    kept: list[Balance] = []
+    for balance in worksheet.balances:
+        over = ends or balance.last_period == context.period
+        book = expired if over else left
+        book[balance.name] = book.get(balance.name, ZERO) + minor_to_main(context, balance.left)
+        if not over and balance.left:
+            kept.append(balance)
+    names = {*left, *expired}
+    figures: dict[str, Fraction | str | bool | None] = {
+        f"balance/{name}": left.get(name, ZERO) for name in names
+    }
+    figures |= {f"expired/{name}": amount for name, amount in expired.items() if amount}
+    return replace(worksheet.with_figures(figures), balances=tuple(kept))

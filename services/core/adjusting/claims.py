@@ -1,0 +1,55 @@
+"""Credits that must be claimed: paid when the claim came in time, else forfeit."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from schemas.period import first_day, label_of, next_label
+from schemas.remedy import Claim
+from services.core.adjusting.caps import before_caps, scaled
+from services.core.calendar.days import local_day, working_day_after
+from services.core.exact.arithmetic import ZERO
+from services.core.inputs.context import PeriodContext
+from services.core.inputs.stated import stated_day
+from services.core.inputs.worksheet import Worksheet
+
+CLAIM = "claim"
+
+
+def apply_claims(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
+    """Without a claim in time nothing is paid; the lines stay, with the reason."""
+    term = context.version.claim
+    if term is None or worksheet.owed() == 0:
+        return worksheet
+    last = last_day(term, context.period)
+    claimed = _claimed_on(context)
+    if claimed is None:
+        text = f"not claimed; a claim must arrive by {last}"
+    elif claimed > last:
+        text = f"claimed on {claimed}, later than {last}: forfeit"
+    else:
+        return worksheet.with_figures({"claimed-on": claimed.isoformat()})
+    return scaled(before_caps(worksheet), (), ZERO, "claim", "claim", text)
+
+
+def last_day(term: Claim, period: str) -> date:
+    """The last day on which a claim for a period is in time."""
+    end = first_day(next_label(period)) - timedelta(days=1)
+    if term.within_days is not None:
+        return end + timedelta(days=term.within_days)
+    if term.within_working_days is not None:
+        return working_day_after(end, term.within_working_days, term.holidays or ())
+    assert term.within_months is not None
+    after = label_of(end, "month")
+    return first_day(next_label(after, term.within_months + 1)) - timedelta(days=1)
+
+
+def _claimed_on(context: PeriodContext) -> date | None:
+    """The day of the first claim: as the claim states it, else the day its event came in."""
+    days = [
+        stated_day(fact, "on")
+        if "on" in fact.circumstance.values
+        else local_day(fact.at, context.time_zone)
+        for fact in context.inputs.circumstances(CLAIM)
+    ]
+    return min(days, default=None)

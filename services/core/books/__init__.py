@@ -1,0 +1,1 @@
+"""Double entries for what was settled, and the states of a dispute."""

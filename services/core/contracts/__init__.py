@@ -1,0 +1,1 @@
+"""Contract files: reading, checking, comparing, inheriting, and exchange formats."""

@@ -1,0 +1,232 @@
+"""Reading contract files: YAML text to programmes and agreements, or to refusals with a place.
+
+Numbers are taken as the text that is written, never through binary floating point. Nothing is
+half accepted: a document with a refusal is not among the documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from re import compile as pattern
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+from schemas.agreement import Agreement
+from schemas.programme import Programme
+from services.core.contracts.wording import Path, as_written, in_words, nearest, path_text
+
+MOST_CHARACTERS = 1_000_000
+MOST_NODES = 50_000
+MOST_DEPTH = 40
+
+_KINDS: dict[str, type[Programme] | type[Agreement]] = {
+    "programme": Programme,
+    "agreement": Agreement,
+}
+_INTEGER = pattern(r"[+-]?(0|[1-9][0-9]*)")
+Mark = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a file is not accepted. ``line`` and ``column`` count from 1."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    reason: str
+    remedy: str
+
+    def text(self) -> str:
+        """One line for people: place, path, reason, remedy."""
+        path = f"{self.path}: " if self.path else ""
+        return f"{self.file}:{self.line}:{self.column}: {path}{self.reason}; {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One accepted document and where its parts stand in the file."""
+
+    noun: Programme | Agreement
+    file: str
+    marks: Mapping[Path, Mark]
+
+    def refusal(self, path: Path, reason: str, remedy: str) -> Refusal:
+        """A refusal at the place of a path, or of the nearest part above it that is written."""
+        line, column = mark_of(self.marks, path)
+        return Refusal(self.file, line, column, path_text(path), reason, remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The accepted documents of a file, in its order."""
+
+    documents: tuple[Document, ...] = ()
+
+    @property
+    def programmes(self) -> tuple[Programme, ...]:
+        """The programmes among them."""
+        return tuple(one.noun for one in self.documents if isinstance(one.noun, Programme))
+
+    @property
+    def agreements(self) -> tuple[Agreement, ...]:
+        """The agreements among them."""
+        return tuple(one.noun for one in self.documents if isinstance(one.noun, Agreement))
+
+
+class _NotReadable(Exception):
+    """The YAML itself is refused, at a mark."""
+
+    def __init__(self, node: Any, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.mark = (node.start_mark.line + 1, node.start_mark.column + 1)
+        self.reason = reason
+        self.remedy = remedy
+
+
+def read_documents(text: str, name: str) -> tuple[Documents, tuple[Refusal, ...]]:
+    """All documents of a YAML text, and every refusal in it. ``name`` stands for the file."""
+    if len(text) > MOST_CHARACTERS:
+        reason = f"the file has {len(text)} characters, more than {MOST_CHARACTERS}"
+        return Documents(), (Refusal(name, 1, 1, "", reason, "split it into several files"),)
+    try:
+        nodes = [node for node in YAML(pure=True).compose_all(text) if node is not None]
+    except YAMLError as error:
+        return Documents(), (_unreadable(error, name),)
+    if not nodes:
+        remedy = "write a document that begins with kind: programme or kind: agreement"
+        return Documents(), (Refusal(name, 1, 1, "", "the file holds no document", remedy),)
+    accepted: list[Document] = []
+    refused: list[Refusal] = []
+    for node in nodes:
+        document, refusals = _read(node, name)
+        refused.extend(refusals)
+        if document is not None:
+            accepted.append(document)
+    return Documents(tuple(accepted)), tuple(refused)
+
+
+def _unreadable(error: YAMLError, name: str) -> Refusal:
+    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return Refusal(name, line, column, "", f"not readable as YAML: {problem}", "correct the YAML")
+
+
+def _read(node: Any, name: str) -> tuple[Document | None, list[Refusal]]:
+    reading = _Reading()
+    try:
+        data = reading.plain(node, ())
+    except _NotReadable as unreadable:
+        line, column = unreadable.mark
+        return None, [Refusal(name, line, column, "", unreadable.reason, unreadable.remedy)]
+    if not isinstance(data, dict):
+        line, column = reading.marks[()]
+        remedy = "write a document that begins with kind: programme or kind: agreement"
+        return None, [Refusal(name, line, column, "", "the document is no mapping", remedy)]
+    model = _KINDS.get(str(data.get("kind")))
+    if model is None:
+        return None, [_unknown_kind(reading, data, name)]
+    try:
+        noun = model.model_validate(data)
+    except ValidationError as error:
+        return None, _refusals(error, model, data, reading.marks, name)
+    return Document(noun, name, reading.marks), []
+
+
+def _unknown_kind(reading: _Reading, data: Mapping[str, Any], name: str) -> Refusal:
+    line, column = mark_of(reading.marks, ("kind",))
+    if "kind" not in data:
+        remedy = "begin the document with kind: programme or kind: agreement"
+        return Refusal(name, line, column, "kind", "kind is missing", remedy)
+    close = nearest(str(data["kind"]), _KINDS)
+    remedy = f"write kind: {close}" if close else "write kind: programme or kind: agreement"
+    reason = f"{as_written(data['kind'])} is no kind of document"
+    return Refusal(name, line, column, "kind", reason, remedy)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Turns YAML nodes into plain values, noting where each stands."""
+
+    marks: dict[Path, Mark] = field(default_factory=dict)
+    seen: int = 0
+
+    def plain(self, node: Any, path: Path) -> Any:
+        """The node's value: numbers as written, mappings without doubles, aliases bounded."""
+        self.seen += 1
+        if self.seen > MOST_NODES or len(path) > MOST_DEPTH:
+            raise _NotReadable(
+                node,
+                "the document is too deep or repeats too much of itself",
+                f"use fewer aliases; at most {MOST_NODES} values, {MOST_DEPTH} levels deep",
+            )
+        self.marks[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        if isinstance(node, ScalarNode):
+            return _scalar(node)
+        if isinstance(node, SequenceNode):
+            return [self.plain(child, (*path, index)) for index, child in enumerate(node.value)]
+        assert isinstance(node, MappingNode)
+        return self._mapping(node, path)
+
+    def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, child in node.value:
+            if not isinstance(key, ScalarNode):
+                raise _NotReadable(key, "a key is no single word", "write a name before the colon")
+            if key.value in values:
+                line = self.marks[(*path, key.value)][0]
+                raise _NotReadable(
+                    key, f"'{key.value}' stands twice; first in line {line}", "keep one of them"
+                )
+            values[key.value] = self.plain(child, (*path, key.value))
+            self.marks[(*path, key.value)] = (key.start_mark.line + 1, key.start_mark.column + 1)
+        return values
+
+
+def _scalar(node: Any) -> Any:
+    """A plain true, false, null or integer as such; everything else as the text written."""
+    text = node.value
+    if node.style is not None:
+        return text
+    tag = str(node.tag).rpartition(":")[2]
+    if tag == "bool":
+        return text.lower() == "true"
+    if tag == "null":
+        return None
+    if tag == "int" and _INTEGER.fullmatch(text):
+        return int(text)
+    return text
+
+
+def mark_of(marks: Mapping[Path, Mark], path: Path) -> Mark:
+    """Where a path stands, or the nearest part above it that is written."""
+    while path not in marks:
+        path = path[:-1]
+    return marks[path]
+
+
+def _refusals(
+    error: ValidationError,
+    model: type[Programme] | type[Agreement],
+    data: Mapping[str, Any],
+    marks: Mapping[Path, Mark],
+    name: str,
+) -> list[Refusal]:
+    """pydantic's errors in the words of contracts, in the file's order."""
+    found: dict[tuple[Path, str], Refusal] = {}
+    details: Sequence[Any] = error.errors(include_url=False)
+    for detail in details:
+        said = in_words(detail, model, data)
+        if said is None:
+            continue
+        line, column = mark_of(marks, said.path)
+        refusal = Refusal(name, line, column, path_text(said.path), said.reason, said.remedy)
+        found.setdefault((said.path, said.reason), refusal)
+    return sorted(found.values(), key=lambda refusal: (refusal.line, refusal.column))

@@ -1,0 +1,1 @@
+"""From facts to figures: each measure, and the evaluation of one period."""

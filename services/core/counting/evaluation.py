@@ -1,0 +1,304 @@
+"""A period's evaluation: every figure that an agreement needs, its charges and circumstances.
+
+The same facts give the same evaluation, whatever order or batches they came in and however often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from schemas.agreement import Agreement
+from schemas.base import Noun
+from schemas.evaluation import (
+    ChargeFact,
+    CircumstanceFact,
+    MetricFigure,
+    PeriodEvaluation,
+)
+from schemas.event import Charge, Circumstance
+from schemas.frame import Facts
+from schemas.period import PeriodLength, Window, first_day
+from schemas.programme import Programme
+from services.core.calendar.windows import holds, instant, parts_of, window_of
+from services.core.counting.measures.counting import (
+    Counter,
+    FactSpan,
+    Shelf,
+    needed_span,
+    shelf,
+    with_parts,
+)
+from services.core.counting.measures.question import Need, reference
+from services.core.events.acceptance import accept
+from services.core.events.corrections import Acceptor, RejectedCorrection, corrected
+from services.core.events.facts import CHARGE, CIRCUMSTANCE, Row, by_identity, distinct, taken
+from services.core.events.rejections import Rejection
+from services.core.events.rules import rules_of
+
+EvaluationReason = Literal["closed", "commanded", "late_facts", "changed_agreement"]
+_Stated = TypeVar("_Stated", Charge, Circumstance)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A programme's facts, ready to be counted for any of its agreements.
+
+    ``refused``: corrections that do not fit their events; somebody must look at them.
+    """
+
+    shelf: Shelf
+    refused: tuple[RejectedCorrection, ...]
+
+
+def ready(
+    programmes: Sequence[Programme], facts: Facts, metric_numbers: Mapping[tuple[str, str], int]
+) -> Ready:
+    """Take out duplicates, apply corrections, and put the facts in order.
+
+    ``programmes``: versions of one programme. ``metric_numbers``: (programme, metric) to number.
+    Raises ValueError when an identity comes with two payloads: conflicts are decided before.
+    """
+    first, conflicts = distinct(facts)
+    if len(conflicts):
+        row = int(conflicts[0])
+        raise ValueError(
+            f"event {facts.ids[row]} of source {facts.sources[facts.source[row]]} says two "
+            "different things; keep the one that was accepted and quarantine the other"
+        )
+    in_order = len(first) == len(facts) and bool(np.all(first[1:] > first[:-1]))
+    clean = facts if in_order else taken(facts, first)
+    names = {number: metric for (_, metric), number in metric_numbers.items()}
+    found = corrected(clean, names, _judge(programmes, metric_numbers))
+    if found.facts is not clean:
+        clean = taken(found.facts, by_identity(found.facts))
+    own = {source.source for programme in programmes for source in programme.sources}
+    refused = tuple(each for each in found.refused if each.correction.source in own)
+    return Ready(shelf(clean), refused)
+
+
+def _judge(
+    programmes: Sequence[Programme], metric_numbers: Mapping[tuple[str, str], int]
+) -> Acceptor:
+    """Acceptance of what a correction puts in place: no clock, no party, no agreements."""
+    rules = rules_of(programmes, None, metric_numbers)
+
+    def judge(
+        source: str, event_id: str, type_: str, at_us: int, data: Mapping[str, object]
+    ) -> Row | Rejection:
+        return accept(rules, source, event_id, type_, at_us, data, None, None)
+
+    return judge
+
+
+def programme_at(programmes: Sequence[Programme], label: str) -> Programme:
+    """The version in force on a period's first day; before the first version, the first."""
+    ordered = sorted(programmes, key=lambda each: each.version, reverse=True)
+    day = first_day(label)
+    return next((each for each in ordered if each.effective_from <= day), ordered[-1])
+
+
+def window_at(programmes: Sequence[Programme], label: str) -> Window:
+    """A period's window in the calendar of the programme."""
+    return window_of(label, programme_at(programmes, label).time_zone)
+
+
+def agreement_at(agreements: Sequence[Agreement], label: str) -> Agreement:
+    """The version of an agreement that covers a period; before the first version, the first.
+
+    Versions begin and end with settlement periods, so one covers all of it.
+    """
+    ordered = sorted(agreements, key=lambda each: each.version, reverse=True)
+    day = first_day(label)
+    return next((each for each in ordered if each.effective_from <= day), ordered[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one settlement period of an agreement wants to know of a metric.
+
+    ``measured``: the length of its windows. ``subject`` None: all together. ``each_subject``:
+    also every one alone. ``if_reported``: a subject that matters only where it has facts.
+    """
+
+    metric: str
+    measured: PeriodLength
+    subject: str | None
+    each_subject: bool = False
+    if_reported: bool = False
+
+
+def wanted(agreement: Agreement) -> tuple[Wanted, ...]:
+    """The metrics of all levels, and those that other terms look at, each once, in order."""
+    found: dict[Wanted, None] = {}
+    for level in agreement.levels:
+        measured = level.measured or agreement.settled
+        own = Wanted(level.metric, measured, level.subject, level.each_subject)
+        found[own] = None
+        for subject in level.subjects:
+            found[Wanted(level.metric, measured, subject)] = None
+        terms = (level.credits, level.relief)
+        for metric in sorted({name for term in terms for name in _metrics_in(term)}):
+            found[Wanted(metric, measured, None, level.each_subject)] = None
+            if level.subject is not None:
+                found[Wanted(metric, measured, level.subject, if_reported=True)] = None
+    for metric in sorted(set(_metrics_in(agreement.terminations))):
+        found[Wanted(metric, agreement.settled, None)] = None
+    return tuple(found)
+
+
+_METRIC_FIELDS = frozenset({"metric", "highest", "lowest"})
+
+
+def _metrics_in(noun: object) -> Iterator[str]:
+    """Names of metrics anywhere inside a term."""
+    if isinstance(noun, Noun):
+        for name in type(noun).model_fields:
+            value = getattr(noun, name)
+            if name in _METRIC_FIELDS and isinstance(value, str):
+                yield value
+            else:
+                yield from _metrics_in(value)
+    elif isinstance(noun, tuple):
+        for each in noun:
+            yield from _metrics_in(each)
+
+
+def needs(
+    programmes: Sequence[Programme], agreements: Sequence[Agreement], period: str
+) -> tuple[FactSpan, ...]:
+    """What must be loaded to evaluate a settlement period, per metric, in order of name.
+
+    Besides, always: all corrections of the programme's sources with the events that they correct,
+    and all charges and circumstances of the agreement. See `FactSpan`.
+    """
+    spans: dict[str, FactSpan] = {}
+    for each in wanted(agreement_at(agreements, period)):
+        for label in parts_of(period, each.measured):
+            programme, window = programme_at(programmes, label), window_at(programmes, label)
+            for need in with_parts(programme, [Need(each.metric, None, label)]):
+                metric = programme.metric(need.metric)
+                if metric is not None:
+                    span = needed_span(metric, window)
+                    spans[need.metric] = _joined(spans.get(need.metric), span)
+    return tuple(spans[name] for name in sorted(spans))
+
+
+def _joined(one: FactSpan | None, other: FactSpan) -> FactSpan:
+    if one is None:
+        return other
+    since = until = None
+    if one.since_us is not None and other.since_us is not None:
+        since = min(one.since_us, other.since_us)
+    if one.until_us is not None and other.until_us is not None:
+        until = max(one.until_us, other.until_us)
+    return FactSpan(one.metric, since, until, one.last_before or other.last_before)
+
+
+def evaluate(
+    programmes: Sequence[Programme],
+    agreements: Sequence[Agreement],
+    period: str,
+    facts: Facts | Ready,
+    metric_numbers: Mapping[tuple[str, str], int],
+    revision: int,
+    reason: EvaluationReason,
+) -> PeriodEvaluation:
+    """Evaluate one settlement period of an agreement.
+
+    ``programmes``, ``agreements``: all versions of its programme and of itself. ``facts``: raw, or
+    made `ready` once for many evaluations. Raises ValueError for conflicting facts and for a
+    metric that the programme does not define in the window.
+    """
+    stock = facts if isinstance(facts, Ready) else ready(programmes, facts, metric_numbers)
+    agreement = agreement_at(agreements, period)
+    counters = {
+        programme.version: Counter(programme, stock.shelf, metric_numbers)
+        for programme in programmes
+    }
+    found: dict[tuple[str, str, str], MetricFigure] = {}
+    for each in wanted(agreement):
+        subjects = _subjects(each, agreement, period, programmes, counters)
+        for label in parts_of(period, each.measured):
+            programme = programme_at(programmes, label)
+            window = window_of(label, programme.time_zone)
+            asked = [Need(each.metric, subject, label, agreement.vendor) for subject in subjects]
+            for need in with_parts(programme, asked):
+                key = need.metric, need.subject or "", label
+                if key not in found:
+                    found[key] = counters[programme.version].figure(need, window)
+    return PeriodEvaluation(
+        programme=agreement.programme,
+        agreement=agreement.agreement,
+        period=period,
+        revision=revision,
+        reason=reason,
+        figures=tuple(sorted(found.values(), key=_place)),
+        charges=_charges(stock.shelf.facts, agreement.agreement, period),
+        circumstances=_circumstances(stock.shelf.facts, agreement.agreement, period),
+    )
+
+
+def _place(figure: MetricFigure) -> tuple[str, str, datetime, datetime]:
+    return figure.metric, figure.subject or "", figure.window.start, figure.window.end
+
+
+def _subjects(
+    each: Wanted,
+    agreement: Agreement,
+    period: str,
+    programmes: Sequence[Programme],
+    counters: Mapping[int, Counter],
+) -> tuple[str | None, ...]:
+    """The subjects to count. Every one with facts in any part of the settlement period."""
+    if not each.each_subject and not each.if_reported:
+        return (each.subject,)
+    reported: set[str] = set()
+    for label in parts_of(period, each.measured):
+        programme = programme_at(programmes, label)
+        need = Need(each.metric, None, label, agreement.vendor)
+        window = window_of(label, programme.time_zone)
+        reported.update(counters[programme.version].subjects(need, window))
+    if each.if_reported:
+        return (each.subject,) if each.subject in reported else ()
+    return (None, *sorted(reported))
+
+
+def _charges(facts: Facts, agreement: str, period: str) -> tuple[ChargeFact, ...]:
+    """The agreement's charges for periods that begin in this one: the last of each name stands."""
+    standing: dict[tuple[str, str, str | None], ChargeFact] = {}
+    for row, charge in _stated(facts, CHARGE, Charge, agreement, period):
+        fact = ChargeFact(event=reference(facts, row), at=_at(facts, row), charge=charge)
+        standing.pop((charge.base, charge.period, charge.subject), None)
+        standing[charge.base, charge.period, charge.subject] = fact
+    return tuple(standing.values())
+
+
+def _circumstances(facts: Facts, agreement: str, period: str) -> tuple[CircumstanceFact, ...]:
+    """The agreement's circumstances for periods that begin in this one, all in order.
+
+    Several may be stated about one thing, such as claims; the terms say which they look at.
+    """
+    return tuple(
+        CircumstanceFact(event=reference(facts, row), at=_at(facts, row), circumstance=stated)
+        for row, stated in _stated(facts, CIRCUMSTANCE, Circumstance, agreement, period)
+    )
+
+
+def _stated(
+    facts: Facts, kind: int, model: type[_Stated], agreement: str, period: str
+) -> Iterator[tuple[int, _Stated]]:
+    """What was stated of this agreement and period, by time and then identity."""
+    rows = np.flatnonzero(facts.kind == kind)
+    for row in rows[np.argsort(facts.at_us[rows], kind="stable")].tolist():
+        stated = model.model_validate_json(facts.data[row])
+        if stated.agreement == agreement and holds(period, stated.period):
+            yield row, stated
+
+
+def _at(facts: Facts, row: int) -> datetime:
+    return instant(int(facts.at_us[row]))

@@ -1,0 +1,231 @@
+"""From needs to figures: which facts a measure looks at, and which measure looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from schemas.evaluation import MetricFigure
+from schemas.frame import Facts, Int64s
+from schemas.period import Window
+from schemas.programme import (
+    AvailabilityByOutages,
+    AvailabilityBySamples,
+    AvailabilityByStatus,
+    Composite,
+    Declared,
+    DeliveryDelay,
+    Extreme,
+    Mean,
+    Metric,
+    OutageCount,
+    OutageTime,
+    Percentile,
+    Programme,
+    Ratio,
+    TicketsInTime,
+    Total,
+    WithinLimit,
+)
+from services.core.calendar.windows import bounds_us
+from services.core.counting.measures import outages, statements, status, tickets, values
+from services.core.counting.measures.composites import composed
+from services.core.counting.measures.question import NOTHING, CountedFigure, Need, Question, figure
+from services.core.events.facts import Index
+from services.core.events.rules import KINDS_OF_MEASURE
+
+# These put a thing together from facts that need not all name its subject, or lie in its window.
+_BY_THING = (
+    AvailabilityByOutages,
+    OutageTime,
+    OutageCount,
+    TicketsInTime,
+    DeliveryDelay,
+    Declared,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FactSpan:
+    """Which facts of a metric a window needs: times in microseconds, ``[since, until)``.
+
+    None: without end on that side. ``last_before``: also each subject's last fact before
+    ``since``. Corrections, and what they correct, are needed whatever their time.
+    """
+
+    metric: str
+    since_us: int | None
+    until_us: int | None
+    last_before: bool = False
+
+
+def needed_span(metric: Metric, window: Window) -> FactSpan:
+    """What must be loaded to count a metric in a window."""
+    start, end = bounds_us(window)
+    if isinstance(metric.measure, AvailabilityByStatus):
+        return FactSpan(metric.metric, start, end, last_before=True)
+    if isinstance(metric.measure, TicketsInTime):
+        return FactSpan(metric.metric, None, end)
+    if isinstance(metric.measure, _BY_THING):
+        return FactSpan(metric.metric, None, None)
+    return FactSpan(metric.metric, start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Distinct, corrected facts in order of identity, with the positions of each metric's."""
+
+    facts: Facts
+    rows: Mapping[int, Index]
+    _by_time: dict[int, tuple[Index, Int64s]] = field(default_factory=dict, repr=False)
+
+    def of(self, metric: int) -> Index:
+        """Positions of a metric's facts, in order of identity."""
+        return self.rows.get(metric, NOTHING)
+
+    def within(self, metric: int, start_us: int, end_us: int) -> Index:
+        """Those of them that lie in ``[start, end)``.
+
+        A metric is put in order of time once; each window is then a slice of it.
+        """
+        if metric not in self._by_time:
+            rows = self.of(metric)
+            times = self.facts.at_us[rows]
+            order = np.argsort(times, kind="stable")
+            self._by_time[metric] = rows[order], times[order]
+        ordered, at_us = self._by_time[metric]
+        low, high = np.searchsorted(at_us, [start_us, end_us], side="left")
+        return np.sort(ordered[low:high])
+
+
+def shelf(facts: Facts) -> Shelf:
+    """Lay out facts that are in order of identity."""
+    order = np.argsort(facts.metric, kind="stable")
+    numbers, starts = np.unique(facts.metric[order], return_index=True)
+    parts = np.split(order, starts[1:]) if len(numbers) else []
+    return Shelf(facts, {int(number): part for number, part in zip(numbers, parts, strict=True)})
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Counts under one version of a programme. Answers are kept: composites ask again."""
+
+    programme: Programme
+    shelf: Shelf
+    numbers: Mapping[tuple[str, str], int]
+    _answers: dict[tuple[Need, Window], CountedFigure] = field(default_factory=dict, repr=False)
+
+    def answer(self, need: Need, window: Window) -> CountedFigure:
+        """What the need's metric comes to. Raises ValueError for an unknown metric."""
+        known = self._answers.get((need, window))
+        if known is None:
+            question = self.question(need, window)
+            known = self._count(question)
+            self._answers[need, window] = known
+        return known
+
+    def figure(self, need: Need, window: Window) -> MetricFigure:
+        """The same, written down with its evidence."""
+        return figure(self.question(need, window, with_rows=False), self.answer(need, window))
+
+    def question(self, need: Need, window: Window, *, with_rows: bool = True) -> Question:
+        """The need with all that its measure has to know."""
+        metric = self.programme.metric(need.metric)
+        if metric is None:
+            raise ValueError(
+                f"metric {need.metric} is not defined in version {self.programme.version} of the "
+                f"programme {self.programme.programme}, which is in force in {need.period}; define "
+                "it there or let the agreement begin later"
+            )
+        vendors = frozenset(vendor.vendor for vendor in self.programme.vendors)
+        holders = {
+            source.source: source.reports_for
+            for source in self.programme.sources
+            if source.reports_for in vendors
+        }
+        rows = self._rows(metric, need, window) if with_rows else NOTHING
+        return Question(metric, need, window, self.shelf.facts, rows, holders, vendors)
+
+    def _rows(self, metric: Metric, need: Need, window: Window) -> Index:
+        number = self.numbers.get((self.programme.programme, metric.metric))
+        if number is None or isinstance(metric.measure, Composite):
+            return NOTHING
+        facts = self.shelf.facts
+        whole = isinstance(metric.measure, (*_BY_THING, AvailabilityByStatus))
+        within = self.shelf.of(number) if whole else self.shelf.within(number, *bounds_us(window))
+        # A metric may have been counted by another measure once, from facts that fit no more.
+        rows = within[np.isin(facts.kind[within], KINDS_OF_MEASURE[metric.measure.kind])]
+        if need.subject is None or isinstance(metric.measure, _BY_THING):
+            return rows
+        codes = [code for code, name in enumerate(facts.subjects) if name == need.subject]
+        return rows[np.isin(facts.subject[rows], codes)]
+
+    def _count(self, question: Question) -> CountedFigure:
+        measure = question.metric.measure
+        match measure:
+            case AvailabilityBySamples() | Ratio():
+                return values.good_of_total(question)
+            case AvailabilityByStatus():
+                return status.availability(question, measure)
+            case AvailabilityByOutages():
+                return outages.availability(question)
+            case OutageTime():
+                return outages.time(question, measure)
+            case OutageCount():
+                return outages.count(question)
+            case Total():
+                return values.total(question)
+            case Mean():
+                return values.mean(question, measure)
+            case Extreme():
+                return values.extreme(question, measure)
+            case Percentile():
+                return values.percentile(question, measure)
+            case WithinLimit():
+                return values.within_limit(question, measure)
+            case TicketsInTime():
+                return tickets.in_time(question, measure)
+            case Declared():
+                return statements.declared(question)
+            case DeliveryDelay():
+                return statements.delay(question)
+            case Composite():
+                return composed(
+                    measure,
+                    [
+                        self.answer(_of_part(part, question.need), question.window)
+                        for part in measure.parts
+                    ],
+                    question.facts,
+                )
+
+    def subjects(self, need: Need, window: Window) -> tuple[str, ...]:
+        """Every subject of whom there are facts for a need that asks for all, in order of name."""
+        facts = self.shelf.facts
+        question = self.question(need, window)
+        if isinstance(question.metric.measure, Declared):
+            return statements.subjects(question)
+        codes = np.unique(facts.subject[self.answer(need, window).rows]).tolist()
+        return tuple(sorted({facts.subjects[code] for code in codes if code >= 0}))
+
+
+def _of_part(part: str, need: Need) -> Need:
+    """What a composite needs of one of its parts: the same subject, period and vendor."""
+    return Need(part, need.subject, need.period, need.vendor)
+
+
+def with_parts(programme: Programme, needs: Sequence[Need]) -> tuple[Need, ...]:
+    """The needs and those of all parts of composites, each once, in order."""
+    found: dict[Need, None] = {}
+    waiting = list(reversed(needs))
+    while waiting:
+        need = waiting.pop()
+        if need in found:
+            continue
+        found[need] = None
+        metric = programme.metric(need.metric)
+        if metric is not None and isinstance(metric.measure, Composite):
+            waiting.extend(_of_part(part, need) for part in reversed(metric.measure.parts))
+    return tuple(found)

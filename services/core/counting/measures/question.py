@@ -1,0 +1,144 @@
+"""What is asked of a measure, what it answers, and the evidence beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.evaluation import EventRef, Evidence, MetricFigure, Part
+from schemas.frame import Facts
+from schemas.period import Window
+from schemas.programme import Metric
+from services.core.calendar.windows import bounds_us
+from services.core.events.facts import Index, identities
+
+TELLING = 20
+"""How many events a figure names as evidence; all are found by metric and window."""
+
+UNIT_US = {
+    "milliseconds": 1_000,
+    "seconds": 1_000_000,
+    "minutes": 60_000_000,
+    "hours": 3_600_000_000,
+    "days": 86_400_000_000,
+}
+"""Microseconds of the units that are times. A day is 24 hours here."""
+
+HUNDRED = Fraction(100)
+_AT_ONCE = 1 << 20
+NOTHING: Index = np.empty(0, np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One figure that somebody wants: a metric, for one subject or all, in one period.
+
+    ``vendor``: whose share of the tickets; None for everybody's.
+    """
+
+    metric: str
+    subject: str | None
+    period: str
+    vendor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A need, with all that its measure has to know.
+
+    ``rows``: positions of the metric's facts, in order of identity. For measures that count what
+    lies in the window these are the window's and the subject's; for those that carry a state they
+    are all that are known. ``holders``: source to the vendor it reports for. ``vendors``: all.
+    """
+
+    metric: Metric
+    need: Need
+    window: Window
+    facts: Facts
+    rows: Index
+    holders: Mapping[str, str]
+    vendors: frozenset[str]
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The window in microseconds."""
+        return bounds_us(self.window)
+
+    def is_about(self, subject: str | None) -> bool:
+        """Whether the question asks for this subject, or for all."""
+        return self.need.subject in (None, subject)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedFigure:
+    """A figure before it is written down.
+
+    ``rows``: the facts that were counted, ascending. ``telling``: those among them that moved the
+    figure the wrong way, in any order and number.
+    """
+
+    value: Fraction | None
+    rows: Index
+    good: Fraction | None = None
+    total: Fraction | None = None
+    telling: Index = field(default_factory=lambda: NOTHING)
+    parts: tuple[Part, ...] = ()
+
+
+def percent(good: int | Fraction, total: int | Fraction) -> Fraction | None:
+    """Good out of total in percent; None when the total is nothing."""
+    return Fraction(good) * 100 / Fraction(total) if total else None
+
+
+def positions(rows: Iterable[int]) -> Index:
+    """Row numbers, each once and ascending, as an index."""
+    return np.array(sorted(set(rows)), np.intp)
+
+
+def reference(facts: Facts, row: int) -> EventRef:
+    """The identity of the fact at a position."""
+    return EventRef(source=facts.sources[int(facts.source[row])], id=facts.ids[row])
+
+
+def digest(facts: Facts, rows: Index) -> str:
+    """SHA-256 over identity and payload of the facts; ``rows`` are in order of identity."""
+    seen = sha256()
+    for start in range(0, len(rows), _AT_ONCE):
+        seen.update(identities(facts, rows[start : start + _AT_ONCE]).data)
+    return seen.hexdigest()
+
+
+def first_in_time(facts: Facts, rows: Index, most: int = TELLING) -> Index:
+    """The first facts by time and then identity; ``rows`` may be millions, in any order."""
+    at_us: npt.NDArray[np.int64] = facts.at_us[rows]
+    if len(rows) > most:
+        latest = np.partition(at_us, most - 1)[most - 1]
+        rows, at_us = rows[at_us <= latest], at_us[at_us <= latest]
+    return rows[np.lexsort((rows, at_us))][:most]
+
+
+def figure(question: Question, answer: CountedFigure) -> MetricFigure:
+    """The answer written down, with its evidence."""
+    facts = question.facts
+    return MetricFigure(
+        metric=question.need.metric,
+        subject=question.need.subject,
+        period=question.need.period,
+        window=question.window,
+        value=answer.value,
+        good=answer.good,
+        total=answer.total,
+        parts=answer.parts,
+        evidence=Evidence(
+            facts=len(answer.rows),
+            digest=digest(facts, answer.rows),
+            telling=tuple(
+                reference(facts, row) for row in first_in_time(facts, answer.telling).tolist()
+            ),
+        ),
+    )

@@ -1,0 +1,66 @@
+"""Availability by status: a sample's status holds until the subject's next sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from schemas.frame import Int64s
+from schemas.programme import AvailabilityByStatus
+from services.core.counting.measures.question import CountedFigure, Question, percent
+from services.core.counting.measures.values import Bools, whole_sum
+from services.core.events.facts import Index
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretches:
+    """One stretch per sample, cut at the window, in order of subject and time."""
+
+    rows: Index
+    us: Int64s
+    up: Bools
+    before_first_us: int
+
+
+def availability(question: Question, measure: AvailabilityByStatus) -> CountedFigure:
+    """Share of time up, in percent; ``good`` and ``total`` are seconds.
+
+    Samples before the window give the status with which it begins. Of several samples at one
+    instant the last by identity holds. Without any sample there is no figure.
+    """
+    found = _stretches(question)
+    if not len(found.rows):
+        return CountedFigure(None, found.rows, good=Fraction(0), total=Fraction(0))
+    up, observed = whole_sum(found.us[found.up]), whole_sum(found.us)
+    if measure.before_first != "not_observed":
+        observed += found.before_first_us
+        up += found.before_first_us if measure.before_first == "up" else 0
+    start, _ = question.bounds
+    counted = (found.us > 0) | (question.facts.at_us[found.rows] >= start)
+    return CountedFigure(
+        value=percent(up, observed),
+        rows=np.sort(found.rows[counted]),
+        good=Fraction(up, 1_000_000),
+        total=Fraction(observed, 1_000_000),
+        telling=found.rows[~found.up & (found.us > 0)],
+    )
+
+
+def _stretches(question: Question) -> _Stretches:
+    start, end = question.bounds
+    facts = question.facts
+    rows = question.rows[facts.at_us[question.rows] < end]
+    # The rows are in order of identity and the sort is stable: that breaks ties of time.
+    rows = rows[np.lexsort((facts.at_us[rows], facts.subject[rows]))]
+    at_us, subject = facts.at_us[rows], facts.subject[rows]
+    last = np.ones(len(rows), np.bool_)
+    last[:-1] = subject[1:] != subject[:-1]
+    first = np.ones(len(rows), np.bool_)
+    first[1:] = last[:-1]
+    until = np.full(len(rows), end, np.int64)
+    until[:-1][~last[:-1]] = at_us[1:][~last[:-1]]
+    us = np.maximum(0, until - np.maximum(at_us, start))
+    before = whole_sum(np.maximum(0, at_us[first] - start))
+    return _Stretches(rows, us, facts.a[rows] > 0, before)

@@ -1,0 +1,86 @@
+"""Charges and circumstances held against the agreement that they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from schemas.agreement import Agreement
+from schemas.conversion import RateOfDay
+from schemas.event import Charge, Circumstance
+from schemas.money import exponent
+from schemas.period import first_day
+from schemas.programme import Programme, Source
+from services.core.events.facts import LARGEST
+from services.core.events.rejections import Rejection, RejectionCode, too_large
+from services.core.events.rules import Rules
+
+
+def of_agreement(
+    rules: Rules, programme: Programme, source: Source, noun: Charge | Circumstance
+) -> Rejection | None:
+    """Whether the agreement exists, is the source's business, and knows the base and currency."""
+    if rules.agreements is None:
+        return None
+    versions = rules.agreements.get(noun.agreement)
+    if versions is None or versions[0].programme != programme.programme:
+        return Rejection(
+            RejectionCode.UNKNOWN_AGREEMENT,
+            "/data/agreement",
+            f"the programme {programme.programme} has no agreement {noun.agreement}",
+            "correct the name, or apply the agreement first",
+        )
+    if source.reports_for not in (programme.buyer, versions[0].vendor):
+        return Rejection(
+            RejectionCode.AGREEMENT_OF_ANOTHER_PARTY,
+            "/data/agreement",
+            f"{source.reports_for} is no party of the agreement {noun.agreement}",
+            "only its vendor and the buyer may speak about it",
+        )
+    if isinstance(noun, Circumstance):
+        return None
+    return _charge(_covering(versions, first_day(noun.period)), noun)
+
+
+def _covering(versions: Sequence[Agreement], day: date) -> Agreement:
+    """The version of an agreement that covers a day; before the first, the first. Newest first."""
+    return next((each for each in versions if each.effective_from <= day), versions[-1])
+
+
+def _charge(agreement: Agreement, noun: Charge) -> Rejection | None:
+    rules = {rule.currency: rule for rule in agreement.conversions}
+    rule = rules.get(noun.currency)
+    if noun.currency != agreement.currency and rule is None:
+        also = f" and converts {', '.join(rules)}" if rules else ""
+        return Rejection(
+            RejectionCode.WRONG_CURRENCY,
+            "/data/currency",
+            f"the agreement is in {agreement.currency}{also}, the charge in {noun.currency}",
+            f"state the charge in {' or '.join((agreement.currency, *rules))}",
+        )
+    if isinstance(rule, RateOfDay) and rule.day == "invoice_date" and noun.dated is None:
+        return Rejection(
+            RejectionCode.BAD_DATA,
+            "/data/dated",
+            f"{noun.currency} is converted by the invoice's date, which is not stated",
+            "add dated, the day of the invoice such as 2025-01-31",
+        )
+    bases = [base.base for base in agreement.bases]
+    if noun.base not in bases:
+        return Rejection(
+            RejectionCode.UNKNOWN_BASE,
+            "/data/base",
+            f"the agreement {agreement.agreement} has no base {noun.base}",
+            f"use {', '.join(bases)}" if bases else "the agreement takes no charges",
+        )
+    places = exponent(noun.currency)
+    if (noun.amount * 10**places).denominator != 1:
+        return Rejection(
+            RejectionCode.TOO_MANY_DECIMALS,
+            "/data/amount",
+            f"{noun.currency} has {places} decimals, the amount has more",
+            "state the amount in whole minor units",
+        )
+    if abs(noun.amount * 10**places) >= LARGEST:
+        return too_large("/data/amount")
+    return None

@@ -1,0 +1,250 @@
+"""What facts say once their corrections are applied, whatever order they came in.
+
+A correction names an earlier event of its own source. Of several that stand the last counts, by
+time and then id. A correction may be corrected too: whoever takes a correction back leaves the
+event as it was before. Corrections that name each other in a circle say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from schemas.evaluation import EventRef
+from schemas.event import Correction
+from schemas.frame import Facts
+from services.core.calendar.windows import microseconds
+from services.core.events.facts import (
+    CORRECTION,
+    NO_METRIC,
+    TYPE_OF_KIND,
+    Row,
+    columns,
+    identity_of,
+    joined,
+    number,
+    payload_of,
+    taken,
+)
+from services.core.events.rejections import Rejection, RejectionCode
+
+EventKey = tuple[str, str]
+"""Source and id."""
+
+Acceptor = Callable[[str, str, str, int, Mapping[str, object]], Row | Rejection]
+"""Source, id, type, time and data of an event to its row: acceptance, without the door's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedCorrection:
+    """A correction that cannot be applied to its event, and why."""
+
+    correction: EventRef
+    problem: Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """Facts without corrections: what stands. ``refused``: corrections that do not fit."""
+
+    facts: Facts
+    refused: tuple[RejectedCorrection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A correction as its event states it, or as a correction of itself has changed it."""
+
+    key: EventKey
+    at_us: int
+    correction: Correction
+
+
+def corrected(facts: Facts, metrics: Mapping[int, str], judge: Acceptor) -> Corrected:
+    """Apply every correction among the facts. Their order does not matter.
+
+    ``facts`` are distinct. ``metrics``: number to name. A corrected fact keeps its identity and
+    gets the payload of what it now says, so evidence shows that it was corrected.
+    """
+    positions = np.flatnonzero(facts.kind == CORRECTION)
+    if not len(positions):
+        return Corrected(facts, ())
+    said = [_said(facts, int(row)) for row in positions]
+    standing, refused = _standing(said)
+    changed: dict[int, Row | None] = {}
+    for row, last in _targets(facts, standing).items():
+        found = _applied(facts, row, last, metrics, judge)
+        if isinstance(found, Rejection):
+            refused.append(RejectedCorrection(EventRef(source=last.key[0], id=last.key[1]), found))
+        else:
+            changed[row] = found
+    gone = np.zeros(len(facts), np.bool_)
+    gone[positions] = True
+    gone[list(changed)] = True
+    kept = taken(facts, np.flatnonzero(~gone))
+    rows = [row for row in changed.values() if row is not None]
+    refused.sort(key=lambda each: (each.correction.source, each.correction.id))
+    return Corrected(joined([kept, columns(rows)]), tuple(refused))
+
+
+def _said(facts: Facts, row: int) -> _Said:
+    return _Said(
+        (facts.sources[facts.source[row]], facts.ids[row]),
+        int(facts.at_us[row]),
+        Correction.model_validate_json(facts.data[row]),
+    )
+
+
+def _standing(said: list[_Said]) -> tuple[dict[EventKey, _Said], list[RejectedCorrection]]:
+    """The last standing correction of every event that is no correction itself."""
+    by_key = {each.key: each for each in said}
+    against: dict[EventKey, list[_Said]] = {}
+    for each in said:
+        against.setdefault(_target(each), []).append(each)
+    refused = [_circle(each) for each in said if _in_circle(each, by_key)]
+    circular = {(each.correction.source, each.correction.id) for each in refused}
+    settled: dict[EventKey, _Said | None] = dict.fromkeys(circular)
+    for each in said:
+        _settle(each.key, by_key, against, settled, refused)
+    last: dict[EventKey, _Said] = {}
+    for each in sorted(filter(None, settled.values()), key=_order):
+        if _target(each) not in by_key:
+            last[_target(each)] = each
+    return last, refused
+
+
+def _settle(
+    key: EventKey,
+    by_key: Mapping[EventKey, _Said],
+    against: Mapping[EventKey, list[_Said]],
+    settled: dict[EventKey, _Said | None],
+    refused: list[RejectedCorrection],
+) -> None:
+    """What a correction says after those against it; None where it was taken back.
+
+    Goes up the chain with its own stack: a chain may be as long as there are events.
+    """
+    stack = [key]
+    while stack:
+        key = stack[-1]
+        waiting = [each.key for each in against.get(key, ()) if each.key not in settled]
+        if key not in settled and waiting:
+            stack.extend(waiting)
+            continue
+        stack.pop()
+        if key in settled:
+            continue
+        standing = [settled[each.key] for each in against.get(key, ())]
+        last = max(filter(None, standing), key=_order, default=None)
+        settled[key] = by_key[key] if last is None else _revised(by_key[key], last, refused)
+
+
+def _revised(said: _Said, last: _Said, refused: list[RejectedCorrection]) -> _Said | None:
+    """A correction after a correction of itself. It may not turn to another event."""
+    if last.correction.data is None and last.correction.time is None:
+        return None
+    at_us = said.at_us if last.correction.time is None else microseconds(last.correction.time)
+    if last.correction.data is None:
+        return replace(said, at_us=at_us)
+    try:
+        instead = Correction.model_validate(last.correction.data)
+    except ValueError:
+        instead = None
+    if instead is None or instead.corrects != said.correction.corrects:
+        refused.append(
+            RejectedCorrection(
+                EventRef(source=last.key[0], id=last.key[1]),
+                Rejection(
+                    RejectionCode.BAD_DATA,
+                    "/data/data",
+                    "it corrects a correction, but its data is no correction of the same event",
+                    "write the whole data of the correction, with the same 'corrects'",
+                ),
+            )
+        )
+        return said
+    return _Said(said.key, at_us, instead)
+
+
+def _target(said: _Said) -> EventKey:
+    return said.key[0], said.correction.corrects
+
+
+def _order(said: _Said) -> tuple[int, str]:
+    return said.at_us, said.key[1]
+
+
+def _in_circle(said: _Said, by_key: Mapping[EventKey, _Said]) -> bool:
+    """Whether following what is corrected leads back. Every correction names one event only."""
+    seen: set[EventKey] = set()
+    step: _Said | None = said
+    while step is not None and step.key not in seen:
+        seen.add(step.key)
+        step = by_key.get(_target(step))
+        if step is said:
+            return True
+    return False
+
+
+def _circle(said: _Said) -> RejectedCorrection:
+    return RejectedCorrection(
+        EventRef(source=said.key[0], id=said.key[1]),
+        Rejection(
+            RejectionCode.BAD_DATA,
+            "/data/corrects",
+            "the corrections correct each other in a circle",
+            "correct the original event",
+        ),
+    )
+
+
+def _targets(facts: Facts, standing: Mapping[EventKey, _Said]) -> dict[int, _Said]:
+    """Positions of the corrected facts. What is not known yet waits for its event."""
+    wanted = [number(identity_of(*key)[:8]) for key in standing]
+    found: dict[int, _Said] = {}
+    for row in np.flatnonzero(np.isin(facts.id_high, np.array(wanted, np.uint64))).tolist():
+        said = standing.get((facts.sources[facts.source[row]], facts.ids[row]))
+        if said is not None:
+            found[row] = said
+    return found
+
+
+def _applied(
+    facts: Facts, row: int, last: _Said, metrics: Mapping[int, str], judge: Acceptor
+) -> Row | Rejection | None:
+    """The fact as corrected; None where it is taken back."""
+    data, time = last.correction.data, last.correction.time
+    if data is None and time is None:
+        return None
+    at_us = int(facts.at_us[row]) if time is None else microseconds(time)
+    source, event_id = facts.sources[facts.source[row]], facts.ids[row]
+    kind = int(facts.kind[row])
+    if data is not None:
+        return judge(source, event_id, TYPE_OF_KIND[kind], at_us, data)
+    return _moved(facts, row, at_us, metrics)
+
+
+def _moved(facts: Facts, row: int, at_us: int, metrics: Mapping[int, str]) -> Row:
+    """The same fact at another time."""
+    code, metric = int(facts.subject[row]), int(facts.metric[row])
+    subject = None if code < 0 else facts.subjects[code]
+    kind, a, b = int(facts.kind[row]), int(facts.a[row]), int(facts.b[row])
+    name = "" if metric == NO_METRIC else metrics[metric]
+    identity = int(facts.id_high[row]).to_bytes(8, "big") + int(facts.id_low[row]).to_bytes(
+        8, "big"
+    )
+    return Row(
+        facts.sources[facts.source[row]],
+        facts.ids[row],
+        identity,
+        payload_of(kind, at_us, name, subject, a, b, facts.data[row]),
+        kind,
+        metric,
+        at_us,
+        a,
+        b,
+        subject,
+        facts.data[row],
+    )

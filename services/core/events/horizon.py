@@ -1,0 +1,105 @@
+"""How far back an event may lie: in no period that is past its restatement.
+
+The measure is the source's own clock: the latest event time that was accepted from it. So history
+that is loaded, replayed or settled offline meets the same verdict as on the day it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from schemas.agreement import Agreement
+from schemas.period import PeriodLength
+from schemas.programme import Programme
+from services.core.calendar.windows import DAY_US, bounds_us, instant, label_at, window_of
+
+_BY_LENGTH: tuple[PeriodLength, ...] = ("day", "month", "quarter", "half_year", "year")
+FIRST_DAYS_US = -62_135_596_800_000_000 + 800 * DAY_US
+"""Two years after the calendar's first day; no period is looked for before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How long a programme restates its periods, and the longest of them."""
+
+    days: int
+    zone: str
+    longest: PeriodLength
+
+    def about_us(self, at_us: int, period: str | None) -> int:
+        """The last instant that an event is about.
+
+        ``period``: the one that a charge, a circumstance or a declared figure states. It is told
+        after its period, so the period counts and not the event's time.
+        """
+        if period is None:
+            return at_us
+        try:
+            return bounds_us(window_of(period, self.zone))[1] - 1
+        except (ValueError, OverflowError):  # the calendar has no such period, or ends with it
+            return at_us
+
+    def cutoff_us(self, latest_us: int) -> int:
+        """The earliest instant that events may be about when a source has come to ``latest_us``.
+
+        It begins the first period, of the longest length, whose end and the days of restatement
+        do not lie before that time.
+        """
+        return _cutoff_us(self.days, self.zone, self.longest, latest_us)
+
+    def is_beyond(self, about_us: int, latest_us: int | None) -> bool:
+        """Whether every settlement period that an event could touch is past its restatement."""
+        return latest_us is not None and about_us < self.cutoff_us(latest_us)
+
+
+@lru_cache(maxsize=4096)
+def _cutoff_us(days: int, zone: str, longest: PeriodLength, latest_us: int) -> int:
+    since = latest_us - days * DAY_US - 1
+    if since < FIRST_DAYS_US:
+        return since
+    return bounds_us(window_of(label_at(instant(since), zone, longest), zone))[0]
+
+
+def horizons_of(
+    programmes: Mapping[str, Sequence[Programme]], agreements: Iterable[Agreement]
+) -> dict[str, Horizon]:
+    """The horizon of each programme, over all versions of it and of its agreements.
+
+    ``programmes``: name to all versions. The longest restatement and the longest period count: a
+    version that is applied later does not take back what could be settled.
+    """
+    settled: dict[str, set[PeriodLength]] = {}
+    for agreement in agreements:
+        settled.setdefault(agreement.programme, set()).add(agreement.settled)
+    return {
+        name: Horizon(
+            max(version.restated_for_days for version in versions),
+            versions[0].time_zone,
+            max(settled.get(name, {"month"}), key=_BY_LENGTH.index),
+        )
+        for name, versions in programmes.items()
+    }
+
+
+class Latest:
+    """The latest event time accepted from each source, in microseconds since 1970 UTC.
+
+    ``of`` before an event is judged; ``accepted`` once it counts, which a repeated event, a
+    conflict and one beyond the horizon do not.
+    """
+
+    __slots__ = ("_at",)
+
+    def __init__(self, known: Mapping[str, int] | None = None) -> None:
+        self._at: dict[str, int] = dict(known or {})
+
+    def of(self, source: str) -> int | None:
+        """The latest of a source; None: nothing is known of it, and nothing is too old."""
+        return self._at.get(source)
+
+    def accepted(self, source: str, at_us: int) -> None:
+        """An event of the source counts from now on."""
+        if at_us > self._at.get(source, at_us - 1):
+            self._at[source] = at_us

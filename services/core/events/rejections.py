@@ -1,0 +1,146 @@
+"""Why an event does not count: codes in order of precedence, with field, reason and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from schemas.base import Noun
+from services.core.events.horizon import Horizon
+from services.core.events.rules import FactRule
+
+MOST_FAULTS = 10
+"""So many faults of one event are told; who sends more will ask again."""
+
+
+class RejectionCode(StrEnum):
+    """Why an event does not count, in order of precedence: the first that holds is told."""
+
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_SOURCE = "unknown_source"
+    SOURCE_OF_ANOTHER_PARTY = "source_of_another_party"
+    BAD_IDENTITY = "bad_identity"
+    IN_THE_FUTURE = "in_the_future"
+    BAD_DATA = "bad_data"
+    UNKNOWN_METRIC = "unknown_metric"
+    METRIC_NOT_OF_SOURCE = "metric_not_of_source"
+    KIND_DOES_NOT_FIT = "kind_does_not_fit"
+    WRONG_UNIT = "wrong_unit"
+    NOT_EXACT = "not_exact"
+    TOO_MANY_DECIMALS = "too_many_decimals"
+    TOO_LARGE = "too_large"
+    NEGATIVE_COUNT = "negative_count"
+    GOOD_EXCEEDS_TOTAL = "good_exceeds_total"
+    OUT_OF_RANGE = "out_of_range"
+    TIMES_OUT_OF_ORDER = "times_out_of_order"
+    UNKNOWN_VENDOR = "unknown_vendor"
+    UNKNOWN_AGREEMENT = "unknown_agreement"
+    AGREEMENT_OF_ANOTHER_PARTY = "agreement_of_another_party"
+    UNKNOWN_BASE = "unknown_base"
+    WRONG_CURRENCY = "wrong_currency"
+    BEYOND_HORIZON = "beyond_horizon"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why an event does not count. ``field``: JSON pointer into the event; "" is all of it."""
+
+    code: RejectionCode
+    field: str
+    reason: str
+    remedy: str
+    also: tuple[Rejection, ...] = ()
+    """Where the data does not fit its schema: the other fields that do not, MOST_FAULTS in all."""
+
+    @property
+    def for_review(self) -> bool:
+        """Whether the event is well formed, but a person must decide about it."""
+        return self.code is RejectionCode.BEYOND_HORIZON
+
+
+def too_large(field: str) -> Rejection:
+    return Rejection(
+        RejectionCode.TOO_LARGE, field, "the number is too large to be counted", "check the unit"
+    )
+
+
+def wrong_unit(path: FactRule, unit: str) -> Rejection:
+    return Rejection(
+        RejectionCode.WRONG_UNIT,
+        "/data/unit",
+        f"the unit is {unit}, but {path.metric.metric} is measured in {path.unit}",
+        f"convert at the source and write {path.unit}",
+    )
+
+
+def shaped(
+    model: type[Noun], data: Mapping[str, object], within: str = "/data"
+) -> Noun | Rejection:
+    """The data read as its noun, or what about it cannot be read."""
+    try:
+        return model.model_validate(dict(data))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        first, *also = [fault(each, within) for each in found[:MOST_FAULTS]]
+        return replace(first, also=tuple(also))
+
+
+def fault(found: ErrorDetails, within: str) -> Rejection:
+    """What is wrong with one field, of what pydantic found."""
+    pointer = "".join(
+        "/" + str(step).replace("~", "~0").replace("/", "~1") for step in found["loc"]
+    )
+    said = found["msg"].removeprefix("Value error, ")
+    exact = said.startswith(("not an exact number", "write the number"))
+    code = RejectionCode.NOT_EXACT if exact else RejectionCode.BAD_DATA
+    remedy = {
+        "missing": "add the field",
+        "extra_forbidden": "leave the field out; put it into an extension attribute",
+    }.get(found["type"], "correct the value")
+    return Rejection(code, within + pointer, said, remedy)
+
+
+def another_party(source: str) -> Rejection:
+    return Rejection(
+        RejectionCode.SOURCE_OF_ANOTHER_PARTY,
+        "/source",
+        f"the source {source} reports for another party",
+        "use the key of the party that the source reports for, or your own source",
+    )
+
+
+def bad_identity(field: str) -> Rejection:
+    return Rejection(
+        RejectionCode.BAD_IDENTITY,
+        field,
+        "not 1 to 200 printable characters without spaces",
+        "choose an id such as a UUID, and keep it when you send the event again",
+    )
+
+
+def in_the_future() -> Rejection:
+    return Rejection(
+        RejectionCode.IN_THE_FUTURE,
+        "/time",
+        "the event's time lies ahead of its arrival by more than clocks may differ",
+        "set the source's clock, or send the event when it has happened",
+    )
+
+
+def beyond(
+    horizon: Horizon, at_us: int, period: str | None, latest_us: int | None
+) -> Rejection | None:
+    """Whether every settlement period that the event could touch can no longer be settled."""
+    if latest_us is None or not horizon.is_beyond(horizon.about_us(at_us, period), latest_us):
+        return None
+    return Rejection(
+        RejectionCode.BEYOND_HORIZON,
+        "/time" if period is None else "/data/period",
+        f"its period could be settled again for {horizon.days} days after its end, and this source "
+        "has since reported later events than that",
+        "the event waits for review; have it decided there",
+    )

@@ -1,0 +1,183 @@
+"""What acceptance knows about sources, kinds of fact and metrics, looked up in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from schemas.agreement import Agreement
+from schemas.event import EVENT_TYPES, KIND_OF_TYPE
+from schemas.programme import Metric, Programme, Source
+from services.core.calendar.windows import DAY_US, day_start, microseconds
+from services.core.events.facts import COUNT, FIGURE, OUTAGE, RESPONSE, SAMPLE, TICKET, VOLUME
+from services.core.events.horizon import Horizon, horizons_of
+
+KINDS_OF_MEASURE: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {
+        "availability_by_samples": (SAMPLE, COUNT),
+        "availability_by_status": (SAMPLE,),
+        "availability_by_outages": (OUTAGE,),
+        "outage_time": (OUTAGE,),
+        "outage_count": (OUTAGE,),
+        "ratio": (COUNT,),
+        "total": (COUNT, VOLUME, RESPONSE),
+        "mean": (RESPONSE, VOLUME),
+        "maximum": (RESPONSE, VOLUME),
+        "minimum": (RESPONSE, VOLUME),
+        "percentile": (RESPONSE, VOLUME),
+        "within_limit": (RESPONSE, VOLUME),
+        "tickets_in_time": (TICKET,),
+        "declared": (FIGURE,),
+        "delivery_delay": (KIND_OF_TYPE["earnback.delivery.v1"],),
+        "series": (),
+        "parallel": (),
+    }
+)
+"""Which kinds of fact a measure counts. A composite has no facts of its own."""
+
+
+_ALWAYS = -(2**62)
+
+
+@dataclass(frozen=True, slots=True)
+class FactRule:
+    """How one kind of fact, from one source and about one metric, is judged from a moment on."""
+
+    from_us: int
+    kind: int
+    number: int
+    name: str
+    metric: Metric
+    party: str
+    programme: Programme
+    decimals: int
+    unit: str
+    horizon: Horizon
+    horizon_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What acceptance knows, looked up by source, type and metric. Made by `rules_of`."""
+
+    paths: Mapping[tuple[str, str, str], tuple[FactRule, ...]]
+    sources: Mapping[str, tuple[Programme, ...]]
+    """A source's programme: its versions, newest first."""
+    agreements: Mapping[str, tuple[Agreement, ...]] | None
+    horizons: Mapping[str, Horizon]
+    ahead_us: int
+
+
+def rules_of(
+    programmes: Iterable[Programme],
+    agreements: Iterable[Agreement] | None,
+    numbers: Mapping[tuple[str, str], int],
+    *,
+    ahead_us: int = 300_000_000,
+) -> Rules:
+    """Prepare acceptance from all versions of programmes and agreements.
+
+    ``agreements`` None: charges and circumstances are not held against agreements. ``numbers``:
+    (programme, metric) to the number in frames. ``ahead_us``: how far ahead of its arrival an
+    event's time may lie. Raises ValueError where two programmes claim one source.
+    """
+    by_name: dict[str, list[Programme]] = {}
+    for programme in sorted(programmes, key=lambda each: each.version, reverse=True):
+        by_name.setdefault(programme.programme, []).append(programme)
+    sources: dict[str, tuple[Programme, ...]] = {}
+    for versions in by_name.values():
+        for source in {source.source for version in versions for source in version.sources}:
+            other = sources.setdefault(source, tuple(versions))
+            if other[0].programme != versions[0].programme:
+                raise ValueError(
+                    f"source {source} is declared by the programmes {other[0].programme} and "
+                    f"{versions[0].programme}; a source reports to one, give it two names"
+                )
+    named: dict[str, list[Agreement]] = {}
+    for agreement in agreements or ():
+        named.setdefault(agreement.agreement, []).append(agreement)
+    horizons = horizons_of(by_name, (each for versions in named.values() for each in versions))
+    return Rules(
+        paths=_paths(by_name, numbers, horizons),
+        sources=sources,
+        agreements=None
+        if agreements is None
+        else {
+            name: tuple(sorted(versions, key=lambda each: each.version, reverse=True))
+            for name, versions in named.items()
+        },
+        horizons=horizons,
+        ahead_us=ahead_us,
+    )
+
+
+def _paths(
+    by_name: Mapping[str, Sequence[Programme]],
+    numbers: Mapping[tuple[str, str], int],
+    horizons: Mapping[str, Horizon],
+) -> dict[tuple[str, str, str], tuple[FactRule, ...]]:
+    """Every allowed combination; newest first, the oldest reaching back without end."""
+    paths: dict[tuple[str, str, str], list[FactRule]] = {}
+    types = tuple(EVENT_TYPES)
+    for name, versions in by_name.items():
+        for version in versions:
+            oldest = version is versions[-1]
+            from_us = _ALWAYS if oldest else in_force_us(version)
+            metrics = {metric.metric: metric for metric in version.metrics}
+            for source in version.sources:
+                for metric in (metrics[each] for each in source.metrics or metrics):
+                    for kind in KINDS_OF_MEASURE[metric.measure.kind]:
+                        key = (source.source, types[kind], metric.metric)
+                        number = numbers[(name, metric.metric)]
+                        paths.setdefault(key, []).append(
+                            _path(from_us, kind, number, metric, source, version, horizons[name])
+                        )
+    return {key: tuple(found) for key, found in paths.items()}
+
+
+def _path(
+    from_us: int,
+    kind: int,
+    number: int,
+    metric: Metric,
+    source: Source,
+    programme: Programme,
+    horizon: Horizon,
+) -> FactRule:
+    return FactRule(
+        from_us=from_us,
+        kind=kind,
+        number=number,
+        name=metric.metric,
+        metric=metric,
+        party=source.reports_for,
+        programme=programme,
+        decimals=metric.decimals,
+        unit=metric.unit,
+        horizon=horizon,
+        horizon_us=horizon.days * DAY_US,
+    )
+
+
+def in_force_us(programme: Programme) -> int:
+    """The instant from which a version of a programme is in force."""
+    return microseconds(day_start(programme.effective_from, programme.time_zone))
+
+
+def in_force(versions: Sequence[Programme], at_us: int) -> Programme:
+    """The version in force at an instant; before the first one, the first. Newest first."""
+    return next((each for each in versions if in_force_us(each) <= at_us), versions[-1])
+
+
+def declared(versions: Sequence[Programme], programme: Programme, source: str) -> Source:
+    """What the version says of a source, or the newest version that knows it."""
+    for version in (programme, *versions):
+        for each in version.sources:
+            if each.source == source:
+                return each
+    raise AssertionError(f"{source} is in no version although it was found in one")
+
+
+EVENT_TYPES_BY_KIND = tuple(EVENT_TYPES.values())
+"""The model of each kind's data, by the kind's number."""

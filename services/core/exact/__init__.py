@@ -1,0 +1,1 @@
+"""Exact numbers: rounding, percentages, splits to the last minor unit."""

@@ -1,0 +1,1 @@
+"""What a period is settled with: its evaluation, its past, and the worksheet in the making."""

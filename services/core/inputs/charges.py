@@ -1,0 +1,237 @@
+"""Charges as the bases of percentages, in the agreement's currency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from fractions import Fraction
+
+from schemas.agreement import Agreement, Base
+from schemas.base import written
+from schemas.conversion import AgreedRate, Conversion, RateOfDay, RateOfPeriod
+from schemas.evaluation import ChargeFact, CircumstanceFact, EventRef
+from schemas.money import MOST, exponent
+from schemas.period import first_day, label_of, next_label, period_length
+from services.core.exact.arithmetic import ZERO
+from services.core.inputs.blockers import Blockers, InvalidDeclaration
+from services.core.inputs.conversion import AppliedRate, Foreign, converted, days_looked_at
+from services.core.inputs.known import PeriodInputs
+from services.core.inputs.stated import misstated_text, stated_day, stated_number
+
+IN_USE = "service_in_use"
+
+
+_MOST_DECIMALS = 10**12
+
+
+class Charges:
+    """Charges of all periods known, as the bases of percentages."""
+
+    def __init__(self, known: Mapping[str, PeriodInputs]) -> None:
+        self._known = known
+
+    def base(
+        self,
+        version: Agreement,
+        name: str,
+        period: str,
+        subject: str | None,
+        blockers: Blockers,
+        *,
+        in_force: Agreement | None = None,
+    ) -> Fraction:
+        """A base in main units for a failing period, after proportion; zero while it is missing.
+
+        What is missing is noted in ``missing``: nothing may be settled on that zero. ``in_force``:
+        the version that ruled the failing period and so converts its charges, where ``version``,
+        which looks back at it, is a later one.
+        """
+        base = next(base for base in version.bases if base.base == name)
+        charged = next_label(period) if base.of_period == "next" else period
+        of_subject = subject if base.per_subject else None
+        facts = self._standing(base, charged, of_subject)
+        if not facts:
+            if base.if_missing == "wait":
+                whose = f" of {of_subject}" if of_subject else ""
+                blockers.add(f"the charge '{name}'{whose} of {charged} is not known yet")
+            return ZERO
+        ruling = in_force or version
+        amounts = [self._in_own_currency(ruling, charged, fact, blockers) for fact in facts]
+        if None in amounts:
+            return ZERO
+        amount = sum(filter(None, amounts), ZERO)
+        if base.part_of_period == "by_days_in_use":
+            amount *= self._part_in_use(charged, of_subject)
+        blockers.bases["/".join(filter(None, (name, of_subject, charged)))] = amount
+        return amount
+
+    def charged_period(self, version: Agreement, name: str, period: str) -> str:
+        """The period whose charge is the base."""
+        base = next(base for base in version.bases if base.base == name)
+        return next_label(period) if base.of_period == "next" else period
+
+    def _standing(self, base: Base, period: str, subject: str | None) -> tuple[ChargeFact, ...]:
+        """The last charge of each part of the period and each subject."""
+        known = self._known.get(period)
+        if known is None:
+            return ()
+        last: dict[tuple[str, str | None], ChargeFact] = {
+            (fact.charge.period, fact.charge.subject): fact
+            for fact in known.evaluation.charges
+            if fact.charge.base == base.base
+            and (not base.per_subject or fact.charge.subject == subject)
+        }
+        return tuple(last.values())
+
+    def _in_own_currency(
+        self, version: Agreement, period: str, fact: ChargeFact, blockers: Blockers
+    ) -> Fraction | None:
+        charge = fact.charge
+        if charge.currency == version.currency:
+            return charge.amount
+        key = "/".join(filter(None, (charge.base, charge.subject, charge.period)))
+        said = f"the charge '{charge.base}' of {charge.period} (event {fact.event.id})"
+        dated = None if charge.dated is None else first_day(charge.dated)
+        foreign = Foreign(key, said, charge.amount, charge.currency, period, dated)
+        return self.converted(version, foreign, blockers)
+
+    def converted(
+        self, version: Agreement, foreign: Foreign, blockers: Blockers
+    ) -> Fraction | None:
+        """An amount in the version's currency; None, and noted, while its rate is not known.
+
+        Raises InvalidDeclaration where no rule converts it or its rate is unreadable.
+        """
+        rules = version.conversions
+        rule = next((one for one in rules if one.currency == foreign.currency), None)
+        if rule is None:
+            raise InvalidDeclaration(
+                f"{foreign.said} is in {foreign.currency}, and version {version.version} of "
+                f"{version.agreement} converts no {foreign.currency}; correct it, or state it in "
+                f"{version.currency}"
+            )
+        rate = self._rate(version, rule, foreign, blockers)
+        if rate is None:
+            return None
+        made = converted(version.currency, rules, rule, foreign, rate)
+        if abs(made.value) * 10 ** exponent(version.currency) > MOST:
+            raise InvalidDeclaration(
+                f"{made.step.text}: too large to be counted; correct amount or rate"
+            )
+        blockers.conversions.append(made)
+        return made.value
+
+    def _rate(
+        self, version: Agreement, rule: Conversion, foreign: Foreign, blockers: Blockers
+    ) -> AppliedRate | None:
+        if isinstance(rule, AgreedRate):
+            return AppliedRate(rule.rate)
+        if isinstance(rule, RateOfPeriod):
+            return self._rate_of_period(rule, foreign.period, blockers)
+        return self._rate_of_day(version, rule, foreign, blockers)
+
+    def _rate_of_period(
+        self, rule: RateOfPeriod, period: str, blockers: Blockers
+    ) -> AppliedRate | None:
+        known = self._known.get(period)
+        stated = () if known is None else known.circumstances(rule.circumstance)
+        whole = [fact for fact in stated if fact.circumstance.period == period]
+        if whole:
+            return _rate_in(whole[-1], rule, period)
+        blockers.add(
+            f"the rate {rule.circumstance} of {period} is not known yet; state it as a "
+            f"circumstance of {period}"
+        )
+        return None
+
+    def _rate_of_day(
+        self, version: Agreement, rule: RateOfDay, foreign: Foreign, blockers: Blockers
+    ) -> AppliedRate | None:
+        """The rate of the first day that has one; none while an earlier day may still have one."""
+        days = days_looked_at(rule, foreign)
+        if not days:
+            raise InvalidDeclaration(
+                f"{foreign.said} states no invoice date, by which {foreign.currency} is "
+                "converted; correct it with a day as 'dated'"
+            )
+        labels = {foreign.period, *(label_of(day, version.settled) for day in days)}
+        stated = self._by_day(rule.circumstance, sorted(labels, key=first_day))
+        for day in days:
+            if day in stated:
+                return _rate_in(stated[day], rule, day.isoformat())
+            label = label_of(day, version.settled)
+            if self._is_awaited(version, label):
+                blockers.add(
+                    f"{label} is not evaluated yet and may bring the rate {rule.circumstance} of "
+                    f"{day}; have it closed, or state that rate as a circumstance of "
+                    f"{foreign.period}"
+                )
+                return None
+        span = f"{days[-1]} to {days[0]}" if len(days) > 1 else f"{days[0]}"
+        blockers.add(
+            f"the rate {rule.circumstance} of {span} is not known yet; state it as a circumstance "
+            f"of {foreign.period} with its day as 'on'"
+        )
+        return None
+
+    def _by_day(self, name: str, periods: Sequence[str]) -> dict[date, CircumstanceFact]:
+        """The last statement of each day's rate in these settlement periods."""
+        found = [
+            fact
+            for period in periods
+            if period in self._known
+            for fact in self._known[period].circumstances(name)
+        ]
+        found.sort(key=lambda fact: (fact.at, fact.event.source, fact.event.id))
+        return {_day_of(fact): fact for fact in found}
+
+    def _is_awaited(self, version: Agreement, period: str) -> bool:
+        """Whether a period is still to be evaluated: none before the first, none after the end."""
+        day, until = first_day(period), version.effective_until
+        lies_within = min(map(first_day, self._known)) <= day and (until is None or day < until)
+        return lies_within and period not in self._known
+
+    def _part_in_use(self, period: str, subject: str | None) -> Fraction:
+        fact = self._known[period].circumstance(IN_USE, subject=subject)
+        if fact is None:
+            return Fraction(1)
+        if fact.circumstance.values.get("cancelled") is True:
+            return ZERO
+        days = stated_number(fact, "days_in_period")
+        if days <= 0:
+            raise InvalidDeclaration(
+                f"{IN_USE} of {period} states {days} days_in_period; state its days"
+            )
+        return stated_number(fact, "days_in_use") / days
+
+    def events(self, name: str, period: str) -> tuple[EventRef, ...]:
+        """The events that state a base's charge of a period."""
+        known = self._known.get(period)
+        charges = known.evaluation.charges if known is not None else ()
+        return tuple(fact.event for fact in charges if fact.charge.base == name)
+
+
+def _day_of(fact: CircumstanceFact) -> date:
+    """The day whose rate a circumstance states: its period where that is a day, else ``on``."""
+    said = fact.circumstance
+    if "on" not in said.values and period_length(said.period) == "day":
+        return first_day(said.period)
+    return stated_day(fact, "on")
+
+
+def _rate_in(fact: CircumstanceFact, rule: RateOfDay | RateOfPeriod, of: str) -> AppliedRate:
+    """The rate that a circumstance states.
+
+    Raises InvalidDeclaration where it states none of that source.
+    """
+    said = fact.circumstance
+    if said.value is None or said.value <= 0 or _MOST_DECIMALS % said.value.denominator:
+        value = None if said.value is None else written(said.value)
+        wanted = "a rate above zero of at most 12 decimals"
+        raise InvalidDeclaration(misstated_text(fact, "value", value, wanted))
+    source = said.values.get("source", rule.source)
+    if source != rule.source:
+        raise InvalidDeclaration(
+            misstated_text(fact, "source", source, f"the rate of {rule.source}")
+        )
+    return AppliedRate(said.value, of, fact.event)

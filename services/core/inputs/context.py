@@ -1,0 +1,112 @@
+"""The desk on which one period is settled: what is known, what went before, what is being made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from schemas.agreement import Agreement
+from schemas.base import written
+from schemas.period import first_day, next_label
+from schemas.statement import LevelResult, Step
+from services.core.calendar.days import contract_year
+from services.core.calendar.windows import labels_between
+from services.core.exact.arithmetic import ZERO, money_text
+from services.core.inputs.blockers import Blockers
+from services.core.inputs.charges import Charges
+from services.core.inputs.conversion import Converted, Foreign
+from services.core.inputs.history import SettlementHistory
+from services.core.inputs.known import PeriodInputs
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodContext:
+    """One period of one agreement, with its past."""
+
+    version: Agreement
+    period: str
+    inputs: PeriodInputs
+    charges: Charges
+    history: SettlementHistory
+    begins: str
+    ends_with: str | None
+    time_zone: str
+    blockers: Blockers
+
+    def base(self, name: str, subject: str | None = None, period: str | None = None) -> Fraction:
+        """A base in main units; zero, and noted as missing, while its charge is not known."""
+        failing = period or self.period
+        settled = self.history.of(failing)
+        in_force = settled.version if settled else self.version
+        return self.charges.base(
+            self.version, name, failing, subject, self.blockers, in_force=in_force
+        )
+
+    def own(self, amount: Fraction, currency: str | None) -> Fraction:
+        """An amount that the agreement states, in its own currency.
+
+        Zero, and noted as missing, while its rate is not known.
+        """
+        if currency is None or currency == self.version.currency:
+            return amount
+        key = f"{written(amount)}-{currency}/{self.period}"
+        foreign = Foreign(key, "the agreement's amount", amount, currency, self.period)
+        value = self.charges.converted(self.version, foreign, self.blockers)
+        return ZERO if value is None else value
+
+    def conversions_since(self, seen: int) -> tuple[Converted, ...]:
+        """The conversions that were looked at after so many, each once."""
+        return tuple({one.key: one for one in self.blockers.conversions[seen:]}.values())
+
+    def steps_since(self, seen: int) -> tuple[Step, ...]:
+        """The steps of these conversions."""
+        return tuple(one.step for one in self.conversions_since(seen))
+
+    @property
+    def seen(self) -> int:
+        """How many conversions were looked at so far."""
+        return len(self.blockers.conversions)
+
+    def if_known(self, amount: Callable[[PeriodContext], Fraction]) -> Fraction | None:
+        """An amount where all that it stands on is known. Nothing waits for it."""
+        aside = replace(self, blockers=Blockers())
+        value = amount(aside)
+        return None if aside.blockers.reasons else value
+
+    def at_risk(self, name: str, subject: str | None = None, period: str | None = None) -> Fraction:
+        """An amount at risk in main units."""
+        term = next(term for term in self.version.at_risk if term.at_risk == name)
+        return term.percent * self.base(term.base, subject, period) / 100
+
+    def bases_used(self) -> dict[str, Fraction | str]:
+        """The bases that were looked at so far, by name and period, in main units.
+
+        And in words, how each amount of another currency was converted.
+        """
+        converted = {f"converted/{one.key}": one.step.text for one in self.blockers.conversions}
+        return {f"base/{name}": value for name, value in self.blockers.bases.items()} | converted
+
+    def earlier_results(self, level: str, subject: str | None) -> list[LevelResult]:
+        """The level's results before this settlement period, the latest first."""
+        return self.history.results(level, subject)
+
+    def window(self, periods: int) -> list[str]:
+        """The settlement periods, this one last, that a window of that many holds."""
+        first = next_label(self.period, 1 - periods)
+        return [label for label in labels_between(first, self.period) if self._has_begun(label)]
+
+    def contract_year(self) -> list[str]:
+        """The settlement periods of the contract year so far, this one last."""
+        return list(contract_year(first_day(self.begins), self.period))
+
+    def term(self) -> list[str]:
+        """All settlement periods so far, this one last."""
+        return list(labels_between(self.begins, self.period))
+
+    def _has_begun(self, label: str) -> bool:
+        return first_day(label) >= first_day(self.begins)
+
+    def money(self, value: Fraction) -> str:
+        """An amount for people, in the agreement's currency."""
+        return money_text(value, self.version.currency)

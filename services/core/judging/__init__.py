@@ -1,0 +1,1 @@
+"""From figures to results: each level held against its promise."""

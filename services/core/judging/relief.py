@@ -1,0 +1,98 @@
+"""Misses that are excused: by proofs in time, by volume, by what somebody states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from schemas.level import Level, ReliefByCircumstance, ReliefByProof, ReliefByVolume
+from schemas.statement import Step
+from services.core.calendar.days import local_day, months_after
+from services.core.exact.arithmetic import number_text
+from services.core.inputs.context import PeriodContext
+from services.core.inputs.known import says_yes
+from services.core.inputs.stated import stated_day
+from services.core.inputs.worksheet import step
+
+Excuse = tuple[bool, str]
+
+
+def excuses(
+    context: PeriodContext, level: Level, subject: str | None, period: str, term: str
+) -> tuple[bool, tuple[Step, ...]]:
+    """Whether a miss is excused by any of the level's reliefs, and what each came to."""
+    steps = []
+    excused = False
+    for index, relief in enumerate(level.relief):
+        holds, text = _RELIEFS[type(relief)](context, relief, level, subject, period)
+        steps.append(step("relief", f"{term}.relief[{index}]", text))
+        excused = excused or holds
+    return excused, tuple(steps)
+
+
+def _by_proof(
+    context: PeriodContext, term: ReliefByProof, level: Level, subject: str | None, _: str
+) -> Excuse:
+    facts = [
+        fact
+        for fact in context.inputs.circumstances(term.circumstance)
+        if fact.circumstance.level in (None, level.level)
+        and fact.circumstance.subject in (None, subject)
+    ]
+    failed = [
+        stated_day(fact, "failed_on") for fact in facts if "failed_on" in fact.circumstance.values
+    ]
+    if not failed:
+        return False, "not excused: nobody states the day of the failure and proves an excuse"
+    last = _last_day(term, failed[-1])
+    blockers = [name for name in term.proofs if not _proved(context, name, facts, last)]
+    if blockers:
+        return False, f"not excused: not proved by {last}: {', '.join(blockers)}"
+    return True, f"excused: {', '.join(term.proofs)} proved by {last}"
+
+
+def _last_day(term: ReliefByProof, failed_on: date) -> date:
+    if term.within_months:
+        return months_after(failed_on, term.within_months)
+    return failed_on + timedelta(days=term.within_days)
+
+
+def _proved(context: PeriodContext, name: str, facts: Sequence[Any], last: date) -> bool:
+    return any(
+        fact.circumstance.values.get(name) is True and local_day(fact.at, context.time_zone) <= last
+        for fact in facts
+    )
+
+
+def _by_volume(
+    context: PeriodContext, term: ReliefByVolume, level: Level, subject: str | None, period: str
+) -> Excuse:
+    figure = context.inputs.figure(term.metric, subject, period) or context.inputs.figure(
+        term.metric, None, period
+    )
+    stated = context.inputs.circumstance(term.normal_from or "", level.level, subject)
+    normal = term.normal if term.normal is not None else stated and stated.circumstance.value
+    if figure is None or figure.value is None or not normal:
+        return False, "not excused: the volume or the normal volume is not known"
+    times = figure.value / normal
+    said = f"{number_text(figure.value)} is {number_text(times)} times {number_text(normal)}"
+    if not term.times_normal.met_by(times):
+        return False, f"not excused: {said}, not {term.times_normal.text()} times"
+    if term.notice and says_yes(context.inputs.circumstance(term.notice, level.level, subject)):
+        return False, f"not excused: {said}, but notice was given"
+    return True, f"excused: {said}, without notice"
+
+
+def _by_circumstance(
+    context: PeriodContext, term: ReliefByCircumstance, level: Level, subject: str | None, _: str
+) -> Excuse:
+    holds = says_yes(context.inputs.circumstance(term.circumstance, level.level, subject))
+    return holds, f"{'excused' if holds else 'not excused'}: {term.circumstance}"
+
+
+_RELIEFS: dict[type, Callable[[PeriodContext, Any, Level, str | None, str], Excuse]] = {
+    ReliefByProof: _by_proof,
+    ReliefByVolume: _by_volume,
+    ReliefByCircumstance: _by_circumstance,
+}

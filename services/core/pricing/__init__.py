@@ -1,0 +1,1 @@
+"""From results to amounts: quantity times rate times factors, and points."""

@@ -1,0 +1,95 @@
+"""What a credit's condition reads, and what follows from it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from schemas.condition import CircumstanceRead, Condition, FigureRead, StatedRead, TextRead
+from schemas.period import first_day
+from schemas.statement import Step
+from services.core.calendar.windows import labels_between
+from services.core.contracts.conditions import Value, holds, used
+from services.core.exact.arithmetic import number_text
+from services.core.inputs.known import says_yes
+from services.core.inputs.worksheet import step
+from services.core.pricing.quantities import PricingContext
+
+
+def condition_holds(
+    pricing: PricingContext, condition: Condition | None
+) -> tuple[Step, ...] | None:
+    """The steps that say why the credit is due; None where it is not.
+
+    Where a name has no value yet, ``unknown`` decides; a period that waits is noted as such.
+    """
+    if condition is None:
+        return ()
+    found = {name: _value(pricing, condition, name) for name in used(condition)}
+    known = {name: value for name, value in found.items() if value is not None}
+    unknown = [name for name in found if name not in known]
+    if unknown:
+        return _unknown(pricing, condition, ", ".join(unknown))
+    if not holds(condition, known):
+        return None
+    listed = ", ".join(f"{name} is {_said(value)}" for name, value in known.items())
+    text = f"'{condition.holds}' holds: {listed or 'always'}"
+    return (step("condition", pricing.term, text),)
+
+
+def _unknown(pricing: PricingContext, condition: Condition, names: str) -> tuple[Step, ...] | None:
+    if condition.unknown == "due":
+        text = f"'{condition.holds}': {names} not known, which counts as due"
+        return (step("condition", pricing.term, text),)
+    if condition.unknown == "wait":
+        result = pricing.result
+        pricing.context.blockers.add(
+            f"the condition of a credit of {result.level} needs {names} of {result.period}"
+        )
+    return None
+
+
+def _value(pricing: PricingContext, condition: Condition, name: str) -> Value | None:
+    read = next((one for one in condition.reads if one.name == name), None)
+    if read is None:
+        return _given(pricing, name)
+    if isinstance(read, FigureRead):
+        figure = pricing.figure(read.metric)
+        return figure.value if figure is not None else None
+    return _of_circumstance(pricing, read)
+
+
+def _of_circumstance(
+    pricing: PricingContext, read: CircumstanceRead | StatedRead | TextRead
+) -> Value | None:
+    result = pricing.result
+    fact = pricing.context.inputs.circumstance(read.circumstance, result.level, result.subject)
+    if isinstance(read, StatedRead):
+        return says_yes(fact)
+    if fact is None:
+        return None
+    if isinstance(read, CircumstanceRead):
+        return fact.circumstance.value
+    stated = fact.circumstance.values.get(read.value)
+    return stated if isinstance(stated, str) else None
+
+
+def _given(pricing: PricingContext, name: str) -> Value | None:
+    context, result = pricing.context, pricing.result
+    day = first_day(context.period)
+    settlement = len(list(labels_between(context.begins, context.period)))
+    given: dict[str, Value | None] = {
+        "result": result.result,
+        "standing": result.standing,
+        "subject": result.subject or "",
+        "period": context.period,
+        "year": Fraction(day.year),
+        "month": Fraction(day.month),
+        "settlement": Fraction(settlement),
+    }
+    return given[name]
+
+
+def _said(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return number_text(value) if isinstance(value, Fraction) else f"'{value}'"

@@ -1,0 +1,69 @@
+"""The events that a line rests on: measurements, charges and circumstances that its terms name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from schemas.base import Noun
+from schemas.evaluation import EventRef
+from services.core.pricing.quantities import PricingContext
+
+
+def events_behind(pricing: PricingContext) -> tuple[EventRef, ...]:
+    """Each event once: what moved the result, then what the credit's terms look at."""
+    evidence = pricing.result.evidence
+    found = list(evidence.telling) if evidence is not None else []
+    for field, name in _names(pricing.credit):
+        found += _EVENTS[field](pricing, name)
+    return tuple(dict.fromkeys(found))
+
+
+def _names(noun: Any) -> Iterator[tuple[str, str]]:
+    """Every field of a term that names a metric, a base, an amount at risk or a circumstance."""
+    if isinstance(noun, tuple):
+        for one in noun:
+            yield from _names(one)
+    elif isinstance(noun, Noun):
+        for field in type(noun).model_fields:
+            value = getattr(noun, field)
+            if field in _EVENTS and isinstance(value, str):
+                yield field, value
+            else:
+                yield from _names(value)
+
+
+def _of_metric(pricing: PricingContext, name: str) -> tuple[EventRef, ...]:
+    figure = pricing.figure(name)
+    return figure.evidence.telling if figure is not None else ()
+
+
+def _of_base(pricing: PricingContext, name: str) -> tuple[EventRef, ...]:
+    context = pricing.context
+    charged = context.charges.charged_period(context.version, name, context.period)
+    return context.charges.events(name, charged)
+
+
+def _of_at_risk(pricing: PricingContext, name: str) -> tuple[EventRef, ...]:
+    term = next(term for term in pricing.context.version.at_risk if term.at_risk == name)
+    return _of_base(pricing, term.base)
+
+
+def _of_circumstance(pricing: PricingContext, name: str) -> tuple[EventRef, ...]:
+    return tuple(
+        fact.event
+        for fact in pricing.context.inputs.circumstances(name)
+        if fact.circumstance.level in (None, pricing.result.level)
+        and fact.circumstance.subject in (None, pricing.result.subject)
+    )
+
+
+_EVENTS: dict[str, Callable[[PricingContext, str], tuple[EventRef, ...]]] = {
+    "metric": _of_metric,
+    "highest": _of_metric,
+    "lowest": _of_metric,
+    "circumstance": _of_circumstance,
+    "asked": _of_circumstance,
+    "base": _of_base,
+    "at_risk": _of_at_risk,
+}

@@ -1,0 +1,251 @@
+"""How much went wrong: each kind of quantity as a list of counts, one per occurrence it priced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from schemas.credit import (
+    AgainstBenchmark,
+    CircumstanceQuantity,
+    Credit,
+    Duration,
+    Excess,
+    FigureQuantity,
+    Grace,
+    One,
+    OutsideRange,
+    Shortfall,
+)
+from schemas.evaluation import MetricFigure, Part
+from schemas.period import first_day
+from schemas.statement import LevelResult, Step
+from services.core.calendar.days import days_between
+from services.core.exact.arithmetic import HUNDRED, ONE, ZERO, number_text, part_words, whole_units
+from services.core.inputs.context import PeriodContext
+from services.core.inputs.known import says_yes
+from services.core.inputs.worksheet import step
+
+
+@dataclass(frozen=True, slots=True)
+class PricedUnits:
+    """Units of one occurrence; ``part`` is the occurrence, where the quantity has any."""
+
+    units: Fraction
+    steps: tuple[Step, ...] = ()
+    part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PricingContext:
+    """What a quantity, rate or factor may look at: the case, the result, and its own path."""
+
+    context: PeriodContext
+    result: LevelResult
+    credit: Credit
+    term: str
+    same_period: tuple[LevelResult, ...] = ()
+
+    def within(self, part: str) -> PricingContext:
+        """The same, one step deeper in the term's path."""
+        return replace(self, term=f"{self.term}.{part}")
+
+    def earlier(self) -> list[LevelResult]:
+        """The level's results before this one, the latest first."""
+        result = self.result
+        own = [
+            one
+            for one in reversed(self.same_period)
+            if (one.level, one.subject) == (result.level, result.subject)
+            and first_day(one.period) < first_day(result.period)
+        ]
+        return [*own, *self.context.earlier_results(result.level, result.subject)]
+
+    def figure(self, metric: str) -> MetricFigure | None:
+        """A metric's figure in the result's window: of its subject, else of all together."""
+        inputs, result = self.context.inputs, self.result
+        own = inputs.figure(metric, result.subject, result.period)
+        return own if own is not None else inputs.figure(metric, None, result.period)
+
+    def value(self, metric: str | None) -> Fraction | None:
+        """A metric's value, or the level's own result where none is named."""
+        if metric is None:
+            return self.result.result
+        figure = self.figure(metric)
+        if figure is None:
+            self.context.blockers.add(
+                f"the evaluation of {self.context.period} holds no figure of {metric}"
+            )
+        return figure.value if figure else None
+
+
+def quantity(pricing: PricingContext, term: Any) -> tuple[PricedUnits, ...]:
+    """The counts of a quantity. Empty where there is nothing to count."""
+    return _QUANTITIES[type(term)](pricing, term)
+
+
+def _one(_: PricingContext, __: One) -> tuple[PricedUnits, ...]:
+    return (PricedUnits(ONE),)
+
+
+def _figure(pricing: PricingContext, term: FigureQuantity) -> tuple[PricedUnits, ...]:
+    value = pricing.value(term.metric)
+    units = ZERO if value is None else value
+    said = "no data" if value is None else number_text(units)
+    return (PricedUnits(units, (step("quantity", pricing.term, f"{term.metric}: {said}", units),)),)
+
+
+def _circumstance(pricing: PricingContext, term: CircumstanceQuantity) -> tuple[PricedUnits, ...]:
+    fact = pricing.context.inputs.circumstance(
+        term.circumstance, pricing.result.level, pricing.result.subject
+    )
+    stated = fact.circumstance.value if fact else None
+    units = ZERO if stated is None else stated
+    said = "not stated, so 0" if stated is None else number_text(units)
+    text = f"{term.circumstance}: {said}"
+    return (PricedUnits(units, (step("quantity", pricing.term, text, units),)),)
+
+
+def _shortfall(pricing: PricingContext, term: Shortfall) -> tuple[PricedUnits, ...]:
+    value = pricing.value(term.metric)
+    if value is None:
+        return ()
+    return (_steps(pricing, term.counted_from - value, value, term, "under"),)
+
+
+def _excess(pricing: PricingContext, term: Excess) -> tuple[PricedUnits, ...]:
+    value = pricing.value(term.metric)
+    if value is None:
+        return ()
+    distance = value - term.counted_from
+    if not term.in_percent_of_start:
+        return (_steps(pricing, distance, value, term, "over"),)
+    percent = HUNDRED * distance / term.counted_from
+    return (_steps(pricing, percent, value, term, "percent over"),)
+
+
+def _steps(
+    pricing: PricingContext,
+    distance: Fraction,
+    value: Fraction,
+    term: Shortfall | Excess,
+    side: str,
+) -> PricedUnits:
+    """``99.64 is 0.26 under 99.9: 3 steps of 0.1``."""
+    distance = max(distance, ZERO)
+    units = whole_units(distance / term.step, term.part_step)
+    text = (
+        f"{number_text(value)} is {number_text(distance)} {side} {number_text(term.counted_from)}; "
+        f"{number_text(units)} steps of {number_text(term.step)} ({part_words(term.part_step)})"
+    )
+    return PricedUnits(units, (step("quantity", pricing.term, text, units),))
+
+
+def _outside_range(pricing: PricingContext, term: OutsideRange) -> tuple[PricedUnits, ...]:
+    highest, lowest = pricing.value(term.highest), pricing.value(term.lowest)
+    over = ZERO if highest is None else max(highest - term.at_most, ZERO)
+    under = ZERO if lowest is None else max(term.at_least - lowest, ZERO)
+    units = max(over, under)
+    text = (
+        f"readings farthest outside {number_text(term.at_least)} to {number_text(term.at_most)}: "
+        f"{number_text(over)} over, {number_text(under)} under; the farther counts"
+    )
+    return (PricedUnits(units, (step("quantity", pricing.term, text, units),)),)
+
+
+def _duration(pricing: PricingContext, term: Duration) -> tuple[PricedUnits, ...]:
+    figure = pricing.figure(term.metric or pricing.result.metric or "")
+    if figure is None or figure.value is None:
+        return ()
+    if term.of == "each":
+        return tuple(_one_duration(pricing, term, part.amount, part) for part in figure.parts)
+    return (_one_duration(pricing, term, figure.value, None),)
+
+
+def _one_duration(
+    pricing: PricingContext, term: Duration, time: Fraction, part: Part | None
+) -> PricedUnits:
+    name = f"{part.part}: " if part else ""
+    length = _length(pricing, term, time, part)
+    said: list[str] = [f"{name}{number_text(length)} units of {number_text(term.unit)}"]
+    if length <= 0 or _is_free(pricing, term, length, part, said):
+        return PricedUnits(ZERO, (step("quantity", pricing.term, "; ".join(said), ZERO),), part)
+    if term.shorter_than_a_unit == "only_if_asked":
+        length = max(length, ONE)  # what is shorter and is asked for counts as a whole one
+    units = whole_units(_after_grace(term.grace, length, said), term.part_unit)
+    said.append(f"{number_text(units)} count ({part_words(term.part_unit)})")
+    counted = step("units", pricing.term, "; ".join(said), units)
+    if term.block is None or term.part_block is None:
+        return PricedUnits(units, (counted,), part)
+    blocks = whole_units(units / term.block, term.part_block)
+    text = (
+        f"{number_text(blocks)} blocks of {number_text(term.block)} ({part_words(term.part_block)})"
+    )
+    return PricedUnits(blocks, (counted, step("quantity", pricing.term, text, blocks)), part)
+
+
+def _length(pricing: PricingContext, term: Duration, time: Fraction, part: Part | None) -> Fraction:
+    """The occurrence in units, before grace: elapsed time, or dates of the calendar."""
+    if term.counted == "elapsed":
+        return time / term.unit
+    assert part is not None, "calendar days are counted from each occurrence"
+    return days_between(part.start, part.end, pricing.context.time_zone) / term.unit
+
+
+def _is_free(
+    pricing: PricingContext, term: Duration, length: Fraction, part: Part | None, said: list[str]
+) -> bool:
+    """Whether an occurrence shorter than one unit counts nothing at all."""
+    if length >= 1 or term.shorter_than_a_unit == "as_part":
+        return False
+    if term.shorter_than_a_unit == "nothing":
+        said.append("shorter than a unit: nothing")
+        return True
+    assert term.asked is not None
+    name = part.part if part else pricing.result.subject
+    asking = says_yes(pricing.context.inputs.circumstance(term.asked, pricing.result.level, name))
+    said.append("shorter than a unit" + (", asked for" if asking else ", not asked for: nothing"))
+    return not asking
+
+
+def _after_grace(grace: Grace | None, length: Fraction, said: list[str]) -> Fraction:
+    """``deductible`` takes the grace off; ``threshold`` takes nothing off once it is passed."""
+    if grace is None:
+        return length
+    if length <= grace.units:
+        said.append(f"within the {number_text(grace.units)} free units")
+        return ZERO
+    if grace.kind == "threshold":
+        said.append(f"past the {number_text(grace.units)} free units, which count as well")
+        return length
+    said.append(f"less the {number_text(grace.units)} free units")
+    return length - grace.units
+
+
+def _against_benchmark(pricing: PricingContext, term: AgainstBenchmark) -> tuple[PricedUnits, ...]:
+    """Above zero: worse than the benchmark. A volume of nothing has no benchmark to hold to."""
+    result, volume = pricing.result.result, pricing.value(term.metric)
+    if result is None or volume is None:
+        return ()
+    allowed = term.benchmark * volume / term.per
+    units = result - allowed
+    text = (
+        f"{number_text(result)} against {number_text(term.benchmark)} per "
+        f"{number_text(term.per)} on {number_text(volume)} ({term.metric}), which allows "
+        f"{number_text(allowed)}: {number_text(units)}"
+    )
+    return (PricedUnits(units, (step("quantity", pricing.term, text, units),)),)
+
+
+_QUANTITIES: dict[type, Callable[[PricingContext, Any], tuple[PricedUnits, ...]]] = {
+    One: _one,
+    FigureQuantity: _figure,
+    CircumstanceQuantity: _circumstance,
+    Shortfall: _shortfall,
+    Excess: _excess,
+    OutsideRange: _outside_range,
+    Duration: _duration,
+    AgainstBenchmark: _against_benchmark,
+}

@@ -1,0 +1,251 @@
+"""What one unit is worth: each kind of rate as money, points or nothing, for one count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from schemas.bands import BandTable
+from schemas.base import written
+from schemas.credit import (
+    Amount,
+    AtRiskShare,
+    ByBand,
+    ByDirection,
+    ByRun,
+    DayOf,
+    FractionOf,
+    OnRun,
+    PercentOf,
+    PointsEach,
+    WorthOf,
+)
+from schemas.period import first_day, label_of
+from schemas.statement import Step
+from services.core.calendar.windows import days_in
+from services.core.exact.arithmetic import HUNDRED, ONE, ZERO, number_text, percent_of, rounded
+from services.core.inputs.context import PeriodContext
+from services.core.inputs.worksheet import step
+from services.core.judging.levels import consecutive_misses
+from services.core.pricing.quantities import PricedUnits, PricingContext
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What some counts come to. ``weight``: the share by which a single event may choose."""
+
+    value: Fraction
+    unit: Literal["money", "points"]
+    steps: tuple[Step, ...]
+    weight: Fraction | None = None
+
+
+def price(pricing: PricingContext, term: Any, counts: Sequence[PricedUnits]) -> Price:
+    """Counts times the rate, in main units or points."""
+    return _RATES[type(term)](pricing, term, counts)
+
+
+def _units(counts: Sequence[PricedUnits]) -> Fraction:
+    return sum((count.units for count in counts), ZERO)
+
+
+def _times(units: Fraction) -> str:
+    return "" if units == 1 else f"{number_text(units)} x "
+
+
+def _percent_step(pricing: PricingContext, percent: Fraction) -> Step:
+    return step("percent", pricing.term, f"{number_text(percent)} % of the charge", percent)
+
+
+def _percent_of(pricing: PricingContext, term: PercentOf, counts: Sequence[PricedUnits]) -> Price:
+    units = _units(counts)
+    charge, of_what = _charge(pricing, term)
+    value = percent_of(units * term.percent, charge)
+    money = pricing.context.money
+    text = (
+        f"{_times(units)}{number_text(term.percent)} % of {money(charge)} ({of_what}) = "
+        f"{money(value)}"
+    )
+    made = (_percent_step(pricing, units * term.percent), step("rate", pricing.term, text, value))
+    return Price(value, "money", made, term.percent)
+
+
+def _charge(pricing: PricingContext, term: PercentOf) -> tuple[Fraction, str]:
+    """The charge that a percentage is of: this period's, or those of the whole run of misses."""
+    context, result = pricing.context, pricing.result
+    if term.over == "period":
+        return context.base(term.base, result.subject), term.base
+    due = pricing.credit.due
+    assert isinstance(due, OnRun), "only a credit due on a run is priced over it"
+    run = consecutive_misses(result, pricing.earlier(), due.no_data)[: due.misses]
+    periods = sorted({settled_period(context, one.period) for one in run})
+    total = sum((context.base(term.base, result.subject, period) for period in periods), ZERO)
+    return total, f"{term.base} of {', '.join(periods)}"
+
+
+def settled_period(context: PeriodContext, measured: str) -> str:
+    """The settlement period that a measurement period lies in."""
+    return label_of(first_day(measured), context.version.settled)
+
+
+def _fraction_of(pricing: PricingContext, term: FractionOf, counts: Sequence[PricedUnits]) -> Price:
+    units = _units(counts)
+    charge = pricing.context.base(term.base, pricing.result.subject)
+    value = units * term.fraction * charge
+    money = pricing.context.money
+    text = (
+        f"{_times(units)}{written(term.fraction)} of {money(charge)} ({term.base}) = {money(value)}"
+    )
+    return Price(value, "money", (step("rate", pricing.term, text, value),))
+
+
+def _day_of(pricing: PricingContext, term: DayOf, counts: Sequence[PricedUnits]) -> Price:
+    units, context = _units(counts), pricing.context
+    charge = context.base(term.base, pricing.result.subject)
+    charged = context.charges.charged_period(context.version, term.base, context.period)
+    days = days_in(charged)
+    value = units * charge / days
+    text = (
+        f"{_times(units)}a day's charge, {context.money(charge)} ({term.base}) / {days} days = "
+        f"{context.money(value)}"
+    )
+    return Price(value, "money", (step("rate", pricing.term, text, value),))
+
+
+def worth(context: PeriodContext, count: PricedUnits) -> Fraction:
+    """What an occurrence is worth; zero, and noted as missing where it counts, if nobody says."""
+    stated = count.part.value if count.part else None
+    if stated is None and count.units:
+        context.blockers.add(
+            f"the worth of {name_of(count)} is not known; correct its event with a 'value'"
+        )
+    return stated or ZERO
+
+
+def name_of(count: PricedUnits) -> str:
+    """The occurrence by its name, where it is one."""
+    return count.part.part if count.part else "it"
+
+
+def _worth_of(pricing: PricingContext, term: WorthOf, counts: Sequence[PricedUnits]) -> Price:
+    value, steps = ZERO, []
+    for count in counts:
+        own = worth(pricing.context, count)
+        one = percent_of(count.units * term.percent, own)
+        text = (
+            f"{_times(count.units)}{number_text(term.percent)} % of {pricing.context.money(own)} "
+            f"({name_of(count)}) = {pricing.context.money(one)}"
+        )
+        steps.append(step("rate", pricing.term, text, one))
+        value += one
+    return Price(value, "money", tuple(steps))
+
+
+def _amount(pricing: PricingContext, term: Amount, counts: Sequence[PricedUnits]) -> Price:
+    units = _units(counts)
+    each = pricing.context.own(term.amount, term.currency)
+    value = units * each
+    money = pricing.context.money
+    text = f"{_times(units)}{money(each)} = {money(value)}"
+    return Price(value, "money", (step("rate", pricing.term, text, value),))
+
+
+def _at_risk_share(
+    pricing: PricingContext, term: AtRiskShare, counts: Sequence[PricedUnits]
+) -> Price:
+    if term.unallocated:
+        text = "the level has been given no share yet: it counts nothing"
+        return Price(ZERO, "money", (step("rate", pricing.term, text, ZERO),), weight=ZERO)
+    at_risk = pricing.context.at_risk(term.at_risk, pricing.result.subject)
+    share = ONE
+    for percent in term.shares:
+        share *= percent / HUNDRED
+    units = _units(counts)
+    value = units * share * at_risk
+    shares = " x ".join(f"{number_text(percent)} %" for percent in term.shares)
+    money = pricing.context.money
+    text = f"{_times(units)}{shares} x {money(at_risk)} at risk ({term.at_risk}) = {money(value)}"
+    return Price(value, "money", (step("rate", pricing.term, text, value),), weight=share)
+
+
+def looked_up(table: BandTable, value: Fraction, path: str) -> tuple[Fraction, Step]:
+    """What a table gives for a value, with the step that says which band it is."""
+    if table.rounded is not None:
+        value = rounded(value, table.rounded.decimals, table.rounded.mode)
+    band = table.find(value)
+    if band is None:
+        assert table.otherwise is not None, f"{value} belongs to no band of a checked table"
+        text = f"{number_text(value)} is outside the bands: gives {number_text(table.otherwise)}"
+        return table.otherwise, step("band", path, text, table.otherwise)
+    name = f" ({band.name})" if band.name else ""
+    text = f"{number_text(value)} is in '{band.text()}'{name}: gives {number_text(band.gives)}"
+    index = table.bands.index(band)
+    return band.gives, step("band", f"{path}.bands[{index}]", text, band.gives)
+
+
+def _by_band(pricing: PricingContext, term: ByBand, counts: Sequence[PricedUnits]) -> Price:
+    units = _units(counts)
+    value = units if term.of == "quantity" else pricing.result.result
+    if value is None or (term.of == "quantity" and not counts):
+        return Price(ZERO, "money", ())
+    gives, found = looked_up(term, value, pricing.term)
+    times = ONE if term.of == "quantity" else units
+    if term.gives == "points":
+        return Price(times * gives, "points", (found,))
+    if term.gives == "amount":
+        money = pricing.context.money(times * gives)
+        text = f"{_times(times)}{pricing.context.money(gives)} = {money}"
+        made = (found, step("rate", pricing.term, text, times * gives))
+        return Price(times * gives, "money", made)
+    assert term.base is not None
+    flat = PercentOf(kind="percent_of", percent=gives, base=term.base)
+    priced = _percent_of(pricing, flat, (PricedUnits(times),))
+    return Price(priced.value, "money", (found, *priced.steps), gives)
+
+
+def _by_run(pricing: PricingContext, term: ByRun, counts: Sequence[PricedUnits]) -> Price:
+    result = pricing.result
+    run = len(consecutive_misses(result, pricing.earlier(), term.no_data))
+    if run == 0:
+        return Price(ZERO, "money", ())
+    each = term.amounts[min(run, len(term.amounts)) - 1]
+    units = _units(counts)
+    value = units * each
+    money = pricing.context.money
+    text = f"failing period {run} of the run: {_times(units)}{money(each)} = {money(value)}"
+    return Price(value, "money", (step("rate", pricing.term, text, value),))
+
+
+def _by_direction(
+    pricing: PricingContext, term: ByDirection, counts: Sequence[PricedUnits]
+) -> Price:
+    units = _units(counts)
+    each = term.vendor_owes if units > 0 else term.buyer_owes
+    value = units * each
+    payer = "the vendor owes" if units > 0 else "the buyer owes" if units < 0 else "nobody owes"
+    money = pricing.context.money
+    text = f"{number_text(abs(units))} x {money(each)} = {money(abs(value))}: {payer}"
+    return Price(value, "money", (step("rate", pricing.term, text, value),))
+
+
+def _points(pricing: PricingContext, term: PointsEach, counts: Sequence[PricedUnits]) -> Price:
+    units = _units(counts)
+    value = units * term.points
+    text = f"{_times(units)}{number_text(term.points)} points = {number_text(value)} points"
+    return Price(value, "points", (step("rate", pricing.term, text, value),))
+
+
+_RATES: dict[type, Callable[[PricingContext, Any, Sequence[PricedUnits]], Price]] = {
+    PercentOf: _percent_of,
+    FractionOf: _fraction_of,
+    DayOf: _day_of,
+    WorthOf: _worth_of,
+    Amount: _amount,
+    AtRiskShare: _at_risk_share,
+    ByBand: _by_band,
+    ByRun: _by_run,
+    ByDirection: _by_direction,
+    PointsEach: _points,
+}

@@ -1,0 +1,1 @@
+"""The order of operations over one period, and over the whole history."""

@@ -1,0 +1,35 @@
+"""Which disputes over a settlement are admitted: in time, with an error, large enough."""
+
+from __future__ import annotations
+
+from schemas.evaluation import CircumstanceFact
+from schemas.remedy import DisputeTerms
+from services.core.calendar.days import working_day_after
+from services.core.inputs.context import PeriodContext
+from services.core.inputs.stated import stated_day, stated_number
+from services.core.inputs.worksheet import Worksheet
+
+
+def admit_disputes(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
+    """Each dispute of the period as a figure: admitted or not."""
+    term = context.version.disputes
+    if term is None:
+        return worksheet
+    figures = {
+        _name(fact): admitted(term, fact)
+        for fact in context.inputs.circumstances(term.circumstance)
+    }
+    return worksheet.with_figures(figures)
+
+
+def _name(fact: CircumstanceFact) -> str:
+    subject = fact.circumstance.subject
+    return "dispute-admitted" if subject is None else f"dispute-admitted/{subject}"
+
+
+def admitted(term: DisputeTerms, fact: CircumstanceFact) -> bool:
+    """All three: raised by the n-th working day after the run, an error, enough effect."""
+    last = working_day_after(stated_day(fact, "run_on"), term.working_days, term.holidays)
+    in_time = stated_day(fact, "raised_on") <= last
+    error = fact.circumstance.values.get("error") is True or not term.needs_error
+    return in_time and error and term.effect.met_by(stated_number(fact, "effect"))

@@ -1,0 +1,1 @@
+"""What a change would have cost: simulation over past periods, and service goals."""
