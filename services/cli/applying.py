@@ -11,7 +11,7 @@ from schemas.programme import Programme
 from services.catalogue.store import apply, load
 from services.cli.files import read_contracts
 from services.cli.stack import Addresses
-from services.settlement.in_force import rules_from
+from services.settlement.effective_versions import rules_from
 from services.shell.broker import for_librdkafka
 from services.shell.postgres import Connection, connected
 from services.shell.settings import read_security

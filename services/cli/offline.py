@@ -24,8 +24,8 @@ from services.core.events.horizon import Latest
 from services.core.settling.one_period import PeriodOutcome as Settlement
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import History, settle_together
-from services.ingest.door import ANY_PARTY, Door
-from services.ingest.refusal import Refusal
+from services.ingest.event_validator import ANY_PARTY, Door
+from services.ingest.rejection import EventRejection
 from services.shell.http import Fault
 
 _Noun = TypeVar("_Noun", Programme, Agreement)
@@ -178,7 +178,7 @@ def _accepted(catalogue: Catalogue, events: Iterable[tuple[str, bytes]], now_us:
     duplicates = 0
     for place, raw in events:
         verdict = door.admit(raw, ANY_PARTY, now_us)
-        if isinstance(verdict, Refusal):
+        if isinstance(verdict, EventRejection):
             set_aside.append(_refused(place, verdict))
         elif verdict.identity not in held:
             held[verdict.identity] = verdict.payload
@@ -196,7 +196,7 @@ def _told(fault: Fault) -> str:
     return f"{field}{fault.reason}; {fault.remedy}"
 
 
-def _refused(place: str, refusal: Refusal) -> SetAside:
+def _refused(place: str, refusal: EventRejection) -> SetAside:
     field = f"{refusal.pointer}: " if refusal.pointer else ""
     reason = f"{field}{refusal.detail}"
     return SetAside(

@@ -18,7 +18,7 @@ from schemas.base import Name, Noun
 from schemas.period import PeriodLabel
 from services.catalogue.cached import CatalogueCopy
 from services.core.counting.evaluation import window_at
-from services.evaluator import closed, preview
+from services.evaluator import evaluation_store, preview
 from services.evaluator.closing import Ends
 from services.evaluator.preview import BEGINNING, After
 from services.evaluator.recount import NoSuchPeriod, Subject, subject_of
@@ -186,7 +186,9 @@ async def order_close(
                 422, "no-such-period", "The period cannot be closed.", str(error)
             ) from error
         _refuse_early(subject)
-        number = await closed.request(connection, order.agreement, order.period, x_requested_by)
+        number = await evaluation_store.request(
+            connection, order.agreement, order.period, x_requested_by
+        )
         body = {"number": number, **order.model_dump(), "outcome": None}
         location = {"location": f"/v1/closes/{number}"}
         return Answer(202, json.dumps(body).encode(), {"content-type": _JSON, **location})

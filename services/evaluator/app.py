@@ -10,7 +10,7 @@ from services.evaluator import gauges
 from services.evaluator.api import Parts, evaluator_api
 from services.evaluator.apply import Frames
 from services.evaluator.closing import Closer, Pace
-from services.evaluator.ends import LogEnds
+from services.evaluator.log_ends import LogEnds
 from services.evaluator.topics import Topics
 from services.shell.http import serve_beside
 from services.shell.kafka import Wires, consume, make_app, wires_of

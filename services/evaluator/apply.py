@@ -27,7 +27,7 @@ from services.evaluator import columns as cols
 from services.evaluator import store
 from services.evaluator.columns import Columns
 from services.evaluator.horizon import REVIEW, Horizons
-from services.evaluator.seen import CONFLICT, DUPLICATE, NEW, Indices, Seen, settle
+from services.evaluator.identity_index import CONFLICT, DUPLICATE, NEW, Indices, Seen, settle
 from services.evaluator.store import Aside, Known, StoredFrame, Tallies
 from services.evaluator.topics import Topics
 from services.shell import metrics

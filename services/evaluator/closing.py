@@ -21,8 +21,8 @@ from services.catalogue.cached import CatalogueCopy
 from services.catalogue.snapshot import Catalogue
 from services.core.calendar.windows import instant
 from services.core.counting.evaluation import EvaluationReason
-from services.evaluator import closed, gauges, recount, touching
-from services.evaluator.closed import Place
+from services.evaluator import evaluation_store, gauges, late_facts, recount
+from services.evaluator.evaluation_store import Place
 from services.evaluator.recount import NoSuchPeriod, Snapshot, Subject
 from services.evaluator.topics import Topics
 from services.evaluator.watermark import (
@@ -133,7 +133,7 @@ class Closer:
         """
         if not self._catalogue.loaded:
             return
-        orders = await closed.waiting(connection)
+        orders = await evaluation_store.waiting(connection)
         if orders:  # through another process, perhaps for what was applied a moment ago
             await self._catalogue.refresh()
         catalogue = self._catalogue.current
@@ -143,11 +143,11 @@ class Closer:
             self._revision = catalogue.revision
         more = True
         while more:
-            more = await touching.scan(connection, catalogue, self._subject)
+            more = await late_facts.scan(connection, catalogue, self._subject)
         await self._answer_requests(connection, catalogue, orders)
         await self._close_due(connection, catalogue)
         stuck = await self._stuck(connection)
-        for place in await closed.quiet(connection, self._pace.quiet):
+        for place in await evaluation_store.quiet(connection, self._pace.quiet):
             if place not in stuck:
                 await self._close(connection, catalogue, place, "late_facts", {})
         await self._report(connection)
@@ -167,17 +167,20 @@ class Closer:
 
     async def _stuck(self, connection: Connection) -> set[Place]:
         """Periods that could not be counted and are not to be tried again yet."""
-        alarms = await closed.alarms(connection)
+        alarms = await evaluation_store.alarms(connection)
         now = monotonic()
         return {place for place, age in alarms.items() if age < ALARM_RETRY_S} | {
             place for place, (at, _) in self._refused.items() if now - at < ALARM_RETRY_S
         }
 
     async def _answer_requests(
-        self, connection: Connection, catalogue: Catalogue, orders: Sequence[closed.Request]
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        orders: Sequence[evaluation_store.Request],
     ) -> None:
         """Close what was asked for; requests for one period are answered together."""
-        asked: dict[Place, list[closed.Request]] = {}
+        asked: dict[Place, list[evaluation_store.Request]] = {}
         for request in orders:
             asked.setdefault((request.agreement, request.period), []).append(request)
         for place, requests in asked.items():
@@ -189,7 +192,7 @@ class Closer:
 
     async def _close_due(self, connection: Connection, catalogue: Catalogue) -> None:
         marks = await _marks(connection, self._app, self._topics.measurements, await self._ends())
-        done = (await closed.covers(connection)).keys()
+        done = (await evaluation_store.covers(connection)).keys()
         stuck = await self._stuck(connection)
         waiting = 0
         for agreement in sorted(catalogue.agreements) if marks else ():
@@ -294,7 +297,7 @@ class Closer:
         """The evaluation, its announcement and the answers, all or nothing."""
         async with connection.transaction():
             if made is not None:
-                body = await closed.insert(connection, made, snapshot.cover, record)
+                body = await evaluation_store.insert(connection, made, snapshot.cover, record)
                 identity = event_id(made)
                 await enqueue(
                     connection,
@@ -304,9 +307,11 @@ class Closer:
                     announcement(made, body),
                     {"content-type": "application/cloudevents+json"},
                 )
-            await closed.untouch(connection, place)
-            await closed.resolve_alarm(connection, place)
-            await closed.answer(connection, requests, done.outcome, done.detail, done.revision)
+            await evaluation_store.untouch(connection, place)
+            await evaluation_store.resolve_alarm(connection, place)
+            await evaluation_store.answer(
+                connection, requests, done.outcome, done.detail, done.revision
+            )
             faultpoint("close.before-commit")
         faultpoint("close.after-commit")
 
@@ -323,8 +328,8 @@ class Closer:
             "period stays open until they agree: find out which of the two was changed"
         )
         async with connection.transaction():
-            await closed.raise_alarm(connection, place, found[:SHOWN])
-            await closed.answer(connection, requests, "alarm", detail, None)
+            await evaluation_store.raise_alarm(connection, place, found[:SHOWN])
+            await evaluation_store.answer(connection, requests, "alarm", detail, None)
         log(__name__).critical(
             "tallies_differ", agreement=place[0], period=place[1], found=found[:SHOWN]
         )
@@ -334,13 +339,13 @@ class Closer:
         self, connection: Connection, place: Place, reason: str, requests: Sequence[int]
     ) -> Done:
         """The catalogue does not let this period be counted: say so, and go on with the others."""
-        await closed.answer(connection, requests, "refused", reason, None)
+        await evaluation_store.answer(connection, requests, "refused", reason, None)
         log(__name__).error("cannot_close", agreement=place[0], period=place[1], reason=reason)
         return Done("refused", reason)
 
     async def _report(self, connection: Connection) -> None:
         """Show open alarms where operators look."""
-        stuck = await closed.alarms(connection)
+        stuck = await evaluation_store.alarms(connection)
         gauges.CLOSE_ALARMS.set(len(stuck))
         said = [f"{' '.join(place)}: tallies and facts differ" for place in sorted(stuck)]
         said += [f"{' '.join(place)}: {why}" for place, (_, why) in sorted(self._refused.items())]

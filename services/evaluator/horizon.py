@@ -20,7 +20,7 @@ from services.core.events.facts import CHARGE, CIRCUMSTANCE, CORRECTION, FIGURE
 from services.core.events.horizon import Horizon, Latest, horizons_of
 from services.core.events.tally import metric_windows
 from services.evaluator.columns import Columns, sources_of
-from services.evaluator.seen import CONFLICT, DUPLICATE, NEW
+from services.evaluator.identity_index import CONFLICT, DUPLICATE, NEW
 
 REVIEW = 4
 """A fact beyond the horizon, beside the verdicts of `seen`."""

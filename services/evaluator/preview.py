@@ -14,7 +14,7 @@ from services.catalogue.snapshot import Catalogue
 from services.core.calendar.windows import bounds_us, instant
 from services.core.counting.evaluation import window_at
 from services.core.events.facts import identity_of, number
-from services.evaluator import columns, recount, store, stored
+from services.evaluator import columns, fact_reader, recount, store
 from services.shell.frames import partition_of, read_batch
 from services.shell.postgres import Connection, Pool
 
@@ -27,7 +27,7 @@ class After(NamedTuple):
     low: int
 
 
-BEGINNING = After(stored.EVER[0], 0, 0)
+BEGINNING = After(fact_reader.EVER[0], 0, 0)
 
 
 async def preview(pool: Pool, catalogue: Catalogue, agreement: str, period: str) -> bytes:
@@ -127,7 +127,7 @@ async def facts_of(
     if span[0] >= end:
         return [], None
     async with pool.acquire() as connection, connection.transaction(readonly=True):
-        loaded = await stored.load(connection, {numbered: span})
+        loaded = await fact_reader.load(connection, {numbered: span})
     facts = loaded.facts
     rows = _in_order(facts, start, end, subject, after)
     items = [_item(facts, row) for row in rows[:limit].tolist()]

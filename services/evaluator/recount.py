@@ -17,11 +17,11 @@ from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue
 from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
 from services.core.events.facts import CORRECTION, identity_of, joined
-from services.evaluator import closed, stored
-from services.evaluator.closed import Last
+from services.evaluator import evaluation_store, fact_reader
 from services.evaluator.columns import identities_from
+from services.evaluator.evaluation_store import Last
+from services.evaluator.fact_reader import EVER, NO_METRIC, Key, Loaded, Span, Sums
 from services.evaluator.store import frame_bodies
-from services.evaluator.stored import EVER, NO_METRIC, Key, Loaded, Span, Sums
 from services.evaluator.watermark import version_of
 from services.shell.frames import read_batch
 from services.shell.postgres import Connection
@@ -48,7 +48,7 @@ class Subject:
     metrics: frozenset[str]
 
     @property
-    def place(self) -> closed.Place:
+    def place(self) -> evaluation_store.Place:
         return self.agreements[-1].agreement, self.period
 
     @property
@@ -101,17 +101,17 @@ def _check_period(agreements: Sequence[Agreement], period: str) -> None:
 async def take(connection: Connection, subject: Subject) -> Snapshot:
     """Read everything at one moment, in a transaction of its own."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        last = await closed.last(connection, *subject.place)
-        cover = await closed.last_frames(connection)
-        tallies = await stored.tallied(connection, subject.spans)
-        loaded = await stored.load(connection, subject.spans)
+        last = await evaluation_store.last(connection, *subject.place)
+        cover = await evaluation_store.last_frames(connection)
+        tallies = await fact_reader.tallied(connection, subject.spans)
+        loaded = await fact_reader.load(connection, subject.spans)
         extra = await _corrected_elsewhere(connection, loaded)
     return Snapshot(loaded, extra, tallies, cover, last)
 
 
 def differences(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Where the tallies and the stored facts say different things; empty when they agree."""
-    counted = stored.counted(snapshot.loaded)
+    counted = fact_reader.counted(snapshot.loaded)
     found = []
     for key in sorted(counted.keys() | snapshot.tallies.keys()):
         facts, tally = counted.get(key, (0, 0, 0, 0)), snapshot.tallies.get(key, (0, 0, 0, 0))
@@ -171,7 +171,7 @@ async def _corrected_elsewhere(connection: Connection, loaded: Loaded) -> Facts 
         bodies = await frame_bodies(connection, partition, sorted(rows))
         for number, places in sorted(rows.items()):
             batches.append(read_batch(bodies[number]).take(pa.array(places)))
-    return stored.as_facts(batches) if batches else None
+    return fact_reader.as_facts(batches) if batches else None
 
 
 def _missing_targets(loaded: Loaded) -> dict[int, set[Identity]]:

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
-from services.ingest.door import Door
+from services.ingest.dedupe_cache import Recent
+from services.ingest.event_validator import Door
 from services.ingest.publisher import Publisher
-from services.ingest.recent import Recent
-from services.ingest.refusal import CONFLICT, Refusal
-from services.ingest.refusals import Refused
+from services.ingest.rejection import CONFLICT, EventRejection
+from services.ingest.rejection_store import Refused
 from services.shell import metrics
 from services.shell.clock import now_us
 from services.shell.http import Problem
@@ -35,7 +35,7 @@ class Outcome:
     status: Status
     source: str | None
     id: str | None
-    refusal: Refusal | None = None
+    refusal: EventRejection | None = None
 
     def document(self, index: int) -> dict[str, Any]:
         """The event's entry in the answer to a batch."""
@@ -55,7 +55,7 @@ Keep = Callable[[Sequence[Refused]], Awaitable[None]]
 Accepted = Callable[[Sequence[Row]], Awaitable[frozenset[bytes]]]
 """Of these rows, identity and payload in one, those that count already. Knows nothing where the
 evaluator's tables cannot be asked."""
-Judge = Callable[[Door, int], Row | Refusal]
+Judge = Callable[[Door, int], Row | EventRejection]
 """Asks the door about one event; given the door and the time."""
 
 
@@ -108,12 +108,14 @@ class Admission:
             metrics.EVENTS.labels("ingest", status).inc(number)
         return outcomes
 
-    async def _judged(self, events: Sequence[tuple[bytes, Judge]], now: int) -> list[Row | Refusal]:
+    async def _judged(
+        self, events: Sequence[tuple[bytes, Judge]], now: int
+    ) -> list[Row | EventRejection]:
         """Ask the door about each. What it refuses may have been allowed a moment ago: then all are
         judged by the newest catalogue."""
         door = self._current_door()
         verdicts = [judge(door, now) for _, judge in events]
-        if Refusal in map(type, verdicts):
+        if EventRejection in map(type, verdicts):
             await self._catalogue.look()
             if (newest := self._current_door()) is not door:
                 return [judge(newest, now) for _, judge in events]
@@ -161,12 +163,12 @@ def _repeat_of(outcome: Outcome, counting: frozenset[bytes]) -> Outcome:
     return Outcome("duplicate", row.source, row.id)
 
 
-def _told(refusal: Refusal) -> Outcome:
+def _told(refusal: EventRejection) -> Outcome:
     return Outcome("rejected", refusal.source, refusal.id, refusal)
 
 
-def _conflict(row: Row, known: bytes) -> Refusal:
-    return Refusal(
+def _conflict(row: Row, known: bytes) -> EventRejection:
+    return EventRejection(
         CONFLICT,
         "/id",
         "this door took an event of that source and id with another type, time or data; this one "

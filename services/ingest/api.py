@@ -15,9 +15,9 @@ from services.catalogue.api_key import ApiKey, bearer, recognise
 from services.catalogue.cached import CatalogueCopy
 from services.ingest import body
 from services.ingest.admission import Accepted, Admission, Judge, Keep, Outcome
-from services.ingest.door import ANY_PARTY, Door
+from services.ingest.event_validator import ANY_PARTY, Door
 from services.ingest.publisher import Publisher, Unavailable
-from services.ingest.refusal import Refusal
+from services.ingest.rejection import EventRejection
 from services.shell.http import PROBLEM, Fault, Lifespan, Problem, make_api
 from services.shell.logs import correlation_id
 from services.shell.settings import Settings
@@ -197,7 +197,7 @@ def _answer_all(outcomes: Sequence[Outcome]) -> Response:
     )
 
 
-def _problem(refusal: Refusal) -> Response:
+def _problem(refusal: EventRejection) -> Response:
     document = {
         **refusal.document(),
         "source": refusal.source,

@@ -20,8 +20,8 @@ from pydantic_core import ErrorDetails
 
 from schemas.event import CloudEvent
 from services.core.events.rejections import MOST_FAULTS
-from services.ingest import refusal as why
-from services.ingest.refusal import Refused
+from services.ingest import rejection as why
+from services.ingest.rejection import EventRejected
 from services.shell.clock import microseconds
 from services.shell.http import Fault, fault_of
 
@@ -101,9 +101,9 @@ def too_deep(raw: bytes, data: Any) -> bool:
 
 
 def read_event(value: Any) -> tuple[Envelope, int]:
-    """Read parsed JSON as an event by the model, and its time in microseconds. Raises Refused."""
+    """Read parsed JSON as an event by the model; its time in µs. Raises EventRejected."""
     if not isinstance(value, dict):
-        raise Refused(
+        raise EventRejected(
             why.NOT_AN_EVENT, "", "an event is a JSON object", "send a CloudEvent as an object"
         )
     value = _with_data(value)
@@ -111,7 +111,7 @@ def read_event(value: Any) -> tuple[Envelope, int]:
         raise _deep("")
     event = _modelled({name: value[name] for name in value if name in _ATTRIBUTES})
     if not _RFC3339.fullmatch(str(value["time"])):
-        raise Refused(
+        raise EventRejected(
             why.NOT_AN_EVENT,
             "/time",
             "the time is not in the form of RFC 3339",
@@ -123,7 +123,7 @@ def read_event(value: Any) -> tuple[Envelope, int]:
 
 
 def parsed(raw: bytes, pointer: str = "") -> Any:
-    """Parse JSON strictly: UTF-8, no NaN, no trailing anything. Raises Refused."""
+    """Parse JSON strictly: UTF-8, no NaN, no trailing anything. Raises EventRejected."""
     try:
         return msgspec.json.decode(raw)
     except RecursionError as error:
@@ -132,22 +132,22 @@ def parsed(raw: bytes, pointer: str = "") -> Any:
         remedy = "send well-formed JSON in UTF-8"
         if re.search(rb"\bNaN\b|\bInfinity\b", raw):
             remedy = "JSON has no NaN and no Infinity: leave out what was not measured"
-        raise Refused(why.NOT_JSON, pointer, str(error), remedy) from error
+        raise EventRejected(why.NOT_JSON, pointer, str(error), remedy) from error
 
 
 def check_content(content: str | None) -> None:
-    """Refuse data that is not JSON in UTF-8, by its content type. Raises Refused."""
+    """Refuse data that is not JSON in UTF-8, by its content type. Raises EventRejected."""
     media, _, parameters = (content or JSON_TYPES[0]).lower().partition(";")
     charset = re.search(r"charset=\"?([^\";\s]+)", parameters)
     if not (media.strip() in JSON_TYPES or media.strip().endswith("+json")):
-        raise Refused(
+        raise EventRejected(
             why.WRONG_CONTENT,
             "/datacontenttype",
             f"data of type {media.strip()[:100]} is not understood",
             "send the data as application/json",
         )
     if charset is not None and charset[1] not in _CHARSETS:
-        raise Refused(
+        raise EventRejected(
             why.WRONG_CONTENT,
             "/datacontenttype",
             f"the encoding {charset[1][:40]} is not understood",
@@ -156,7 +156,7 @@ def check_content(content: str | None) -> None:
 
 
 def joined(attributes: Mapping[str, str], content_type: str | None, data: bytes) -> dict[str, Any]:
-    """An event of binary mode as it would be in structured mode. Raises Refused."""
+    """An event of binary mode as it would be in structured mode. Raises EventRejected."""
     check_content(content_type)
     envelope = {name: value for name, value in attributes.items() if name in _ATTRIBUTES}
     return {**envelope, "datacontenttype": content_type, "data": parsed(data, "/data")}
@@ -169,7 +169,9 @@ def _modelled(value: dict[str, Any]) -> CloudEvent:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         first, *also = [_fault(each) for each in found[:MOST_FAULTS]]
-        raise Refused(why.NOT_AN_EVENT, first.pointer, first.reason, first.remedy, also) from error
+        raise EventRejected(
+            why.NOT_AN_EVENT, first.pointer, first.reason, first.remedy, also
+        ) from error
 
 
 def _fault(found: ErrorDetails) -> Fault:
@@ -184,13 +186,13 @@ def _with_data(value: dict[str, Any]) -> dict[str, Any]:
     if value.get("data_base64") is None:
         return value
     if value.get("data") is not None:
-        raise Refused(
+        raise EventRejected(
             why.NOT_AN_EVENT, "/data_base64", "data is given twice", "send data or data_base64"
         )
     try:
         data = base64.b64decode(value["data_base64"], validate=True)
     except (binascii.Error, ValueError, TypeError) as error:
-        raise Refused(
+        raise EventRejected(
             why.NOT_AN_EVENT, "/data_base64", "it is not base64", "encode it anew, or send data"
         ) from error
     return {**value, "data": parsed(data, "/data_base64")}
@@ -204,8 +206,8 @@ def _depth(value: Any, level: int = 1) -> int:
     return max((_depth(each, level + 1) for each in inside), default=level)
 
 
-def _deep(pointer: str) -> Refused:
-    return Refused(
+def _deep(pointer: str) -> EventRejected:
+    return EventRejected(
         why.TOO_DEEP,
         pointer,
         f"the JSON is nested more than {MAX_DEPTH} levels deep",

@@ -17,12 +17,12 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from services.catalogue.snapshot import Catalogue
-from services.ingest.door import Door
+from services.ingest.event_validator import Door
+from services.ingest.fast_validator import Taker
 from services.ingest.framing import HEADERS, TOPIC, cut
 from services.ingest.lag import LagWatch
-from services.ingest.refusal import Refusal
-from services.ingest.refusals import Place, Refused
-from services.ingest.usual import Taker
+from services.ingest.rejection import EventRejection
+from services.ingest.rejection_store import Place, Refused
 from services.shell import metrics
 from services.shell.broker import NONE, Security, for_librdkafka
 from services.shell.clock import now_us
@@ -226,7 +226,7 @@ class Intake:
 
     def _with_headers(
         self, raw: bytes, headers: list[tuple[str, bytes]], vendor: str, now: int
-    ) -> Refusal | None:
+    ) -> EventRejection | None:
         """Judge a record that has headers: in binary mode they are the event's envelope."""
         assert self._door is not None
         assert self._taker is not None

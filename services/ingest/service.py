@@ -10,12 +10,12 @@ from typing import Any
 
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
-from services.ingest.accepted import accepted
+from services.ingest.accepted_lookup import accepted
 from services.ingest.api import lifespan_of, make_ingest_api
 from services.ingest.intake import Intake
 from services.ingest.progress import SourceProgress
 from services.ingest.publisher import Publisher, Unavailable
-from services.ingest.refusals import Refused, keep
+from services.ingest.rejection_store import Refused, keep
 from services.shell import logs
 from services.shell.http import run_api
 from services.shell.logs import leave, log

@@ -10,7 +10,7 @@ import httpx
 from fastapi import FastAPI
 
 from services.catalogue.cached import CatalogueCopy
-from services.settlement.evaluator import Evaluator
+from services.settlement.evaluator_client import Evaluator
 from services.settlement.routes import agreements, disputes, ledger, operations, statements
 from services.settlement.routes.common import Parts
 from services.shell.http import Probe, make_api

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.settlement.announcements import DECLARED, Topics
 from services.settlement.api import settlement_api
 from services.settlement.consumer import Settler
+from services.settlement.finance_events import DECLARED, Topics
 from services.shell.http import serve_beside
 from services.shell.kafka import Dense, Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay

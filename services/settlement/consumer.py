@@ -20,7 +20,7 @@ from services.core.contracts.versions import first_open_day, prospective, prospe
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import History, settle_together
 from services.settlement import gauges, store
-from services.settlement.announcements import DECLARED, Posting, Topics
+from services.settlement.finance_events import DECLARED, Posting, Topics
 from services.settlement.store import Contract, Standing, Unprocessable
 from services.shell.clock import now
 from services.shell.logs import log

@@ -19,8 +19,8 @@ from schemas.finance import (
     EntryBooked,
     StatementPosted,
 )
-from services.settlement.announcements import SCHEMA_ROOT
 from services.settlement.api import settlement_api
+from services.settlement.finance_events import SCHEMA_ROOT
 from services.shell.settings import Settings
 
 FOLDER = Path(__file__).parents[2] / "schemas"

@@ -12,8 +12,8 @@ from schemas.programme import Programme
 from schemas.statement import LevelResult, SettlementStatement, StatementLine
 from services.core.contracts.versions import caps_for
 from services.settlement.access import Principal
-from services.settlement.answers import ContractTerm, FactsPage, FigureSource
-from services.settlement.evaluator import Evaluator
+from services.settlement.evaluator_client import Evaluator
+from services.settlement.responses import ContractTerm, FactsPage, FigureSource
 from services.shell.http import Problem, decode_cursor, encode_cursor
 
 NO_FACTS = FactsPage(items=(), withheld=0, next=None, unavailable=None)

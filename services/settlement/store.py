@@ -22,7 +22,7 @@ from services.catalogue.stored import agreement_of, programme_of
 from services.core.adjusting.shared_caps import sharing
 from services.core.books import ledger
 from services.core.books.ledger import Position
-from services.settlement.announcements import (
+from services.settlement.finance_events import (
     Posting,
     Topics,
     entry_events,

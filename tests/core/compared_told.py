@@ -23,15 +23,7 @@ from services.core.contracts.shared_cap_check import unfit
 from services.core.contracts.underpinning import gaps
 from services.core.contracts.wording import path_text
 from services.core.settling.settlement import History
-from tests.core.approved import in_lines, write_anew
-from tests.core.golden.explained import outcome_lines
-from tests.core.golden.production import CONTRACTS, load
-from tests.core.said import programme
-from tests.core.test_contract_check import PROGRAMME
-from tests.core.test_contract_check import programme as usual
-from tests.core.test_inheritance import CORPORATE, CUSTOMER, PLAIN, SERVICE
-from tests.core.test_reweighting import version
-from tests.core.test_shared_caps import (
+from tests.core.adjusting.test_shared_caps import (
     EARN_BACK,
     EVERYBODY,
     OF_TWO,
@@ -41,8 +33,16 @@ from tests.core.test_shared_caps import (
     named,
     together,
 )
-from tests.core.test_shared_caps import programme as under_caps
-from tests.core.test_underpinning import CAMPUS, HOURS, METRICS, TICKETS, below, sla
+from tests.core.adjusting.test_shared_caps import programme as under_caps
+from tests.core.approved import in_lines, write_anew
+from tests.core.contracts.test_contract_check import PROGRAMME
+from tests.core.contracts.test_contract_check import programme as usual
+from tests.core.contracts.test_inheritance import CORPORATE, CUSTOMER, PLAIN, SERVICE
+from tests.core.contracts.test_reweighting import version
+from tests.core.contracts.test_underpinning import CAMPUS, HOURS, METRICS, TICKETS, below, sla
+from tests.core.golden.explained import outcome_lines
+from tests.core.golden.production import CONTRACTS, load
+from tests.core.said import programme
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, terms
 
 PAGES = Path(__file__).parent / "compared"

@@ -23,6 +23,10 @@ from services.core.events.facts import Row
 from services.core.events.rejections import Rejection
 from services.core.events.rules import rules_of
 from tests.core.approved import in_lines, write_anew
+from tests.core.contracts.test_conditions import NO_CONDITIONS, condition
+from tests.core.contracts.test_contract_check import GOOD, PROGRAMME
+from tests.core.events.test_acceptance import AT, BAD, CHARGE, NOW, SAMPLE
+from tests.core.events.test_acceptance import GOOD as GOOD_EVENTS
 from tests.core.said import (
     DESK,
     FINANCE,
@@ -35,10 +39,6 @@ from tests.core.said import (
     programme,
     usual_rules,
 )
-from tests.core.test_acceptance import AT, BAD, CHARGE, NOW, SAMPLE
-from tests.core.test_acceptance import GOOD as GOOD_EVENTS
-from tests.core.test_conditions import NO_CONDITIONS, condition
-from tests.core.test_contract_check import GOOD, PROGRAMME
 from tests.core.told import LEVEL
 
 PAGES = Path(__file__).parent / "refusals"

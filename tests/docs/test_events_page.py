@@ -19,9 +19,9 @@ from services.core.calendar.windows import day_start, microseconds
 from services.core.events.facts import TYPE_OF_KIND, Row
 from services.core.events.rejections import MOST_FAULTS
 from services.core.events.rules import KINDS_OF_MEASURE
-from services.ingest import refusal
+from services.ingest import rejection
 from services.ingest.body import LINES, MAX_BODY, MAX_INFLATED, MAX_ITEMS, MEDIA_TYPES
-from services.ingest.door import MAX_EVENT, Door
+from services.ingest.event_validator import MAX_EVENT, Door
 from services.ingest.events import MAX_DEPTH
 from tests.docs.pages import ROOT, blocks, names, page, rows, section
 
@@ -111,14 +111,14 @@ def test_the_table_of_measures_is_that_of_the_core() -> None:
 
 def test_the_table_of_refusals_is_that_of_the_code() -> None:
     said = [row for row in rows(section(PAGE, "## Refusals")) if len(row) == 4]
-    own = [each for each in vars(refusal).values() if isinstance(each, refusal.Reason)]
-    expected = {each.code: each for each in (*own, *refusal.REASONS.values())}
+    own = [each for each in vars(rejection).values() if isinstance(each, rejection.ProblemKind)]
+    expected = {each.code: each for each in (*own, *rejection.REASONS.values())}
     assert {names(code)[0]: (int(status), meaning) for code, status, meaning, _ in said} == {
         code: (each.status, each.title) for code, each in expected.items()
     }
     assert all(remedy for *_, remedy in said)
     assert f"every wrong field at once, up to {MOST_FAULTS}." in section(PAGE, "## Refusals")
-    core = [each.code for each in refusal.REASONS.values()]
+    core = [each.code for each in rejection.REASONS.values()]
     assert [names(row[0])[0] for row in said if names(row[0])[0] in core] == core, "precedence"
 
 

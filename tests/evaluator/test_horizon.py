@@ -20,7 +20,7 @@ from services.core.events.rejections import Rejection
 from services.core.events.rules import rules_of
 from services.evaluator import columns as cols
 from services.evaluator.horizon import REVIEW, Horizons
-from services.evaluator.seen import CONFLICT, NEW, Seen, settle
+from services.evaluator.identity_index import CONFLICT, NEW, Seen, settle
 from services.shell.frames import read_batch
 from tests.evaluator.bench import House
 from tests.evaluator.builders import (

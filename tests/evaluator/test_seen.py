@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.evaluator import seen as index
+from services.evaluator import identity_index as index
 
 # A tiny space of hashes, so that equal halves, equal identities and equal payloads all happen.
 ROW = st.tuples(st.integers(0, 12), st.integers(0, 2), st.integers(0, 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.topics import declared
 from services.cli.prepare import RELAYED
-from services.ingest import framing, quarantine
+from services.ingest import framing, rejection_event
 
 
 def test_the_doors_write_to_no_topic_of_an_outbox() -> None:
@@ -12,7 +12,7 @@ def test_the_doors_write_to_no_topic_of_an_outbox() -> None:
 
 
 def test_what_the_doors_refuse_goes_through_the_outbox() -> None:
-    assert quarantine.TOPIC in RELAYED
+    assert rejection_event.TOPIC in RELAYED
 
 
 def test_every_topic_of_an_outbox_is_declared_with_one_producer() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.core.events.facts import Row
-from services.ingest.door import Door
-from services.ingest.refusal import Refusal
+from services.ingest.event_validator import Door
+from services.ingest.rejection import EventRejection
 from services.shell.clock import microseconds
 from tests.catalogue.builders import PROBE, a_programme, an_agreement
 
@@ -65,7 +65,7 @@ def a_door() -> Door:
     return Door(a_catalogue(), lambda _: NOW_US)
 
 
-def admitted(event: Any, party: str | None = None) -> Row | Refusal:
+def admitted(event: Any, party: str | None = None) -> Row | EventRejection:
     """What the door says to an event, given as a dict or as bytes."""
     raw = event if isinstance(event, bytes) else text(event)
     return a_door().admit(raw, party, NOW_US)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
 from services.core.events.facts import Row
-from services.ingest import refusal
-from services.ingest.door import MAX_EVENT
+from services.ingest import rejection
+from services.ingest.event_validator import MAX_EVENT
 from services.ingest.events import decode_envelope, microseconds_of, parsed
-from services.ingest.refusal import Reason, Refusal
+from services.ingest.rejection import EventRejection, ProblemKind
 from tests.catalogue.builders import DESK, NARROW, PROBE, TOWN
 from tests.ingest.builders import NOW_US, TIME, a_door, admitted, an_event, at, text
 
@@ -174,7 +174,7 @@ def test_a_refusal_names_the_field_the_reason_and_the_remedy(
     event: Any, code: str, pointer: str, remedy: str
 ) -> None:
     said = admitted(event, "north" if code == "source-of-another-party" else None)
-    assert isinstance(said, Refusal)
+    assert isinstance(said, EventRejection)
     document = said.document()
     assert (document["code"], document["errors"][0]["pointer"]) == (code, pointer)
     assert remedy in said.remedy
@@ -204,7 +204,7 @@ def test_an_event_with_several_wrong_fields_is_told_of_all_of_them_at_once(
     event: Any, code: str, pointers: list[str]
 ) -> None:
     said = admitted(event)
-    assert isinstance(said, Refusal)
+    assert isinstance(said, EventRejection)
     document = said.document()
     first = document["errors"][0]
     assert document["code"] == code
@@ -215,14 +215,14 @@ def test_an_event_with_several_wrong_fields_is_told_of_all_of_them_at_once(
 
 def test_every_reason_of_the_door_is_in_the_table() -> None:
     told = {row[2] for row in REFUSALS}
-    own = [value for value in vars(refusal).values() if isinstance(value, Reason)]
-    codes = {reason.code for reason in [*own, *refusal.REASONS.values()]}
+    own = [value for value in vars(rejection).values() if isinstance(value, ProblemKind)]
+    codes = {reason.code for reason in [*own, *rejection.REASONS.values()]}
     assert codes - told == {"conflict"}
 
 
 def test_a_refusal_tells_which_event_it_is_about() -> None:
     said = admitted(an_event(time="2026-01-01T00:00:00Z"))
-    assert isinstance(said, Refusal)
+    assert isinstance(said, EventRejection)
     assert (said.source, said.id) == (PROBE, "e-1")
 
 
@@ -302,7 +302,7 @@ def test_binary_mode_is_refused_as_structured_mode_is(
     attributes = {name: value for name, value in event.items() if name != "data"}
     raw = text(event["data"]) if data is None else data
     said = a_door().admit_binary(attributes, content_type, raw, "north", NOW_US)
-    assert isinstance(said, Refusal)
+    assert isinstance(said, EventRejection)
     assert (said.reason.code, said.pointer) == (code, pointer)
 
 
@@ -311,7 +311,7 @@ def test_the_sender_must_be_the_party_of_the_source_or_the_operator() -> None:
     assert isinstance(admitted(an_event(), None), Row)
     for stranger in ("desk", "town", ""):
         said = admitted(an_event(), stranger)
-        assert isinstance(said, Refusal)
+        assert isinstance(said, EventRejection)
         assert said.reason.code == "source-of-another-party"
 
 
@@ -373,7 +373,7 @@ def test_the_quick_way_takes_and_refuses_what_the_models_do(event: Any) -> None:
 
 @given(st.one_of(_changed().map(text), st.binary(max_size=300), st.text().map(str.encode)))
 def test_whatever_is_sent_gets_a_row_or_a_refusal_and_never_an_error(raw: bytes) -> None:
-    assert isinstance(a_door().admit(raw, "north", NOW_US), Row | Refusal)
+    assert isinstance(a_door().admit(raw, "north", NOW_US), Row | EventRejection)
 
 
 @pytest.mark.parametrize(("kind", "data", "source"), GOOD)

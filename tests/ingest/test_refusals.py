@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.ingest.refusal import NOT_JSON, Refusal
-from services.ingest.refusals import MOST, TOLD_BYTES, Place, Refused, keep
+from services.ingest.rejection import NOT_JSON, EventRejection
+from services.ingest.rejection_store import MOST, TOLD_BYTES, Place, Refused, keep
 from services.shell.outbox import declare
 from services.shell.postgres import Connection, connect
 
@@ -22,7 +22,9 @@ async def connection(database: str) -> AsyncIterator[Connection]:
 
 
 def refused(offset: int | None, raw: bytes = b"{", source: str | None = None) -> Refused:
-    refusal = Refusal(NOT_JSON, "", "it ends early", "send all of it", source=source, id="e-1")
+    refusal = EventRejection(
+        NOT_JSON, "", "it ends early", "send all of it", source=source, id="e-1"
+    )
     place = None if offset is None else Place("intake.north", 0, offset)
     return Refused(place, "north", raw, refusal, 1_700_000_000_000_000, {"a": "b"})
 
@@ -80,7 +82,7 @@ async def test_long_bytes_are_kept_and_not_repeated(connection: Connection) -> N
 async def test_texts_that_databases_dislike_do_not_stop_the_door(
     connection: Connection, odd: str
 ) -> None:
-    refusal = Refusal(NOT_JSON, odd, odd, odd, source=odd, id=odd, more=((odd, odd),))
+    refusal = EventRejection(NOT_JSON, odd, odd, odd, source=odd, id=odd, more=((odd, odd),))
     item = Refused(Place("intake.north", 0, 1), "north", b"\0\xff", refusal, 0, {odd: odd})
     assert await keep(connection, [item]) == 1
     row = await connection.fetchrow("select * from intake_refusal")

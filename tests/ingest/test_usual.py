@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.events.facts import Row
-from services.ingest.door import Door
-from services.ingest.refusal import Refusal
-from services.ingest.usual import Taker
+from services.ingest.event_validator import Door
+from services.ingest.fast_validator import Taker
+from services.ingest.rejection import EventRejection
 from services.shell.frames import partition_of
 from tests.catalogue.builders import DESK, TOWN
 from tests.ingest.builders import NOW_US, TIME, a_catalogue, a_door, an_event, at, text
@@ -27,7 +27,7 @@ VOLUME = {"metric": "net.volume", "value": -3, "unit": "count"}
 KINDS = [("sample", SAMPLE), ("count", COUNT), ("response", RTT), ("volume", VOLUME)]
 
 
-def taken(raws: Sequence[bytes], party: str | None) -> tuple[list[list[Row]], list[Refusal]]:
+def taken(raws: Sequence[bytes], party: str | None) -> tuple[list[list[Row]], list[EventRejection]]:
     """Rows by partition and refusals, by the quick way."""
     taker = Taker(a_door(), PARTITIONS)
     refusals = [taker.take(raw, party, NOW_US) for raw in raws]
@@ -36,7 +36,9 @@ def taken(raws: Sequence[bytes], party: str | None) -> tuple[list[list[Row]], li
     return rows, [each for each in refusals if each is not None]
 
 
-def judged(raws: Sequence[bytes], party: str | None) -> tuple[list[list[Row]], list[Refusal]]:
+def judged(
+    raws: Sequence[bytes], party: str | None
+) -> tuple[list[list[Row]], list[EventRejection]]:
     """The same by the door alone."""
     door = a_door()
     verdicts = [door.admit(raw, party, NOW_US) for raw in raws]
@@ -44,7 +46,7 @@ def judged(raws: Sequence[bytes], party: str | None) -> tuple[list[list[Row]], l
     for verdict in verdicts:
         if isinstance(verdict, Row):
             rows[partition_of(verdict.source, PARTITIONS)].append(verdict)
-    return rows, [each for each in verdicts if isinstance(each, Refusal)]
+    return rows, [each for each in verdicts if isinstance(each, EventRejection)]
 
 
 @st.composite
@@ -88,7 +90,7 @@ class _Counting(Door):
 
     asked = 0
 
-    def admit(self, raw: bytes, party: str | None, now_us: int) -> Row | Refusal:
+    def admit(self, raw: bytes, party: str | None, now_us: int) -> Row | EventRejection:
         self.asked += 1
         return super().admit(raw, party, now_us)
 

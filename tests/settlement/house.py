@@ -11,8 +11,8 @@ from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.programme import Programme
 from services.catalogue.store import apply
-from services.settlement.announcements import DECLARED, Topics
 from services.settlement.consumer import Settler
+from services.settlement.finance_events import DECLARED, Topics
 from services.shell.outbox import declare
 from services.shell.postgres import Pool, open_pool
 from services.shell.steps import Record

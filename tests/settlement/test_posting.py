@@ -16,8 +16,8 @@ from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue.store import apply
 from services.core.books.ledger import differences
-from services.settlement.announcements import DECLARED, Posting
 from services.settlement.consumer import Settler, changed, read
+from services.settlement.finance_events import DECLARED, Posting
 from services.settlement.store import Standing, Unprocessable, begin_run, post, posted, receive
 from services.shell.steps import Record
 from tests.settlement.builders import a_record, an_agreement, an_evaluation

@@ -23,8 +23,8 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.statement import SettlementStatement
 from services.catalogue.keys import create
 from services.core.settling.settlement import settle
-from services.settlement.announcements import Topics
 from services.settlement.consumer import Settler
+from services.settlement.finance_events import Topics
 from services.shell.outbox import partition_of
 from tests.ladder import Rung
 from tests.settlement.builders import an_agreement, an_envelope, an_evaluation

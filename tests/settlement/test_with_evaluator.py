@@ -12,7 +12,7 @@ from services.catalogue.cached import CatalogueCopy
 from services.evaluator.api import Parts, evaluator_api
 from services.evaluator.closing import announcement
 from services.settlement.consumer import read
-from services.settlement.evaluator import Evaluator
+from services.settlement.evaluator_client import Evaluator
 from services.shell.settings import Settings
 from services.shell.steps import Record
 from tests.settlement.builders import an_evaluation

@@ -3,7 +3,7 @@
 import os
 
 from services.settlement import app
-from services.settlement.announcements import Topics
+from services.settlement.finance_events import Topics
 from services.shell.kafka import run_worker
 from services.shell.settings import read
 

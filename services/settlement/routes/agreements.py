@@ -15,13 +15,13 @@ from schemas.statement import canonical
 from services.catalogue.store import NotApplicable, apply
 from services.settlement import queries
 from services.settlement.access import Buyer, Principal, Reader, not_found
-from services.settlement.answers import (
+from services.settlement.effective_versions import rules_from
+from services.settlement.responses import (
     AgreementApplied,
     AgreementSummary,
     Page,
     VersionSummary,
 )
-from services.settlement.in_force import rules_from
 from services.settlement.routes.common import (
     Cursor,
     IdempotencyKey,

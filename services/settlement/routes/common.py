@@ -16,9 +16,9 @@ from schemas.base import Noun
 from schemas.period import PeriodLabel
 from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
-from services.settlement.answers import ProblemDocument
-from services.settlement.evaluator import Evaluator
+from services.settlement.evaluator_client import Evaluator
 from services.settlement.queries import Row
+from services.settlement.responses import ProblemDocument
 from services.shell.http import Answer, encode_cursor, tagged
 from services.shell.postgres import Pool
 

@@ -10,9 +10,9 @@ from fastapi.responses import Response
 
 from schemas.dispute import Dispute, DisputeAct, DisputeState
 from services.core.books.disputes import ACT_OF_VENDOR, NEXT_STATE, ActNotAllowed, after
-from services.settlement import contested
+from services.settlement import dispute_store
 from services.settlement.access import Principal, Reader, Vendor, not_found
-from services.settlement.answers import (
+from services.settlement.responses import (
     DisputeActOrder,
     DisputeOrder,
     DisputeTable,
@@ -46,9 +46,9 @@ async def raise_dispute(
 
     async def effect(connection: Connection) -> Answer:
         row = await statement_row(connection, asker, order.agreement, order.period, order.revision)
-        if not await contested.has_line(connection, row, order.line):
+        if not await dispute_store.has_line(connection, row, order.line):
             raise not_found(f"line {order.line} in that statement")
-        other = await contested.open_dispute(connection, row, order.line)
+        other = await dispute_store.open_dispute(connection, row, order.line)
         if other is not None:
             raise Problem(
                 409,
@@ -58,8 +58,8 @@ async def raise_dispute(
                 " wait until the buyer has upheld or dismissed it.",
             )
         dispute_id = uuid4()
-        await contested.insert(connection, dispute_id, row, order.line)
-        await contested.add_event(
+        await dispute_store.insert(connection, dispute_id, row, order.line)
+        await dispute_store.add_event(
             connection,
             dispute_id,
             act=None,
@@ -87,7 +87,7 @@ async def act_on_dispute(
     """Take a dispute one step further. Vendors withdraw; the buyer reviews, upholds, dismisses."""
 
     async def effect(connection: Connection) -> Answer:
-        await contested.hold(connection, dispute_id)
+        await dispute_store.hold(connection, dispute_id)
         dispute = await _read(connection, asker, dispute_id)
         if (asker.role == "vendor") != (order.act in ACT_OF_VENDOR):
             raise Problem(403, "not-allowed", f"It is not for a {asker.role} to {order.act}.")
@@ -97,7 +97,7 @@ async def act_on_dispute(
             raise Problem(
                 409, "act-not-allowed", "The dispute does not stand there.", str(reason)
             ) from reason
-        await contested.add_event(
+        await dispute_store.add_event(
             connection,
             dispute_id,
             act=order.act,
@@ -124,13 +124,13 @@ async def list_disputes(
     scope = listed("disputes", *asker.scope, agreement, state)
     (seen,) = decode_cursor(scope, cursor, [int]) if cursor else (0,)
     async with parts_of(request).pool.acquire() as connection:
-        rows = await contested.disputes(
+        rows = await dispute_store.disputes(
             connection, asker.scope, agreement=agreement, state=state, after=seen, limit=limit + 1
         )
     return page(
         request,
         rows,
-        contested.from_row,
+        dispute_store.from_row,
         limit=limit,
         scope=scope,
         keys=lambda row: (row["position"],),
@@ -147,10 +147,10 @@ async def get_dispute(
 
 
 async def _read(connection: Connection, asker: Principal, dispute_id: UUID) -> Dispute:
-    row = await contested.dispute(connection, asker.scope, dispute_id)
+    row = await dispute_store.dispute(connection, asker.scope, dispute_id)
     if row is None:
         raise not_found(f"dispute {dispute_id}")
-    return contested.from_row(row)
+    return dispute_store.from_row(row)
 
 
 @routes.get("/dispute-states", response_model=DisputeTable)

@@ -17,7 +17,8 @@ from schemas.money import amount_text
 from services.core.books.ledger import vendor_account
 from services.settlement import queries
 from services.settlement.access import BookReader, not_found
-from services.settlement.answers import (
+from services.settlement.queries import Row
+from services.settlement.responses import (
     AccountBalance,
     Amount,
     Balances,
@@ -27,7 +28,6 @@ from services.settlement.answers import (
     RunSummary,
     VendorBalance,
 )
-from services.settlement.queries import Row
 from services.settlement.routes.common import (
     Cursor,
     IfNoneMatch,

@@ -14,7 +14,8 @@ from fastapi.responses import Response
 
 from services.settlement import queries
 from services.settlement.access import Buyer, Operator, Principal, Reader, not_found
-from services.settlement.answers import (
+from services.settlement.queries import AsideScope, Row
+from services.settlement.responses import (
     CloseOrder,
     CloseState,
     Page,
@@ -24,7 +25,6 @@ from services.settlement.answers import (
     RefusedEvaluation,
     Verdict,
 )
-from services.settlement.queries import AsideScope, Row
 from services.settlement.routes.common import (
     Cursor,
     IdempotencyKey,

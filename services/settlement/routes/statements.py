@@ -15,9 +15,13 @@ from schemas.statement import SettlementStatement, StatementLine
 from services.core.contracts.versions import version_for
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import History, settle_together
-from services.settlement import explain, missing, queries, store
+from services.settlement import explain, queries, store
 from services.settlement.access import BookReader, Principal, Reader, not_found
-from services.settlement.answers import (
+from services.settlement.effective_versions import in_force
+from services.settlement.evaluator_client import Evaluator
+from services.settlement.not_found import no_evaluation, no_statement
+from services.settlement.queries import Row
+from services.settlement.responses import (
     Amount,
     EvaluationAnswer,
     EvaluationSummary,
@@ -27,9 +31,6 @@ from services.settlement.answers import (
     StatementAnswer,
     StatementSummary,
 )
-from services.settlement.evaluator import Evaluator
-from services.settlement.in_force import in_force
-from services.settlement.queries import Row
 from services.settlement.routes.common import (
     Cursor,
     IfNoneMatch,
@@ -151,7 +152,7 @@ async def statement_row(
     versions = asker.agreement(agreement)
     row = await queries.statement(connection, agreement, period, revision)
     if row is None:
-        raise await missing.no_statement(connection, versions, period, revision)
+        raise await no_statement(connection, versions, period, revision)
     return row
 
 
@@ -333,7 +334,7 @@ async def get_evaluation(
     async with parts_of(request).pool.acquire() as connection:
         row = await queries.evaluation(connection, agreement, period, revision)
         if row is None:
-            raise await missing.no_evaluation(connection, versions, period, revision)
+            raise await no_evaluation(connection, versions, period, revision)
     evaluation, withheld = explain.shown_to(
         asker, PeriodEvaluation.model_validate_json(row["body"])
     )

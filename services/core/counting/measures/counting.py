@@ -30,7 +30,7 @@ from schemas.programme import (
     WithinLimit,
 )
 from services.core.calendar.windows import bounds_us
-from services.core.counting.measures import outages, statements, status, tickets, values
+from services.core.counting.measures import declared, deliveries, outages, status, tickets, values
 from services.core.counting.measures.composites import composed
 from services.core.counting.measures.question import NOTHING, CountedFigure, Need, Question, figure
 from services.core.events.facts import Index
@@ -188,9 +188,9 @@ class Counter:
             case TicketsInTime():
                 return tickets.in_time(question, measure)
             case Declared():
-                return statements.declared(question)
+                return declared.last_figure(question)
             case DeliveryDelay():
-                return statements.delay(question)
+                return deliveries.delay(question)
             case Composite():
                 return composed(
                     measure,
@@ -206,7 +206,7 @@ class Counter:
         facts = self.shelf.facts
         question = self.question(need, window)
         if isinstance(question.metric.measure, Declared):
-            return statements.subjects(question)
+            return declared.subjects(question)
         codes = np.unique(facts.subject[self.answer(need, window).rows]).tolist()
         return tuple(sorted({facts.subjects[code] for code in codes if code >= 0}))
 

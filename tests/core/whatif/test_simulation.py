@@ -12,7 +12,7 @@ from schemas.agreement import Agreement
 from schemas.evaluation import Part, PeriodEvaluation
 from services.core.settling.settlement import History
 from services.core.whatif.simulation import Around, Simulation, as_if, simulate
-from tests.core.test_shared_caps import cap, named, programme
+from tests.core.adjusting.test_shared_caps import cap, named, programme
 from tests.core.told import HEAD, LEVEL, evaluation, months, settled, terms
 
 OLD = terms()

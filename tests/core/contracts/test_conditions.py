@@ -17,7 +17,7 @@ from schemas.condition import Condition
 from services.core.contracts.check import check
 from services.core.contracts.conditions import Unfit, checked, holds
 from services.core.settling.one_period import Unsettled
-from tests.core.test_contract_check import programme, read
+from tests.core.contracts.test_contract_check import programme, read
 from tests.core.told import HEAD, LEVEL, Circumstances, agreement, evaluation, outcomes, settled
 
 READS = [

@@ -7,7 +7,7 @@ import pytest
 from schemas.agreement import Agreement
 from services.core.contracts.check import check
 from services.core.contracts.reading import read_documents
-from tests.core.test_contract_check import programme
+from tests.core.contracts.test_contract_check import programme
 from tests.core.told import HEAD
 
 RULE = "reweighting: {per_calendar_year: 1, notice_months: 3}\n"

@@ -8,9 +8,9 @@ from schemas.agreement import Agreement
 from services.core.contracts.diff import contract_diff
 from services.core.contracts.inheritance import resolve
 from services.core.contracts.reading import read_documents
+from tests.core.adjusting.test_shared_caps import cap
+from tests.core.adjusting.test_shared_caps import programme as under_caps
 from tests.core.said import programme
-from tests.core.test_shared_caps import cap
-from tests.core.test_shared_caps import programme as under_caps
 from tests.core.told import HEAD, LEVEL, agreement, terms
 
 TABLE = """

@@ -8,9 +8,9 @@ import pytest
 
 from schemas.statement import SettlementStatement
 from services.core.settling.one_period import Unsettled
+from tests.core.adjusting.test_shared_caps import cap, history, missed, named, programme, together
+from tests.core.adjusting.test_shared_caps import totals as totals_of
 from tests.core.rules_told import TWO, changed, charged, monthly
-from tests.core.test_shared_caps import cap, history, missed, named, programme, together
-from tests.core.test_shared_caps import totals as totals_of
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, outcomes, settled, terms
 
 IN_USE = HEAD.replace("full_charge", "by_days_in_use")

@@ -15,10 +15,10 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from services.core.events.facts import LARGEST, Row, scaled
-from services.ingest.door import MAX_EVENT, Door
+from services.ingest.column_builder import Form, Forms, Sheet
+from services.ingest.event_validator import MAX_EVENT, Door
 from services.ingest.events import JSON_TYPES, microseconds_of
-from services.ingest.refusal import Refusal
-from services.ingest.sheet import Form, Forms, Sheet
+from services.ingest.rejection import EventRejection
 from services.shell.frames import partition_of
 
 MOST_KNOWN = 100_000
@@ -115,7 +115,7 @@ class Taker:
         if len(self.forms.table) > self._most_known:
             self._known, self.forms = {}, Forms()
 
-    def take(self, raw: bytes, party: str | None, now_us: int) -> Refusal | None:
+    def take(self, raw: bytes, party: str | None, now_us: int) -> EventRejection | None:
         """Judge one event in structured mode; what counts is on its sheet, else why it does not."""
         try:
             event = _decode(raw)
@@ -157,15 +157,17 @@ class Taker:
         sheet.b.append(b)
         return None
 
-    def put(self, verdict: Row | Refusal) -> Refusal | None:
+    def put(self, verdict: Row | EventRejection) -> EventRejection | None:
         """Take the door's verdict: a row goes on its sheet, a refusal is given back."""
-        if isinstance(verdict, Refusal):
+        if isinstance(verdict, EventRejection):
             return verdict
         sheet = self.sheets[partition_of(verdict.source, self._partitions)]
         sheet.add(verdict, self.forms)
         return None
 
-    def _learn(self, raw: bytes, event: Any, party: str | None, now_us: int) -> Refusal | None:
+    def _learn(
+        self, raw: bytes, event: Any, party: str | None, now_us: int
+    ) -> EventRejection | None:
         """Have the door judge, and where it takes the event, know others like it from now on."""
         verdict = self._door.admit(raw, party, now_us)
         if isinstance(verdict, Row):

@@ -28,7 +28,7 @@ from services.ingest.events import (
     read_event,
     too_deep,
 )
-from services.ingest.refusal import TOO_LARGE, Refusal, Refused, from_core
+from services.ingest.rejection import TOO_LARGE, EventRejected, EventRejection, from_core
 
 MAX_EVENT = 64 * 1024
 ANY_PARTY = None
@@ -66,7 +66,7 @@ class Door:
         rule = self._rules.paths[row.source, TYPE_OF_KIND[row.kind], metric][0]
         return rule if row.at_us >= rule.from_us else None
 
-    def admit(self, raw: bytes, party: str | None, now_us: int) -> Row | Refusal:
+    def admit(self, raw: bytes, party: str | None, now_us: int) -> Row | EventRejection:
         """Judge one event in structured mode: the JSON of a CloudEvent."""
         if len(raw) > MAX_EVENT:
             return _too_large(len(raw))
@@ -91,7 +91,7 @@ class Door:
         raw: bytes,
         party: str | None,
         now_us: int,
-    ) -> Row | Refusal:
+    ) -> Row | EventRejection:
         """Judge one event in binary mode: attributes beside the data, names without ``ce_``."""
         if len(raw) > MAX_EVENT:
             return _too_large(len(raw))
@@ -119,7 +119,7 @@ class Door:
         data: Mapping[str, Any],
         party: str | None,
         now_us: int,
-    ) -> Row | Refusal:
+    ) -> Row | EventRejection:
         latest = self.latest_of(source)
         verdict = accept(self._rules, source, event_id, kind, at_us, data, party, now_us, latest)
         if isinstance(verdict, Row):
@@ -137,19 +137,19 @@ class Door:
         party: str | None,
         now_us: int,
         known: Mapping[str, str] | None = None,
-    ) -> Row | Refusal:
+    ) -> Row | EventRejection:
         """Read an unusual event by the model; what is wrong with it becomes a refusal."""
         value: Any = known or {}
         try:
             value = read()
             event, at_us = read_event(value)
-        except Refused as refused:
+        except EventRejected as refused:
             return refused.refusal(_told(value, "source"), _told(value, "id"))
         return self._judged(event.source, event.id, event.type, at_us, event.data, party, now_us)
 
 
-def _too_large(size: int) -> Refusal:
-    return Refusal(
+def _too_large(size: int) -> EventRejection:
+    return EventRejection(
         TOO_LARGE,
         "",
         f"the event has {size} bytes; {MAX_EVENT} are taken",

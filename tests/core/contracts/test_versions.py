@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from services.core.contracts.versions import first_open_day, prospective, prospective_programmes
-from tests.core.test_shared_caps import cap
-from tests.core.test_shared_caps import programme as under_caps
+from tests.core.adjusting.test_shared_caps import cap
+from tests.core.adjusting.test_shared_caps import programme as under_caps
 from tests.settlement.builders import an_agreement
 
 OPEN = date(2025, 3, 1)

@@ -17,11 +17,11 @@ from schemas.frame import Facts
 from services.catalogue.snapshot import Catalogue
 from services.core.calendar.windows import holds, microseconds
 from services.core.events.facts import CHARGE, CIRCUMSTANCE, CORRECTION
-from services.evaluator import closed, recount
-from services.evaluator.closed import Place
+from services.evaluator import evaluation_store, recount
+from services.evaluator.evaluation_store import Place
+from services.evaluator.fact_reader import NO_METRIC, as_facts
 from services.evaluator.recount import Subject
 from services.evaluator.store import frame_bodies
-from services.evaluator.stored import NO_METRIC, as_facts
 from services.shell.frames import read_batch
 from services.shell.postgres import Connection
 
@@ -79,15 +79,15 @@ async def scan(connection: Connection, catalogue: Catalogue, subject_of: Subject
         if not frames:
             return False
         periods = []
-        for place, cover in (await closed.covers(connection)).items():
+        for place, cover in (await evaluation_store.covers(connection)).items():
             subject = subject_of(catalogue, place)
             if subject is not None:
                 periods.append(Closed(subject, cover))
         touched: dict[Place, str] = {}
         for frame in frames:
             await _look(connection, frame, periods, touched)
-        await closed.touch(connection, touched)
-        await closed.scan_to(connection, {each.partition: each.number for each in frames})
+        await evaluation_store.touch(connection, touched)
+        await evaluation_store.scan_to(connection, {each.partition: each.number for each in frames})
     return len(frames) == AT_ONCE
 
 

@@ -22,10 +22,10 @@ from services.core.events.facts import Row
 from services.core.events.rejections import Rejection, RejectionCode
 from services.core.events.rules import rules_of
 from services.core.exact.arithmetic import rounded
+from tests.core.contracts.test_contract_check import GOOD, only, programme
+from tests.core.contracts.test_inheritance import CORPORATE, CUSTOMER, SERVICE, hosting
+from tests.core.events.test_acceptance import AT, CHARGE
 from tests.core.said import FINANCE, NUMBERS, PROGRAMME, Said, agreement, evaluation_of, judged
-from tests.core.test_acceptance import AT, CHARGE
-from tests.core.test_contract_check import GOOD, only, programme
-from tests.core.test_inheritance import CORPORATE, CUSTOMER, SERVICE, hosting
 from tests.core.told import HEAD, Circumstances, evaluation, outcomes, settled, terms
 
 AGREED = {

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.ingest import quarantine
-from services.ingest.refusal import Refusal
+from services.ingest import rejection_event
+from services.ingest.rejection import EventRejection
 from services.shell.outbox import Outgoing, enqueue_many
 from services.shell.postgres import Connection
 
@@ -40,7 +40,7 @@ class Refused:
     place: Place | None
     party: str
     raw: bytes
-    refusal: Refusal
+    refusal: EventRejection
     at_us: int
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -95,7 +95,7 @@ async def _keep(connection: Connection, items: Sequence[Refused]) -> int:
     )
     new = {row["name"] for row in rows}
     await enqueue_many(
-        connection, quarantine.TOPIC, [_outgoing(item) for item in items if _first(item, new)]
+        connection, rejection_event.TOPIC, [_outgoing(item) for item in items if _first(item, new)]
     )
     return len(rows)
 
@@ -110,11 +110,11 @@ def _first(item: Refused, new: set[str]) -> bool:
 
 def _outgoing(item: Refused) -> Outgoing:
     told = item.raw if len(item.raw) <= TOLD_BYTES else None
-    body = quarantine.record(
+    body = rejection_event.record(
         item.name, item.party, told, item.refusal, item.at_us, item.headers, size=len(item.raw)
     )
     key = _text(item.refusal.source) or item.party
-    return Outgoing(key, item.name, body, {"content-type": quarantine.CONTENT_TYPE})
+    return Outgoing(key, item.name, body, {"content-type": rejection_event.CONTENT_TYPE})
 
 
 def _pieces(items: Sequence[Refused]) -> Iterator[Sequence[Refused]]:

@@ -13,7 +13,7 @@ from services.shell.http import Fault
 
 
 @dataclass(frozen=True, slots=True)
-class RejectionCode:
+class ProblemKind:
     """A kind of refusal. ``code`` is the last part of the problem's type."""
 
     code: str
@@ -21,12 +21,12 @@ class RejectionCode:
     title: str
 
 
-NOT_JSON = RejectionCode("not-json", 400, "The event is not JSON.")
-TOO_LARGE = RejectionCode("event-too-large", 413, "The event is too large.")
-TOO_DEEP = RejectionCode("too-deep", 400, "The event is nested too deeply.")
-NOT_AN_EVENT = RejectionCode("invalid-event", 422, "The event does not fit its schema.")
-WRONG_CONTENT = RejectionCode("wrong-content", 415, "The event's content type is not understood.")
-CONFLICT = RejectionCode("conflict", 409, "The same event was sent with another content.")
+NOT_JSON = ProblemKind("not-json", 400, "The event is not JSON.")
+TOO_LARGE = ProblemKind("event-too-large", 413, "The event is too large.")
+TOO_DEEP = ProblemKind("too-deep", 400, "The event is nested too deeply.")
+NOT_AN_EVENT = ProblemKind("invalid-event", 422, "The event does not fit its schema.")
+WRONG_CONTENT = ProblemKind("wrong-content", 415, "The event's content type is not understood.")
+CONFLICT = ProblemKind("conflict", 409, "The same event was sent with another content.")
 
 _TITLES: dict[Code, tuple[int, str]] = {
     Code.UNKNOWN_TYPE: (422, "The event's type is not known."),
@@ -53,21 +53,21 @@ _TITLES: dict[Code, tuple[int, str]] = {
     Code.WRONG_CURRENCY: (422, "The amount has another currency."),
     Code.BEYOND_HORIZON: (422, "The event's period can no longer be settled."),
 }
-REASONS: dict[Code, RejectionCode] = {
-    code: RejectionCode(code.value.replace("_", "-"), *_TITLES[code]) for code in Code
+REASONS: dict[Code, ProblemKind] = {
+    code: ProblemKind(code.value.replace("_", "-"), *_TITLES[code]) for code in Code
 }
 """The core's codes as kinds of problem. Every code has its own, checked when this is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class EventRejection:
     """One event turned away. ``pointer`` is a JSON pointer into the event ("" for all of it).
 
     ``source`` and ``id`` as far as they could be read. ``more`` goes into the problem document.
     ``for_review``: well formed, but a person must decide; it is kept in quarantine.
     """
 
-    reason: RejectionCode
+    reason: ProblemKind
     pointer: str
     detail: str
     remedy: str
@@ -104,12 +104,12 @@ class Refusal:
         return Fault(self.pointer, self.detail, self.remedy)
 
 
-class Refused(Exception):
+class EventRejected(Exception):
     """Carries a refusal out of the checks; caught where the event came in."""
 
     def __init__(
         self,
-        reason: RejectionCode,
+        reason: ProblemKind,
         pointer: str,
         detail: str,
         remedy: str,
@@ -119,9 +119,9 @@ class Refused(Exception):
         self.reason, self.pointer, self.detail, self.remedy = reason, pointer, detail, remedy
         self.also = tuple(also)
 
-    def refusal(self, source: str | None, event_id: str | None) -> Refusal:
+    def refusal(self, source: str | None, event_id: str | None) -> EventRejection:
         """The refusal of the event that these checks were about."""
-        return Refusal(
+        return EventRejection(
             self.reason,
             self.pointer,
             self.detail,
@@ -132,9 +132,11 @@ class Refused(Exception):
         )
 
 
-def from_core(problem: Rejection, source: str, event_id: str, row: Row | None = None) -> Refusal:
+def from_core(
+    problem: Rejection, source: str, event_id: str, row: Row | None = None
+) -> EventRejection:
     """A problem of the core as a refusal at the door."""
-    return Refusal(
+    return EventRejection(
         REASONS[problem.code],
         problem.field,
         problem.reason,

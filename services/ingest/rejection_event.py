@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.quarantined import QUARANTINED
-from services.ingest.refusal import Refusal
+from services.ingest.rejection import EventRejection
 
 TOPIC = "refused"
 """Written through the outbox alone: the doors' own, so that its records are of one kind."""
@@ -21,7 +21,7 @@ def record(
     place: str,
     party: str,
     raw: bytes | None,
-    refusal: Refusal,
+    refusal: EventRejection,
     now_us: int,
     headers: Mapping[str, str],
     *,
