@@ -17,7 +17,7 @@ class EarlierRate(Noun):
     previous_within_days: Annotated[int, Field(ge=1, le=31)]
 
 
-class _Conversion(Noun):
+class _ConversionRule(Noun):
     """What every rule states. Each converted amount is rounded by itself, or carried on exactly.
 
     ``exact`` is for products. A quotient seldom ends, so its decimals are agreed.
@@ -43,14 +43,14 @@ class _Conversion(Noun):
         return self
 
 
-class AgreedRate(_Conversion):
+class AgreedRate(_ConversionRule):
     """One rate that the agreement itself states."""
 
     kind: Literal["agreed"]
     rate: Annotated[Number, Field(gt=0)]
 
 
-class RateOfDay(_Conversion):
+class RateOfDay(_ConversionRule):
     """The rate published for a day, which the circumstance states as its ``value``.
 
     The day is the circumstance's period, or its value ``on``. ``period_start``, ``period_end``: the
@@ -64,7 +64,7 @@ class RateOfDay(_Conversion):
     no_rate: Literal["wait"] | EarlierRate
 
 
-class RateOfPeriod(_Conversion):
+class RateOfPeriod(_ConversionRule):
     """The rate published for a whole settlement period, such as a month's mean.
 
     The circumstance of that period states it as its ``value``.

@@ -23,7 +23,7 @@ from services.core.contracts.shared_cap_check import unfit
 from services.shell.postgres import Connection
 
 T = TypeVar("T")
-Version = TypeVar("Version", Programme, Agreement)
+VersionedDocument = TypeVar("VersionedDocument", Programme, Agreement)
 
 
 class NotApplicable(ValueError):
@@ -31,7 +31,7 @@ class NotApplicable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class ApplyResult:
     """What an application came to. ``already``: the same version was there, byte for byte."""
 
     name: str
@@ -40,7 +40,7 @@ class Applied:
     revision: int
 
 
-async def apply(connection: Connection, document: Programme | Agreement) -> Applied:
+async def apply(connection: Connection, document: Programme | Agreement) -> ApplyResult:
     """Apply one version of a programme or an agreement, in its own or the caller's transaction.
 
     Applying the same version again is no change. Raises NotApplicable where the version is there
@@ -51,7 +51,7 @@ async def apply(connection: Connection, document: Programme | Agreement) -> Appl
     return await _apply_agreement(connection, document)
 
 
-async def _apply_programme(connection: Connection, new: Programme) -> Applied:
+async def _apply_programme(connection: Connection, new: Programme) -> ApplyResult:
     body = canonical(new)
     async with connection.transaction():
         locked = await _lock(connection)
@@ -61,7 +61,7 @@ async def _apply_programme(connection: Connection, new: Programme) -> Applied:
             new.programme,
         )
         if _already(f"programme {new.programme}", new, body, versions, programme_of):
-            return Applied(new.programme, new.version, already=True, revision=locked)
+            return ApplyResult(new.programme, new.version, already=True, revision=locked)
         if versions:
             _follows(new, programme_of(versions[-1]["body"]))
         await _caps_fit(connection, new)
@@ -76,10 +76,12 @@ async def _apply_programme(connection: Connection, new: Programme) -> Applied:
             body.decode(),
             hashlib.sha256(body).digest(),
         )
-        return Applied(new.programme, new.version, already=False, revision=await move(connection))
+        return ApplyResult(
+            new.programme, new.version, already=False, revision=await move(connection)
+        )
 
 
-async def _apply_agreement(connection: Connection, new: Agreement) -> Applied:
+async def _apply_agreement(connection: Connection, new: Agreement) -> ApplyResult:
     body = canonical(new)
     async with connection.transaction():
         locked = await _lock(connection)
@@ -89,7 +91,7 @@ async def _apply_agreement(connection: Connection, new: Agreement) -> Applied:
             new.agreement,
         )
         if _already(f"agreement {new.agreement}", new, body, versions, agreement_of):
-            return Applied(new.agreement, new.version, already=True, revision=locked)
+            return ApplyResult(new.agreement, new.version, already=True, revision=locked)
         for field in ("programme", "vendor"):
             if versions and versions[-1][field] != getattr(new, field):
                 raise NotApplicable(
@@ -110,7 +112,9 @@ async def _apply_agreement(connection: Connection, new: Agreement) -> Applied:
             body.decode(),
             hashlib.sha256(body).digest(),
         )
-        return Applied(new.agreement, new.version, already=False, revision=await move(connection))
+        return ApplyResult(
+            new.agreement, new.version, already=False, revision=await move(connection)
+        )
 
 
 async def _lock(connection: Connection) -> int:
@@ -121,10 +125,10 @@ async def _lock(connection: Connection) -> int:
 
 def _already(
     what: str,
-    new: Version,
+    new: VersionedDocument,
     body: bytes,
     versions: Iterable[dict[str, Any]],
-    read: Callable[[str], Version],
+    read: Callable[[str], VersionedDocument],
 ) -> bool:
     """Whether this very version is applied. Raises NotApplicable for another text or a gap back.
 

@@ -35,10 +35,10 @@ REFUSED = 1
 CANNOT = 70
 """Exit code: the command could not do its work."""
 
-Contracts = Annotated[Path, typer.Argument(help="A contract file, or a folder of them.")]
+ContractPath = Annotated[Path, typer.Argument(help="A contract file, or a folder of them.")]
 Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
-Revision = Annotated[int | None, typer.Option(min=1, help="Absent: the latest.")]
+RevisionOption = Annotated[int | None, typer.Option(min=1, help="Absent: the latest.")]
 
 
 def main() -> None:
@@ -337,7 +337,7 @@ def close(agreement: str, period: str) -> None:
 def statements(
     agreement: Annotated[str | None, typer.Argument()] = None,
     period: Annotated[str | None, typer.Argument()] = None,
-    revision: Revision = None,
+    revision: RevisionOption = None,
     as_json: AsJson = False,
 ) -> None:
     """List statements, or show one."""
@@ -366,7 +366,7 @@ def explain(
     agreement: str,
     period: str,
     line: str,
-    revision: Revision = None,
+    revision: RevisionOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Lead one amount back to rule, contract version, figures, windows and event ids."""
@@ -382,7 +382,7 @@ def explain(
 
 @app.command()
 def settle(
-    contracts: Contracts,
+    contracts: ContractPath,
     events: Annotated[Path, typer.Argument(help="An event file (JSON, NDJSON, .gz), or a folder.")],
     through: Annotated[
         str, typer.Option(help="Settle periods that end by this day, such as 2025-01-31.")
@@ -440,7 +440,7 @@ def _print_outcome(outcome: Any, as_json: bool) -> None:
 
 @violation.command("export")
 def export_violation(
-    contracts: Contracts,
+    contracts: ContractPath,
     statements: Annotated[
         list[Path], typer.Argument(help="Statements, as `settle --json` writes them.")
     ],
@@ -456,7 +456,7 @@ def export_violation(
 
 @violation.command("import")
 def import_violation(
-    contracts: Contracts,
+    contracts: ContractPath,
     violations: Annotated[list[Path], typer.Argument(help="Violations (JSON, NDJSON, .gz).")],
     source: Annotated[str, typer.Option(help="The source that the events come from.")],
     period: Annotated[

@@ -11,13 +11,13 @@ from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
-from services.cli.files import Contracts
+from services.cli.files import ContractFiles
 from services.cli.where import reached
 from services.shell.postgres import NotReached, connected
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedContracts:
     """Versions that are applied, as far as they could be read.
 
     ``unread``: why they could not be, so that files are taken by themselves. ``failed``: whether
@@ -29,33 +29,33 @@ class Applied:
     unread: str = ""
     failed: bool = False
 
-    def lacked(self, found: Contracts) -> list[str]:
+    def lacked(self, found: ContractFiles) -> list[str]:
         """A line where these versions might have made a difference, had they been read."""
         unknown = not found.partial and any(one.path == "programme" for one in found.refusals)
         return [self.unread] if self.failed or (self.unread and unknown) else []
 
 
-def applied() -> Applied:
+def applied() -> AppliedContracts:
     """The versions of the earnback that runs here or that the environment names."""
     postgres = reached().postgres
     if not postgres:
-        return Applied(
+        return AppliedContracts(
             unread="no running earnback was found, so what is applied was not looked at: start it "
             "with 'earnback up', or set EARNBACK_POSTGRES"
         )
     try:
         found = asyncio.run(_catalogue(postgres))
     except NotReached as error:
-        return Applied(
+        return AppliedContracts(
             unread=f"what is applied was not looked at: {error}, or unset it", failed=True
         )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        return Applied(
+        return AppliedContracts(
             unread=f"what is applied was not looked at, as the database does not let us read it "
             f"({error or type(error).__name__}): start it, or correct or unset EARNBACK_POSTGRES",
             failed=True,
         )
-    return Applied(found.programme_versions, found.agreement_versions)
+    return AppliedContracts(found.programme_versions, found.agreement_versions)
 
 
 async def _catalogue(postgres: str) -> Catalogue:

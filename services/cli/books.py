@@ -8,14 +8,14 @@ from typing import Any
 from urllib.parse import quote
 
 from schemas.period import first_day
-from services.cli.client import Client, Refused
+from services.cli.client import Client, RequestRefused
 
 SETTLED_SECONDS = 20.0
 """How long a close is waited for to reach the books; it takes a moment."""
 
 
 def statements(client: Client, agreement: str | None) -> list[dict[str, Any]]:
-    """The latest statement of every period, by agreement and period. Raises Refused.
+    """The latest statement of every period, by agreement and period. Raises RequestRefused.
 
     An agreement that is not there is refused, and no empty list.
     """
@@ -27,13 +27,13 @@ def statements(client: Client, agreement: str | None) -> list[dict[str, Any]]:
 
 
 def statement(client: Client, agreement: str, period: str, revision: int | None) -> dict[str, Any]:
-    """A statement with its revision; the latest where none is asked for. Raises Refused."""
+    """A statement with its revision; the latest where none is asked for. Raises RequestRefused."""
     found: dict[str, Any] = client.get(_path(agreement, period), **_revision(revision))
     return found
 
 
 def document(client: Client, agreement: str, period: str, revision: int | None) -> bytes:
-    """The canonical bytes of a statement. Raises Refused."""
+    """The canonical bytes of a statement. Raises RequestRefused."""
     return client.bytes_at(f"{_path(agreement, period)}/document", **_revision(revision))
 
 
@@ -51,11 +51,11 @@ def history(client: Client, agreement: str, period: str) -> Sequence[str]:
 def explanation(
     client: Client, agreement: str, period: str, line: str, revision: int | None
 ) -> dict[str, Any]:
-    """Why a line of a statement is what it is. Raises Refused, with the revision that has it."""
+    """Why a line is what it is. Raises RequestRefused, with the revision that has it."""
     path = f"{_path(agreement, period)}/lines/{quote(line)}/explanation"
     try:
         found: dict[str, Any] = client.get(path, **_revision(revision))
-    except Refused as refused:
+    except RequestRefused as refused:
         if refused.status == 404 and revision is None:
             _tell_of_an_older_line(client, agreement, period, line, refused)
         raise
@@ -63,14 +63,14 @@ def explanation(
 
 
 def _tell_of_an_older_line(
-    client: Client, agreement: str, period: str, line: str, refused: Refused
+    client: Client, agreement: str, period: str, line: str, refused: RequestRefused
 ) -> None:
     """Raise the refusal with the latest revision that had the line; return where none had."""
     latest = statement(client, agreement, period, None)
     for revision in range(latest["revision"] - 1, 0, -1):
         older = statement(client, agreement, period, revision)
         if any(each["line"] == line for each in older["statement"]["lines"]):
-            raise Refused(
+            raise RequestRefused(
                 f"revision {latest['revision']} of {agreement} {period} has no line {line}; "
                 f"revision {revision} has: explain it with --revision {revision}",
                 refused.status,
@@ -105,7 +105,7 @@ def _is_in_the_books(client: Client, agreement: str, period: str, revision: int)
     path = f"/v1/agreements/{quote(agreement, safe='')}/evaluations/{quote(period, safe='')}"
     try:
         return bool(client.get(path)["revision"] >= revision)
-    except Refused as refused:
+    except RequestRefused as refused:
         if refused.status != 404:
             raise
         return False

@@ -16,7 +16,7 @@ ATTEMPTS = 8
 PATIENCE_SECONDS = 60.0
 
 
-class Refused(ValueError):
+class RequestRefused(ValueError):
     """The service said no. The text is its problem document in words.
 
     ``status``: that of its answer; None where there was none.
@@ -59,7 +59,7 @@ class Client:
             yield answer.json()["results"]
 
     def get(self, path: str, **query: str | int) -> Any:
-        """What stands at a path of the settlement API. Raises Refused."""
+        """What stands at a path of the settlement API. Raises RequestRefused."""
         return self._send(self._settlement, "GET", path, params=query).json()
 
     def document(self, agreement: str, period: str) -> bytes:
@@ -67,7 +67,7 @@ class Client:
         return self.bytes_at(f"/v1/statements/{quote(agreement)}/{quote(period)}/document")
 
     def bytes_at(self, path: str, **query: str | int) -> bytes:
-        """The bytes that stand at a path of the settlement API, as they came. Raises Refused."""
+        """The bytes at a path of the settlement API, as they came. Raises RequestRefused."""
         return self._send(self._settlement, "GET", path, params=query).content
 
     def items(self, path: str, **query: str | int) -> Iterator[dict[str, Any]]:
@@ -92,7 +92,7 @@ class Client:
         until = time.monotonic() + PATIENCE_SECONDS
         while order["outcome"] is None:
             if time.monotonic() > until:
-                raise Refused(
+                raise RequestRefused(
                     f"the close of {agreement} {period} is ordered (number {order['number']}) but "
                     "not done yet; look again with: earnback statements"
                 )
@@ -106,7 +106,7 @@ class Client:
                 answer = client.request(method, path, **given)
             except httpx.TransportError as error:
                 if attempt == ATTEMPTS - 1:
-                    raise Refused(
+                    raise RequestRefused(
                         f"{client.base_url} does not answer ({error}); is 'earnback up' running?"
                     ) from None
             else:
@@ -128,4 +128,4 @@ def _checked(answer: httpx.Response) -> httpx.Response:
             lines.append(f"  {fault.get('pointer', '')}: {fault['reason']}; {fault['remedy']}")
     except (ValueError, KeyError, TypeError):
         lines = [f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}"]
-    raise Refused("\n".join(lines), answer.status_code)
+    raise RequestRefused("\n".join(lines), answer.status_code)

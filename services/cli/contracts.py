@@ -8,14 +8,14 @@ from pathlib import Path
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.cli.applied import Applied
+from services.cli.applied import AppliedContracts
 from services.cli.files import Faulty, read_contracts
 from services.core.contracts.diff import contract_diff
 from services.core.contracts.inheritance import whence
 
 
 def terms_and_origins(
-    paths: Sequence[Path], beside: Applied
+    paths: Sequence[Path], beside: AppliedContracts
 ) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Each agreement's name, and its terms with where each came from."""
     found = read_contracts(paths, beside.programmes, beside.agreements)
@@ -54,7 +54,7 @@ def changes(old: Path, new: Path) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _LoadedDocument:
     """A document: whole as far as that can be, and as written. ``lacks``: why it is not whole."""
 
     noun: Programme | Agreement
@@ -62,7 +62,7 @@ class _Read:
     lacks: str | None
 
 
-def _read(path: Path) -> dict[tuple[str, str], _Read]:
+def _read(path: Path) -> dict[tuple[str, str], _LoadedDocument]:
     """The documents as far as they can be read: a version may be compared before it is complete."""
     found = read_contracts([path])
     whole = {(*_name(one.noun), one.noun.version): one.noun for one in found.documents}
@@ -76,7 +76,7 @@ def _read(path: Path) -> dict[tuple[str, str], _Read]:
                 f"or folder that holds {noun.inherits.agreement} version {noun.inherits.version} "
                 "as well"
             )
-        read[_name(noun)] = _Read(known or noun, noun, lacks)
+        read[_name(noun)] = _LoadedDocument(known or noun, noun, lacks)
     return read
 
 

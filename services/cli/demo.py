@@ -80,7 +80,7 @@ def _tell(where: Addresses, check: Callable[[], None]) -> None:
         client.close()
 
 
-def _submit(client: Client, events: Sequence[story.Event], check: Callable[[], None]) -> None:
+def _submit(client: Client, events: Sequence[story.StoryEvent], check: Callable[[], None]) -> None:
     counted = {"accepted": 0, "duplicate": 0, "rejected": 0}
     with show.bars() as report:
         done = 0

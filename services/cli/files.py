@@ -29,7 +29,7 @@ class Faulty(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Contracts:
+class ContractFiles:
     """The documents of some files, and what is wrong with them.
 
     ``documents``: whole, with what they inherit, without frameworks. ``written``: all, as written.
@@ -51,7 +51,7 @@ class Contracts:
             )
         return told
 
-    def in_order(self) -> Contracts:
+    def in_order(self) -> ContractFiles:
         """The same. Raises Faulty where anything is refused."""
         if self.refusals:
             raise Faulty("\n".join(self.faults()))
@@ -70,7 +70,7 @@ class Contracts:
 
 def read_contracts(
     paths: Iterable[Path], beside: Sequence[Programme] = (), applied: Sequence[Agreement] = ()
-) -> Contracts:
+) -> ContractFiles:
     """Read contract files, give agreements what they inherit, and check each beside its programme.
 
     ``beside``: programmes that are known from elsewhere; ``applied``: agreement versions that are.
@@ -90,7 +90,7 @@ def read_contracts(
         refusals += _checked(document, programmes, inherited.documents, applied)
     agreements = [one.noun for one in inherited.documents if isinstance(one.noun, Agreement)]
     warnings = () if refusals else tuple(gap.text() for gap in gaps(agreements, programmes))
-    return Contracts(inherited.documents, tuple(refusals), warnings, tuple(documents), partial)
+    return ContractFiles(inherited.documents, tuple(refusals), warnings, tuple(documents), partial)
 
 
 def _checked(

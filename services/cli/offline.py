@@ -16,23 +16,22 @@ from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement
 from services.catalogue.snapshot import Catalogue, SourceOwner
-from services.cli.files import Contracts
+from services.cli.files import ContractFiles
 from services.core.contracts.versions import version_for
 from services.core.counting.evaluation import Ready, evaluate, ready
 from services.core.events.facts import Row, columns
 from services.core.events.horizon import Latest
-from services.core.settling.one_period import PeriodOutcome as Settlement
-from services.core.settling.one_period import Unsettled
+from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History, settle_together
-from services.ingest.event_validator import ANY_PARTY, Door
+from services.ingest.event_validator import ANY_PARTY, EventValidator
 from services.ingest.rejection import EventRejection
 from services.shell.http import Fault
 
-_Noun = TypeVar("_Noun", Programme, Agreement)
+_Versioned = TypeVar("_Versioned", Programme, Agreement)
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class UncountedEvent:
     """An event that does not count, where it stood, and why; ``also``: what else is wrong."""
 
     place: str
@@ -61,19 +60,19 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class PeriodOutcome:
+class OfflineResult:
     """What the files come to. ``duplicates``: events that came again and were counted once."""
 
     statements: tuple[SettlementStatement, ...]
     waiting: tuple[Waiting, ...]
-    set_aside: tuple[SetAside, ...]
+    set_aside: tuple[UncountedEvent, ...]
     counted: int
     duplicates: int
 
 
 def settle_files(
-    contracts: Contracts, events: Iterable[tuple[str, bytes]], through: date, now_us: int
-) -> PeriodOutcome:
+    contracts: ContractFiles, events: Iterable[tuple[str, bytes]], through: date, now_us: int
+) -> OfflineResult:
     """Settle every period of every agreement that ends on or before a day.
 
     ``events``: place and bytes of each, in the order in which they came. ``now_us``: bounds how far
@@ -81,13 +80,13 @@ def settle_files(
     """
     catalogue = catalogue_of(contracts.programmes, contracts.agreements)
     accepted = _accepted(catalogue, events, now_us)
-    settled: dict[str, tuple[Settlement, ...]] = {}
+    settled: dict[str, tuple[PeriodOutcome, ...]] = {}
     for programmes in catalogue.programmes.values():
         stock = ready(programmes, accepted.facts, catalogue.numbers)
         accepted.set_aside.extend(_corrections_refused(stock))
         settled |= _settled(catalogue, programmes, stock, through)
     outcomes = [(name, one) for name in sorted(settled) for one in settled[name]]
-    return PeriodOutcome(
+    return OfflineResult(
         tuple(one for _, one in outcomes if not isinstance(one, Unsettled)),
         tuple(
             Waiting(name, one.period, one.reasons)
@@ -105,7 +104,7 @@ def evaluated(
     events: Iterable[tuple[str, bytes]],
     now_us: int,
     periods: Mapping[str, Sequence[str]],
-) -> tuple[dict[str, list[PeriodEvaluation]], tuple[SetAside, ...]]:
+) -> tuple[dict[str, list[PeriodEvaluation]], tuple[UncountedEvent, ...]]:
     """Evaluate periods of some agreements of one programme, by name; what does not count beside.
 
     ``events`` and ``now_us`` as in `settle_files`.
@@ -134,7 +133,7 @@ def _evaluations(
 
 def _settled(
     catalogue: Catalogue, programmes: Sequence[Programme], stock: Ready, through: date
-) -> dict[str, tuple[Settlement, ...]]:
+) -> dict[str, tuple[PeriodOutcome, ...]]:
     """What the agreements of one programme come to, all together, as they may share caps."""
     newest = programmes[-1]
     histories = {
@@ -163,21 +162,23 @@ def _periods(versions: Sequence[Agreement], through: date) -> Iterator[str]:
 
 
 @dataclass(slots=True)
-class _Accepted:
+class _AcceptedEvents:
     facts: Facts
     duplicates: int
-    set_aside: list[SetAside]
+    set_aside: list[UncountedEvent]
 
 
-def _accepted(catalogue: Catalogue, events: Iterable[tuple[str, bytes]], now_us: int) -> _Accepted:
+def _accepted(
+    catalogue: Catalogue, events: Iterable[tuple[str, bytes]], now_us: int
+) -> _AcceptedEvents:
     latest = Latest()
-    door = Door(catalogue, latest.of)
+    validator = EventValidator(catalogue, latest.of)
     rows: list[Row] = []
     held: dict[bytes, bytes] = {}
-    set_aside: list[SetAside] = []
+    set_aside: list[UncountedEvent] = []
     duplicates = 0
     for place, raw in events:
-        verdict = door.admit(raw, ANY_PARTY, now_us)
+        verdict = validator.admit(raw, ANY_PARTY, now_us)
         if isinstance(verdict, EventRejection):
             set_aside.append(_refused(place, verdict))
         elif verdict.identity not in held:
@@ -188,7 +189,7 @@ def _accepted(catalogue: Catalogue, events: Iterable[tuple[str, bytes]], now_us:
             duplicates += 1
         else:
             set_aside.append(_conflict(place, verdict))
-    return _Accepted(columns(rows), duplicates, set_aside)
+    return _AcceptedEvents(columns(rows), duplicates, set_aside)
 
 
 def _told(fault: Fault) -> str:
@@ -196,16 +197,16 @@ def _told(fault: Fault) -> str:
     return f"{field}{fault.reason}; {fault.remedy}"
 
 
-def _refused(place: str, refusal: EventRejection) -> SetAside:
+def _refused(place: str, refusal: EventRejection) -> UncountedEvent:
     field = f"{refusal.pointer}: " if refusal.pointer else ""
     reason = f"{field}{refusal.detail}"
-    return SetAside(
+    return UncountedEvent(
         place, "refused", refusal.source, refusal.id, reason, refusal.remedy, refusal.also
     )
 
 
-def _conflict(place: str, row: Row) -> SetAside:
-    return SetAside(
+def _conflict(place: str, row: Row) -> UncountedEvent:
+    return UncountedEvent(
         place,
         "conflict",
         row.source,
@@ -215,9 +216,9 @@ def _conflict(place: str, row: Row) -> SetAside:
     )
 
 
-def _corrections_refused(stock: Ready) -> Iterator[SetAside]:
+def _corrections_refused(stock: Ready) -> Iterator[UncountedEvent]:
     for each in stock.refused:
-        yield SetAside(
+        yield UncountedEvent(
             "",
             "refused correction",
             each.correction.source,
@@ -251,6 +252,8 @@ def catalogue_of(programmes: Sequence[Programme], agreements: Sequence[Agreement
     )
 
 
-def _versions(nouns: Sequence[_Noun], name: Callable[[_Noun], str]) -> dict[str, tuple[_Noun, ...]]:
+def _versions(
+    nouns: Sequence[_Versioned], name: Callable[[_Versioned], str]
+) -> dict[str, tuple[_Versioned, ...]]:
     ordered = sorted(nouns, key=lambda one: (name(one), one.version))
     return {key: tuple(group) for key, group in groupby(ordered, key=name)}

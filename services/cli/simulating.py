@@ -14,16 +14,22 @@ from schemas.period import period_length
 from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
-from services.cli.client import Client, Refused
-from services.cli.files import Contracts, read_contracts, read_events
-from services.cli.offline import SetAside, catalogue_of, evaluated
+from services.cli.client import Client, RequestRefused
+from services.cli.files import ContractFiles, read_contracts, read_events
+from services.cli.offline import UncountedEvent, catalogue_of, evaluated
 from services.cli.stack import Addresses
 from services.core.adjusting.shared_caps import sharing
 from services.core.calendar.windows import labels_between
 from services.core.contracts.versions import version_for
 from services.core.settling.settlement import History
 from services.core.whatif.counted_otherwise import cannot_be_counted
-from services.core.whatif.simulation import Around, Simulation, as_if, simulate, to_count_anew
+from services.core.whatif.simulation import (
+    Simulation,
+    SimulationContext,
+    as_if,
+    simulate,
+    to_count_anew,
+)
 from services.evaluator import recount
 from services.shell.postgres import Connection, connected
 
@@ -41,12 +47,12 @@ class Told:
 
     simulation: Simulation
     counted_anew: tuple[str, ...] = ()
-    set_aside: tuple[SetAside, ...] = ()
+    set_aside: tuple[UncountedEvent, ...] = ()
     not_closed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _SimulationRequest:
     """An agreement as it might be, the periods, and everything that is applied: as is, as if."""
 
     other: Agreement
@@ -79,7 +85,7 @@ class _Question:
             if one is not None and one.settled == period_length(label)
         ]
 
-    def around(self, catalogue: Catalogue, evaluations: Evaluations) -> Around:
+    def around(self, catalogue: Catalogue, evaluations: Evaluations) -> SimulationContext:
         """What the agreement is settled in, by one of the two catalogues."""
         programmes = catalogue.programmes[self.other.programme]
         beside = {
@@ -87,7 +93,7 @@ class _Question:
             for name, found in evaluations.items()
             if name != self.other.agreement
         }
-        return Around(programmes[-1].buyer, programmes[-1].time_zone, programmes, beside)
+        return SimulationContext(programmes[-1].buyer, programmes[-1].time_zone, programmes, beside)
 
     def answer(self, was: Evaluations, anew: Evaluations) -> Simulation:
         """Both sides settled."""
@@ -137,7 +143,7 @@ async def simulate_running(where: Addresses, client: Client, file: Path, against
     return Told(asked.answer(was, anew), tuple(sorted(metrics)), not_closed=not_closed)
 
 
-def _question(was: Catalogue, file: Path, against: str) -> _Question:
+def _question(was: Catalogue, file: Path, against: str) -> _SimulationRequest:
     """What a file asks for. ``against``: label, or first..last."""
     found = read_contracts([file], was.programme_versions).in_order()
     if len(found.agreements) != 1:
@@ -154,7 +160,7 @@ def _question(was: Catalogue, file: Path, against: str) -> _Question:
     first, _, last = against.partition("..")
     agreements = {**was.agreements, other.agreement: (as_if(other, versions),)}
     programmes = {**was.programmes, **_programme_as_if(was, found, other, file)}
-    asked = _Question(
+    asked = _SimulationRequest(
         other,
         labels_between(first, last or first),
         was,
@@ -173,7 +179,7 @@ def _question(was: Catalogue, file: Path, against: str) -> _Question:
 
 
 def _programme_as_if(
-    was: Catalogue, found: Contracts, other: Agreement, file: Path
+    was: Catalogue, found: ContractFiles, other: Agreement, file: Path
 ) -> dict[str, tuple[Programme, ...]]:
     """The file's version of the programme as if in force from the beginning; none: none is there.
 
@@ -188,13 +194,13 @@ def _programme_as_if(
     return {one.programme: (one.model_copy(update={"effective_from": begun}),) for one in own}
 
 
-def _closed(client: Client, asked: _Question, name: str) -> list[PeriodEvaluation]:
+def _closed(client: Client, asked: _SimulationRequest, name: str) -> list[PeriodEvaluation]:
     """The latest evaluation of each of the periods that an agreement settles, as far as there."""
     found = []
     for label, _ in asked.periods(name):
         try:
             answer = client.get(f"/v1/agreements/{name}/evaluations/{label}")
-        except Refused as refused:
+        except RequestRefused as refused:
             if refused.status != 404:
                 raise
         else:
@@ -202,7 +208,7 @@ def _closed(client: Client, asked: _Question, name: str) -> list[PeriodEvaluatio
     return found
 
 
-def _not_closed(asked: _Question, was: Evaluations) -> tuple[str, ...]:
+def _not_closed(asked: _SimulationRequest, was: Evaluations) -> tuple[str, ...]:
     """The agreement's periods that were not evaluated. Raises ValueError where none was."""
     name = asked.other.agreement
     closed = {one.period for one in was[name]}
@@ -217,7 +223,7 @@ def _not_closed(asked: _Question, was: Evaluations) -> tuple[str, ...]:
 
 async def _fit(
     connection: Connection,
-    asked: _Question,
+    asked: _SimulationRequest,
     name: str,
     closed: PeriodEvaluation,
     metrics: set[str],
@@ -236,7 +242,7 @@ async def _fit(
             "give the contracts in force and the events as files, with --contracts and --events"
         )
     metrics.update(found)
-    subject = recount.subject_of(asked.would, name, closed.period)
+    subject = recount.target_of(asked.would, name, closed.period)
     snapshot = await recount.take(connection, subject)
     made, _ = await asyncio.to_thread(
         recount.evaluation, subject, snapshot, closed.revision, "changed_agreement"

@@ -73,7 +73,7 @@ class Stack:
     addresses: Addresses
     supervisor: Supervisor
     servers: Servers
-    doors: tuple[str, ...]
+    ingest_urls: tuple[str, ...]
     """Where each process of ingest takes events; any will do."""
 
     def key_for(self, party: str, role: Role) -> str:
@@ -119,12 +119,12 @@ def stack(
         asyncio.run(prepare(pair.kafka, pair.postgres))
         told("Tables and topics", 1, 1)
         ports = {name: _port(folder / "ports" / name) for name in SERVICES}
-        addresses, doors = _started(
+        addresses, ingest_urls = _started(
             pair, supervisor, workers or Workers(), ports, dict(environment or {})
         )
         _wait_until_ready(supervisor, addresses, told, asked)
         key = asyncio.run(_key(pair.postgres, "operator", "admin"))
-        yield Stack(replace(addresses, key=key), supervisor, pair, doors)
+        yield Stack(replace(addresses, key=key), supervisor, pair, ingest_urls)
 
 
 @contextmanager
@@ -178,20 +178,20 @@ def _started(
         "EARNBACK_EVALUATOR": f"http://127.0.0.1:{ports['evaluator']}",
         **further,
     }
-    doors = []
+    ingest_urls = []
     for name, port in ports.items():
         for number in range(getattr(workers, name)):
             # Every ingest process needs a port of its own; of the workers, one has the API.
             own = port if number == 0 else (free_port() if name == "ingest" else 0)
             if name == "ingest":
-                doors.append(f"http://127.0.0.1:{own}")
+                ingest_urls.append(f"http://127.0.0.1:{own}")
             supervisor.start(
                 f"{name}-{number + 1}",
                 [sys.executable, "-m", f"services.{name}"],
                 {**common, "EARNBACK_HTTP_PORT": str(own)},
             )
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-    return Addresses(pair.kafka, pair.postgres, **urls), tuple(doors)
+    return Addresses(pair.kafka, pair.postgres, **urls), tuple(ingest_urls)
 
 
 def _go_on(asked: threading.Event | None) -> None:

@@ -14,7 +14,7 @@ from schemas.agreement import Agreement
 from schemas.period import first_day
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement
-from services.cli.files import Contracts, read_contracts, read_events
+from services.cli.files import ContractFiles, read_contracts, read_events
 from services.core.contracts.interchange.carried import Exported, mapping, read_as_text
 from services.core.contracts.interchange.tmf623 import from_violation, to_violations
 from services.core.contracts.versions import version_for
@@ -72,7 +72,7 @@ def _each(
     return made, refused
 
 
-def _of_statement(known: Contracts, raw: bytes) -> Sequence[Exported]:
+def _of_statement(known: ContractFiles, raw: bytes) -> Sequence[Exported]:
     statement = _statement(raw)
     of = _versions(known, statement.agreement, "agreement")
     agreement = next((one for one in of if one.version == statement.version), None)
@@ -84,7 +84,7 @@ def _of_statement(known: Contracts, raw: bytes) -> Sequence[Exported]:
     return to_violations(statement, agreement, _programme(known, agreement, statement.period))
 
 
-def _event(known: Contracts, raw: bytes, source: str, period: str | None) -> Exported:
+def _event(known: ContractFiles, raw: bytes, source: str, period: str | None) -> Exported:
     body = _body(raw)
     versions = _versions(known, str(body["sla"]["id"]), "sla.id")
     event = _by(known, versions[-1], body, source, period)
@@ -109,7 +109,7 @@ def _body(raw: bytes) -> Mapping[str, Any]:
 
 
 def _by(
-    known: Contracts,
+    known: ContractFiles,
     agreement: Agreement,
     violation: Mapping[str, Any],
     source: str,
@@ -130,7 +130,7 @@ def _statement(raw: bytes) -> SettlementStatement:
         ) from None
 
 
-def _versions(known: Contracts, named: str, where: str) -> Sequence[Agreement]:
+def _versions(known: ContractFiles, named: str, where: str) -> Sequence[Agreement]:
     found = [one for one in known.agreements if one.agreement == named]
     if not found:
         there = ", ".join(sorted({one.agreement for one in known.agreements}))
@@ -140,7 +140,7 @@ def _versions(known: Contracts, named: str, where: str) -> Sequence[Agreement]:
     return sorted(found, key=lambda one: (one.effective_from, one.version))
 
 
-def _programme(known: Contracts, agreement: Agreement, period: str | None) -> Programme:
+def _programme(known: ContractFiles, agreement: Agreement, period: str | None) -> Programme:
     versions = [one for one in known.programmes if one.programme == agreement.programme]
     if period is None:
         return max(versions, key=lambda one: one.version)

@@ -2,7 +2,7 @@
 
 import sys
 
-from services.evaluator.app import Evaluator
+from services.evaluator.app import EvaluatorProcess
 from services.evaluator.settings import read_pace
 from services.shell.kafka import run_worker
 from services.shell.settings import BadSettings, read
@@ -11,7 +11,7 @@ from services.shell.settings import BadSettings, read
 def main() -> None:
     """Read the environment and run; exit 78 when it does not describe a process that can run."""
     try:
-        evaluator = Evaluator(read("evaluator"), read_pace())
+        evaluator = EvaluatorProcess(read("evaluator"), read_pace())
     except BadSettings as error:
         sys.exit(_refused(error))
     run_worker(evaluator.app)

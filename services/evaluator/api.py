@@ -21,7 +21,7 @@ from services.core.counting.evaluation import window_at
 from services.evaluator import evaluation_store, preview
 from services.evaluator.closing import Ends
 from services.evaluator.preview import BEGINNING, After
-from services.evaluator.recount import NoSuchPeriod, Subject, subject_of
+from services.evaluator.recount import NoSuchPeriod, RecountTarget, target_of
 from services.shell import clock
 from services.shell.http import (
     Answer,
@@ -40,21 +40,21 @@ from services.shell.settings import Settings
 routes = APIRouter(prefix="/v1")
 
 
-class CloseOrder(Noun):
+class CloseCommand(Noun):
     """Which period to close, or to count again when it is closed."""
 
     agreement: Name
     period: PeriodLabel
 
 
-class Parts:
+class EvaluatorApiState:
     """What the routes work with."""
 
     def __init__(self, pool: Pool, catalogue: CatalogueCopy, ends: Ends) -> None:
         self.pool, self.catalogue, self.ends = pool, catalogue, ends
 
 
-def evaluator_api(settings: Settings, parts: Parts) -> FastAPI:
+def evaluator_api(settings: Settings, parts: EvaluatorApiState) -> FastAPI:
     """The API over a running worker's parts, which are opened and closed elsewhere."""
 
     @asynccontextmanager
@@ -73,9 +73,9 @@ def evaluator_api(settings: Settings, parts: Parts) -> FastAPI:
     return api
 
 
-def _parts(request: Request) -> Parts:
+def _parts(request: Request) -> EvaluatorApiState:
     parts = request.app.state.parts
-    assert isinstance(parts, Parts)
+    assert isinstance(parts, EvaluatorApiState)
     return parts
 
 
@@ -180,7 +180,7 @@ async def order_close(
     async def effect(connection: Connection) -> Answer:
         order = _order(await request.body())
         try:
-            subject = subject_of(parts.catalogue.current, order.agreement, order.period)
+            subject = target_of(parts.catalogue.current, order.agreement, order.period)
         except (NoSuchPeriod, ValueError) as error:
             raise Problem(
                 422, "no-such-period", "The period cannot be closed.", str(error)
@@ -199,7 +199,7 @@ async def order_close(
 _JSON = "application/json"
 
 
-def _refuse_early(subject: Subject) -> None:
+def _refuse_early(subject: RecountTarget) -> None:
     """Refuse to close what is not over: it would be billed unfinished, and no newer version of the
     agreement could rule before its end."""
     end = window_at(subject.programmes, subject.period).end
@@ -214,9 +214,9 @@ def _refuse_early(subject: Subject) -> None:
         )
 
 
-def _order(body: bytes) -> CloseOrder:
+def _order(body: bytes) -> CloseCommand:
     try:
-        return CloseOrder.model_validate_json(body)
+        return CloseCommand.model_validate_json(body)
     except ValidationError as error:
         faults = [
             fault_of({**each, "loc": ("body", *each["loc"])})

@@ -7,11 +7,11 @@ from typing import Any
 
 from services.catalogue.cached import CatalogueCopy
 from services.evaluator import gauges
-from services.evaluator.api import Parts, evaluator_api
+from services.evaluator.api import EvaluatorApiState, evaluator_api
 from services.evaluator.apply import Frames
 from services.evaluator.closing import Closer, Pace
 from services.evaluator.log_ends import LogEnds
-from services.evaluator.topics import Topics
+from services.evaluator.topics import EvaluatorTopics
 from services.shell.http import serve_beside
 from services.shell.kafka import Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay
@@ -20,12 +20,14 @@ from services.shell.settings import Settings
 from services.shell.steps import Dense
 
 
-class Evaluator:
+class EvaluatorProcess:
     """Everything of one process, made before the worker starts and opened by it."""
 
-    def __init__(self, settings: Settings, pace: Pace, topics: Topics | None = None) -> None:
+    def __init__(
+        self, settings: Settings, pace: Pace, topics: EvaluatorTopics | None = None
+    ) -> None:
         self.settings, self.pace = settings, pace
-        self.topics = topics or Topics()
+        self.topics = topics or EvaluatorTopics()
         self.app: Any = make_app(settings)
         self.wires: Wires = wires_of(self.app)
         self.frames = Frames(self.catalogue, self.topics, settings.service)
@@ -84,7 +86,7 @@ class Evaluator:
 
     async def _serve(self) -> None:
         ends = LogEnds(self.settings, self.topics.measurements)
-        parts = Parts(self.wires.pool, self.catalogue(), ends)
+        parts = EvaluatorApiState(self.wires.pool, self.catalogue(), ends)
         try:
             await serve_beside(evaluator_api(self.settings, parts), self.settings)
         finally:

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from schemas.frame import Int8s, UInt64s
+from schemas.frame import Bools, Int8s, UInt64s
 from schemas.quarantined import FACT_QUARANTINED
 from services.catalogue.cached import CatalogueCopy
 from services.core.calendar.windows import DAY_US
@@ -28,19 +28,17 @@ from services.evaluator import store
 from services.evaluator.columns import Columns
 from services.evaluator.horizon import REVIEW, Horizons
 from services.evaluator.identity_index import CONFLICT, DUPLICATE, NEW, Indices, Seen, settle
-from services.evaluator.store import Aside, Known, StoredFrame, Tallies
-from services.evaluator.topics import Topics
+from services.evaluator.store import Aside, StoredFact, StoredFrame, Tallies
+from services.evaluator.topics import EvaluatorTopics
 from services.shell import metrics
 from services.shell.frames import MAX_ROWS, NotAFrame, read_batch
 from services.shell.outbox import Outgoing, enqueue_many
 from services.shell.postgres import Connection
-from services.shell.progress import Claim, NotOurs
-from services.shell.steps import Applied, Record
+from services.shell.progress import NotOurs, PartitionClaim
+from services.shell.steps import Record, StepResult
 
 AT_ONCE = 500
 """At most so many are put into words between two statements."""
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -66,12 +64,12 @@ class Frames:
     def __init__(
         self,
         catalogue: Callable[[], CatalogueCopy],
-        topics: Topics | None = None,
+        topics: EvaluatorTopics | None = None,
         service: str = "evaluator",
     ) -> None:
         """``catalogue``: gives the process's copy; asked for no sooner than it is needed."""
         self._copy, self._service = catalogue, service
-        self._topics = topics or Topics()
+        self._topics = topics or EvaluatorTopics()
         self.partitions: dict[int, Partition] = {}
         self._horizons: Horizons | None = None
 
@@ -79,7 +77,7 @@ class Frames:
     def _catalogue(self) -> CatalogueCopy:
         return self._copy()
 
-    async def load(self, connection: Connection, claims: Mapping[int, Claim]) -> None:
+    async def load(self, connection: Connection, claims: Mapping[int, PartitionClaim]) -> None:
         """Read the identities of these partitions from their stored frames."""
         await self._catalogue.refresh()
         loaded: dict[int, Partition] = {}
@@ -94,7 +92,7 @@ class Frames:
 
     async def apply(
         self, connection: Connection, partition: int, records: Sequence[Record]
-    ) -> Applied:
+    ) -> StepResult:
         """Write the effects of these records.
 
         Raises NotOurs where the partition was taken from us since the step began.
@@ -106,7 +104,7 @@ class Frames:
         columns = cols.joined([batch for _, batch in given.frames]) if given.frames else None
         if columns is None or not len(columns):
             aside = await self._set_aside(connection, partition, self._poison(partition, given))
-            return Applied(committed=lambda: self._count(None, len(given.poison), aside))
+            return StepResult(committed=lambda: self._count(None, len(given.poison), aside))
         verdict, known = await self._compare(connection, partition, held, columns)
         judged = self._current().judge(columns, verdict, held.latest)
         verdict = judged.verdict
@@ -126,7 +124,7 @@ class Frames:
                 held.latest.accepted(source, at_us)
             self._count(verdict, len(given.poison), aside)
 
-        return Applied(latest, committed)
+        return StepResult(latest, committed)
 
     async def _read(self, records: Sequence[Record]) -> Input:
         """Tell frames from poison. What the copy does not know yet makes it look again."""
@@ -161,7 +159,7 @@ class Frames:
 
     async def _compare(
         self, connection: Connection, partition: int, held: Partition, columns: Columns
-    ) -> tuple[Int8s, dict[tuple[int, int], Known]]:
+    ) -> tuple[Int8s, dict[tuple[int, int], StoredFact]]:
         """Whether each row is new, and the stored facts that doubts were settled with."""
         high, low, payload = columns.high, columns.low, columns.payload
         judged = held.seen.judge(high, low, payload)
@@ -183,7 +181,7 @@ class Frames:
         columns: Columns,
         given: Input,
         verdict: Int8s,
-        known: Mapping[tuple[int, int], Known],
+        known: Mapping[tuple[int, int], StoredFact],
     ) -> int:
         """Set aside what readable frames hold and may not be counted. Gives how many were told.
 
@@ -207,7 +205,7 @@ class Frames:
         partition: int,
         columns: Columns,
         rows: Sequence[int],
-        known: Mapping[tuple[int, int], Known],
+        known: Mapping[tuple[int, int], StoredFact],
         first: Mapping[tuple[int, int], int],
     ) -> dict[tuple[int, int], dict[str, Any]]:
         """By identity, the accepted events that these rows conflict with."""
@@ -308,7 +306,7 @@ _TOO_OLD = (
 )
 
 
-async def _load(connection: Connection, claim: Claim) -> Partition:
+async def _load(connection: Connection, claim: PartitionClaim) -> Partition:
     highs, payloads, frames = [], [], []
     last = -1
     async with connection.transaction(readonly=True):

@@ -22,11 +22,11 @@ from services.catalogue.snapshot import Catalogue
 from services.core.calendar.windows import instant
 from services.core.counting.evaluation import EvaluationReason
 from services.evaluator import evaluation_store, gauges, late_facts, recount
-from services.evaluator.evaluation_store import Place
-from services.evaluator.recount import NoSuchPeriod, Snapshot, Subject
-from services.evaluator.topics import Topics
+from services.evaluator.evaluation_store import AgreementPeriod
+from services.evaluator.recount import NoSuchPeriod, RecountTarget, Snapshot
+from services.evaluator.topics import EvaluatorTopics
 from services.evaluator.watermark import (
-    Mark,
+    PartitionProgress,
     Watermark,
     begun,
     due_at_us,
@@ -52,7 +52,7 @@ _LOCK = 0x6561_726E_636C_6F73  # any constant, the same in every closer
 
 Ends = Callable[[], Awaitable[Mapping[int, int] | None]]
 """Partition of `measurements` to the end of its log; None when the broker does not say."""
-Outcome = Literal["closed", "revised", "unchanged", "refused", "alarm"]
+CloseOutcome = Literal["closed", "revised", "unchanged", "refused", "alarm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Pace:
 class Done:
     """What became of one close."""
 
-    outcome: Outcome
+    outcome: CloseOutcome
     detail: str
     revision: int | None = None
 
@@ -89,13 +89,13 @@ class Closer:
         ends: Ends,
         pace: Pace,
         health: metrics.Health,
-        topics: Topics | None = None,
+        topics: EvaluatorTopics | None = None,
     ) -> None:
-        self._topics = topics or Topics()
+        self._topics = topics or EvaluatorTopics()
         self._app, self._catalogue, self._connect = app, catalogue, connect
         self._ends, self._pace, self._health = ends, pace, health
-        self._subjects: dict[Place, Subject] = {}
-        self._refused: dict[Place, tuple[float, str]] = {}
+        self._targets: dict[AgreementPeriod, RecountTarget] = {}
+        self._refused: dict[AgreementPeriod, tuple[float, str]] = {}
         self._revision = -1
 
     async def run(self) -> None:
@@ -138,12 +138,12 @@ class Closer:
             await self._catalogue.refresh()
         catalogue = self._catalogue.current
         if self._revision != catalogue.revision:
-            self._subjects.clear()
+            self._targets.clear()
             self._refused.clear()
             self._revision = catalogue.revision
         more = True
         while more:
-            more = await late_facts.scan(connection, catalogue, self._subject)
+            more = await late_facts.scan(connection, catalogue, self._target)
         await self._answer_requests(connection, catalogue, orders)
         await self._close_due(connection, catalogue)
         stuck = await self._stuck(connection)
@@ -152,20 +152,20 @@ class Closer:
                 await self._close(connection, catalogue, place, "late_facts", {})
         await self._report(connection)
 
-    def _subject(self, catalogue: Catalogue, place: Place) -> Subject | None:
+    def _target(self, catalogue: Catalogue, place: AgreementPeriod) -> RecountTarget | None:
         """What is to be counted for a period, kept while the catalogue stays the same.
 
         None where the catalogue contradicts itself about the period; somebody has to be told.
         """
-        if place not in self._subjects:
+        if place not in self._targets:
             try:
-                self._subjects[place] = recount.subject_of(catalogue, *place)
+                self._targets[place] = recount.target_of(catalogue, *place)
             except (NoSuchPeriod, ValueError) as error:
                 self._refused[place] = (monotonic(), str(error))
                 return None
-        return self._subjects[place]
+        return self._targets[place]
 
-    async def _stuck(self, connection: Connection) -> set[Place]:
+    async def _stuck(self, connection: Connection) -> set[AgreementPeriod]:
         """Periods that could not be counted and are not to be tried again yet."""
         alarms = await evaluation_store.alarms(connection)
         now = monotonic()
@@ -180,7 +180,7 @@ class Closer:
         orders: Sequence[evaluation_store.Request],
     ) -> None:
         """Close what was asked for; requests for one period are answered together."""
-        asked: dict[Place, list[evaluation_store.Request]] = {}
+        asked: dict[AgreementPeriod, list[evaluation_store.Request]] = {}
         for request in orders:
             asked.setdefault((request.agreement, request.period), []).append(request)
         for place, requests in asked.items():
@@ -192,7 +192,7 @@ class Closer:
 
     async def _close_due(self, connection: Connection, catalogue: Catalogue) -> None:
         marks = await _marks(connection, self._app, self._topics.measurements, await self._ends())
-        done = (await evaluation_store.covers(connection)).keys()
+        done = (await evaluation_store.counted_through(connection)).keys()
         stuck = await self._stuck(connection)
         waiting = 0
         for agreement in sorted(catalogue.agreements) if marks else ():
@@ -212,17 +212,17 @@ class Closer:
         metrics.WINDOWS_OPEN.labels("evaluator").set(waiting)
 
     def _due(
-        self, catalogue: Catalogue, place: Place, marks: Mapping[int, Mark]
+        self, catalogue: Catalogue, place: AgreementPeriod, marks: Mapping[int, PartitionProgress]
     ) -> dict[str, Any] | None:
         """Why a period is due now; None when it is not."""
         versions = catalogue.agreements[place[0]]
         programmes = catalogue.programmes[versions[-1].programme]
-        subject = self._subject(catalogue, place)
+        target = self._target(catalogue, place)
         version = version_of(versions, place[1])
-        if subject is None or version is None:
+        if target is None or version is None:
             return None
         due = due_at_us(version, place[1], programmes[-1].time_zone)
-        feeds = feeding(programmes, subject.metrics, len(marks))
+        feeds = feeding(programmes, target.metrics, len(marks))
         mark = watermark([marks[each] for each in feeds], self._pace.idle_after)
         return None if mark.at_us is None or mark.at_us < due else _why(mark, marks, due)
 
@@ -230,29 +230,29 @@ class Closer:
         self,
         connection: Connection,
         catalogue: Catalogue,
-        place: Place,
+        place: AgreementPeriod,
         reason: EvaluationReason,
         record: dict[str, Any],
         requests: Sequence[int] = (),
     ) -> Done:
         """Count a period, and store what it comes to, if that is new."""
         started = monotonic()
-        subject = self._subject(catalogue, place)
-        if subject is None:
+        target = self._target(catalogue, place)
+        if target is None:
             return await self._refuse(connection, place, self._refused.pop(place)[1], requests)
-        snapshot = await recount.take(connection, subject)
+        snapshot = await recount.take(connection, target)
         found = await asyncio.to_thread(recount.differences, snapshot)
         if found:
             return await self._alarm(connection, place, found, requests)
         last = snapshot.last
         why: EvaluationReason = reason
-        if last is not None and reason == "commanded" and last.versions != subject.versions:
+        if last is not None and reason == "commanded" and last.versions != target.versions:
             why = "changed_agreement"
         revision = 1 if last is None else last.revision + 1
         faultpoint("close.counted")
         try:
             made, refused = await asyncio.to_thread(
-                recount.evaluation, subject, snapshot, revision, why
+                recount.evaluation, target, snapshot, revision, why
             )
         except Exception as error:  # one agreement must not stop the counting of the others
             said = str(error) if isinstance(error, ValueError) else f"counting failed: {error!r}"
@@ -266,10 +266,10 @@ class Closer:
             done = Done("unchanged", f"revision {last.revision} stands", last.revision)
             made_new = None
         else:
-            outcome: Outcome = "closed" if last is None else "revised"
+            outcome: CloseOutcome = "closed" if last is None else "revised"
             done = Done(outcome, f"revision {revision}", revision)
             made_new = made
-        full = {**record, "versions": subject.versions, "refused_corrections": refused}
+        full = {**record, "versions": target.versions, "refused_corrections": refused}
         await self._commit(connection, place, made_new, snapshot, full, done, requests)
         metrics.CLOSE_SECONDS.observe(monotonic() - started)
         pa.default_memory_pool().release_unused()  # a recount may have held millions of facts
@@ -287,7 +287,7 @@ class Closer:
     async def _commit(
         self,
         connection: Connection,
-        place: Place,
+        place: AgreementPeriod,
         made: PeriodEvaluation | None,
         snapshot: Snapshot,
         record: Mapping[str, Any],
@@ -297,7 +297,9 @@ class Closer:
         """The evaluation, its announcement and the answers, all or nothing."""
         async with connection.transaction():
             if made is not None:
-                body = await evaluation_store.insert(connection, made, snapshot.cover, record)
+                body = await evaluation_store.insert(
+                    connection, made, snapshot.counted_through, record
+                )
                 identity = event_id(made)
                 await enqueue(
                     connection,
@@ -307,7 +309,7 @@ class Closer:
                     announcement(made, body),
                     {"content-type": "application/cloudevents+json"},
                 )
-            await evaluation_store.untouch(connection, place)
+            await evaluation_store.dequeue_recount(connection, place)
             await evaluation_store.resolve_alarm(connection, place)
             await evaluation_store.answer(
                 connection, requests, done.outcome, done.detail, done.revision
@@ -318,7 +320,7 @@ class Closer:
     async def _alarm(
         self,
         connection: Connection,
-        place: Place,
+        place: AgreementPeriod,
         found: Sequence[Mapping[str, Any]],
         requests: Sequence[int],
     ) -> Done:
@@ -336,7 +338,7 @@ class Closer:
         return Done("alarm", detail)
 
     async def _refuse(
-        self, connection: Connection, place: Place, reason: str, requests: Sequence[int]
+        self, connection: Connection, place: AgreementPeriod, reason: str, requests: Sequence[int]
     ) -> Done:
         """The catalogue does not let this period be counted: say so, and go on with the others."""
         await evaluation_store.answer(connection, requests, "refused", reason, None)
@@ -355,7 +357,9 @@ class Closer:
             self._health.ready("close")
 
 
-def _begun(catalogue: Catalogue, agreement: str, marks: Mapping[int, Mark]) -> list[str]:
+def _begun(
+    catalogue: Catalogue, agreement: str, marks: Mapping[int, PartitionProgress]
+) -> list[str]:
     """The agreement's settlement periods up to the latest fact."""
     latest = max((m.max_event_us for m in marks.values() if m.max_event_us), default=None)
     if latest is None:
@@ -393,7 +397,7 @@ def announcement(made: PeriodEvaluation, body: bytes) -> bytes:
     )
 
 
-def _why(mark: Watermark, marks: Mapping[int, Mark], due_us: int) -> dict[str, Any]:
+def _why(mark: Watermark, marks: Mapping[int, PartitionProgress], due_us: int) -> dict[str, Any]:
     """What the decision to close rested on."""
     assert mark.at_us is not None
     return {
@@ -408,7 +412,7 @@ def _why(mark: Watermark, marks: Mapping[int, Mark], due_us: int) -> dict[str, A
 
 async def _marks(
     connection: Connection, app: str, topic: str, ends: Mapping[int, int] | None
-) -> dict[int, Mark]:
+) -> dict[int, PartitionProgress]:
     """How far every partition has come. What the broker does not tell of counts as behind."""
     rows = await connection.fetch(
         "select partition, next_offset, max_event_us,"
@@ -424,8 +428,10 @@ async def _marks(
         row = known.get(partition)
         end = None if ends is None else ends.get(partition)
         if row is None:
-            marks[partition] = Mark(partition, None, 0.0, True)
+            marks[partition] = PartitionProgress(partition, None, 0.0, True)
         else:
             behind = end is None or row["next_offset"] < end
-            marks[partition] = Mark(partition, row["max_event_us"], row["silent"], behind)
+            marks[partition] = PartitionProgress(
+                partition, row["max_event_us"], row["silent"], behind
+            )
     return marks

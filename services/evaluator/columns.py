@@ -9,13 +9,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pydantic import ValidationError
 
 from schemas.base import written
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
-from schemas.frame import Int8s, Int32s, Int64s, UInt64s
+from schemas.frame import Bools, Int8s, Int32s, Int64s, UInt64s
 from services.core.calendar.windows import instant
 from services.shell.frames import MAX_ROWS, NotAFrame, numbers_of, read_batch, write_batch
 
@@ -40,8 +39,6 @@ _WITHOUT_METRIC = _WITH_DATA[-3:]
 _SCALED = [KIND_OF_TYPE[f"earnback.{name}.v1"] for name in ("response", "volume", "figure")]
 MOST_DECIMALS = 18
 _EARLIEST_US, _LATEST_US = -2_208_988_800_000_000, 7_258_118_400_000_000
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,17 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.statement import canonical
 from services.shell.postgres import Connection
 
-Place = tuple[str, str]
+AgreementPeriod = tuple[str, str]
 """Agreement and period."""
 
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The newest evaluation of a period. ``cover``: partition to its last counted frame."""
+    """The newest evaluation of a period. ``counted_through``: by partition, its last frame."""
 
     revision: int
     body: str
-    cover: Mapping[int, int]
+    counted_through: Mapping[int, int]
     versions: tuple[int, ...]
 
 
@@ -47,26 +47,26 @@ async def last(connection: Connection, agreement: str, period: str) -> Last | No
     if row is None:
         return None
     versions = json.loads(row["record"]).get("versions", [])
-    return Last(row["revision"], row["body"], _cover(row["cover"]), tuple(versions))
+    return Last(row["revision"], row["body"], _counted_through(row["cover"]), tuple(versions))
 
 
-async def covers(connection: Connection) -> dict[Place, dict[int, int]]:
+async def counted_through(connection: Connection) -> dict[AgreementPeriod, dict[int, int]]:
     """Every closed period, with the frames that its newest evaluation has counted."""
     rows = await connection.fetch(
         "select distinct on (agreement, period) agreement, period, cover from evaluation"
         " order by agreement, period, revision desc"
     )
-    return {(row["agreement"], row["period"]): _cover(row["cover"]) for row in rows}
+    return {(row["agreement"], row["period"]): _counted_through(row["cover"]) for row in rows}
 
 
-def _cover(text: str) -> dict[int, int]:
+def _counted_through(text: str) -> dict[int, int]:
     return {int(partition): number for partition, number in json.loads(text).items()}
 
 
 async def insert(
     connection: Connection,
     evaluation: PeriodEvaluation,
-    cover: Mapping[int, int],
+    counted_through: Mapping[int, int],
     record: Mapping[str, Any],
 ) -> bytes:
     """Store a revision; gives its canonical bytes. The key collides when it is there already."""
@@ -81,7 +81,7 @@ async def insert(
         evaluation.reason,
         body.decode(),
         hashlib.sha256(body).digest(),
-        json.dumps({str(partition): number for partition, number in cover.items()}),
+        json.dumps({str(partition): number for partition, number in counted_through.items()}),
         json.dumps(record),
     )
     return body
@@ -132,7 +132,7 @@ async def answer(
     )
 
 
-async def raise_alarm(connection: Connection, place: Place, found: Sequence[Any]) -> None:
+async def raise_alarm(connection: Connection, place: AgreementPeriod, found: Sequence[Any]) -> None:
     """Say that tallies and facts differ; one open alarm per period."""
     await connection.execute(
         "insert into close_alarm (agreement, period, found) values ($1, $2, $3)"
@@ -143,7 +143,7 @@ async def raise_alarm(connection: Connection, place: Place, found: Sequence[Any]
     )
 
 
-async def resolve_alarm(connection: Connection, place: Place) -> None:
+async def resolve_alarm(connection: Connection, place: AgreementPeriod) -> None:
     """Say that tallies and facts agree again."""
     await connection.execute(
         "update close_alarm set resolved_at = clock_timestamp()"
@@ -152,7 +152,7 @@ async def resolve_alarm(connection: Connection, place: Place) -> None:
     )
 
 
-async def alarms(connection: Connection) -> dict[Place, float]:
+async def alarms(connection: Connection) -> dict[AgreementPeriod, float]:
     """Open alarms, with the seconds since they were last checked."""
     rows = await connection.fetch(
         "select agreement, period,"
@@ -162,7 +162,7 @@ async def alarms(connection: Connection) -> dict[Place, float]:
     return {(row["agreement"], row["period"]): row["age"] for row in rows}
 
 
-async def touch(connection: Connection, places: Mapping[Place, str]) -> None:
+async def enqueue_recounts(connection: Connection, places: Mapping[AgreementPeriod, str]) -> None:
     """Remember closed periods that may have changed, with the cause."""
     ordered = sorted(places)
     await connection.execute(
@@ -175,12 +175,12 @@ async def touch(connection: Connection, places: Mapping[Place, str]) -> None:
     )
 
 
-async def untouch(connection: Connection, place: Place) -> None:
+async def dequeue_recount(connection: Connection, place: AgreementPeriod) -> None:
     """Forget that a period was touched: it has been counted again."""
     await connection.execute("delete from touched where agreement = $1 and period = $2", *place)
 
 
-async def quiet(connection: Connection, seconds: float) -> list[Place]:
+async def quiet(connection: Connection, seconds: float) -> list[AgreementPeriod]:
     """Touched periods that nothing has touched for so long, or that wait ten times as long."""
     rows = await connection.fetch(
         "select agreement, period from touched"

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from schemas.frame import Int8s, Int32s, Int64s
+from schemas.frame import Bools, Int8s, Int32s, Int64s
 from services.catalogue.snapshot import Catalogue
 from services.core.events.facts import CHARGE, CIRCUMSTANCE, CORRECTION, FIGURE
 from services.core.events.horizon import Horizon, Latest, horizons_of
@@ -28,11 +27,9 @@ _STATED = (FIGURE, CHARGE, CIRCUMSTANCE)
 _NEVER = -(2**63)
 _FOREVER = 2**63 - 1
 
-Bools = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class HorizonVerdicts:
     """``verdict`` of every row, and the sources that came further: the new latest of each."""
 
     verdict: Int8s
@@ -65,7 +62,7 @@ class Horizons:
         """Whether the catalogue says whose each source is."""
         return all(source in self._of_source for source in sources)
 
-    def judge(self, columns: Columns, verdict: Int8s, latest: Latest) -> Judged:
+    def judge(self, columns: Columns, verdict: Int8s, latest: Latest) -> HorizonVerdicts:
         """Turn what is new and too late into REVIEW, and what hangs on it into what it then is.
 
         ``verdict``: NEW, DUPLICATE or CONFLICT per row. ``latest``: before the first row; it is
@@ -84,7 +81,7 @@ class Horizons:
         late = (verdict == NEW) & (about < cutoffs[code])
         if late.any():
             verdict = self._in_order(columns, verdict, latest, names, code, about, late)
-        return Judged(verdict, _moved(columns, verdict, latest, names, code))
+        return HorizonVerdicts(verdict, _moved(columns, verdict, latest, names, code))
 
     def _cutoff_us(self, source: str, latest: Latest, reached_us: int) -> int:
         """What the cutoff of a source comes to at most in a step that reaches that far."""

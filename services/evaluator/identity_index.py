@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from schemas.frame import Int8s, UInt64s
+from schemas.frame import Bools, Int8s, UInt64s
 
 UInt32s = npt.NDArray[np.uint32]
-Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
 NEW, DUPLICATE, DOUBTFUL, CONFLICT = 0, 1, 2, 3
@@ -39,7 +38,7 @@ class _Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class IdentityVerdicts:
     """``verdict`` per row: NEW, DUPLICATE or DOUBTFUL. ``frames``: where the doubts are stored."""
 
     verdict: Int8s
@@ -66,7 +65,7 @@ class Seen:
     def nbytes(self) -> int:
         return sum(run.high.nbytes + run.payload.nbytes + run.frame.nbytes for run in self._runs)
 
-    def judge(self, high: UInt64s, low: UInt64s, payload: UInt64s) -> Judged:
+    def judge(self, high: UInt64s, low: UInt64s, payload: UInt64s) -> IdentityVerdicts:
         """Tell new rows from repeated ones, in the order given: of equal rows the first is new.
 
         A row is DOUBTFUL when its ``high`` was seen with another payload, here or before: a
@@ -75,7 +74,7 @@ class Seen:
         """
         verdict = np.zeros(len(high), np.int8)
         if not len(high):
-            return Judged(verdict, ())
+            return IdentityVerdicts(verdict, ())
         order = np.argsort(high)
         keys = high[order]
         starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
@@ -96,7 +95,7 @@ class Seen:
         else:
             verdict[heads[known]] = DUPLICATE
             verdict[heads[doubtful]] = DOUBTFUL
-        return Judged(verdict, frames)
+        return IdentityVerdicts(verdict, frames)
 
     def add(self, high: UInt64s, payload: UInt64s, frame: UInt32s) -> None:
         """Take in accepted rows. ``frame``: number of the stored frame, per row."""

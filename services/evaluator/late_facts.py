@@ -18,9 +18,9 @@ from services.catalogue.snapshot import Catalogue
 from services.core.calendar.windows import holds, microseconds
 from services.core.events.facts import CHARGE, CIRCUMSTANCE, CORRECTION
 from services.evaluator import evaluation_store, recount
-from services.evaluator.evaluation_store import Place
+from services.evaluator.evaluation_store import AgreementPeriod
 from services.evaluator.fact_reader import NO_METRIC, as_facts
-from services.evaluator.recount import Subject
+from services.evaluator.recount import RecountTarget
 from services.evaluator.store import frame_bodies
 from services.shell.frames import read_batch
 from services.shell.postgres import Connection
@@ -43,33 +43,33 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedPeriod:
     """A closed period and the frames that its newest evaluation has counted."""
 
-    subject: Subject
-    cover: Mapping[int, int]
+    target: RecountTarget
+    counted_through: Mapping[int, int]
 
     def has_counted(self, partition: int, number: int) -> bool:
         """Whether the newest evaluation knows this frame."""
-        return number <= self.cover.get(partition, -1)
+        return number <= self.counted_through.get(partition, -1)
 
     def needs(self, metric: int, first_us: int, last_us: int) -> bool:
         """Whether facts of a metric within these times, both included, can matter to it."""
-        span = self.subject.spans.get(metric)
+        span = self.target.spans.get(metric)
         return span is not None and span[0] <= last_us and first_us < span[1]
 
     def needs_one(self, metric: int, names: Iterable[str], times: Iterable[int]) -> bool:
         """Whether a fact of the metric, or of one of these names, at one of these times matters."""
-        programme = self.subject.agreements[-1].programme
-        others = {self.subject.numbers.get((programme, name)) for name in names}
+        programme = self.target.agreements[-1].programme
+        others = {self.target.numbers.get((programme, name)) for name in names}
         metrics = {metric, *(number for number in others if number is not None)}
         return any(self.needs(each, at, at) for each in metrics for at in times)
 
 
-SubjectOf = Callable[[Catalogue, Place], Subject | None]
+TargetOf = Callable[[Catalogue, AgreementPeriod], RecountTarget | None]
 
 
-async def scan(connection: Connection, catalogue: Catalogue, subject_of: SubjectOf) -> bool:
+async def scan(connection: Connection, catalogue: Catalogue, target_of: TargetOf) -> bool:
     """Look at the frames that nobody has looked at; whether there may be more.
 
     Writes what it found and how far it came in one transaction.
@@ -79,14 +79,14 @@ async def scan(connection: Connection, catalogue: Catalogue, subject_of: Subject
         if not frames:
             return False
         periods = []
-        for place, cover in (await evaluation_store.covers(connection)).items():
-            subject = subject_of(catalogue, place)
-            if subject is not None:
-                periods.append(Closed(subject, cover))
-        touched: dict[Place, str] = {}
+        for place, counted_through in (await evaluation_store.counted_through(connection)).items():
+            target = target_of(catalogue, place)
+            if target is not None:
+                periods.append(ClosedPeriod(target, counted_through))
+        recount_queue: dict[AgreementPeriod, str] = {}
         for frame in frames:
-            await _look(connection, frame, periods, touched)
-        await evaluation_store.touch(connection, touched)
+            await _look(connection, frame, periods, recount_queue)
+        await evaluation_store.enqueue_recounts(connection, recount_queue)
         await evaluation_store.scan_to(connection, {each.partition: each.number for each in frames})
     return len(frames) == AT_ONCE
 
@@ -117,25 +117,32 @@ async def _next_frames(connection: Connection) -> list[Frame]:
 
 
 async def _look(
-    connection: Connection, frame: Frame, periods: Iterable[Closed], touched: dict[Place, str]
+    connection: Connection,
+    frame: Frame,
+    periods: Iterable[ClosedPeriod],
+    recount_queue: dict[AgreementPeriod, str],
 ) -> None:
     open_to = [
         each
         for each in periods
-        if each.subject.place not in touched and not each.has_counted(frame.partition, frame.number)
+        if each.target.place not in recount_queue
+        and not each.has_counted(frame.partition, frame.number)
     ]
     for each in open_to:
         if any(
             metric != NO_METRIC and each.needs(metric, frame.min_us, frame.max_us)
             for metric in frame.metrics
         ):
-            touched[each.subject.place] = "facts"
+            recount_queue[each.target.place] = "facts"
     if open_to and NO_METRIC in frame.metrics:
-        await _look_inside(connection, frame, open_to, touched)
+        await _look_inside(connection, frame, open_to, recount_queue)
 
 
 async def _look_inside(
-    connection: Connection, frame: Frame, periods: list[Closed], touched: dict[Place, str]
+    connection: Connection,
+    frame: Frame,
+    periods: list[ClosedPeriod],
+    recount_queue: dict[AgreementPeriod, str],
 ) -> None:
     """Facts that name no metric say themselves which period they touch."""
     bodies = await frame_bodies(connection, frame.partition, [frame.number])
@@ -143,27 +150,27 @@ async def _look_inside(
     for row in np.flatnonzero(facts.metric == NO_METRIC).tolist():
         if facts.kind[row] == CORRECTION:
             for each in await _corrected(connection, frame.partition, facts, row, periods):
-                touched[each.subject.place] = "correction"
+                recount_queue[each.target.place] = "correction"
         else:
             for each in _stated(facts, row, periods):
-                touched[each.subject.place] = "charge or circumstance"
+                recount_queue[each.target.place] = "charge or circumstance"
 
 
-def _stated(facts: Facts, row: int, periods: Iterable[Closed]) -> list[Closed]:
+def _stated(facts: Facts, row: int, periods: Iterable[ClosedPeriod]) -> list[ClosedPeriod]:
     """The periods that a charge or a circumstance is for."""
     if facts.kind[row] not in (CHARGE, CIRCUMSTANCE):
         return []
     return _for_period(msgspec.json.decode(facts.data[row]), periods)
 
 
-def _for_period(said: Mapping[str, Any], periods: Iterable[Closed]) -> list[Closed]:
+def _for_period(said: Mapping[str, Any], periods: Iterable[ClosedPeriod]) -> list[ClosedPeriod]:
     if "agreement" not in said or "period" not in said:
         return []
     return [
         each
         for each in periods
-        if each.subject.place[0] == said["agreement"]
-        and _within(each.subject.period, str(said["period"]))
+        if each.target.place[0] == said["agreement"]
+        and _within(each.target.period, str(said["period"]))
     ]
 
 
@@ -176,15 +183,15 @@ def _within(period: str, inner: str) -> bool:
 
 
 async def _corrected(
-    connection: Connection, partition: int, facts: Facts, row: int, periods: list[Closed]
-) -> list[Closed]:
+    connection: Connection, partition: int, facts: Facts, row: int, periods: list[ClosedPeriod]
+) -> list[ClosedPeriod]:
     """The periods of the event that a correction names, before and after the correction.
 
     Charges may move to another period by their data: then both the old and the new one count.
     """
     times: list[int] = []
     names: set[str] = set()
-    stated: list[Closed] = []
+    stated: list[ClosedPeriod] = []
     for _ in range(_CHAIN):
         said: dict[str, Any] = msgspec.json.decode(facts.data[row])
         if said.get("time"):
@@ -192,8 +199,8 @@ async def _corrected(
         instead: dict[str, Any] = said.get("data") or {}
         names.add(str(instead.get("metric")))
         stated += _for_period(instead, periods)
-        target = recount.target_of(facts.sources[facts.source[row]], facts.data[row])
-        found = await recount.find_rows(connection, partition, [target])
+        identity = recount.corrected_identity(facts.sources[facts.source[row]], facts.data[row])
+        found = await recount.find_rows(connection, partition, [identity])
         if not found:
             return stated  # it came first: its event, when it comes, touches what it touches
         number, rows = next(iter(found.items()))

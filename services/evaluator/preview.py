@@ -35,7 +35,7 @@ async def preview(pool: Pool, catalogue: Catalogue, agreement: str, period: str)
 
     Raises NoSuchPeriod, or ValueError where the catalogue does not let the period be counted.
     """
-    subject = recount.subject_of(catalogue, agreement, period)
+    subject = recount.target_of(catalogue, agreement, period)
     async with pool.acquire() as connection:
         snapshot = await recount.take(connection, subject)
     revision = 1 if snapshot.last is None else snapshot.last.revision + 1

@@ -21,12 +21,11 @@ from services.evaluator import evaluation_store, fact_reader
 from services.evaluator.columns import identities_from
 from services.evaluator.evaluation_store import Last
 from services.evaluator.fact_reader import EVER, NO_METRIC, Key, Loaded, Span, Sums
+from services.evaluator.identity_index import Identity
 from services.evaluator.store import frame_bodies
 from services.evaluator.watermark import version_of
 from services.shell.frames import read_batch
 from services.shell.postgres import Connection
-
-Identity = tuple[int, int]
 
 
 class NoSuchPeriod(Exception):
@@ -34,7 +33,7 @@ class NoSuchPeriod(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class RecountTarget:
     """One agreement's period, with everything the catalogue says of it.
 
     ``spans``: metric number to the facts that are needed; -1 for those that name no metric.
@@ -48,7 +47,7 @@ class Subject:
     metrics: frozenset[str]
 
     @property
-    def place(self) -> evaluation_store.Place:
+    def place(self) -> evaluation_store.AgreementPeriod:
         return self.agreements[-1].agreement, self.period
 
     @property
@@ -61,17 +60,17 @@ class Snapshot:
     """What one moment of the database says of a subject.
 
     ``facts``: those of the spans. ``extra``: facts elsewhere that corrections point at.
-    ``cover``: partition to its last frame at that moment.
+    ``counted_through``: partition to its last frame at that moment.
     """
 
     loaded: Loaded
     extra: Facts | None
     tallies: Mapping[Key, Sums]
-    cover: Mapping[int, int]
+    counted_through: Mapping[int, int]
     last: Last | None
 
 
-def subject_of(catalogue: Catalogue, agreement: str, period: str) -> Subject:
+def target_of(catalogue: Catalogue, agreement: str, period: str) -> RecountTarget:
     """What is to be counted. Raises NoSuchPeriod, saying which part is unknown."""
     agreements = catalogue.agreements.get(agreement)
     if not agreements:
@@ -86,7 +85,9 @@ def subject_of(catalogue: Catalogue, agreement: str, period: str) -> Subject:
         if number is not None:
             since = EVER[0] if need.since_us is None or need.last_before else need.since_us
             spans[number] = (since, EVER[1] if need.until_us is None else need.until_us)
-    return Subject(programmes, agreements, period, catalogue.numbers, spans, frozenset(metrics))
+    return RecountTarget(
+        programmes, agreements, period, catalogue.numbers, spans, frozenset(metrics)
+    )
 
 
 def _check_period(agreements: Sequence[Agreement], period: str) -> None:
@@ -98,15 +99,15 @@ def _check_period(agreements: Sequence[Agreement], period: str) -> None:
         )
 
 
-async def take(connection: Connection, subject: Subject) -> Snapshot:
+async def take(connection: Connection, target: RecountTarget) -> Snapshot:
     """Read everything at one moment, in a transaction of its own."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        last = await evaluation_store.last(connection, *subject.place)
-        cover = await evaluation_store.last_frames(connection)
-        tallies = await fact_reader.tallied(connection, subject.spans)
-        loaded = await fact_reader.load(connection, subject.spans)
+        last = await evaluation_store.last(connection, *target.place)
+        counted_through = await evaluation_store.last_frames(connection)
+        tallies = await fact_reader.tallied(connection, target.spans)
+        loaded = await fact_reader.load(connection, target.spans)
         extra = await _corrected_elsewhere(connection, loaded)
-    return Snapshot(loaded, extra, tallies, cover, last)
+    return Snapshot(loaded, extra, tallies, counted_through, last)
 
 
 def differences(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -130,17 +131,17 @@ def differences(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def evaluation(
-    subject: Subject, snapshot: Snapshot, revision: int, reason: EvaluationReason
+    target: RecountTarget, snapshot: Snapshot, revision: int, reason: EvaluationReason
 ) -> tuple[PeriodEvaluation, list[dict[str, Any]]]:
     """The evaluation, and the corrections that could not be applied. Takes as long as it takes."""
     parts = [snapshot.loaded.facts, *([snapshot.extra] if snapshot.extra is not None else [])]
-    stock = ready(subject.programmes, joined(parts), subject.numbers)
+    stock = ready(target.programmes, joined(parts), target.numbers)
     made = evaluate(
-        subject.programmes,
-        subject.agreements,
-        subject.period,
+        target.programmes,
+        target.agreements,
+        target.period,
         stock,
-        subject.numbers,
+        target.numbers,
         revision,
         reason,
     )
@@ -179,8 +180,8 @@ def _missing_targets(loaded: Loaded) -> dict[int, set[Identity]]:
     facts = loaded.facts
     targets: dict[int, set[Identity]] = {}
     for row in np.flatnonzero(facts.kind == CORRECTION).tolist():
-        target = target_of(facts.sources[facts.source[row]], facts.data[row])
-        targets.setdefault(int(loaded.partition[row]), set()).add(target)
+        identity = corrected_identity(facts.sources[facts.source[row]], facts.data[row])
+        targets.setdefault(int(loaded.partition[row]), set()).add(identity)
     for wanted in targets.values():
         highs = np.array([high for high, _ in wanted], np.uint64)
         for row in np.flatnonzero(np.isin(facts.id_high, highs)).tolist():
@@ -188,7 +189,7 @@ def _missing_targets(loaded: Loaded) -> dict[int, set[Identity]]:
     return {partition: wanted for partition, wanted in targets.items() if wanted}
 
 
-def target_of(source: str, data: str) -> Identity:
+def corrected_identity(source: str, data: str) -> Identity:
     """The identity of the event that a correction names."""
     digest = identity_of(source, str(json.loads(data)["corrects"]))
     return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")

@@ -213,7 +213,7 @@ async def index_rows(
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredFact:
     """An accepted fact: its payload's hash, and where it is stored."""
 
     payload: int
@@ -223,7 +223,7 @@ class Known:
 
 async def known_facts(
     connection: Connection, partition: int, numbers: Sequence[int], highs: set[int]
-) -> dict[tuple[int, int], Known]:
+) -> dict[tuple[int, int], StoredFact]:
     """By identity, the facts in these frames whose high half is asked for."""
     if not numbers:
         return {}
@@ -234,13 +234,13 @@ async def known_facts(
         list(numbers),
     )
     wanted = np.array(sorted(highs), np.uint64)
-    found: dict[tuple[int, int], Known] = {}
+    found: dict[tuple[int, int], StoredFact] = {}
     for row in rows:
         high, low = identities_from(row["ids"])
         payload = np.frombuffer(row["payloads"], _BIG)
         for place in np.flatnonzero(np.isin(high, wanted)).tolist():
             identity = (int(high[place]), int(low[place]))
-            found[identity] = Known(int(payload[place]), row["number"], place)
+            found[identity] = StoredFact(int(payload[place]), row["number"], place)
     return found
 
 
@@ -257,7 +257,7 @@ async def frame_bodies(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FactLocation:
     """Where an accepted fact is stored."""
 
     partition: int
@@ -275,7 +275,7 @@ async def find(
     low: int,
     partition: int,
     numbers: Sequence[int] | None = None,
-) -> Place | None:
+) -> FactLocation | None:
     """The stored fact of an identity, searched in all frames of its partition or in some."""
     needle = identity_bytes(high, low)
     rows = await connection.fetch(
@@ -289,7 +289,7 @@ async def find(
     for row in rows:
         at = _aligned(row["ids"], needle)
         if at:
-            return Place(
+            return FactLocation(
                 partition,
                 row["number"],
                 row["first_offset"],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Topics:
+class EvaluatorTopics:
     """Names as declared in `schemas/topics`; others only where several share one broker."""
 
     measurements: str = "measurements"

@@ -15,7 +15,7 @@ HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class PartitionProgress:
     """How far one partition has come.
 
     ``max_event_us``: latest event time applied, None for none. ``silent_s``: seconds of the wall
@@ -40,7 +40,7 @@ class Watermark:
     idle: tuple[int, ...]
 
 
-def watermark(marks: Iterable[Mark], idle_after_s: float) -> Watermark:
+def watermark(marks: Iterable[PartitionProgress], idle_after_s: float) -> Watermark:
     """The least event time over the partitions that are not idle.
 
     A partition is idle when everything it holds is applied and nothing has come for

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
 from services.ingest.dedupe_cache import Recent
-from services.ingest.event_validator import Door
+from services.ingest.event_validator import EventValidator
 from services.ingest.publisher import Publisher
 from services.ingest.rejection import CONFLICT, EventRejection
-from services.ingest.rejection_store import Refused
+from services.ingest.rejection_store import RejectedRecord
 from services.shell import metrics
 from services.shell.clock import now_us
 from services.shell.http import Problem
@@ -29,7 +29,7 @@ NOT_LOADED = Problem(
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AdmissionResult:
     """What became of one event."""
 
     status: Status
@@ -50,12 +50,12 @@ class Outcome:
         return entry
 
 
-Keep = Callable[[Sequence[Refused]], Awaitable[None]]
+KeepRejected = Callable[[Sequence[RejectedRecord]], Awaitable[None]]
 """Keeps what a person must look at. Raises Unavailable where it cannot."""
-Accepted = Callable[[Sequence[Row]], Awaitable[frozenset[bytes]]]
+AcceptedLookup = Callable[[Sequence[Row]], Awaitable[frozenset[bytes]]]
 """Of these rows, identity and payload in one, those that count already. Knows nothing where the
 evaluator's tables cannot be asked."""
-Judge = Callable[[Door, int], Row | EventRejection]
+EventCheck = Callable[[EventValidator, int], Row | EventRejection]
 """Asks the door about one event; given the door and the time."""
 
 
@@ -66,20 +66,20 @@ class Admission:
         self,
         catalogue: CatalogueCopy,
         publisher: Publisher,
-        keep: Keep,
+        keep: KeepRejected,
         latest: Mapping[str, int],
-        accepted: Accepted,
+        accepted: AcceptedLookup,
     ) -> None:
         """``latest``: how far each source has come; a mapping that is kept current."""
         self._accepted = accepted
         self._catalogue, self._publisher = catalogue, publisher
         self._keep, self._latest = keep, latest
         self._recent = Recent()
-        self._door: Door | None = None
+        self._validator: EventValidator | None = None
 
     async def admit(
-        self, events: Sequence[tuple[bytes, Judge]], party: str | None
-    ) -> list[Outcome]:
+        self, events: Sequence[tuple[bytes, EventCheck]], party: str | None
+    ) -> list[AdmissionResult]:
         """Admit events; each has an outcome, and the accepted ones are with the broker.
 
         Raises Unavailable when the broker does not take them or the database does not keep what
@@ -94,7 +94,7 @@ class Admission:
         ]
         outcomes = await self._without_repeats(outcomes)
         kept = [
-            Refused(None, party or "operator", raw, outcome.refusal, now)
+            RejectedRecord(None, party or "operator", raw, outcome.refusal, now)
             for (raw, _), outcome in zip(events, outcomes, strict=True)
             if outcome.refusal is not None and outcome.refusal.for_review
         ]
@@ -109,19 +109,19 @@ class Admission:
         return outcomes
 
     async def _judged(
-        self, events: Sequence[tuple[bytes, Judge]], now: int
+        self, events: Sequence[tuple[bytes, EventCheck]], now: int
     ) -> list[Row | EventRejection]:
         """Ask the door about each. What it refuses may have been allowed a moment ago: then all are
         judged by the newest catalogue."""
-        door = self._current_door()
-        verdicts = [judge(door, now) for _, judge in events]
+        validator = self._current_validator()
+        verdicts = [check(validator, now) for _, check in events]
         if EventRejection in map(type, verdicts):
             await self._catalogue.look()
-            if (newest := self._current_door()) is not door:
-                return [judge(newest, now) for _, judge in events]
+            if (newest := self._current_validator()) is not validator:
+                return [check(newest, now) for _, check in events]
         return verdicts
 
-    async def _without_repeats(self, outcomes: list[Outcome]) -> list[Outcome]:
+    async def _without_repeats(self, outcomes: list[AdmissionResult]) -> list[AdmissionResult]:
         """Tell as a repeat what would be refused, but is word for word what was accepted."""
         doubtful = {
             outcome.refusal.row.identity + outcome.refusal.row.payload: outcome.refusal.row
@@ -136,35 +136,35 @@ class Admission:
                 self._recent.put(row.identity, row.payload)
         return [_repeat_of(outcome, counting) for outcome in outcomes]
 
-    def _current_door(self) -> Door:
+    def _current_validator(self) -> EventValidator:
         catalogue = self._catalogue.current
         if catalogue.revision < 0:
             raise NOT_LOADED
-        if self._door is None or self._door.revision != catalogue.revision:
-            self._door = Door(catalogue, self._latest.get)
-        return self._door
+        if self._validator is None or self._validator.revision != catalogue.revision:
+            self._validator = EventValidator(catalogue, self._latest.get)
+        return self._validator
 
-    def _compare(self, row: Row, fresh: dict[bytes, Row]) -> Outcome:
+    def _compare(self, row: Row, fresh: dict[bytes, Row]) -> AdmissionResult:
         """Tell a repeat or a conflict as far as this process can; else take the row in."""
         twin = fresh.get(row.identity)
         known = twin.payload if twin is not None else self._recent.get(row.identity)
         if known is None:
             fresh[row.identity] = row
-            return Outcome("accepted", row.source, row.id)
+            return AdmissionResult("accepted", row.source, row.id)
         if known == row.payload:
-            return Outcome("duplicate", row.source, row.id)
-        return Outcome("rejected", row.source, row.id, _conflict(row, known))
+            return AdmissionResult("duplicate", row.source, row.id)
+        return AdmissionResult("rejected", row.source, row.id, _conflict(row, known))
 
 
-def _repeat_of(outcome: Outcome, counting: frozenset[bytes]) -> Outcome:
+def _repeat_of(outcome: AdmissionResult, counting: frozenset[bytes]) -> AdmissionResult:
     row = None if outcome.refusal is None else outcome.refusal.row
     if row is None or row.identity + row.payload not in counting:
         return outcome
-    return Outcome("duplicate", row.source, row.id)
+    return AdmissionResult("duplicate", row.source, row.id)
 
 
-def _told(refusal: EventRejection) -> Outcome:
-    return Outcome("rejected", refusal.source, refusal.id, refusal)
+def _told(refusal: EventRejection) -> AdmissionResult:
+    return AdmissionResult("rejected", refusal.source, refusal.id, refusal)
 
 
 def _conflict(row: Row, known: bytes) -> EventRejection:

@@ -14,8 +14,14 @@ from fastapi import FastAPI, Request, Response
 from services.catalogue.api_key import ApiKey, bearer, recognise
 from services.catalogue.cached import CatalogueCopy
 from services.ingest import body
-from services.ingest.admission import Accepted, Admission, Judge, Keep, Outcome
-from services.ingest.event_validator import ANY_PARTY, Door
+from services.ingest.admission import (
+    AcceptedLookup,
+    Admission,
+    AdmissionResult,
+    EventCheck,
+    KeepRejected,
+)
+from services.ingest.event_validator import ANY_PARTY, EventValidator
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.rejection import EventRejection
 from services.shell.http import PROBLEM, Fault, Lifespan, Problem, make_api
@@ -52,9 +58,9 @@ def make_ingest_api(
     lifespan: Lifespan,
     catalogue: CatalogueCopy,
     publisher: Publisher,
-    keep: Keep,
+    keep: KeepRejected,
     latest: Mapping[str, int],
-    accepted: Accepted,
+    accepted: AcceptedLookup,
     accepts: bool = True,
 ) -> FastAPI:
     """The API over a catalogue and a publisher that ``lifespan`` starts and stops.
@@ -142,7 +148,9 @@ async def authenticated(request: Request, catalogue: CatalogueCopy) -> ApiKey:
     return key
 
 
-async def _read(request: Request, party: str | None) -> tuple[bool, Sequence[tuple[bytes, Judge]]]:
+async def _read(
+    request: Request, party: str | None
+) -> tuple[bool, Sequence[tuple[bytes, EventCheck]]]:
     """Whether the request is one event, and each event with how to judge it."""
     content_type = request.headers.get("content-type")
     if "ce-specversion" in request.headers:
@@ -155,34 +163,36 @@ async def _read(request: Request, party: str | None) -> tuple[bool, Sequence[tup
     return False, [(raw, _structured(raw, party)) for raw in body.items(media, text)]
 
 
-def _structured(raw: bytes, party: str | None) -> Judge:
-    def judge(door: Door, now: int) -> Any:
-        return door.admit(raw, party, now)
+def _structured(raw: bytes, party: str | None) -> EventCheck:
+    def check(validator: EventValidator, now: int) -> Any:
+        return validator.admit(raw, party, now)
 
-    return judge
+    return check
 
 
-def _binary(request: Request, content_type: str | None, data: bytes, party: str | None) -> Judge:
+def _binary(
+    request: Request, content_type: str | None, data: bytes, party: str | None
+) -> EventCheck:
     attributes = {
         name[3:]: unquote(value)
         for name, value in request.headers.items()
         if name.startswith("ce-")
     }
 
-    def judge(door: Door, now: int) -> Any:
-        return door.admit_binary(attributes, content_type, data, party, now)
+    def check(validator: EventValidator, now: int) -> Any:
+        return validator.admit_binary(attributes, content_type, data, party, now)
 
-    return judge
+    return check
 
 
-def _answer_one(outcome: Outcome) -> Response:
+def _answer_one(outcome: AdmissionResult) -> Response:
     if outcome.refusal is not None:
         return _problem(outcome.refusal)
     document = {"source": outcome.source, "id": outcome.id, "status": outcome.status}
     return Response(msgspec.json.encode(document), status_code=202, media_type="application/json")
 
 
-def _answer_all(outcomes: Sequence[Outcome]) -> Response:
+def _answer_all(outcomes: Sequence[AdmissionResult]) -> Response:
     counted = Counter(outcome.status for outcome in outcomes)
     document = {
         "accepted": counted["accepted"],

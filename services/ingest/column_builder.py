@@ -1,7 +1,7 @@
 """Columns in the making: accepted events one below the other, without an object for each.
 
-What many events have in common, the source, kind, metric and subject, is a form; an event has the
-form's number. One table of forms serves all sheets of a reader.
+Source, kind, metric and subject make a series; an event holds only its series' number. One table of
+series serves all builders of a reader.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from schemas.frame import Facts
 from services.core.events.facts import Row
 
 
-class Form(NamedTuple):
-    """What events have in common. ``metric``: its number; ``partition``: of measurements."""
+class SeriesKey(NamedTuple):
+    """What the events of a series have in common. ``metric``: its number."""
 
     source: str
     kind: int
@@ -25,26 +25,26 @@ class Form(NamedTuple):
 
 
 @dataclass(slots=True)
-class Forms:
-    """Every form that was seen, in order of appearance."""
+class SeriesTable:
+    """Every series that was seen, in order of appearance."""
 
-    table: list[Form] = field(default_factory=list)
-    _numbers: dict[Form, int] = field(default_factory=dict)
+    keys: list[SeriesKey] = field(default_factory=list)
+    _numbers: dict[SeriesKey, int] = field(default_factory=dict)
 
-    def number(self, form: Form) -> int:
-        """The form's number, a new one for a new form."""
-        number = self._numbers.get(form)
+    def number(self, key: SeriesKey) -> int:
+        """The number of a series; a new series gets the next one."""
+        number = self._numbers.get(key)
         if number is None:
-            number = self._numbers[form] = len(self.table)
-            self.table.append(form)
+            number = self._numbers[key] = len(self.keys)
+            self.keys.append(key)
         return number
 
 
 @dataclass(slots=True)
-class Sheet:
+class ColumnBuilder:
     """The events of one partition, in order: a list per column, all equally long."""
 
-    forms: list[int] = field(default_factory=list)
+    series: list[int] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     identities: list[bytes] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
@@ -57,11 +57,11 @@ class Sheet:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def add(self, row: Row, forms: Forms) -> None:
+    def add(self, row: Row, table: SeriesTable) -> None:
         """Put a row below the others."""
         if row.data:
             self.data[len(self.ids)] = row.data
-        self.forms.append(forms.number(Form(row.source, row.kind, row.metric, row.subject)))
+        self.series.append(table.number(SeriesKey(row.source, row.kind, row.metric, row.subject)))
         self.ids.append(row.id)
         self.identities.append(row.identity)
         self.payloads.append(row.payload)
@@ -69,11 +69,11 @@ class Sheet:
         self.a.append(row.a)
         self.b.append(row.b)
 
-    def facts(self, forms: Forms) -> Facts:
+    def facts(self, table: SeriesTable) -> Facts:
         """All of it as columns."""
         size = len(self)
-        seen, place = np.unique(np.fromiter(self.forms, np.intp, size), return_inverse=True)
-        used = [forms.table[number] for number in seen.tolist()]
+        seen, place = np.unique(np.fromiter(self.series, np.intp, size), return_inverse=True)
+        used = [table.keys[number] for number in seen.tolist()]
         sources, subjects = _Names(), _Names()
         halves = np.frombuffer(b"".join(self.identities), ">u8").reshape(-1, 2)
         data = [""] * size
@@ -84,13 +84,13 @@ class Sheet:
             id_high=halves[:, 0].astype(np.uint64),
             id_low=halves[:, 1].astype(np.uint64),
             payload=np.frombuffer(b"".join(self.payloads), ">u8").astype(np.uint64),
-            kind=np.array([form.kind for form in used], np.int8)[place],
-            metric=np.array([form.metric for form in used], np.int32)[place],
+            kind=np.array([key.kind for key in used], np.int8)[place],
+            metric=np.array([key.metric for key in used], np.int32)[place],
             at_us=np.fromiter(self.at_us, np.int64, size),
             a=np.fromiter(self.a, np.int64, size),
             b=np.fromiter(self.b, np.int64, size),
-            source=np.array([sources.place(form.source) for form in used], np.int32)[place],
-            subject=np.array([subjects.place(form.subject) for form in used], np.int32)[place],
+            source=np.array([sources.place(key.source) for key in used], np.int32)[place],
+            subject=np.array([subjects.place(key.subject) for key in used], np.int32)[place],
             data=data,
             sources=list(sources.places),
             subjects=list(subjects.places),

@@ -40,7 +40,7 @@ LatestOf = Callable[[str], int | None]
 _MALFORMED = (msgspec.MsgspecError, RecursionError, UnicodeError, KeyError)
 
 
-class Door:
+class EventValidator:
     """Admits events under one revision of the catalogue."""
 
     def __init__(self, catalogue: Catalogue, latest_of: LatestOf | None = None) -> None:

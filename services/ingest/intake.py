@@ -17,12 +17,12 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from services.catalogue.snapshot import Catalogue
-from services.ingest.event_validator import Door
-from services.ingest.fast_validator import Taker
+from services.ingest.event_validator import EventValidator
+from services.ingest.fast_validator import FastValidator
 from services.ingest.framing import HEADERS, TOPIC, cut
 from services.ingest.lag import LagWatch
 from services.ingest.rejection import EventRejection
-from services.ingest.rejection_store import Place, Refused
+from services.ingest.rejection_store import RecordPosition, RejectedRecord
 from services.shell import metrics
 from services.shell.broker import NONE, Security, for_librdkafka
 from services.shell.clock import now_us
@@ -49,7 +49,7 @@ class _Batch:
 
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     outstanding: int = 0
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RejectedRecord] = field(default_factory=list)
     failure: str | None = None
 
     def acknowledged(self, error: Any, _: Any) -> None:
@@ -69,7 +69,7 @@ class Intake:
         group: str,
         catalogue: Callable[[], Catalogue],
         latest: Mapping[str, int],
-        keep: Callable[[Sequence[Refused]], int],
+        keep: Callable[[Sequence[RejectedRecord]], int],
         session: int = 30,
         security: Security = NONE,
     ) -> None:
@@ -82,8 +82,8 @@ class Intake:
         self._acknowledged: dict[tuple[str, int], int] = {}
         self._commit_again: set[tuple[str, int]] = set()
         self._topics: frozenset[str] = frozenset()
-        self._door: Door | None = None
-        self._taker: Taker | None = None
+        self._validator: EventValidator | None = None
+        self._fast: FastValidator | None = None
         common = {
             **for_librdkafka(kafka, security),
             "client.id": group,
@@ -151,10 +151,10 @@ class Intake:
     def _follow_catalogue(self) -> None:
         """Take up a new revision of the catalogue: its rules, and the topics of its vendors."""
         catalogue = self._catalogue()
-        if self._door is not None and self._door.revision == catalogue.revision:
+        if self._validator is not None and self._validator.revision == catalogue.revision:
             return
-        self._door = Door(catalogue, self._latest.get)
-        self._taker = Taker(self._door, self._partitions)
+        self._validator = EventValidator(catalogue, self._latest.get)
+        self._fast = FastValidator(self._validator, self._partitions)
         topics = frozenset(PREFIX + vendor for vendor in catalogue.vendors)
         if topics and topics != self._topics:
             self._consumer.subscribe(
@@ -183,13 +183,13 @@ class Intake:
         if messages:
             batch = _Batch()
             self._judge(messages, batch)
-            assert self._taker is not None
-            forms = self._taker.forms
-            for partition, sheet in enumerate(self._taker.turn()):
-                if len(sheet):
-                    for frame in cut(sheet.facts(forms)):
+            assert self._fast is not None
+            series = self._fast.series
+            for partition, builder in enumerate(self._fast.take_builders()):
+                if len(builder):
+                    for frame in cut(builder.facts(series)):
                         self._send(batch, TOPIC, frame, partition=partition, headers=HEADERS)
-            self._taker.forget()
+            self._fast.forget()
             if batch.refused:
                 self._producer.poll(0)
                 repeats = self._keep(batch.refused)
@@ -201,9 +201,9 @@ class Intake:
         self._commit_what_failed()
 
     def _judge(self, messages: list[Any], batch: _Batch) -> None:
-        """Put what counts on the sheets. What is refused is noted, offset and all."""
-        assert self._taker is not None
-        take, now = self._taker.take, now_us()
+        """Put what counts into the builders. What is refused is noted, offset and all."""
+        assert self._fast is not None
+        take, now = self._fast.take, now_us()
         judged = 0
         vendor_of = _Vendors()
         for message in messages:
@@ -219,23 +219,23 @@ class Intake:
                 refusal = self._with_headers(raw, headers, vendor, now)
             batch.offsets[topic, message.partition()] = message.offset() + 1
             if refusal is not None:
-                place = Place(topic, message.partition(), message.offset())
+                place = RecordPosition(topic, message.partition(), message.offset())
                 texts = _texts(headers or [])
-                batch.refused.append(Refused(place, vendor, raw, refusal, now, texts))
+                batch.refused.append(RejectedRecord(place, vendor, raw, refusal, now, texts))
         _count(accepted=judged - len(batch.refused))
 
     def _with_headers(
         self, raw: bytes, headers: list[tuple[str, bytes]], vendor: str, now: int
     ) -> EventRejection | None:
         """Judge a record that has headers: in binary mode they are the event's envelope."""
-        assert self._door is not None
-        assert self._taker is not None
+        assert self._validator is not None
+        assert self._fast is not None
         texts = _texts(headers)
         if _BINARY_MARK not in texts:
-            return self._taker.take(raw, vendor, now)
+            return self._fast.take(raw, vendor, now)
         attributes = {name[3:]: value for name, value in texts.items() if name.startswith("ce_")}
         content = texts.get("content-type")
-        return self._taker.put(self._door.admit_binary(attributes, content, raw, vendor, now))
+        return self._fast.put(self._validator.admit_binary(attributes, content, raw, vendor, now))
 
     def _send(self, batch: _Batch, topic: str, value: bytes, **more: Any) -> None:
         batch.outstanding += 1

@@ -26,7 +26,7 @@ EVERY = 2.0
 """Seconds between two looks, each one request or two."""
 _ASK_SECONDS = 2.0
 
-Place = tuple[str, int]
+TopicPartitionKey = tuple[str, int]
 """Topic and partition."""
 
 
@@ -35,7 +35,7 @@ class LagWatch:
     tell that it waits, and its client answers others only between two reads."""
 
     def __init__(
-        self, options: Mapping[str, Any], group: str, acknowledged: Mapping[Place, int]
+        self, options: Mapping[str, Any], group: str, acknowledged: Mapping[TopicPartitionKey, int]
     ) -> None:
         """``options``: by which a client finds the broker. ``acknowledged``: the next offset of
         each partition of which something was taken in; kept current, by another thread."""
@@ -43,11 +43,11 @@ class LagWatch:
         # abort the process when a question found no broker (librdkafka 2.16).
         self._asks = Consumer({**options, "group.id": group, "enable.auto.commit": False})
         self._acknowledged = acknowledged
-        self.ours: frozenset[Place] = frozenset()
+        self.ours: frozenset[TopicPartitionKey] = frozenset()
         """The partitions that are read here; replaced by the thread that reads."""
-        self._began: dict[Place, int] = {}
+        self._began: dict[TopicPartitionKey, int] = {}
         """Where reading began, of the partitions that are ours."""
-        self._told: set[Place] = set()
+        self._told: set[TopicPartitionKey] = set()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="intake-lag", daemon=True)
 
@@ -79,18 +79,18 @@ class LagWatch:
         ends = self._offsets(done.keys(), OFFSET_END)
         self._tell({place: max(0, end - done[place]) for place, end in ends.items()})
 
-    def _beginnings(self, places: Set[Place]) -> dict[Place, int]:
+    def _beginnings(self, places: Set[TopicPartitionKey]) -> dict[TopicPartitionKey, int]:
         """What the group has committed; where that is nothing, the first record that is there."""
         asked = [TopicPartition(*place) for place in places]
         committed = _known(self._asks.committed(asked, _ASK_SECONDS))
         return committed | self._offsets(places - committed.keys(), OFFSET_BEGINNING)
 
-    def _offsets(self, places: Set[Place], which: int) -> dict[Place, int]:
+    def _offsets(self, places: Set[TopicPartitionKey], which: int) -> dict[TopicPartitionKey, int]:
         """The beginnings or the ends: what the broker is asked for as if it were a time."""
         asked = [TopicPartition(*place, which) for place in places]
         return _known(self._asks.offsets_for_times(asked, _ASK_SECONDS) if asked else [])
 
-    def _tell(self, lags: Mapping[Place, int]) -> None:
+    def _tell(self, lags: Mapping[TopicPartitionKey, int]) -> None:
         for topic, partition in self._told - lags.keys():
             INTAKE_LAG.remove(topic, partition)
         for (topic, partition), lag in lags.items():
@@ -98,7 +98,7 @@ class LagWatch:
         self._told = set(lags)
 
 
-def _known(answers: Sequence[TopicPartition]) -> dict[Place, int]:
+def _known(answers: Sequence[TopicPartition]) -> dict[TopicPartitionKey, int]:
     return {
         (each.topic, each.partition): each.offset
         for each in answers

@@ -25,7 +25,7 @@ TOLD_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecordPosition:
     """Where a record of an intake topic lies."""
 
     topic: str
@@ -34,10 +34,10 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedRecord:
     """One thing refused. ``place``: None for what came over HTTP. ``at_us``: when."""
 
-    place: Place | None
+    place: RecordPosition | None
     party: str
     raw: bytes
     refusal: EventRejection
@@ -62,7 +62,7 @@ _KEEP = """
 """
 
 
-async def keep(connection: Connection, items: Sequence[Refused]) -> int:
+async def keep(connection: Connection, items: Sequence[RejectedRecord]) -> int:
     """Keep refusals and enqueue a record for each that is new. Gives how many were.
 
     Several transactions where there are many: what is kept stays kept if a later one fails.
@@ -74,7 +74,7 @@ async def keep(connection: Connection, items: Sequence[Refused]) -> int:
     return new
 
 
-async def _keep(connection: Connection, items: Sequence[Refused]) -> int:
+async def _keep(connection: Connection, items: Sequence[RejectedRecord]) -> int:
     named = {item.name: item for item in reversed(items)}
     once = list(named.values())
     places = [item.place for item in once]
@@ -100,7 +100,7 @@ async def _keep(connection: Connection, items: Sequence[Refused]) -> int:
     return len(rows)
 
 
-def _first(item: Refused, new: set[str]) -> bool:
+def _first(item: RejectedRecord, new: set[str]) -> bool:
     """Whether it is new, asked once for each."""
     if item.name not in new:
         return False
@@ -108,7 +108,7 @@ def _first(item: Refused, new: set[str]) -> bool:
     return True
 
 
-def _outgoing(item: Refused) -> Outgoing:
+def _outgoing(item: RejectedRecord) -> Outgoing:
     told = item.raw if len(item.raw) <= TOLD_BYTES else None
     body = rejection_event.record(
         item.name, item.party, told, item.refusal, item.at_us, item.headers, size=len(item.raw)
@@ -117,7 +117,7 @@ def _outgoing(item: Refused) -> Outgoing:
     return Outgoing(key, item.name, body, {"content-type": rejection_event.CONTENT_TYPE})
 
 
-def _pieces(items: Sequence[Refused]) -> Iterator[Sequence[Refused]]:
+def _pieces(items: Sequence[RejectedRecord]) -> Iterator[Sequence[RejectedRecord]]:
     start = size = 0
     for end, item in enumerate(items):
         if end > start and (end - start >= MOST or size + len(item.raw) > MOST_BYTES):

@@ -15,7 +15,7 @@ from services.ingest.api import lifespan_of, make_ingest_api
 from services.ingest.intake import Intake
 from services.ingest.progress import SourceProgress
 from services.ingest.publisher import Publisher, Unavailable
-from services.ingest.rejection_store import Refused, keep
+from services.ingest.rejection_store import RejectedRecord, keep
 from services.shell import logs
 from services.shell.http import run_api
 from services.shell.logs import leave, log
@@ -104,7 +104,7 @@ class Opened:
             log(__name__).warning("repeats_not_looked_up", rows=len(rows), error=repr(error))
             return frozenset()
 
-    async def keep_from_topics(self, items: Sequence[Refused]) -> int:
+    async def keep_from_topics(self, items: Sequence[RejectedRecord]) -> int:
         """`keep`, without what is word for word what was accepted: that is a repeat, and counts
         as it counted before. Gives how many of them were repeats."""
         doubtful = [item.refusal.row for item in items if item.refusal.row is not None]
@@ -117,7 +117,7 @@ class Opened:
         await self.keep(refused)
         return len(items) - len(refused)
 
-    async def keep(self, items: Sequence[Refused]) -> None:
+    async def keep(self, items: Sequence[RejectedRecord]) -> None:
         """Keep refusals, trying again for a while. Raises Unavailable where that did not help."""
         assert self._pool is not None
         try:
@@ -163,7 +163,7 @@ class IntakeThread:
         self._intake.stop()
         await asyncio.to_thread(self._thread.join)
 
-    def _keep(self, items: Sequence[Refused]) -> int:
+    def _keep(self, items: Sequence[RejectedRecord]) -> int:
         """Keep refusals, from the intake's thread. While the database is away reading waits, but
         for no longer than the process may live; what was read is read again then. Gives how many
         were repeats."""

@@ -182,10 +182,10 @@ def asks(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
     return principal
 
 
-Reader = Annotated[Principal, Depends(asks(*READERS))]
+ReaderPrincipal = Annotated[Principal, Depends(asks(*READERS))]
 """Vendors, and the buyer's side that manages the agreements."""
-BookReader = Annotated[Principal, Depends(asks(*BOOK_READERS))]
+BookReaderPrincipal = Annotated[Principal, Depends(asks(*BOOK_READERS))]
 """The same and the buyer's finance, who read statements and the ledger."""
 Buyer = Annotated[Principal, Depends(asks(*BUYERS))]
-Vendor = Annotated[Principal, Depends(asks("vendor"))]
-Operator = Annotated[Principal, Depends(asks("admin"))]
+VendorPrincipal = Annotated[Principal, Depends(asks("vendor"))]
+OperatorPrincipal = Annotated[Principal, Depends(asks("admin"))]

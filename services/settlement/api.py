@@ -10,9 +10,9 @@ import httpx
 from fastapi import FastAPI
 
 from services.catalogue.cached import CatalogueCopy
-from services.settlement.evaluator_client import Evaluator
+from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.routes import agreements, disputes, ledger, operations, statements
-from services.settlement.routes.common import Parts
+from services.settlement.routes.common import SettlementApiState
 from services.shell.http import Probe, make_api
 from services.shell.postgres import open_pool
 from services.shell.settings import Settings
@@ -35,7 +35,7 @@ def settlement_api(
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         pool = await open_pool(settings.postgres, name=f"{settings.app}-api", size=CONNECTIONS)
-        parts = Parts(pool, CatalogueCopy(pool), Evaluator(evaluator, transport))
+        parts = SettlementApiState(pool, CatalogueCopy(pool), EvaluatorClient(evaluator, transport))
         try:
             await parts.catalogue.start()
             api.state.parts = parts

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.settlement.api import settlement_api
 from services.settlement.consumer import Settler
-from services.settlement.finance_events import DECLARED, Topics
+from services.settlement.finance_events import DECLARED, SettlementTopics
 from services.shell.http import serve_beside
 from services.shell.kafka import Dense, Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay
@@ -16,7 +16,9 @@ RECORDS = 16
 """Evaluations per transaction: each settles a whole agreement anew, so a few fill a step."""
 
 
-def settlement_app(settings: Settings, *, evaluator: str | None, topics: Topics = DECLARED) -> Any:
+def settlement_app(
+    settings: Settings, *, evaluator: str | None, topics: SettlementTopics = DECLARED
+) -> Any:
     """The Faust app. The API runs where the settings give it a port; without one it is left out."""
     app = make_app(settings)
     wires = wires_of(app)
@@ -27,7 +29,7 @@ def settlement_app(settings: Settings, *, evaluator: str | None, topics: Topics 
     return app
 
 
-async def _relay(settings: Settings, wires: Wires, topics: Topics) -> None:
+async def _relay(settings: Settings, wires: Wires, topics: SettlementTopics) -> None:
     await Relay(settings, wires.pool, [topics.settlements, topics.ledger_entries]).run()
 
 

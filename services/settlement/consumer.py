@@ -20,13 +20,13 @@ from services.core.contracts.versions import first_open_day, prospective, prospe
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import History, settle_together
 from services.settlement import gauges, store
-from services.settlement.finance_events import DECLARED, Posting, Topics
-from services.settlement.store import Contract, Standing, Unprocessable
+from services.settlement.finance_events import DECLARED, Posting, SettlementTopics
+from services.settlement.store import LatestRevision, SettlementTerms, Unprocessable
 from services.shell.clock import now
 from services.shell.logs import log
 from services.shell.postgres import Connection
-from services.shell.progress import Claim
-from services.shell.steps import Applied, Record
+from services.shell.progress import PartitionClaim
+from services.shell.steps import Record, StepResult
 
 EVALUATED = "earnback.period.evaluated.v1"
 
@@ -34,11 +34,13 @@ EVALUATED = "earnback.period.evaluated.v1"
 class Settler:
     """The handler of the topic ``evaluations``. It holds nothing in memory."""
 
-    def __init__(self, topics: Topics = DECLARED, *, clock: Callable[[], datetime] = now) -> None:
+    def __init__(
+        self, topics: SettlementTopics = DECLARED, *, clock: Callable[[], datetime] = now
+    ) -> None:
         self._topics = topics
         self._clock = clock
 
-    async def load(self, connection: Connection, claims: Mapping[int, Claim]) -> None:
+    async def load(self, connection: Connection, claims: Mapping[int, PartitionClaim]) -> None:
         """Nothing is held per partition; show what waits since before this process."""
         await gauges.show_pending(connection)
 
@@ -47,7 +49,7 @@ class Settler:
 
     async def apply(
         self, connection: Connection, partition: int, records: Sequence[Record]
-    ) -> Applied:
+    ) -> StepResult:
         """Settle what each evaluation changes. What can never be applied is set aside."""
         counts: Counter[str] = Counter()
         told = [(record, _read(record)) for record in records]
@@ -69,7 +71,7 @@ class Settler:
                 log(__name__).error("evaluation_refused", offset=record.offset, reason=str(reason))
                 counts["refused"] += 1
         waiting = await gauges.pending(connection)
-        return Applied(committed=lambda: gauges.count(counts, waiting))
+        return StepResult(committed=lambda: gauges.count(counts, waiting))
 
     async def _one(
         self, connection: Connection, evaluation: PeriodEvaluation | Unprocessable
@@ -124,17 +126,17 @@ class _Books:
     """An agreement as it stands before a run."""
 
     history: History
-    standing: Mapping[str, Standing]
+    standing: Mapping[str, LatestRevision]
     posted: Mapping[str, Mapping[ledger.Position, int]]
     waiting: Mapping[str, tuple[str, ...]]
 
 
 async def _settle(
     connection: Connection,
-    contract: Contract,
+    contract: SettlementTerms,
     evaluation: PeriodEvaluation,
     *,
-    topics: Topics,
+    topics: SettlementTopics,
     at: datetime,
 ) -> Counter[str]:
     """Settle the agreement anew, with all that share a cap with it, and post what differs.
@@ -144,13 +146,13 @@ async def _settle(
     """
     books = {name: await _open(connection, name, contract) for name in contract.agreements}
     first_open = first_open_day(period for one in books.values() for period in one.standing)
-    taken_up = await store.take_up_programmes(
+    activated = await store.activate_programmes(
         connection, contract.programmes, applies_from=first_open
     )
     outcomes = await asyncio.to_thread(
         settle_together,
         {name: one.history for name, one in books.items()},
-        prospective_programmes(contract.programmes, taken_up),
+        prospective_programmes(contract.programmes, activated),
         buyer=contract.buyer,
         time_zone=contract.time_zone,
     )
@@ -171,10 +173,10 @@ async def _settle(
     return Counter(settled=1, posted=first, adjusted=len(postings) - first)
 
 
-async def _open(connection: Connection, agreement: str, contract: Contract) -> _Books:
+async def _open(connection: Connection, agreement: str, contract: SettlementTerms) -> _Books:
     versions = contract.agreements[agreement]
     standing = await store.standings(connection, agreement)
-    applies_from = await store.take_up(
+    applies_from = await store.activate(
         connection,
         agreement,
         [version.version for version in versions],
@@ -191,20 +193,21 @@ async def _open(connection: Connection, agreement: str, contract: Contract) -> _
 
 
 def news(
-    statements: Sequence[SettlementStatement], standing: Mapping[str, Standing]
+    statements: Sequence[SettlementStatement], standing: Mapping[str, LatestRevision]
 ) -> list[SettlementStatement]:
     """The statements that say something other than what stands."""
     return [
         each
         for each in statements
-        if each.period not in standing or standing[each.period].substance != ledger.substance(each)
+        if each.period not in standing
+        or standing[each.period].content_digest != ledger.content_digest(each)
     ]
 
 
 def changed(
     run: SettlementRun,
     statements: Sequence[SettlementStatement],
-    standing: Mapping[str, Standing],
+    standing: Mapping[str, LatestRevision],
     posted: Mapping[str, Mapping[ledger.Position, int]],
 ) -> list[Posting]:
     """The statements that say something new, with the entries that they book."""

@@ -6,7 +6,7 @@ import json
 from uuid import UUID
 
 from schemas.dispute import Dispute, DisputeAct, DisputeEvent, DisputeState
-from services.settlement.queries import Row
+from services.settlement.queries import DatabaseRow
 from services.shell.postgres import Connection
 
 _DISPUTE = """
@@ -21,7 +21,7 @@ _DISPUTE = """
 """
 
 
-def from_row(row: Row) -> Dispute:
+def from_row(row: DatabaseRow) -> Dispute:
     """A dispute with its history."""
     history = tuple(DisputeEvent.model_validate(each) for each in json.loads(row["history"]))
     return Dispute(
@@ -34,7 +34,7 @@ def from_row(row: Row) -> Dispute:
     )
 
 
-async def has_line(connection: Connection, statement: Row, line: str) -> bool:
+async def has_line(connection: Connection, statement: DatabaseRow, line: str) -> bool:
     """Whether a statement has a line of that name."""
     found = await connection.fetchval(
         "select true from statement_line"
@@ -47,7 +47,7 @@ async def has_line(connection: Connection, statement: Row, line: str) -> bool:
     return bool(found)
 
 
-async def open_dispute(connection: Connection, statement: Row, line: str) -> UUID | None:
+async def open_dispute(connection: Connection, statement: DatabaseRow, line: str) -> UUID | None:
     """The dispute of a line that has not come to its end. Keeps others from raising one meanwhile.
 
     The lock also makes positions follow the order of commits.
@@ -65,7 +65,9 @@ async def open_dispute(connection: Connection, statement: Row, line: str) -> UUI
     return found
 
 
-async def insert(connection: Connection, dispute_id: UUID, statement: Row, line: str) -> None:
+async def insert(
+    connection: Connection, dispute_id: UUID, statement: DatabaseRow, line: str
+) -> None:
     """Write down a dispute; its first event follows in the same transaction."""
     await connection.execute(
         "insert into dispute (dispute_id, agreement, vendor, buyer, period, revision, line)"
@@ -117,9 +119,9 @@ async def disputes(
     state: DisputeState | None,
     after: int,
     limit: int,
-) -> list[Row]:
+) -> list[DatabaseRow]:
     """Disputes in the order in which they were raised."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         f"select * from ({_DISPUTE}) d where position > $3"  # noqa: S608
         " and ($4::text is null or agreement = $4) and ($5::text is null or state = $5)"
         " order by position limit $6",
@@ -134,6 +136,6 @@ async def disputes(
 
 async def dispute(
     connection: Connection, scope: tuple[str | None, str | None], dispute_id: UUID
-) -> Row | None:
+) -> DatabaseRow | None:
     """One dispute."""
     return await connection.fetchrow(f"{_DISPUTE} and d.dispute_id = $3", *scope, dispute_id)

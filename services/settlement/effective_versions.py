@@ -10,12 +10,12 @@ from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.core.contracts.versions import first_open_day, prospective, prospective_programmes
 from services.settlement import queries
-from services.settlement.store import Contract
+from services.settlement.store import SettlementTerms
 from services.shell.postgres import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class EffectiveVersions:
     """An agreement, all that share a cap with it, and their programme, as settlement would let
     their versions rule if it ran now."""
 
@@ -23,19 +23,21 @@ class InForce:
     programmes: tuple[Programme, ...]
 
 
-async def in_force(connection: Connection, contract: Contract) -> InForce:
+async def read_effective_versions(
+    connection: Connection, contract: SettlementTerms
+) -> EffectiveVersions:
     """Read from when each version rules; one that is not taken up yet rules from the open day."""
     names = list(contract.agreements)
     settled = {name: await queries.settled_periods(connection, name) for name in names}
-    taken_up: dict[str, dict[int, date | None]] = {name: {} for name in names}
+    activated: dict[str, dict[int, date | None]] = {name: {} for name in names}
     for row in await queries.rules_from(connection, names):
-        taken_up[row["agreement"]][row["version"]] = row["applies_from"]
+        activated[row["agreement"]][row["version"]] = row["applies_from"]
     agreements = {}
     for name, versions in contract.agreements.items():
         open_day = first_open_day(settled[name])
-        ruling = {one.version: taken_up[name].get(one.version, open_day) for one in versions}
+        ruling = {one.version: activated[name].get(one.version, open_day) for one in versions}
         agreements[name] = prospective(versions, ruling)
-    return InForce(agreements, await _programmes(connection, contract, settled))
+    return EffectiveVersions(agreements, await _programmes(connection, contract, settled))
 
 
 async def rules_from(connection: Connection, agreement: Agreement) -> date:
@@ -49,12 +51,12 @@ async def rules_from(connection: Connection, agreement: Agreement) -> date:
 
 
 async def _programmes(
-    connection: Connection, contract: Contract, settled: Mapping[str, list[str]]
+    connection: Connection, contract: SettlementTerms, settled: Mapping[str, list[str]]
 ) -> tuple[Programme, ...]:
     if not contract.programmes:
         return ()
     open_day = first_open_day(period for each in settled.values() for period in each)
     rows = await queries.programme_rules_from(connection, contract.programmes[0].programme)
-    taken_up = {row["version"]: row["applies_from"] for row in rows}
-    ruling = {one.version: taken_up.get(one.version, open_day) for one in contract.programmes}
+    activated = {row["version"]: row["applies_from"] for row in rows}
+    ruling = {one.version: activated.get(one.version, open_day) for one in contract.programmes}
     return prospective_programmes(contract.programmes, ruling)

@@ -14,7 +14,7 @@ from services.shell.logs import correlation_id
 SECONDS = 20.0
 
 
-class Evaluator:
+class EvaluatorClient:
     """A client for the life of the process."""
 
     def __init__(

@@ -12,7 +12,7 @@ from schemas.programme import Programme
 from schemas.statement import LevelResult, SettlementStatement, StatementLine
 from services.core.contracts.versions import caps_for
 from services.settlement.access import Principal
-from services.settlement.evaluator_client import Evaluator
+from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.responses import ContractTerm, FactsPage, FigureSource
 from services.shell.http import Problem, decode_cursor, encode_cursor
 
@@ -26,16 +26,18 @@ def results_behind(statement: SettlementStatement, line: StatementLine) -> tuple
     return tuple(result for result in statement.results if line.level in (None, result.level))
 
 
-Document = Mapping[str, Any]
+AgreementDocument = Mapping[str, Any]
 
 
-def document(agreement: Agreement, programmes: Sequence[Programme], period: str) -> Document:
+def document(
+    agreement: Agreement, programmes: Sequence[Programme], period: str
+) -> AgreementDocument:
     """An agreement as written, with the shared caps that its programme puts over the period."""
     caps = [cap.model_dump(mode="json") for _, cap in caps_for(programmes, period)]
     return {**agreement.model_dump(mode="json"), "shared_caps": caps}
 
 
-def terms_behind(document: Document, line: StatementLine) -> tuple[ContractTerm, ...]:
+def terms_behind(document: AgreementDocument, line: StatementLine) -> tuple[ContractTerm, ...]:
     """The terms that the line's steps point at, as written in the contract, each once."""
     paths = dict.fromkeys(step.term for step in line.steps)
     return tuple(ContractTerm(path=path, text=term_at(document, path)) for path in paths)
@@ -100,7 +102,7 @@ def _source(figure: MetricFigure, revision: int) -> FigureSource:
 
 
 async def facts_behind(
-    evaluator: Evaluator,
+    evaluator: EvaluatorClient,
     asker: Principal,
     *,
     agreement: str,

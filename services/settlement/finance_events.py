@@ -33,7 +33,7 @@ SCHEMA_ROOT = "urn:earnback:schema:"
 
 
 @dataclass(frozen=True, slots=True)
-class Topics:
+class SettlementTopics:
     """The topics that settlement reads and writes, by their declared names."""
 
     evaluations: str = "evaluations"
@@ -41,7 +41,7 @@ class Topics:
     ledger_entries: str = "ledger-entries"
 
 
-DECLARED = Topics()
+DECLARED = SettlementTopics()
 """As schemas/topics has them."""
 
 

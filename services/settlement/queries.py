@@ -14,7 +14,7 @@ from uuid import UUID
 
 from services.shell.postgres import Connection
 
-Row = Any
+DatabaseRow = Any
 """An asyncpg record."""
 
 _WITHIN = "($1::text is null or vendor = $1) and ($2::text is null or buyer = $2)"
@@ -29,9 +29,9 @@ async def book_position(connection: Connection) -> int:
     return int(await connection.fetchval("select next_position - 1 from book_head"))
 
 
-async def rules_from(connection: Connection, agreements: Sequence[str]) -> list[Row]:
+async def rules_from(connection: Connection, agreements: Sequence[str]) -> list[DatabaseRow]:
     """Since when settlement lets versions rule: agreement, version, applies_from."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         "select agreement, version, applies_from from version_taken_up"
         " where agreement = any($1::text[])",
         list(agreements),
@@ -39,9 +39,9 @@ async def rules_from(connection: Connection, agreements: Sequence[str]) -> list[
     return rows
 
 
-async def programme_rules_from(connection: Connection, programme: str) -> list[Row]:
+async def programme_rules_from(connection: Connection, programme: str) -> list[DatabaseRow]:
     """Since when settlement lets the shared caps of versions rule: version, applies_from."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         "select version, applies_from from programme_taken_up where programme = $1", programme
     )
     return rows
@@ -57,9 +57,9 @@ async def settled_periods(connection: Connection, agreement: str) -> list[str]:
 
 async def evaluations(
     connection: Connection, agreement: str, *, after: tuple[str, int], limit: int
-) -> list[Row]:
+) -> list[DatabaseRow]:
     """Evaluations of one agreement by period and revision. One partition writes them in order."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         "select agreement, period, revision, reason, sha256, received_at from evaluation_received"
         " where agreement = $1 and (period, revision) > ($2, $3::bigint)"
         " order by period, revision limit $4",
@@ -72,7 +72,7 @@ async def evaluations(
 
 async def evaluation(
     connection: Connection, agreement: str, period: str, revision: int | None
-) -> Row | None:
+) -> DatabaseRow | None:
     """One evaluation, the latest where no revision is named."""
     return await connection.fetchrow(
         "select agreement, period, revision, reason, sha256, received_at, body"
@@ -96,9 +96,9 @@ async def statements(
     after: int,
     cut: int,
     limit: int,
-) -> list[Row]:
+) -> list[DatabaseRow]:
     """Statements by position; only those that were the latest at the cut, unless all are asked."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         f"select {_STATEMENT} from statement s"  # noqa: S608
         f" where {_WITHIN} and position > $3 and position <= $4"
         "   and ($5::text is null or agreement = $5) and ($6::text is null or period = $6)"
@@ -120,7 +120,7 @@ async def statements(
 
 async def statement(
     connection: Connection, agreement: str, period: str, revision: int | None
-) -> Row | None:
+) -> DatabaseRow | None:
     """One statement with its body, the latest where no revision is named."""
     return await connection.fetchrow(
         f"select {_STATEMENT}, body from statement"  # noqa: S608
@@ -152,7 +152,7 @@ async def latest_evaluation(connection: Connection, agreement: str, period: str)
     return found
 
 
-async def pending_of(connection: Connection, agreement: str, period: str) -> Row | None:
+async def pending_of(connection: Connection, agreement: str, period: str) -> DatabaseRow | None:
     """Why a closed period waits, if it does: ``reasons``."""
     return await connection.fetchrow(
         "select reasons from settlement_pending where agreement = $1 and period = $2",
@@ -180,9 +180,9 @@ async def entries(
     after: int,
     cut: int,
     limit: int,
-) -> list[Row]:
+) -> list[DatabaseRow]:
     """Ledger entries by position."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         f"select {_ENTRY} from ledger_entry"  # noqa: S608
         f" where {_WITHIN} and position > $3 and position <= $4"
         "   and ($5::text is null or agreement = $5) and ($6::text is null or period = $6)"
@@ -204,7 +204,7 @@ async def entries(
 
 async def entry(
     connection: Connection, scope: tuple[str | None, str | None], entry_id: UUID
-) -> Row | None:
+) -> DatabaseRow | None:
     """One ledger entry."""
     return await connection.fetchrow(
         f"select {_ENTRY} from ledger_entry where {_WITHIN} and entry_id = $3",  # noqa: S608
@@ -219,9 +219,9 @@ async def balances(
     *,
     vendor: str | None,
     as_of: datetime | None,
-) -> list[Row]:
+) -> list[DatabaseRow]:
     """Debits minus credits by vendor, buyer, currency and account."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         "with side as ("  # noqa: S608
         "  select vendor, buyer, currency, side.account, side.amount"
         "    from ledger_entry cross join lateral"
@@ -240,9 +240,9 @@ async def balances(
 
 async def pending(
     connection: Connection, agreements: Sequence[str], *, after: tuple[str, str], limit: int
-) -> list[Row]:
+) -> list[DatabaseRow]:
     """Closed periods that wait, by agreement and period."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         "select agreement, period, run_id, reasons, since from settlement_pending"
         " where agreement = any($1::text[]) and (agreement, period) > ($2, $3)"
         " order by agreement, period limit $4",
@@ -263,9 +263,9 @@ _RUN = (
 
 async def runs(
     connection: Connection, agreements: Sequence[str], *, after: tuple[str, int], limit: int
-) -> list[Row]:
+) -> list[DatabaseRow]:
     """Runs by agreement and number."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         f"{_RUN} where agreement = any($1::text[]) and (agreement, number) > ($2, $3::bigint)"
         " order by agreement, number limit $4",
         list(agreements),
@@ -275,14 +275,14 @@ async def runs(
     return rows
 
 
-async def run(connection: Connection, run_id: UUID) -> Row | None:
+async def run(connection: Connection, run_id: UUID) -> DatabaseRow | None:
     """One run."""
     return await connection.fetchrow(f"{_RUN} where run_id = $1", run_id)
 
 
-async def statements_of_run(connection: Connection, run_id: UUID) -> list[Row]:
+async def statements_of_run(connection: Connection, run_id: UUID) -> list[DatabaseRow]:
     """What a run posted."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         f"select {_STATEMENT} from statement where run_id = $1 order by position",  # noqa: S608
         run_id,
     )
@@ -325,9 +325,9 @@ class AsideScope:
 
 async def quarantine(
     connection: Connection, scope: AsideScope, *, after: int, limit: int
-) -> list[Row]:
+) -> list[DatabaseRow]:
     """What the evaluator and the doors set aside, by number."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         f"select {_SUMMARY} from {_ASIDE} where number > $4 order by number limit $5",  # noqa: S608
         scope.sources,
         scope.parties,
@@ -340,9 +340,9 @@ async def quarantine(
 
 async def set_aside_at_doors(
     connection: Connection, scope: AsideScope, source: str, event_id: str
-) -> list[Row]:
+) -> list[DatabaseRow]:
     """What the doors set aside under the name of one event, by number."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         "select number, set_aside_by, reason, problem, null as told, times, first_at, last_at"  # noqa: S608
         f" from {_ASIDE} where set_aside_by = 'ingest' and source = $4 and event_id = $5"
         " order by number",
@@ -355,7 +355,7 @@ async def set_aside_at_doors(
     return rows
 
 
-async def quarantined(connection: Connection, scope: AsideScope, number: int) -> Row | None:
+async def quarantined(connection: Connection, scope: AsideScope, number: int) -> DatabaseRow | None:
     """One item with all that is known of it."""
     return await connection.fetchrow(
         f"select * from {_ASIDE} where number = $4",  # noqa: S608
@@ -366,9 +366,11 @@ async def quarantined(connection: Connection, scope: AsideScope, number: int) ->
     )
 
 
-async def refused(connection: Connection, *, after: tuple[int, int], limit: int) -> list[Row]:
+async def refused(
+    connection: Connection, *, after: tuple[int, int], limit: int
+) -> list[DatabaseRow]:
     """Records that can never be settled, by partition and offset."""
-    rows: list[Row] = await connection.fetch(
+    rows: list[DatabaseRow] = await connection.fetch(
         "select refused_id, topic, partition, kafka_offset, reason, refused_at"
         "  from settlement_refused where (partition, kafka_offset) > ($1::bigint, $2)"
         " order by partition, kafka_offset limit $3",

@@ -27,7 +27,7 @@ class Page(Noun, Generic[Item]):
     next: str | None
 
 
-class Amount(Noun):
+class MoneyAmount(Noun):
     """Whole minor units, the currency, and the same amount as people write it."""
 
     minor_units: int
@@ -35,7 +35,7 @@ class Amount(Noun):
     amount: str
 
     @classmethod
-    def of(cls, minor_units: int, currency: str) -> Amount:
+    def of(cls, minor_units: int, currency: str) -> MoneyAmount:
         """The amount of so many minor units."""
         return cls(
             minor_units=minor_units, currency=currency, amount=amount_text(minor_units, currency)
@@ -107,7 +107,7 @@ class StatementSummary(Noun):
     version: int
     vendor: str
     buyer: str
-    total: Amount
+    total: MoneyAmount
     run_id: UUID
     sha256: str
     recorded_at: Instant
@@ -130,7 +130,7 @@ class AccountBalance(Noun):
     """Debits minus credits of one account."""
 
     account: str
-    balance: Amount
+    balance: MoneyAmount
 
 
 class VendorBalance(Noun):
@@ -139,7 +139,7 @@ class VendorBalance(Noun):
     vendor: str
     buyer: str
     owes: Literal["vendor", "buyer", "nobody"]
-    owed: Amount = Field(description="Never negative; see owes.")
+    owed: MoneyAmount = Field(description="Never negative; see owes.")
     accounts: tuple[AccountBalance, ...]
 
 
@@ -196,7 +196,7 @@ class Explanation(Noun):
     kind: LineKind
     level: str | None
     for_period: str
-    amount: Amount
+    amount: MoneyAmount
     steps: tuple[Step, ...]
     contract_version: int
     terms: tuple[ContractTerm, ...]
@@ -212,7 +212,7 @@ class Preview(Noun):
     preview: Literal[True] = True
     agreement: str
     period: str
-    total: Amount | None
+    total: MoneyAmount | None
     statement: SettlementStatement | None
     waits_for: tuple[str, ...] = Field(description="Why it could not be settled yet.")
 
@@ -279,7 +279,7 @@ class RefusedEvaluation(Noun):
     refused_at: Instant
 
 
-class SetAside(BaseModel):
+class QuarantinedEvent(BaseModel):
     """What came under an event's name and does not count; /v1/quarantine/NUMBER shows it whole."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -294,7 +294,7 @@ class SetAside(BaseModel):
     last_at: Instant
 
 
-class Verdict(BaseModel):
+class EventVerdict(BaseModel):
     """What became of an event."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -307,7 +307,7 @@ class Verdict(BaseModel):
         description="How often it came again behind the doors. A repeat that a door answered with "
         "`duplicate` went no further and is not counted."
     )
-    quarantined: tuple[SetAside, ...]
+    quarantined: tuple[QuarantinedEvent, ...]
 
 
 class CloseOrder(Noun):

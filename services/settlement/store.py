@@ -24,7 +24,7 @@ from services.core.books import ledger
 from services.core.books.ledger import Position
 from services.settlement.finance_events import (
     Posting,
-    Topics,
+    SettlementTopics,
     entry_events,
     statement_event,
 )
@@ -39,15 +39,15 @@ class Unprocessable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LatestRevision:
     """The latest revision of a period's statement."""
 
     revision: int
-    substance: bytes
+    content_digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Contract:
+class SettlementTerms:
     """What settling an agreement takes, besides evaluations. Versions oldest first.
 
     ``agreements``: the versions of the agreement, and of all that share a cap with it.
@@ -110,7 +110,7 @@ async def receive(connection: Connection, evaluation: PeriodEvaluation) -> bool:
     return False
 
 
-async def contract(connection: Connection, agreement: str) -> Contract | None:
+async def contract(connection: Connection, agreement: str) -> SettlementTerms | None:
     """An agreement as applied by now; None where it is not applied.
 
     Read in the transaction that settles, not from a copy: a copy could be a moment behind.
@@ -128,7 +128,7 @@ async def contract(connection: Connection, agreement: str) -> Contract | None:
     shared = any(one.shared_caps for one in programmes)
     agreements = await _agreements(connection, newest.programme, None if shared else agreement)
     together = sharing(programmes, agreements, agreement)
-    return Contract(
+    return SettlementTerms(
         {name: agreements[name] for name in together or (agreement,)},
         programmes if together else (),
         buyer=newest.buyer,
@@ -233,12 +233,12 @@ async def begin_run(
     )
 
 
-async def standings(connection: Connection, agreement: str) -> dict[str, Standing]:
+async def standings(connection: Connection, agreement: str) -> dict[str, LatestRevision]:
     """The latest statement of every settled period."""
     rows = await connection.fetch(
         "select period, revision, substance from latest_statement where agreement = $1", agreement
     )
-    return {row["period"]: Standing(row["revision"], row["substance"]) for row in rows}
+    return {row["period"]: LatestRevision(row["revision"], row["substance"]) for row in rows}
 
 
 async def posted(connection: Connection, agreement: str) -> dict[str, dict[Position, int]]:
@@ -255,7 +255,7 @@ async def posted(connection: Connection, agreement: str) -> dict[str, dict[Posit
     return booked
 
 
-async def take_up(
+async def activate(
     connection: Connection, agreement: str, versions: Iterable[int], *, applies_from: date | None
 ) -> Mapping[int, date | None]:
     """From when on each version rules. Versions met for the first time rule from the day given."""
@@ -273,10 +273,10 @@ async def take_up(
     return {row["version"]: row["applies_from"] for row in rows}
 
 
-async def take_up_programmes(
+async def activate_programmes(
     connection: Connection, programmes: Sequence[Programme], *, applies_from: date | None
 ) -> Mapping[int, date | None]:
-    """From when on the shared caps of each version rule; as `take_up` does it for agreements."""
+    """From when on the shared caps of each version rule; as `activate` does it for agreements."""
     if not programmes:
         return {}
     name = programmes[0].programme
@@ -323,7 +323,7 @@ async def wait(
 
 
 async def post(
-    connection: Connection, postings: Sequence[Posting], *, topics: Topics, at: datetime
+    connection: Connection, postings: Sequence[Posting], *, topics: SettlementTopics, at: datetime
 ) -> None:
     """Write statements and entries, and enqueue what finance is told. Call it last: it locks."""
     if not postings:
@@ -367,7 +367,7 @@ async def _write_statement(
         statement.total_minor,
         posting.body.decode(),
         posting.digest,
-        ledger.substance(statement),
+        ledger.content_digest(statement),
         posting.supersedes,
         at,
     )

@@ -143,7 +143,7 @@ def make_api(
         dependencies=[Depends(_known_parameters)],
     )
     api.state.health = health
-    api.add_middleware(_Around, service=settings.service)
+    api.add_middleware(_RequestMiddleware, service=settings.service)
     _answer_with_problems(api)
     _add_own_pages(api, health, dict(probes or {}))
     return api
@@ -358,7 +358,7 @@ _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _CORRELATION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
-class _Around:
+class _RequestMiddleware:
     """Around every request: a correlation id, the time it took, and an answer to what nobody
     caught."""
 

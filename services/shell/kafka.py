@@ -131,7 +131,7 @@ class Wires(Service):  # type: ignore[misc]
         self.assigned: set[TP] = set()
         """What Kafka says is ours. What is assigned but not held is watched all the same."""
         self._watchdog = Watchdog(settings, self._watched)
-        self._door: metrics.Door | None = None
+        self._health_server: metrics.HealthServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -157,10 +157,10 @@ class Wires(Service):  # type: ignore[misc]
                 )
                 attempt.done()
         if self.settings.metrics_port:
-            self._door = metrics.Door(
+            self._health_server = metrics.HealthServer(
                 self.health, self.settings.http_host, self.settings.metrics_port
             )
-            self._door.open()
+            self._health_server.open()
         self._watchdog.start()
         self._tasks = [asyncio.create_task(self._beat())]
         for name, work in self._beside:
@@ -173,8 +173,8 @@ class Wires(Service):  # type: ignore[misc]
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._door is not None:
-            self._door.close()
+        if self._health_server is not None:
+            self._health_server.close()
         if self._pool is not None:
             await self._pool.close()
 

@@ -87,7 +87,7 @@ def render() -> tuple[str, bytes]:
     return CONTENT_TYPE_LATEST, generate_latest(REGISTRY)
 
 
-class Door:
+class HealthServer:
     """Serves /livez, /readyz and /metrics from its own thread."""
 
     def __init__(self, health: Health, host: str, port: int) -> None:
@@ -125,7 +125,7 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
         "/metrics": metrics,
     }
 
-    class Handler(BaseHTTPRequestHandler):
+    class HealthHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             answer = routes.get(self.path.partition("?")[0])
             status, media, body = answer() if answer else (404, "text/plain", b"no such page")
@@ -138,4 +138,4 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:
             """Stay silent: a probe every few seconds is not news."""
 
-    return Handler
+    return HealthHandler

@@ -18,7 +18,7 @@ class NotOurs(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class PartitionClaim:
     """The right to write one partition's effects, and how far they reach."""
 
     app: str
@@ -46,7 +46,7 @@ _CLAIM = """
 
 async def claim(
     connection: Connection, app: str, topic: str, beginnings: Mapping[int, int]
-) -> dict[int, Claim]:
+) -> dict[int, PartitionClaim]:
     """Claim partitions of a topic for this process. Whoever held them before is shut out from now
     on.
 
@@ -57,10 +57,10 @@ async def claim(
     rows = await connection.fetch(
         _CLAIM, app, topic, partitions, [beginnings[each] for each in partitions]
     )
-    return {row["partition"]: Claim(app=app, topic=topic, **dict(row)) for row in rows}
+    return {row["partition"]: PartitionClaim(app=app, topic=topic, **dict(row)) for row in rows}
 
 
-async def hold(connection: Connection, held: Claim) -> None:
+async def hold(connection: Connection, held: PartitionClaim) -> None:
     """Lock the row for this transaction, before the work is done.
 
     Raises:
@@ -81,7 +81,7 @@ async def hold(connection: Connection, held: Claim) -> None:
 
 async def advance(
     connection: Connection,
-    held: Claim,
+    held: PartitionClaim,
     old: int,
     new: int,
     max_event_us: int | None,
@@ -111,7 +111,7 @@ async def advance(
         raise NotOurs(f"{held.topic}-{held.partition} moved under epoch {held.epoch}")
 
 
-async def has_moved(connection: Connection, held: Claim, new: int) -> bool:
+async def has_moved(connection: Connection, held: PartitionClaim, new: int) -> bool:
     """Tell whether a commit with unknown outcome went through: the row is ours and at `new`."""
     found = await connection.fetchval(
         "select next_offset from progress"

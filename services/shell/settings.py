@@ -66,7 +66,7 @@ def read(service: str, environ: Mapping[str, str] | None = None) -> Settings:
     Raises:
         BadSettings: naming every variable that is missing or wrong, not only the first.
     """
-    reader = _Reader(os.environ if environ is None else environ)
+    reader = _EnvironmentReader(os.environ if environ is None else environ)
     settings = Settings(
         service=service,
         kafka=reader.needed("EARNBACK_KAFKA", _addresses, "host:port[,host:port]", ""),
@@ -98,13 +98,13 @@ def read_security(environ: Mapping[str, str] | None = None) -> Security:
     Raises:
         BadSettings: naming every variable that is missing, wrong or without effect.
     """
-    reader = _Reader(os.environ if environ is None else environ)
+    reader = _EnvironmentReader(os.environ if environ is None else environ)
     security = _security(reader)
     reader.finish()
     return security
 
 
-def _security(reader: "_Reader") -> Security:
+def _security(reader: "_EnvironmentReader") -> Security:
     protocol = reader.given("EARNBACK_KAFKA_SECURITY", _protocol, " or ".join(PROTOCOLS), "")
     security = Security(
         protocol=protocol or "PLAINTEXT",
@@ -123,7 +123,7 @@ def _security(reader: "_Reader") -> Security:
     return security
 
 
-def _check_together(reader: "_Reader", security: Security) -> None:
+def _check_together(reader: "_EnvironmentReader", security: Security) -> None:
     """What is set must have an effect: a password that is not used may hide a wrong protocol."""
     of_sasl = {
         "MECHANISM": security.mechanism,
@@ -163,7 +163,7 @@ def _check_together(reader: "_Reader", security: Security) -> None:
     )
 
 
-def _try_files(reader: "_Reader", security: Security) -> None:
+def _try_files(reader: "_EnvironmentReader", security: Security) -> None:
     """Load the files as a client will: what is wrong with them is better said now."""
     own = replace(security, ca="")
     authorities = Security(security.protocol, ca=security.ca)
@@ -182,7 +182,7 @@ def _try_files(reader: "_Reader", security: Security) -> None:
             )
 
 
-class _Reader:
+class _EnvironmentReader:
     """Collects complaints so that one start shows all of them."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:

@@ -17,7 +17,7 @@ from services.shell import metrics, progress
 from services.shell.faults import faultpoint
 from services.shell.logs import leave, log
 from services.shell.postgres import Connection, Pool, attempts
-from services.shell.progress import Claim, NotOurs
+from services.shell.progress import NotOurs, PartitionClaim
 
 REREAD_PAUSE = 5.0
 """Seconds given to a re-read before the partition is asked for again."""
@@ -45,7 +45,7 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class StepResult:
     """What a handler did with a batch, inside a transaction that is not yet committed."""
 
     max_event_us: int | None = None
@@ -59,7 +59,7 @@ class Applied:
 class Handler(Protocol):
     """What a service does with the records of one topic."""
 
-    async def load(self, connection: Connection, claims: Mapping[int, Claim]) -> None:
+    async def load(self, connection: Connection, claims: Mapping[int, PartitionClaim]) -> None:
         """Read from Postgres what must be held in memory for these partitions. Replaces what was
         held."""
 
@@ -68,13 +68,13 @@ class Handler(Protocol):
 
     async def apply(
         self, connection: Connection, partition: int, records: Sequence[Record]
-    ) -> Applied:
+    ) -> StepResult:
         """Write the effects of these records, in offset order, on the connection, which is in a
         transaction.
 
         May be called again for the same records when the transaction failed: memory is changed in
-        `Applied.committed` only. A record that can never be applied is written to a quarantine and
-        passed over; raising ends the process.
+        `StepResult.committed` only. A record that can never be applied is written to a quarantine
+        and passed over; raising ends the process.
         """
 
 
@@ -104,7 +104,7 @@ class Steps:
     ) -> None:
         self.app, self.topic = app, topic
         self.handler, self.dense = handler, dense
-        self.claims: dict[int, Claim] = {}
+        self.claims: dict[int, PartitionClaim] = {}
         """What is held now. Read it freely; only this class writes it."""
         self.turn = asyncio.Lock()
         """Held during a step and during a claim: hold it to change memory that `load` or `apply`
@@ -112,7 +112,9 @@ class Steps:
         self._rewind = rewind
         self._rereads: dict[int, _Reread] = {}
 
-    async def claim(self, pool: Pool, beginnings: Mapping[int, int]) -> Mapping[int, Claim]:
+    async def claim(
+        self, pool: Pool, beginnings: Mapping[int, int]
+    ) -> Mapping[int, PartitionClaim]:
         """Claim exactly these partitions and load their state. All others are forgotten first."""
         async with self.turn:
             self._drop(set(self.claims))
@@ -167,7 +169,7 @@ class Steps:
         if len(dense) < len(fresh):
             await self._read_again(partition, fresh[len(dense)])
 
-    async def _apply(self, pool: Pool, held: Claim, records: Sequence[Record]) -> None:
+    async def _apply(self, pool: Pool, held: PartitionClaim, records: Sequence[Record]) -> None:
         try:
             with metrics.STEP_SECONDS.labels(self.app, self.topic).time():
                 moved, applied = await _commit(pool, held, records, self.handler, self.dense)
@@ -227,7 +229,7 @@ class _Reread:
     not_before: float = 0.0
 
 
-def unbroken(held: Claim, records: Sequence[Record], dense: Dense) -> Sequence[Record]:
+def unbroken(held: PartitionClaim, records: Sequence[Record], dense: Dense) -> Sequence[Record]:
     """Return the leading records that follow the claim without a gap.
 
     Raises:
@@ -260,15 +262,15 @@ def sequence_of(record: Record) -> int:
 
 
 async def _commit(
-    pool: Pool, held: Claim, records: Sequence[Record], handler: Handler, dense: Dense
-) -> tuple[Claim, Applied]:
+    pool: Pool, held: PartitionClaim, records: Sequence[Record], handler: Handler, dense: Dense
+) -> tuple[PartitionClaim, StepResult]:
     """Apply and commit, again and again while the database is away, with the batch in hand."""
     moved = replace(
         held,
         next_offset=records[-1].offset + 1,
         last_sequence=sequence_of(records[-1]) if dense is Dense.BY_SEQUENCE else None,
     )
-    reached: list[Applied] = []
+    reached: list[StepResult] = []
     async for attempt in attempts(f"apply {held.topic}-{held.partition}"):
         with attempt:
             async with pool.acquire() as connection:
@@ -281,11 +283,11 @@ async def _commit(
 
 async def _transaction(
     connection: Connection,
-    held: Claim,
-    moved: Claim,
+    held: PartitionClaim,
+    moved: PartitionClaim,
     records: Sequence[Record],
     handler: Handler,
-    reached: list[Applied],
+    reached: list[StepResult],
 ) -> None:
     """One try. `reached` remembers that a commit was asked for: its outcome may be unknown
     afterwards."""

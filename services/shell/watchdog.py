@@ -36,7 +36,7 @@ class Standstill:
     since: float
 
 
-class Judge:
+class StallDetector:
     """Decides which partitions stand still. Pure but for its memory; time is given."""
 
     def __init__(self, stall: float) -> None:
@@ -81,7 +81,7 @@ class Watchdog:
         self._stopped.set()
 
     def _run(self) -> None:
-        judge = Judge(self._settings.stall)
+        judge = StallDetector(self._settings.stall)
         pause = max(1.0, min(10.0, self._settings.stall / LOOKS_PER_STALL))
         while not self._stopped.wait(pause):
             try:
@@ -89,7 +89,7 @@ class Watchdog:
             except Exception as error:
                 log(__name__).info("watchdog_cannot_look", error=repr(error))
 
-    async def _watch(self, judge: Judge, pause: float) -> None:
+    async def _watch(self, judge: StallDetector, pause: float) -> None:
         """Look again and again over one pair of connections, until one of them breaks."""
         reader = AIOKafkaConsumer(
             **for_aiokafka(self._settings.kafka, self._settings.security),
@@ -113,7 +113,7 @@ class Watchdog:
         finally:
             await reader.stop()
 
-    async def _look(self, judge: Judge, reader: Any, connection: Any) -> None:
+    async def _look(self, judge: StallDetector, reader: Any, connection: Any) -> None:
         watched = {topic: set(partitions) for topic, partitions in self._watched().items()}
         stored = {
             TopicPartition(topic, partition): offset

@@ -11,7 +11,7 @@ import pytest
 from schemas.agreement import Agreement
 from schemas.statement import SettlementStatement
 from services.cli import templates
-from services.cli.files import Contracts
+from services.cli.files import ContractFiles
 from services.cli.offline import settle_files
 from services.core.contracts.check import check
 from services.core.contracts.reading import Document, read_documents
@@ -69,7 +69,9 @@ class Month:
             Document(one.noun.model_copy(update=june), one.file, one.marks)
             for one in self.documents
         ]
-        found = settle_files(Contracts(tuple(shorter), ()), self.events, date(2025, 6, 30), NOW_US)
+        found = settle_files(
+            ContractFiles(tuple(shorter), ()), self.events, date(2025, 6, 30), NOW_US
+        )
         assert not found.set_aside, found.set_aside
         assert not found.waiting, found.waiting
         (statement,) = found.statements

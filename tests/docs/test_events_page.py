@@ -21,7 +21,7 @@ from services.core.events.rejections import MOST_FAULTS
 from services.core.events.rules import KINDS_OF_MEASURE
 from services.ingest import rejection
 from services.ingest.body import LINES, MAX_BODY, MAX_INFLATED, MAX_ITEMS, MEDIA_TYPES
-from services.ingest.event_validator import MAX_EVENT, Door
+from services.ingest.event_validator import MAX_EVENT, EventValidator
 from services.ingest.events import MAX_DEPTH
 from tests.docs.pages import ROOT, blocks, names, page, rows, section
 
@@ -31,11 +31,11 @@ CONTRACTS = read_contracts([ROOT / "schemas" / "examples" / "events"])
 NOW_US = microseconds(day_start(date(2025, 3, 1), "Europe/Berlin"))
 
 
-def a_door() -> Door:
+def a_door() -> EventValidator:
     """A door under the programme and the agreement that the page is about."""
     (programme,), (agreement,) = CONTRACTS.programmes, CONTRACTS.agreements
     named = [(programme.programme, metric.metric) for metric in programme.metrics]
-    return Door(
+    return EventValidator(
         Catalogue(
             revision=1,
             programmes=MappingProxyType({programme.programme: (programme,)}),

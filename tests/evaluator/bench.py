@@ -13,7 +13,7 @@ from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
 from services.evaluator.apply import Frames
 from services.evaluator.closing import Closer, Pace
-from services.evaluator.topics import Topics
+from services.evaluator.topics import EvaluatorTopics
 from services.shell import progress
 from services.shell.metrics import Health
 from services.shell.outbox import declare
@@ -21,7 +21,7 @@ from services.shell.postgres import Connection, Pool, connect, open_pool
 from tests.evaluator.builders import PARTITIONS, Event, a_programme, an_agreement, record
 
 APP = "earnback-evaluator"
-TOPICS = Topics()
+TOPICS = EvaluatorTopics()
 
 
 class House:
@@ -32,7 +32,7 @@ class House:
         self.copy = CatalogueCopy(pool)
         self.frames = Frames(lambda: self.copy)
         self.health = Health()
-        self.claims: dict[int, progress.Claim] = {}
+        self.claims: dict[int, progress.PartitionClaim] = {}
         self.ends: dict[int, int] | None = dict.fromkeys(range(PARTITIONS), 0)
 
     @classmethod
@@ -79,7 +79,9 @@ class House:
                 )
             assert applied.committed is not None
             applied.committed()
-            self.claims[place] = progress.Claim(APP, TOPICS.measurements, place, claim.epoch, past)
+            self.claims[place] = progress.PartitionClaim(
+                APP, TOPICS.measurements, place, claim.epoch, past
+            )
             if self.ends is not None:
                 self.ends[place] = past
 

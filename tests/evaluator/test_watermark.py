@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from services.core.calendar.windows import instant, microseconds
 from services.evaluator.watermark import (
-    Mark,
+    PartitionProgress,
     Watermark,
     begun,
     due_at_us,
@@ -20,8 +20,10 @@ from tests.evaluator.builders import CIRRUS, NIMBUS, TOWN, a_programme, an_agree
 IDLE = 100.0
 
 
-def mark(partition: int, at: int | None, silent: float = 0.0, *, behind: bool = False) -> Mark:
-    return Mark(partition, at, silent, behind)
+def mark(
+    partition: int, at: int | None, silent: float = 0.0, *, behind: bool = False
+) -> PartitionProgress:
+    return PartitionProgress(partition, at, silent, behind)
 
 
 def test_the_slowest_partition_holds_the_watermark():

@@ -22,7 +22,7 @@ from confluent_kafka import Producer
 
 from infra.processes import Child, free_port
 from services.catalogue import store as catalogue
-from services.evaluator.topics import Topics
+from services.evaluator.topics import EvaluatorTopics
 from services.shell.outbox import declare
 from tests.evaluator.builders import (
     CIRRUS,
@@ -50,7 +50,7 @@ class Stage:
     def __init__(self, bench: Bench, folder: Path, stack: ExitStack, connection: Any) -> None:
         self.bench, self.folder, self._stack = bench, folder, stack
         self.connection = connection
-        self.topics = Topics(
+        self.topics = EvaluatorTopics(
             bench.topic(PARTITIONS), bench.topic(PARTITIONS), bench.topic(PARTITIONS)
         )
         self.children: list[Child] = []

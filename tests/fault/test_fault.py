@@ -77,7 +77,7 @@ def send(made: Installation, running: Stack, given: Feed, seed: int) -> None:
     sending = Sending(SECONDS, given.conflicts)
     for number, ((sender, door), items) in enumerate(given.streams.items()):
         if door == "http":
-            sending.over_http(sender, running.doors, made.keys[sender], items, seed + number)
+            sending.over_http(sender, running.ingest_urls, made.keys[sender], items, seed + number)
         else:
             topic = f"intake.{made.vendors[sender]}"
             sending.over_kafka(sender, made.kafka, topic, items)

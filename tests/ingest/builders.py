@@ -10,7 +10,7 @@ from typing import Any
 from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.core.events.facts import Row
-from services.ingest.event_validator import Door
+from services.ingest.event_validator import EventValidator
 from services.ingest.rejection import EventRejection
 from services.shell.clock import microseconds
 from tests.catalogue.builders import PROBE, a_programme, an_agreement
@@ -60,9 +60,9 @@ def a_catalogue(programme: Programme | None = None) -> Catalogue:
     )
 
 
-def a_door() -> Door:
+def a_door() -> EventValidator:
     """A door under that catalogue; every source has come as far as NOW."""
-    return Door(a_catalogue(), lambda _: NOW_US)
+    return EventValidator(a_catalogue(), lambda _: NOW_US)
 
 
 def admitted(event: Any, party: str | None = None) -> Row | EventRejection:

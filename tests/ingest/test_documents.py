@@ -17,7 +17,7 @@ from services.core.events.facts import Row, columns
 from services.ingest.documents import FOLDER, documents, topics
 from services.shell.frames import decode
 from tests.ingest.builders import NOW_US, a_door
-from tests.ingest.test_door import GOOD
+from tests.ingest.test_event_validator import GOOD
 from tests.ingest.test_frames import rows_of
 
 INTAKE = sorted((FOLDER / "examples/intake/v1").glob("*.json"))

@@ -18,7 +18,7 @@ from services.catalogue.store import apply
 from services.core.events.facts import Row
 from tests.catalogue.builders import a_programme
 from tests.ingest.conftest import Ingest
-from tests.ingest.test_door import GOOD
+from tests.ingest.test_event_validator import GOOD
 
 
 @pytest.fixture

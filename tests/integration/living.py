@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from services.cli.applying import apply_files
-from services.cli.client import Client, Refused
+from services.cli.client import Client, RequestRefused
 from services.cli.stack import Stack, Workers, stack
 from tests.integration.real import Event, Place
 from tests.ladder import climb_alone
@@ -95,7 +95,7 @@ class Living:
         def settled() -> bool:
             try:
                 return bool(self.client.get(path)["revision"] >= (order["revision"] or 1))
-            except Refused:
+            except RequestRefused:
                 return False
 
         wait_for(f"{order['agreement']} {order['period']} to be settled", settled)

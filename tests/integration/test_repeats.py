@@ -36,7 +36,7 @@ def running(
 def _through(running: Stack, door: int) -> Living:
     """The installation as it looks from one of its doors."""
     where = running.addresses
-    client = Client(ingest=running.doors[door], settlement=where.settlement, key=where.key)
+    client = Client(ingest=running.ingest_urls[door], settlement=where.settlement, key=where.key)
     return Living(running, client)
 
 
@@ -121,7 +121,9 @@ def test_a_repeat_that_is_older_than_the_horizon_is_a_repeat_and_nothing_to_revi
 def _at_the_intake(running: Stack, outcome: str) -> float:
     """Events with this outcome, of both readers together."""
     name = "earnback_events_total"
-    return sum(sum(shown(door, name, service="intake", outcome=outcome)) for door in running.doors)
+    return sum(
+        sum(shown(door, name, service="intake", outcome=outcome)) for door in running.ingest_urls
+    )
 
 
 def _kept_from_topics(running: Stack) -> list[str]:

@@ -12,7 +12,7 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.programme import Programme
 from services.catalogue.store import apply
 from services.settlement.consumer import Settler
-from services.settlement.finance_events import DECLARED, Topics
+from services.settlement.finance_events import DECLARED, SettlementTopics
 from services.shell.outbox import declare
 from services.shell.postgres import Pool, open_pool
 from services.shell.steps import Record
@@ -64,7 +64,7 @@ async def a_house(
     agreements: Sequence[Agreement] | None = None,
     *,
     programme: Programme | None = None,
-    topics: Topics = DECLARED,
+    topics: SettlementTopics = DECLARED,
 ) -> AsyncIterator[House]:
     """A house over a fresh database: the agreements given, else one of each of two vendors."""
     pool = await open_pool(dsn, name="house", size=4)

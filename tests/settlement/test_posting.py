@@ -18,7 +18,14 @@ from services.catalogue.store import apply
 from services.core.books.ledger import differences
 from services.settlement.consumer import Settler, changed, read
 from services.settlement.finance_events import DECLARED, Posting
-from services.settlement.store import Standing, Unprocessable, begin_run, post, posted, receive
+from services.settlement.store import (
+    LatestRevision,
+    Unprocessable,
+    begin_run,
+    post,
+    posted,
+    receive,
+)
 from services.shell.steps import Record
 from tests.settlement.builders import a_record, an_agreement, an_evaluation
 from tests.settlement.house import House, a_house
@@ -104,7 +111,7 @@ async def test_a_release_with_better_words_issues_nothing_anew(database: str) ->
             because_of="2025-02",
             revision=1,
         )
-        standing = {"2025-01": Standing(1, row["substance"])}
+        standing = {"2025-01": LatestRevision(1, row["substance"])}
         later = issued.model_copy(update={"lines": reworded})
         assert canonical(later) != canonical(issued)
         assert changed(run, [later], standing, {}) == []

@@ -24,7 +24,7 @@ from schemas.statement import SettlementStatement
 from services.catalogue.keys import create
 from services.core.settling.settlement import settle
 from services.settlement.consumer import Settler
-from services.settlement.finance_events import Topics
+from services.settlement.finance_events import SettlementTopics
 from services.shell.outbox import partition_of
 from tests.ladder import Rung
 from tests.settlement.builders import an_agreement, an_envelope, an_evaluation
@@ -68,7 +68,7 @@ class Stage:
 
     bench: Bench
     house: House
-    topics: Topics
+    topics: SettlementTopics
     folder: Path
     sent: dict[int, int] = field(default_factory=dict)
     started: list[Child] = field(default_factory=list)
@@ -136,7 +136,7 @@ async def a_stage(servers: Rung, database: str, folder: Path) -> AsyncIterator[S
     agreements = [an_agreement(name, vendor=vendor) for name, vendor in AGREEMENTS.items()]
     with ExitStack() as stack:
         bench = Bench(servers.kafka, database, folder, stack)
-        topics = Topics(*(bench.topic(PARTITIONS) for _ in range(3)))
+        topics = SettlementTopics(*(bench.topic(PARTITIONS) for _ in range(3)))
         async with a_house(database, agreements, topics=topics) as house:
             stage = Stage(bench, house, topics, folder)
             try:
@@ -255,7 +255,7 @@ async def test_late_facts_reach_finance_as_a_difference_and_the_api_tells_the_sa
 
 
 async def test_a_settler_of_its_own_topics_tells_finance_there(database: str) -> None:
-    topics = Topics("in", "statements-of-mine", "entries-of-mine")
+    topics = SettlementTopics("in", "statements-of-mine", "entries-of-mine")
     async with a_house(database, topics=topics) as house:
         assert isinstance(house.settler, Settler)
         await house.settle(an_evaluation(9700))

@@ -9,10 +9,10 @@ import httpx
 
 from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
-from services.evaluator.api import Parts, evaluator_api
+from services.evaluator.api import EvaluatorApiState, evaluator_api
 from services.evaluator.closing import announcement
 from services.settlement.consumer import read
-from services.settlement.evaluator_client import Evaluator
+from services.settlement.evaluator_client import EvaluatorClient
 from services.shell.settings import Settings
 from services.shell.steps import Record
 from tests.settlement.builders import an_evaluation
@@ -31,9 +31,9 @@ async def a_desk_beside_the_evaluator(dsn: str) -> AsyncIterator[Desk]:
 
         door = evaluator_api(
             Settings(service="evaluator", kafka="127.0.0.1:1", postgres=dsn),
-            Parts(desk.house.pool, copy, ends),
+            EvaluatorApiState(desk.house.pool, copy, ends),
         )
-        beside = Evaluator("http://evaluator", httpx.ASGITransport(door))
+        beside = EvaluatorClient("http://evaluator", httpx.ASGITransport(door))
         parts = desk.api.state.parts
         desk.api.state.parts = type(parts)(parts.pool, parts.catalogue, beside)
         desk.api.state.door = httpx.AsyncClient(

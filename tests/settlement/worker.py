@@ -3,12 +3,12 @@
 import os
 
 from services.settlement import app
-from services.settlement.finance_events import Topics
+from services.settlement.finance_events import SettlementTopics
 from services.shell.kafka import run_worker
 from services.shell.settings import read
 
 if __name__ == "__main__":
-    topics = Topics(
+    topics = SettlementTopics(
         evaluations=os.environ["TEST_EVALUATIONS"],
         settlements=os.environ["TEST_SETTLEMENTS"],
         ledger_entries=os.environ["TEST_LEDGER_ENTRIES"],

@@ -20,10 +20,10 @@ from faust.transport.drivers import aiokafka as driver
 from services.shell import clock, logs
 from services.shell.kafka import SCHEME, Transport, make_app
 from services.shell.postgres import attempts, is_transient
-from services.shell.progress import Claim
+from services.shell.progress import PartitionClaim
 from services.shell.settings import BadSettings, Settings, read
 from services.shell.steps import SEQUENCE, Dense, InputLost, Record, unbroken
-from services.shell.watchdog import Judge
+from services.shell.watchdog import StallDetector
 
 GOOD = {"EARNBACK_KAFKA": "a:1, b:2", "EARNBACK_POSTGRES": "postgresql://u@h/d"}
 
@@ -104,24 +104,24 @@ def record(offset: int, sequence: int | None = None) -> Record:
 
 
 def test_only_what_follows_without_a_gap_is_applied() -> None:
-    held = Claim("a", "t", 0, 1, 5)
+    held = PartitionClaim("a", "t", 0, 1, 5)
     run = [record(5), record(6), record(8)]
     assert unbroken(held, run, Dense.BY_OFFSET) == run[:2]
     assert unbroken(held, [record(6)], Dense.BY_OFFSET) == []
 
 
 def test_numbered_topics_may_have_gaps_in_offsets_but_none_in_numbers() -> None:
-    held = Claim("a", "t", 0, 1, 5, last_sequence=9)
+    held = PartitionClaim("a", "t", 0, 1, 5, last_sequence=9)
     run = [record(6, 10), record(8, 11), record(9, 13)]
     assert unbroken(held, run, Dense.BY_SEQUENCE) == run[:2]
-    begun_late = Claim("a", "t", 0, 1, 5, last_sequence=None)
+    begun_late = PartitionClaim("a", "t", 0, 1, 5, last_sequence=None)
     assert unbroken(begun_late, run, Dense.BY_SEQUENCE) == run[:2]
     with pytest.raises(InputLost, match="only the relay may write"):
         unbroken(held, [record(6)], Dense.BY_SEQUENCE)
 
 
 def test_the_watchdog_judges_only_what_stands_still_for_the_whole_time() -> None:
-    judge = Judge(stall=60)
+    judge = StallDetector(stall=60)
     ours, other = TopicPartition("t", 0), TopicPartition("t", 1)
     assert judge.look({ours: 5, other: 5}, {ours}, 0) == []
     assert judge.look({ours: 5, other: 5}, {ours}, 59) == []
@@ -130,7 +130,7 @@ def test_the_watchdog_judges_only_what_stands_still_for_the_whole_time() -> None
 
 
 def test_a_worker_that_holds_nothing_watches_everything_with_twice_the_patience() -> None:
-    judge = Judge(stall=60)
+    judge = StallDetector(stall=60)
     one = TopicPartition("t", 0)
     assert judge.look({one: 5}, set(), 0) == []
     assert judge.look({one: 5}, set(), 119) == []

@@ -11,9 +11,9 @@ from services.shell import steps as steps_module
 from services.shell.kafka import consume, make_app, run_worker
 from services.shell.outbox import Outgoing, Relay, enqueue_many
 from services.shell.postgres import Connection, open_pool
-from services.shell.progress import Claim
+from services.shell.progress import PartitionClaim
 from services.shell.settings import read
-from services.shell.steps import Applied, Dense, Record
+from services.shell.steps import Dense, Record, StepResult
 
 TABLES = """
     create table if not exists test_seen (
@@ -33,7 +33,7 @@ class Adder:
         self.topic, self.output, self.pause = topic, output, pause
         self.totals: dict[int, int] = {}
 
-    async def load(self, connection: Connection, claims: Mapping[int, Claim]) -> None:
+    async def load(self, connection: Connection, claims: Mapping[int, PartitionClaim]) -> None:
         rows = await connection.fetch(
             "select partition, total from test_total where topic = $1 and partition = any($2)",
             self.topic,
@@ -47,7 +47,7 @@ class Adder:
 
     async def apply(
         self, connection: Connection, partition: int, records: Sequence[Record]
-    ) -> Applied:
+    ) -> StepResult:
         values = [int(record.value) for record in records]
         total = self.totals[partition] + sum(values)
         # No "on conflict": a record that is applied twice must be seen.
@@ -75,7 +75,7 @@ class Adder:
                 ],
             )
         await asyncio.sleep(self.pause)
-        return Applied(max(values), partial(self.totals.__setitem__, partition, total))
+        return StepResult(max(values), partial(self.totals.__setitem__, partition, total))
 
 
 def work() -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-Event = dict[str, Any]
+StoryEvent = dict[str, Any]
 
 PROBE = "urn:acme:probe:portal"
 FINANCE = "urn:acme:finance"
@@ -41,7 +41,7 @@ TICKETS_A_DAY = 9
 LATE_TICKETS = {1: 30, 2: 4, 3: 20}  # month: tickets that took too long
 
 
-def _event(source: str, identity: str, kind: str, at: datetime, data: dict[str, Any]) -> Event:
+def _event(source: str, identity: str, kind: str, at: datetime, data: dict[str, Any]) -> StoryEvent:
     return {
         "specversion": "1.0",
         "id": identity,
@@ -52,7 +52,7 @@ def _event(source: str, identity: str, kind: str, at: datetime, data: dict[str, 
     }
 
 
-def probes(until: datetime = END + timedelta(days=1)) -> Iterator[Event]:
+def probes(until: datetime = END + timedelta(days=1)) -> Iterator[StoryEvent]:
     """The portal's probes: up, or down in the outages above."""
     at = START
     while at < until:
@@ -62,7 +62,7 @@ def probes(until: datetime = END + timedelta(days=1)) -> Iterator[Event]:
         at += PROBE_EVERY
 
 
-def false_alarms() -> Iterator[Event]:
+def false_alarms() -> Iterator[StoryEvent]:
     """The late correction: the first probes of January's outage never failed at the portal."""
     begin, _ = PORTAL_DOWN[0]
     for index in range(FALSE_ALARMS):
@@ -80,7 +80,7 @@ def false_alarms() -> Iterator[Event]:
         )
 
 
-def invoices() -> Iterator[Event]:
+def invoices() -> Iterator[StoryEvent]:
     """What each vendor billed for each month."""
     for month in (1, 2, 3):
         at = datetime(2025, month, 28, 12, 0, tzinfo=UTC)
@@ -95,7 +95,7 @@ def invoices() -> Iterator[Event]:
             yield _event(FINANCE, f"{agreement}-2025-{month:02d}", "charge", at, data)
 
 
-def batches() -> Iterator[Event]:
+def batches() -> Iterator[StoryEvent]:
     """A count a night: how many of ten batches were on time."""
     night = datetime(2025, 1, 1, 5, 0, tzinfo=UTC)
     while night < END:
@@ -105,7 +105,7 @@ def batches() -> Iterator[Event]:
         night += timedelta(days=1)
 
 
-def tickets(seed: int = 2025) -> Iterator[Event]:
+def tickets(seed: int = 2025) -> Iterator[StoryEvent]:
     """Tickets with their changes: opened, assigned, now and then waiting, resolved."""
     random = Random(seed)  # noqa: S311 - a story, not a secret
     day = datetime(2025, 1, 1, 7, 0, tzinfo=UTC)
@@ -120,7 +120,7 @@ def tickets(seed: int = 2025) -> Iterator[Event]:
         day += timedelta(days=1)
 
 
-def _ticket(name: str, day: datetime, random: Random, late: bool) -> Iterator[Event]:
+def _ticket(name: str, day: datetime, random: Random, late: bool) -> Iterator[StoryEvent]:
     opened = day + timedelta(minutes=random.randrange(0, 300))
     assigned = opened + timedelta(minutes=random.randrange(1, 30))
     worked = timedelta(minutes=random.randrange(490, 700) if late else random.randrange(20, 470))
@@ -147,7 +147,7 @@ def _ticket(name: str, day: datetime, random: Random, late: bool) -> Iterator[Ev
         yield _event(DESK, f"{name}-{sequence}", "ticket", at, data)
 
 
-def first_delivery() -> Iterator[Event]:
+def first_delivery() -> Iterator[StoryEvent]:
     """Everything the sources sent in time, with one duplicate and one conflict among it."""
     everything = [*probes(), *invoices(), *batches(), *tickets()]
     everything.sort(key=lambda event: (event["time"], event["source"], event["id"]))

@@ -165,7 +165,7 @@ def _below_minimum(results: Sequence[LevelResult], level: str | None) -> bool:
     )
 
 
-Verdict = tuple[Literal["earned", "broken", "open"], str]
+EarnBackState = tuple[Literal["earned", "broken", "open"], str]
 
 
 def _run_after(
@@ -174,7 +174,7 @@ def _run_after(
     term: EarnBackAfterRun | Deferral,
     failed: str,
     level: str | None,
-) -> Verdict:
+) -> EarnBackState:
     """What became of the run after a failing period, and in which period that was decided."""
     good = 0
     period = failed

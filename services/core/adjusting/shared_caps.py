@@ -80,7 +80,7 @@ def apply_shared_caps(
     }
     if not window or not any(dues.values()):
         return
-    pool = _Pool(cap, term, window, covered, Blockers())
+    pool = _CapAllowance(cap, term, window, covered, Blockers())
     headroom = pool.headroom()
     ready = {} if pool.blockers.reasons else _ready(cap, dues)
     for name in (name for name, due in dues.items() if due and name not in ready):
@@ -163,7 +163,7 @@ _SPLITS = {"in_proportion": _in_proportion, "in_order": _in_order}
 
 
 @dataclass(frozen=True, slots=True)
-class _Pool:
+class _CapAllowance:
     """What a cap leaves in one period. ``covered``: all agreements ever under it, as served."""
 
     cap: SharedCap

@@ -73,7 +73,7 @@ def entry_event_id(entry_id: UUID) -> UUID:
     return uuid5(entry_id, "booked")
 
 
-def substance(statement: SettlementStatement) -> bytes:
+def content_digest(statement: SettlementStatement) -> bytes:
     """SHA-256 over what a statement says, without the words in which its steps explain it.
 
     A statement is issued anew where this differs: a better wording in a later release of the

@@ -61,7 +61,7 @@ def checked(condition: Condition) -> tuple[Token, ...]:
     """The pieces of a condition that says yes or no. Raises Unfit with the place."""
     tokens = _tokens(condition.holds)
     names: dict[str, Type] = {**GIVEN, **{one.name: _TYPES[one.kind] for one in condition.reads}}
-    _Reader(condition.holds, tokens, names).whole()
+    _ConditionParser(condition.holds, tokens, names).whole()
     return tokens
 
 
@@ -85,7 +85,7 @@ def _tokens(text: str) -> tuple[Token, ...]:
     return tuple(found)
 
 
-class _Reader:
+class _ConditionParser:
     """Follows CEL's grammar over the tokens and works out the type of each part."""
 
     def __init__(self, text: str, tokens: Sequence[Token], names: Mapping[str, Type]) -> None:
@@ -201,7 +201,7 @@ class _Reader:
 
 
 class _Deeper:
-    def __init__(self, reader: _Reader) -> None:
+    def __init__(self, reader: _ConditionParser) -> None:
         self._reader = reader
 
     def __enter__(self) -> None:

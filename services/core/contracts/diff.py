@@ -84,22 +84,22 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _DiffPath:
     """Where the comparison stands, as a path and in words."""
 
     path: str = ""
     words: tuple[str, ...] = ()
 
-    def field(self, name: str) -> _Place:
+    def field(self, name: str) -> _DiffPath:
         """A field below."""
         path = f"{self.path}.{name}" if self.path else name
-        return _Place(path, (*self.words, name.replace("_", " ")))
+        return _DiffPath(path, (*self.words, name.replace("_", " ")))
 
-    def item(self, section: str, name: str) -> _Place:
+    def item(self, section: str, name: str) -> _DiffPath:
         """A term of a section below, by name or number."""
         path = f"{self.path}.{section}" if self.path else section
         one = _ONE_OF.get(section, section)
-        return _Place(f"{path}[{name}]", (*self.words, f"{one} {name}".strip()))
+        return _DiffPath(f"{path}[{name}]", (*self.words, f"{one} {name}".strip()))
 
     def change(self, old: Any, new: Any) -> Change:
         """A change at this place."""
@@ -116,7 +116,7 @@ def contract_diff(old: Agreement | Programme, new: Agreement | Programme) -> tup
         raise ValueError(
             f"{old.kind} and {new.kind} cannot be compared; give two versions of one document"
         )
-    found = _nouns(old, new, _Place())
+    found = _nouns(old, new, _DiffPath())
     if isinstance(old, Agreement) and isinstance(new, Agreement):
         return (*_with_origins(found, old, new), *_moved(old, new))
     return tuple(found)
@@ -157,14 +157,14 @@ def _path(term: str) -> str:
     return f"{section}[{name}]" if name else section
 
 
-def _nouns(old: Noun, new: Noun, place: _Place) -> Iterator[Change]:
+def _nouns(old: Noun, new: Noun, place: _DiffPath) -> Iterator[Change]:
     for name in type(new).model_fields:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             yield from _values(before, after, name, place)
 
 
-def _values(before: Any, after: Any, name: str, place: _Place) -> Iterator[Change]:
+def _values(before: Any, after: Any, name: str, place: _DiffPath) -> Iterator[Change]:
     if _is_terms(before) and _is_terms(after):
         yield from _terms(before, after, name, place)
     elif _can_be_walked(before, after):
@@ -186,7 +186,7 @@ def _can_be_walked(before: Any, after: Any) -> bool:
 
 
 def _terms(
-    before: Sequence[Noun], after: Sequence[Noun], section: str, place: _Place
+    before: Sequence[Noun], after: Sequence[Noun], section: str, place: _DiffPath
 ) -> Iterator[Change]:
     rows = section == "bands" or all(isinstance(one, Band) for one in (*before, *after))
     if rows:
@@ -221,7 +221,7 @@ def _named(terms: Sequence[Noun], section: str) -> dict[str, Noun]:
 
 
 def _rows(
-    before: Sequence[Noun], after: Sequence[Noun], section: str, place: _Place
+    before: Sequence[Noun], after: Sequence[Noun], section: str, place: _DiffPath
 ) -> Iterator[Change]:
     """Rows that hold the same values are compared; the others in their order, one by one."""
     olds = {_holds(row): row for row in before}

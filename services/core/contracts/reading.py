@@ -120,7 +120,7 @@ def _unreadable(error: YAMLError, name: str) -> Refusal:
 
 
 def _read(node: Any, name: str) -> tuple[Document | None, list[Refusal]]:
-    reading = _Reading()
+    reading = _YamlReader()
     try:
         data = reading.plain(node, ())
     except _NotReadable as unreadable:
@@ -140,7 +140,7 @@ def _read(node: Any, name: str) -> tuple[Document | None, list[Refusal]]:
     return Document(noun, name, reading.marks), []
 
 
-def _unknown_kind(reading: _Reading, data: Mapping[str, Any], name: str) -> Refusal:
+def _unknown_kind(reading: _YamlReader, data: Mapping[str, Any], name: str) -> Refusal:
     line, column = mark_of(reading.marks, ("kind",))
     if "kind" not in data:
         remedy = "begin the document with kind: programme or kind: agreement"
@@ -152,7 +152,7 @@ def _unknown_kind(reading: _Reading, data: Mapping[str, Any], name: str) -> Refu
 
 
 @dataclass(slots=True)
-class _Reading:
+class _YamlReader:
     """Turns YAML nodes into plain values, noting where each stands."""
 
     marks: dict[Path, Mark] = field(default_factory=dict)

@@ -60,7 +60,7 @@ class _Side:
     metric: Metric
 
 
-Found = tuple[Why, str, str]
+GapReason = tuple[Why, str, str]
 
 
 def gaps(agreements: Sequence[Agreement], programmes: Sequence[Programme]) -> tuple[Gap, ...]:
@@ -84,7 +84,7 @@ def _of_link(
     link: Underpins,
     agreements: Sequence[Agreement],
     programmes: Sequence[Programme],
-) -> Iterator[Found]:
+) -> Iterator[GapReason]:
     theirs = [one for one in agreements if one.agreement == link.agreement]
     if not theirs:
         close = nearest(link.agreement, [one.agreement for one in agreements])
@@ -124,7 +124,7 @@ def _meet(one: Agreement, other: Agreement) -> bool:
                for each in (one, other))  # fmt: skip
 
 
-def _uncovered(own: Sequence[Agreement], theirs: Sequence[Agreement]) -> Iterator[Found]:
+def _uncovered(own: Sequence[Agreement], theirs: Sequence[Agreement]) -> Iterator[GapReason]:
     begins, their_begin = (min(one.effective_from for one in side) for side in (own, theirs))
     ends, their_end = _end(own), _end(theirs)
     remedy = "let it cover the whole time of what stands on it"
@@ -140,7 +140,7 @@ def _end(versions: Sequence[Agreement]) -> date | None:
     return max(versions, key=lambda one: one.version).effective_until
 
 
-def _between(own: _Side, their: _Side) -> Iterator[Found]:
+def _between(own: _Side, their: _Side) -> Iterator[GapReason]:
     yield from _targets(own, their)
     yield from _times(own, their)
     measured, theirs = (side.level.measured or side.agreement.settled for side in (own, their))
@@ -149,7 +149,7 @@ def _between(own: _Side, their: _Side) -> Iterator[Found]:
         yield "longer_time", reason, f"measure it per {theirs}, so that no miss is averaged away"
 
 
-def _targets(own: _Side, their: _Side) -> Iterator[Found]:
+def _targets(own: _Side, their: _Side) -> Iterator[GapReason]:
     for name in ("expected", "minimum"):
         theirs: Threshold | None = getattr(their.level, name)
         ours: Threshold | None = getattr(own.level, name)
@@ -193,7 +193,7 @@ def _weaker(ours: Threshold, theirs: Threshold, scale: Fraction) -> bool:
     return limit < theirs.limit if ours.higher_is_met else limit > theirs.limit
 
 
-def _times(own: _Side, their: _Side) -> Iterator[Found]:
+def _times(own: _Side, their: _Side) -> Iterator[GapReason]:
     """What the metrics themselves allow: a limit of time, a percentile, the hours of a clock."""
     mine, theirs = own.metric.measure, their.metric.measure
     if isinstance(mine, TicketsInTime) and isinstance(theirs, TicketsInTime):

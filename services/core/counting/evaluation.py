@@ -41,7 +41,7 @@ from services.core.events.rejections import Rejection
 from services.core.events.rules import rules_of
 
 EvaluationReason = Literal["closed", "commanded", "late_facts", "changed_agreement"]
-_Stated = TypeVar("_Stated", Charge, Circumstance)
+_Labelled = TypeVar("_Labelled", Charge, Circumstance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,8 +290,8 @@ def _circumstances(facts: Facts, agreement: str, period: str) -> tuple[Circumsta
 
 
 def _stated(
-    facts: Facts, kind: int, model: type[_Stated], agreement: str, period: str
-) -> Iterator[tuple[int, _Stated]]:
+    facts: Facts, kind: int, model: type[_Labelled], agreement: str, period: str
+) -> Iterator[tuple[int, _Labelled]]:
     """What was stated of this agreement and period, by time and then identity."""
     rows = np.flatnonzero(facts.kind == kind)
     for row in rows[np.argsort(facts.at_us[rows], kind="stable")].tolist():

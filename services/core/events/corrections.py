@@ -54,7 +54,7 @@ class Corrected:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _StatedCorrection:
     """A correction as its event states it, or as a correction of itself has changed it."""
 
     key: EventKey
@@ -89,26 +89,28 @@ def corrected(facts: Facts, metrics: Mapping[int, str], judge: Acceptor) -> Corr
     return Corrected(joined([kept, columns(rows)]), tuple(refused))
 
 
-def _said(facts: Facts, row: int) -> _Said:
-    return _Said(
+def _said(facts: Facts, row: int) -> _StatedCorrection:
+    return _StatedCorrection(
         (facts.sources[facts.source[row]], facts.ids[row]),
         int(facts.at_us[row]),
         Correction.model_validate_json(facts.data[row]),
     )
 
 
-def _standing(said: list[_Said]) -> tuple[dict[EventKey, _Said], list[RejectedCorrection]]:
+def _standing(
+    said: list[_StatedCorrection],
+) -> tuple[dict[EventKey, _StatedCorrection], list[RejectedCorrection]]:
     """The last standing correction of every event that is no correction itself."""
     by_key = {each.key: each for each in said}
-    against: dict[EventKey, list[_Said]] = {}
+    against: dict[EventKey, list[_StatedCorrection]] = {}
     for each in said:
         against.setdefault(_target(each), []).append(each)
     refused = [_circle(each) for each in said if _in_circle(each, by_key)]
     circular = {(each.correction.source, each.correction.id) for each in refused}
-    settled: dict[EventKey, _Said | None] = dict.fromkeys(circular)
+    settled: dict[EventKey, _StatedCorrection | None] = dict.fromkeys(circular)
     for each in said:
         _settle(each.key, by_key, against, settled, refused)
-    last: dict[EventKey, _Said] = {}
+    last: dict[EventKey, _StatedCorrection] = {}
     for each in sorted(filter(None, settled.values()), key=_order):
         if _target(each) not in by_key:
             last[_target(each)] = each
@@ -117,9 +119,9 @@ def _standing(said: list[_Said]) -> tuple[dict[EventKey, _Said], list[RejectedCo
 
 def _settle(
     key: EventKey,
-    by_key: Mapping[EventKey, _Said],
-    against: Mapping[EventKey, list[_Said]],
-    settled: dict[EventKey, _Said | None],
+    by_key: Mapping[EventKey, _StatedCorrection],
+    against: Mapping[EventKey, list[_StatedCorrection]],
+    settled: dict[EventKey, _StatedCorrection | None],
     refused: list[RejectedCorrection],
 ) -> None:
     """What a correction says after those against it; None where it was taken back.
@@ -141,7 +143,9 @@ def _settle(
         settled[key] = by_key[key] if last is None else _revised(by_key[key], last, refused)
 
 
-def _revised(said: _Said, last: _Said, refused: list[RejectedCorrection]) -> _Said | None:
+def _revised(
+    said: _StatedCorrection, last: _StatedCorrection, refused: list[RejectedCorrection]
+) -> _StatedCorrection | None:
     """A correction after a correction of itself. It may not turn to another event."""
     if last.correction.data is None and last.correction.time is None:
         return None
@@ -165,21 +169,21 @@ def _revised(said: _Said, last: _Said, refused: list[RejectedCorrection]) -> _Sa
             )
         )
         return said
-    return _Said(said.key, at_us, instead)
+    return _StatedCorrection(said.key, at_us, instead)
 
 
-def _target(said: _Said) -> EventKey:
+def _target(said: _StatedCorrection) -> EventKey:
     return said.key[0], said.correction.corrects
 
 
-def _order(said: _Said) -> tuple[int, str]:
+def _order(said: _StatedCorrection) -> tuple[int, str]:
     return said.at_us, said.key[1]
 
 
-def _in_circle(said: _Said, by_key: Mapping[EventKey, _Said]) -> bool:
+def _in_circle(said: _StatedCorrection, by_key: Mapping[EventKey, _StatedCorrection]) -> bool:
     """Whether following what is corrected leads back. Every correction names one event only."""
     seen: set[EventKey] = set()
-    step: _Said | None = said
+    step: _StatedCorrection | None = said
     while step is not None and step.key not in seen:
         seen.add(step.key)
         step = by_key.get(_target(step))
@@ -188,7 +192,7 @@ def _in_circle(said: _Said, by_key: Mapping[EventKey, _Said]) -> bool:
     return False
 
 
-def _circle(said: _Said) -> RejectedCorrection:
+def _circle(said: _StatedCorrection) -> RejectedCorrection:
     return RejectedCorrection(
         EventRef(source=said.key[0], id=said.key[1]),
         Rejection(
@@ -200,10 +204,12 @@ def _circle(said: _Said) -> RejectedCorrection:
     )
 
 
-def _targets(facts: Facts, standing: Mapping[EventKey, _Said]) -> dict[int, _Said]:
+def _targets(
+    facts: Facts, standing: Mapping[EventKey, _StatedCorrection]
+) -> dict[int, _StatedCorrection]:
     """Positions of the corrected facts. What is not known yet waits for its event."""
     wanted = [number(identity_of(*key)[:8]) for key in standing]
-    found: dict[int, _Said] = {}
+    found: dict[int, _StatedCorrection] = {}
     for row in np.flatnonzero(np.isin(facts.id_high, np.array(wanted, np.uint64))).tolist():
         said = standing.get((facts.sources[facts.source[row]], facts.ids[row]))
         if said is not None:
@@ -212,7 +218,7 @@ def _targets(facts: Facts, standing: Mapping[EventKey, _Said]) -> dict[int, _Sai
 
 
 def _applied(
-    facts: Facts, row: int, last: _Said, metrics: Mapping[int, str], judge: Acceptor
+    facts: Facts, row: int, last: _StatedCorrection, metrics: Mapping[int, str], judge: Acceptor
 ) -> Row | Rejection | None:
     """The fact as corrected; None where it is taken back."""
     data, time = last.correction.data, last.correction.time

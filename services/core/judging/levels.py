@@ -33,15 +33,15 @@ MISSED: frozenset[Standing] = frozenset({"below_expected", "below_minimum"})
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LevelReading:
     """A level's result in the making, with the steps so far."""
 
     value: Fraction | None
     steps: tuple[Step, ...] = ()
 
-    def becomes(self, value: Fraction | None, made: Step) -> Reading:
+    def becomes(self, value: Fraction | None, made: Step) -> LevelReading:
         """The reading after one more step."""
-        return Reading(value, (*self.steps, made))
+        return LevelReading(value, (*self.steps, made))
 
 
 def judge(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
@@ -131,10 +131,10 @@ def _read(
     figure: MetricFigure | None,
     earlier: list[LevelResult],
     period: str,
-) -> Reading:
+) -> LevelReading:
     value = figure.value if figure else None
     said = "no data" if value is None else f"{level.metric} is {number_text(value)}"
-    reading = Reading(value, (step("figure", f"{term}.metric", f"{said} in {period}", value),))
+    reading = LevelReading(value, (step("figure", f"{term}.metric", f"{said} in {period}", value),))
     if level.attributed is not None and figure is not None and figure.value is not None:
         reading = _attributed(context, level.attributed, figure, reading, term)
     if level.low_volume is not None and figure is not None:
@@ -151,8 +151,12 @@ def _read(
 
 
 def _attributed(
-    context: PeriodContext, term: Attribution, figure: MetricFigure, reading: Reading, path: str
-) -> Reading:
+    context: PeriodContext,
+    term: Attribution,
+    figure: MetricFigure,
+    reading: LevelReading,
+    path: str,
+) -> LevelReading:
     """Only the share of each occurrence that is attributed as the term lists."""
     shares = [_share(context, term, part) for part in figure.parts]
     value = sum(
@@ -180,7 +184,9 @@ def _share(context: PeriodContext, term: Attribution, part: Part) -> Fraction:
     return next((one.percent for one in term.shares if one.attributed_to == stated[-1]), ZERO)
 
 
-def _without_few(term: LowVolume, figure: MetricFigure, reading: Reading, path: str) -> Reading:
+def _without_few(
+    term: LowVolume, figure: MetricFigure, reading: LevelReading, path: str
+) -> LevelReading:
     """A ratio without so many bad ones, where there were few in all."""
     if figure.good is None or figure.total is None or figure.total == 0:
         return reading
@@ -204,8 +210,8 @@ def _without_few(term: LowVolume, figure: MetricFigure, reading: Reading, path: 
 
 
 def _mean_with_earlier(
-    level: Level, reading: Reading, earlier: list[LevelResult], period: str, term: str
-) -> Reading:
+    level: Level, reading: LevelReading, earlier: list[LevelResult], period: str, term: str
+) -> LevelReading:
     """The plain mean of this period's figure and those directly before it."""
     assert level.averaged is not None
     by_period = {result.period: _before_mean(result) for result in earlier}
@@ -234,7 +240,7 @@ def _before_mean(result: LevelResult) -> Fraction | None:
     return values[-1] if values else None
 
 
-def _rounded(how: Rounding, reading: Reading, term: str) -> Reading:
+def _rounded(how: Rounding, reading: LevelReading, term: str) -> LevelReading:
     assert reading.value is not None
     value = rounded(reading.value, how.decimals, how.mode)
     text = f"rounded {how.mode.replace('_', ' ')} to {how.decimals} decimals: {number_text(value)}"

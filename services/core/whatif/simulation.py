@@ -21,7 +21,7 @@ _REMEDY = "; count it from the events"
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class SimulationContext:
     """What an agreement is settled in: its programme, and the others that share a cap with it.
 
     ``programmes``: the versions that define the metrics and state the shared caps. ``beside``: by
@@ -97,9 +97,9 @@ def simulate(
     versions: Sequence[Agreement],
     other: Agreement,
     evaluations: Sequence[PeriodEvaluation],
-    around: Around,
+    around: SimulationContext,
     *,
-    instead: Around | None = None,
+    instead: SimulationContext | None = None,
     counted_anew: Sequence[PeriodEvaluation] | None = None,
 ) -> Simulation:
     """Settle past evaluations as they were and under another agreement.
@@ -136,7 +136,7 @@ def _settled(
     agreement: str,
     versions: Sequence[Agreement],
     evaluations: Sequence[PeriodEvaluation],
-    around: Around,
+    around: SimulationContext,
 ) -> dict[str, PeriodOutcome]:
     """What an agreement comes to, by period, with the others as they are."""
     histories = {**around.beside, agreement: History(versions, evaluations)}
@@ -155,8 +155,8 @@ def to_count_anew(
     agreement: Agreement,
     versions: Sequence[Agreement],
     evaluation: PeriodEvaluation,
-    around: Around,
-    instead: Around,
+    around: SimulationContext,
+    instead: SimulationContext,
 ) -> tuple[str, ...]:
     """The metrics for which an evaluation does not do for an agreement, by name.
 
@@ -171,8 +171,8 @@ def _unfit(
     agreement: Agreement,
     versions: Sequence[Agreement],
     evaluation: PeriodEvaluation,
-    around: Around,
-    instead: Around,
+    around: SimulationContext,
+    instead: SimulationContext,
 ) -> Iterator[tuple[str, str]]:
     """The same with the reason."""
     period = evaluation.period

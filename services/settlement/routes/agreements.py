@@ -14,7 +14,7 @@ from schemas.agreement import Agreement
 from schemas.statement import canonical
 from services.catalogue.store import NotApplicable, apply
 from services.settlement import queries
-from services.settlement.access import Buyer, Principal, Reader, not_found
+from services.settlement.access import Buyer, Principal, ReaderPrincipal, not_found
 from services.settlement.effective_versions import rules_from
 from services.settlement.responses import (
     AgreementApplied,
@@ -26,7 +26,7 @@ from services.settlement.routes.common import (
     Cursor,
     IdempotencyKey,
     IfNoneMatch,
-    Limit,
+    PageSize,
     done,
     parts_of,
     router,
@@ -40,7 +40,7 @@ routes = router("agreements")
 
 @routes.get("/agreements", response_model=Page[AgreementSummary])
 async def list_agreements(
-    request: Request, asker: Reader, cursor: Cursor = None, limit: Limit = 100
+    request: Request, asker: ReaderPrincipal, cursor: Cursor = None, limit: PageSize = 100
 ) -> Response:
     """List agreements by name, each with its versions."""
     (after,) = decode_cursor("agreements", cursor, [str]) if cursor else ("",)
@@ -57,7 +57,7 @@ async def list_agreements(
 
 @routes.get("/agreements/{agreement}", response_model=AgreementSummary)
 async def get_agreement(
-    request: Request, asker: Reader, agreement: str, if_none_match: IfNoneMatch = None
+    request: Request, asker: ReaderPrincipal, agreement: str, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Show an agreement with its versions."""
     versions = asker.agreement(agreement)
@@ -69,7 +69,7 @@ async def get_agreement(
 @routes.get("/agreements/{agreement}/versions/{version}", response_model=Agreement)
 async def get_version(
     request: Request,
-    asker: Reader,
+    asker: ReaderPrincipal,
     agreement: str,
     version: int,
     if_none_match: IfNoneMatch = None,

@@ -16,8 +16,8 @@ from schemas.base import Noun
 from schemas.period import PeriodLabel
 from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
-from services.settlement.evaluator_client import Evaluator
-from services.settlement.queries import Row
+from services.settlement.evaluator_client import EvaluatorClient
+from services.settlement.queries import DatabaseRow
 from services.settlement.responses import ProblemDocument
 from services.shell.http import Answer, encode_cursor, tagged
 from services.shell.postgres import Pool
@@ -25,15 +25,15 @@ from services.shell.postgres import Pool
 MOST = 500
 """Rows on a page, at most."""
 
-Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows on a page.")]
+PageSize = Annotated[int, Query(ge=1, le=MOST, description="Rows on a page.")]
 Cursor = Annotated[str | None, Query(description="The `next` of the page before, unchanged.")]
 PERIOD = "A period as it is written in statements: 2025-01, 2025-Q1, 2025-H1, 2025, 2025-01-31."
 InPeriod = Annotated[PeriodLabel | None, Query(description=PERIOD)]
 Period = Annotated[PeriodLabel, Path(description=PERIOD)]
-Revision = Annotated[
+RevisionQuery = Annotated[
     int | None, Query(ge=1, le=2**31 - 1, description="Absent: the latest revision.")
 ]
-Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+RowNumber = Annotated[int, Path(ge=1, le=2**63 - 1)]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -47,17 +47,17 @@ IfNoneMatch = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class SettlementApiState:
     """What a running API holds."""
 
     pool: Pool
     catalogue: CatalogueCopy
-    evaluator: Evaluator
+    evaluator: EvaluatorClient
 
 
-def parts_of(request: Request) -> Parts:
+def parts_of(request: Request) -> SettlementApiState:
     """The parts of the process that answers."""
-    parts: Parts = request.app.state.parts
+    parts: SettlementApiState = request.app.state.parts
     return parts
 
 
@@ -79,12 +79,12 @@ def router(tag: str) -> APIRouter:
 
 def page(
     request: Request,
-    rows: Sequence[Row],
-    show: Callable[[Row], Noun],
+    rows: Sequence[DatabaseRow],
+    show: Callable[[DatabaseRow], Noun],
     *,
     limit: int,
     scope: str,
-    keys: Callable[[Row], tuple[str | int, ...]],
+    keys: Callable[[DatabaseRow], tuple[str | int, ...]],
 ) -> Response:
     """Answer with one page. ``rows`` holds one more than ``limit`` where there is more."""
     shown = rows[:limit]

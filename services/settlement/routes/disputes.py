@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from schemas.dispute import Dispute, DisputeAct, DisputeState
 from services.core.books.disputes import ACT_OF_VENDOR, NEXT_STATE, ActNotAllowed, after
 from services.settlement import dispute_store
-from services.settlement.access import Principal, Reader, Vendor, not_found
+from services.settlement.access import Principal, ReaderPrincipal, VendorPrincipal, not_found
 from services.settlement.responses import (
     DisputeActOrder,
     DisputeOrder,
@@ -23,7 +23,7 @@ from services.settlement.routes.common import (
     Cursor,
     IdempotencyKey,
     IfNoneMatch,
-    Limit,
+    PageSize,
     done,
     listed,
     page,
@@ -40,7 +40,7 @@ routes = router("disputes")
 
 @routes.post("/disputes", response_model=Dispute, status_code=201)
 async def raise_dispute(
-    request: Request, asker: Vendor, order: DisputeOrder, key: IdempotencyKey = None
+    request: Request, asker: VendorPrincipal, order: DisputeOrder, key: IdempotencyKey = None
 ) -> Response:
     """Contest a line of one's own statement, with the reason."""
 
@@ -79,7 +79,7 @@ async def raise_dispute(
 @routes.post("/disputes/{dispute_id}/acts", response_model=Dispute)
 async def act_on_dispute(
     request: Request,
-    asker: Reader,
+    asker: ReaderPrincipal,
     dispute_id: UUID,
     order: DisputeActOrder,
     key: IdempotencyKey = None,
@@ -113,11 +113,11 @@ async def act_on_dispute(
 @routes.get("/disputes", response_model=Page[Dispute])
 async def list_disputes(
     request: Request,
-    asker: Reader,
+    asker: ReaderPrincipal,
     agreement: str | None = None,
     state: DisputeState | None = None,
     cursor: Cursor = None,
-    limit: Limit = 100,
+    limit: PageSize = 100,
 ) -> Response:
     """List disputes in the order in which they were raised, with their history."""
     asker.check_filters(agreement)
@@ -139,7 +139,7 @@ async def list_disputes(
 
 @routes.get("/disputes/{dispute_id}", response_model=Dispute)
 async def get_dispute(
-    request: Request, asker: Reader, dispute_id: UUID, if_none_match: IfNoneMatch = None
+    request: Request, asker: ReaderPrincipal, dispute_id: UUID, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Show a dispute with its history."""
     async with parts_of(request).pool.acquire() as connection:
@@ -154,7 +154,7 @@ async def _read(connection: Connection, asker: Principal, dispute_id: UUID) -> D
 
 
 @routes.get("/dispute-states", response_model=DisputeTable)
-async def get_dispute_table(request: Request, asker: Reader) -> Response:
+async def get_dispute_table(request: Request, asker: ReaderPrincipal) -> Response:
     """Show which act leads where, and whose act it is."""
     return shown(
         request,

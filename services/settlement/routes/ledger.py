@@ -16,13 +16,13 @@ from schemas.ledger_entry import SettlementRun
 from schemas.money import amount_text
 from services.core.books.ledger import vendor_account
 from services.settlement import queries
-from services.settlement.access import BookReader, not_found
-from services.settlement.queries import Row
+from services.settlement.access import BookReaderPrincipal, not_found
+from services.settlement.queries import DatabaseRow
 from services.settlement.responses import (
     AccountBalance,
-    Amount,
     Balances,
     EntryAnswer,
+    MoneyAmount,
     Page,
     RunAnswer,
     RunSummary,
@@ -32,7 +32,7 @@ from services.settlement.routes.common import (
     Cursor,
     IfNoneMatch,
     InPeriod,
-    Limit,
+    PageSize,
     listed,
     page,
     parts_of,
@@ -51,7 +51,7 @@ AsOf = Annotated[
 ]
 
 
-def entry_answer(row: Row) -> EntryAnswer:
+def entry_answer(row: DatabaseRow) -> EntryAnswer:
     """An entry as it was booked."""
     stored = {name: row[name] for name in EntryBooked.model_fields if name != "amount"}
     return EntryAnswer(
@@ -64,14 +64,14 @@ def entry_answer(row: Row) -> EntryAnswer:
 @routes.get("/ledger-entries", response_model=Page[EntryAnswer])
 async def list_entries(
     request: Request,
-    asker: BookReader,
+    asker: BookReaderPrincipal,
     vendor: str | None = None,
     agreement: str | None = None,
     period: InPeriod = None,
     line: str | None = None,
     run_id: UUID | None = None,
     cursor: Cursor = None,
-    limit: Limit = 100,
+    limit: PageSize = 100,
 ) -> Response:
     """List entries in the order of the book. A walk shows the book as it stood when it began."""
     asker.check_filters(agreement, vendor)
@@ -106,7 +106,7 @@ async def list_entries(
 
 @routes.get("/ledger-entries/{entry_id}", response_model=EntryAnswer)
 async def get_entry(
-    request: Request, asker: BookReader, entry_id: UUID, if_none_match: IfNoneMatch = None
+    request: Request, asker: BookReaderPrincipal, entry_id: UUID, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Show one entry."""
     async with parts_of(request).pool.acquire() as connection:
@@ -118,7 +118,7 @@ async def get_entry(
 
 @routes.get("/balances", response_model=Balances)
 async def get_balances(
-    request: Request, asker: BookReader, vendor: str | None = None, as_of: AsOf = None
+    request: Request, asker: BookReaderPrincipal, vendor: str | None = None, as_of: AsOf = None
 ) -> Response:
     """Tell who owes what: per vendor, buyer and currency, now or at a past moment."""
     asker.check_filters(vendor=vendor)
@@ -133,7 +133,7 @@ async def get_balances(
     return shown(request, Balances(position=position, as_of=as_of, items=items))
 
 
-def _balance(vendor: str, buyer: str, currency: str, rows: Sequence[Row]) -> VendorBalance:
+def _balance(vendor: str, buyer: str, currency: str, rows: Sequence[DatabaseRow]) -> VendorBalance:
     held = {row["account"]: row["minor_units"] for row in rows}
     assert sum(held.values()) == 0, f"the books of {vendor} and {buyer} do not balance"
     owed = held[vendor_account(vendor)]
@@ -141,15 +141,15 @@ def _balance(vendor: str, buyer: str, currency: str, rows: Sequence[Row]) -> Ven
         vendor=vendor,
         buyer=buyer,
         owes="vendor" if owed > 0 else "buyer" if owed < 0 else "nobody",
-        owed=Amount.of(abs(owed), currency),
+        owed=MoneyAmount.of(abs(owed), currency),
         accounts=tuple(
-            AccountBalance(account=account, balance=Amount.of(amount, currency))
+            AccountBalance(account=account, balance=MoneyAmount.of(amount, currency))
             for account, amount in held.items()
         ),
     )
 
 
-def _run_fields(row: Row, seen: Collection[str]) -> dict[str, object]:
+def _run_fields(row: DatabaseRow, seen: Collection[str]) -> dict[str, object]:
     """``seen``: the agreements that the asker may see; the name of another one is left out."""
     extra = ("recorded_at", "statements", "entries")
     fields = {name: row[name] for name in (*SettlementRun.model_fields, *extra)}
@@ -159,10 +159,10 @@ def _run_fields(row: Row, seen: Collection[str]) -> dict[str, object]:
 @routes.get("/runs", response_model=Page[RunSummary])
 async def list_runs(
     request: Request,
-    asker: BookReader,
+    asker: BookReaderPrincipal,
     agreement: str | None = None,
     cursor: Cursor = None,
-    limit: Limit = 100,
+    limit: PageSize = 100,
 ) -> Response:
     """List settlement runs by agreement and number."""
     asker.check_filters(agreement)
@@ -184,7 +184,7 @@ async def list_runs(
 
 @routes.get("/runs/{run_id}", response_model=RunAnswer)
 async def get_run(
-    request: Request, asker: BookReader, run_id: UUID, if_none_match: IfNoneMatch = None
+    request: Request, asker: BookReaderPrincipal, run_id: UUID, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Show a run and the statements that it posted."""
     async with parts_of(request).pool.acquire() as connection:

@@ -13,23 +13,29 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from services.settlement import queries
-from services.settlement.access import Buyer, Operator, Principal, Reader, not_found
-from services.settlement.queries import AsideScope, Row
+from services.settlement.access import (
+    Buyer,
+    OperatorPrincipal,
+    Principal,
+    ReaderPrincipal,
+    not_found,
+)
+from services.settlement.queries import AsideScope, DatabaseRow
 from services.settlement.responses import (
     CloseOrder,
     CloseState,
+    EventVerdict,
     Page,
     PendingPeriod,
     QuarantineItem,
     QuarantineSummary,
     RefusedEvaluation,
-    Verdict,
 )
 from services.settlement.routes.common import (
     Cursor,
     IdempotencyKey,
-    Limit,
-    Number,
+    PageSize,
+    RowNumber,
     listed,
     page,
     parts_of,
@@ -46,7 +52,7 @@ _ORDERS = UUID("7b5f7a44-98c1-5b0e-a0a4-0c9d4a0f2d37")
 
 @routes.get("/pending", response_model=Page[PendingPeriod])
 async def list_pending(
-    request: Request, asker: Reader, cursor: Cursor = None, limit: Limit = 100
+    request: Request, asker: ReaderPrincipal, cursor: Cursor = None, limit: PageSize = 100
 ) -> Response:
     """List closed periods that cannot be settled yet, and why each waits."""
     scope = listed("pending", *asker.scope)
@@ -56,7 +62,7 @@ async def list_pending(
             connection, asker.agreements(), after=(agreement, period), limit=limit + 1
         )
 
-    def show(row: Row) -> PendingPeriod:
+    def show(row: DatabaseRow) -> PendingPeriod:
         return PendingPeriod(
             agreement=row["agreement"],
             vendor=asker.agreement(row["agreement"])[-1].vendor,
@@ -78,7 +84,7 @@ async def list_pending(
 
 @routes.get("/quarantine", response_model=Page[QuarantineSummary])
 async def list_quarantine(
-    request: Request, asker: Reader, cursor: Cursor = None, limit: Limit = 100
+    request: Request, asker: ReaderPrincipal, cursor: Cursor = None, limit: PageSize = 100
 ) -> Response:
     """List what was set aside and never counted, at the doors and behind them, oldest first."""
     scope = listed("quarantine", *asker.scope)
@@ -96,7 +102,9 @@ async def list_quarantine(
 
 
 @routes.get("/quarantine/{number}", response_model=QuarantineItem)
-async def get_quarantine_item(request: Request, asker: Reader, number: Number) -> Response:
+async def get_quarantine_item(
+    request: Request, asker: ReaderPrincipal, number: RowNumber
+) -> Response:
     """Show one item with what came and, in a conflict, what is held under its identity.
 
     What a door could not take is shown as the bytes that came, with the problem.
@@ -119,7 +127,7 @@ def _aside_of(asker: Principal) -> AsideScope:
 
 @routes.get("/refused-evaluations", response_model=Page[RefusedEvaluation])
 async def list_refused(
-    request: Request, asker: Operator, cursor: Cursor = None, limit: Limit = 100
+    request: Request, asker: OperatorPrincipal, cursor: Cursor = None, limit: PageSize = 100
 ) -> Response:
     """List records of the evaluations topic that can never be settled. For the operator."""
     after = decode_cursor("refused", cursor, [int, int]) if cursor else (-1, -1)
@@ -154,7 +162,7 @@ async def order_close(
 
 
 @routes.get("/closes/{number}", response_model=CloseState)
-async def get_close(request: Request, asker: Reader, number: Number) -> Response:
+async def get_close(request: Request, asker: ReaderPrincipal, number: RowNumber) -> Response:
     """Tell what became of an order to close. ``outcome`` null: not done yet."""
     order = CloseState.model_validate(await parts_of(request).evaluator.close_order(number))
     if order.agreement not in asker.agreements():
@@ -162,8 +170,10 @@ async def get_close(request: Request, asker: Reader, number: Number) -> Response
     return shown(request, order)
 
 
-@routes.get("/events/{source:path}/{event_id:path}", response_model=Verdict)
-async def get_verdict(request: Request, asker: Reader, source: str, event_id: str) -> Response:
+@routes.get("/events/{source:path}/{event_id:path}", response_model=EventVerdict)
+async def get_verdict(
+    request: Request, asker: ReaderPrincipal, source: str, event_id: str
+) -> Response:
     """Tell what became of an event: its ``standing`` is accepted, quarantined or not_seen.
 
     With it: how often it came again, and what was set aside under its name, at the doors and
@@ -184,7 +194,7 @@ async def get_verdict(request: Request, asker: Reader, source: str, event_id: st
         "standing": "quarantined" if standing == "not_seen" and rows else standing,
         "quarantined": sorted(aside, key=lambda each: int(each["number"])),
     }
-    return shown(request, Verdict.model_validate(told))
+    return shown(request, EventVerdict.model_validate(told))
 
 
 def _identity(request: Request, source: str, event_id: str) -> tuple[str, str]:

@@ -16,16 +16,16 @@ from services.core.contracts.versions import version_for
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import History, settle_together
 from services.settlement import explain, queries, store
-from services.settlement.access import BookReader, Principal, Reader, not_found
-from services.settlement.effective_versions import in_force
-from services.settlement.evaluator_client import Evaluator
+from services.settlement.access import BookReaderPrincipal, Principal, ReaderPrincipal, not_found
+from services.settlement.effective_versions import read_effective_versions
+from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.not_found import no_evaluation, no_statement
-from services.settlement.queries import Row
+from services.settlement.queries import DatabaseRow
 from services.settlement.responses import (
-    Amount,
     EvaluationAnswer,
     EvaluationSummary,
     Explanation,
+    MoneyAmount,
     Page,
     Preview,
     StatementAnswer,
@@ -35,9 +35,9 @@ from services.settlement.routes.common import (
     Cursor,
     IfNoneMatch,
     InPeriod,
-    Limit,
+    PageSize,
     Period,
-    Revision,
+    RevisionQuery,
     listed,
     page,
     parts_of,
@@ -50,19 +50,19 @@ from services.shell.postgres import Connection
 routes = router("statements")
 
 
-def statement_summary(row: Row) -> StatementSummary:
+def statement_summary(row: DatabaseRow) -> StatementSummary:
     """One revision as lists show it."""
     return StatementSummary(**_summary_fields(row))
 
 
-def _summary_fields(row: Row) -> dict[str, object]:
+def _summary_fields(row: DatabaseRow) -> dict[str, object]:
     plain = (
         "agreement period revision supersedes programme version vendor buyer run_id recorded_at"
         " position"
     ).split()
     return {
         **{name: row[name] for name in plain},
-        "total": Amount.of(row["total_minor"], row["currency"]),
+        "total": MoneyAmount.of(row["total_minor"], row["currency"]),
         "sha256": row["sha256"].hex(),
     }
 
@@ -70,13 +70,13 @@ def _summary_fields(row: Row) -> dict[str, object]:
 @routes.get("/statements", response_model=Page[StatementSummary])
 async def list_statements(
     request: Request,
-    asker: BookReader,
+    asker: BookReaderPrincipal,
     vendor: str | None = None,
     agreement: str | None = None,
     period: InPeriod = None,
     all_revisions: bool = False,
     cursor: Cursor = None,
-    limit: Limit = 100,
+    limit: PageSize = 100,
 ) -> Response:
     """List statements in the order in which they were posted: the latest of each period, or all."""
     asker.check_filters(agreement, vendor)
@@ -111,10 +111,10 @@ async def list_statements(
 @routes.get("/statements/{agreement}/{period}", response_model=StatementAnswer)
 async def get_statement(
     request: Request,
-    asker: BookReader,
+    asker: BookReaderPrincipal,
     agreement: str,
     period: Period,
-    revision: Revision = None,
+    revision: RevisionQuery = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Show the latest statement of a period, or the revision asked for."""
@@ -127,10 +127,10 @@ async def get_statement(
 @routes.get("/statements/{agreement}/{period}/document", response_model=SettlementStatement)
 async def get_statement_document(
     request: Request,
-    asker: BookReader,
+    asker: BookReaderPrincipal,
     agreement: str,
     period: Period,
-    revision: Revision = None,
+    revision: RevisionQuery = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Give the statement's canonical bytes: anyone can compute them again and compare.
@@ -147,7 +147,7 @@ async def get_statement_document(
 
 async def statement_row(
     connection: Connection, asker: Principal, agreement: str, period: str, revision: int | None
-) -> Row:
+) -> DatabaseRow:
     """A statement that the asker may see. Raises a 404 that says why there is none."""
     versions = asker.agreement(agreement)
     row = await queries.statement(connection, agreement, period, revision)
@@ -161,13 +161,13 @@ async def statement_row(
 )
 async def explain_line(
     request: Request,
-    asker: BookReader,
+    asker: BookReaderPrincipal,
     agreement: str,
     period: Period,
     line: str,
-    revision: Revision = None,
+    revision: RevisionQuery = None,
     cursor: Cursor = None,
-    limit: Limit = 100,
+    limit: PageSize = 100,
 ) -> Response:
     """Lead an amount back to rules, terms of the contract, figures, windows and event ids."""
     parts = parts_of(request)
@@ -182,7 +182,7 @@ async def explain_line(
         )
         contract = await store.contract(connection, agreement)
         assert contract is not None, "an agreement with a statement is applied"
-        ruling = await in_force(connection, contract)
+        ruling = await read_effective_versions(connection, contract)
     versions = contract.agreements[agreement]
     deciding = next(each for each in versions if each.version == found.version)
     document = explain.document(deciding, ruling.programmes, statement.period)
@@ -204,7 +204,7 @@ def _explained(
     statement: SettlementStatement,
     revision: int,
     line: StatementLine,
-    document: explain.Document,
+    document: explain.AgreementDocument,
     evaluations: Sequence[PeriodEvaluation],
 ) -> Explanation:
     results = explain.results_behind(statement, line)
@@ -216,7 +216,7 @@ def _explained(
         kind=line.kind,
         level=line.level,
         for_period=line.for_period,
-        amount=Amount.of(line.minor_units, statement.currency),
+        amount=MoneyAmount.of(line.minor_units, statement.currency),
         steps=line.steps,
         contract_version=line.version,
         terms=explain.terms_behind(document, line),
@@ -230,7 +230,9 @@ def _explained(
 
 
 @routes.get("/previews/{agreement}/{period}", response_model=Preview)
-async def preview(request: Request, asker: Reader, agreement: str, period: Period) -> Response:
+async def preview(
+    request: Request, asker: ReaderPrincipal, agreement: str, period: Period
+) -> Response:
     """Settle a period that is still open, in memory, with what is known. Nothing is stored.
 
     Agreements that share a cap with this one are counted as far as they are known too.
@@ -241,7 +243,7 @@ async def preview(request: Request, asker: Reader, agreement: str, period: Perio
         contract = await store.contract(connection, agreement)
         assert contract is not None, "an agreement in the catalogue is in its table"
         known = {name: await store.evaluations(connection, name) for name in contract.agreements}
-        ruling = await in_force(connection, contract)
+        ruling = await read_effective_versions(connection, contract)
     known[agreement] = tuple(each for each in known[agreement] if each.period != period)
     for name, versions in ruling.agreements.items():
         counted = {each.period for each in known[name]}
@@ -259,7 +261,7 @@ async def preview(request: Request, asker: Reader, agreement: str, period: Perio
 
 
 async def _still_open(
-    evaluator: Evaluator, agreement: str, period: str, *, asked: bool
+    evaluator: EvaluatorClient, agreement: str, period: str, *, asked: bool
 ) -> tuple[PeriodEvaluation, ...]:
     """What is counted of an open period. Of another agreement than the one asked for, nothing
     where it is not open: whoever shares a cap with it waits for it."""
@@ -288,7 +290,7 @@ def _previewed(
         return Preview(
             agreement=agreement,
             period=period,
-            total=Amount.of(found.total_minor, found.currency),
+            total=MoneyAmount.of(found.total_minor, found.currency),
             statement=found,
             waits_for=(),
         )
@@ -300,7 +302,11 @@ def _previewed(
 
 @routes.get("/agreements/{agreement}/evaluations", response_model=Page[EvaluationSummary])
 async def list_evaluations(
-    request: Request, asker: Reader, agreement: str, cursor: Cursor = None, limit: Limit = 100
+    request: Request,
+    asker: ReaderPrincipal,
+    agreement: str,
+    cursor: Cursor = None,
+    limit: PageSize = 100,
 ) -> Response:
     """List what was counted for an agreement, by period and revision."""
     asker.agreement(agreement)
@@ -323,10 +329,10 @@ async def list_evaluations(
 @routes.get("/agreements/{agreement}/evaluations/{period}", response_model=EvaluationAnswer)
 async def get_evaluation(
     request: Request,
-    asker: Reader,
+    asker: ReaderPrincipal,
     agreement: str,
     period: Period,
-    revision: Revision = None,
+    revision: RevisionQuery = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Show the figures of a period with their evidence."""
@@ -344,6 +350,6 @@ async def get_evaluation(
     )
 
 
-def _evaluation_fields(row: Row) -> dict[str, object]:
+def _evaluation_fields(row: DatabaseRow) -> dict[str, object]:
     plain = ("agreement", "period", "revision", "reason", "received_at")
     return {**{name: row[name] for name in plain}, "sha256": row["sha256"].hex()}

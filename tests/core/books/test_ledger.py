@@ -14,13 +14,13 @@ from schemas.statement import LevelResult, LineKind, SettlementStatement, Statem
 from services.core.books.ledger import (
     balances,
     buyer_account,
+    content_digest,
     differences,
     entry_event_id,
     owed,
     posted,
     run_id,
     statement_event_id,
-    substance,
     targets,
     vendor_account,
 )
@@ -141,7 +141,7 @@ def test_a_statement_says_the_same_in_other_words() -> None:
     )
     worded = result.model_copy(update={"steps": (Step(rule="figure", term="t", text="said"),)})
     one, other = (said.model_copy(update={"results": (each,)}) for each in (result, worded))
-    assert substance(one) == substance(other) != substance(said)
+    assert content_digest(one) == content_digest(other) != content_digest(said)
 
 
 def test_a_service_credit_is_owed_by_the_vendor() -> None:
@@ -244,9 +244,9 @@ def test_the_substance_of_a_statement_is_not_in_the_wording_of_its_steps() -> No
     )
     dearer = a_statement({"uptime": 11})
     said_anew = statement.model_copy(update={"lines": (reworded,)})
-    assert substance(said_anew) == substance(statement)
-    assert substance(dearer) != substance(statement)
-    assert substance(a_statement({"uptime": 10}, facts="late")) != substance(statement)
+    assert content_digest(said_anew) == content_digest(statement)
+    assert content_digest(dearer) != content_digest(statement)
+    assert content_digest(a_statement({"uptime": 10}, facts="late")) != content_digest(statement)
 
 
 def test_every_kind_of_line_has_its_own_account() -> None:

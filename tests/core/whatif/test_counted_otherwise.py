@@ -9,7 +9,7 @@ import pytest
 from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.core.whatif.counted_otherwise import cannot_be_counted, counted_otherwise
-from services.core.whatif.simulation import Around, Simulation, simulate, to_count_anew
+from services.core.whatif.simulation import Simulation, SimulationContext, simulate, to_count_anew
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, terms
 
 CLOCK = {
@@ -170,7 +170,10 @@ def test_parts_are_looked_at_and_the_whole_has_no_facts_of_its_own() -> None:
 
 def simulated(was: Programme, would: Programme, **more: Any) -> Simulation:
     """The usual agreement in January, under another programme."""
-    around, instead = Around("town", "UTC", [was]), Around("town", "UTC", [would])
+    around, instead = (
+        SimulationContext("town", "UTC", [was]),
+        SimulationContext("town", "UTC", [would]),
+    )
     past = [evaluation("2025-01", "98")]
     return simulate([terms()], terms(), past, around, instead=instead, **more)
 
@@ -188,7 +191,9 @@ def test_old_figures_are_never_taken_for_those_of_another_metric() -> None:
 
 def test_a_level_that_looks_at_each_subject_needs_figures_that_were_never_counted() -> None:
     each = terms(level=LEVEL.replace("judged:", "each_subject: true\n    judged:"))
-    found = simulate([terms()], each, [evaluation("2025-01", "98")], Around("town", "UTC"))
+    found = simulate(
+        [terms()], each, [evaluation("2025-01", "98")], SimulationContext("town", "UTC")
+    )
     assert found.periods[0].would_wait_for == (
         "uptime of each subject was not counted for 2025-01; count it from the events",
     )
@@ -199,7 +204,10 @@ def test_the_metrics_to_count_anew_are_named_once_and_in_order() -> None:
     both = terms(level=level)
     january = evaluation("2025-01", "98", figures={"desk": "99"})
     plain, other = of(metric(), metric("desk")), of(metric(better="lower"), metric("desk"))
-    was, would = Around("town", "UTC", [plain]), Around("town", "UTC", [other])
+    was, would = (
+        SimulationContext("town", "UTC", [plain]),
+        SimulationContext("town", "UTC", [other]),
+    )
     assert to_count_anew(both, [both], january, was, was) == ()
     assert to_count_anew(both, [both], january, was, would) == ("uptime",)
     alone = evaluation("2025-01", "98")

@@ -11,14 +11,14 @@ import pytest
 from schemas.agreement import Agreement
 from schemas.evaluation import Part, PeriodEvaluation
 from services.core.settling.settlement import History
-from services.core.whatif.simulation import Around, Simulation, as_if, simulate
+from services.core.whatif.simulation import Simulation, SimulationContext, as_if, simulate
 from tests.core.adjusting.test_shared_caps import cap, named, programme
 from tests.core.told import HEAD, LEVEL, evaluation, months, settled, terms
 
 OLD = terms()
 NEWER = HEAD.replace("version: 1", "version: 2").replace("2025-01-01", "2026-01-01")
 DEARER = terms(head=NEWER, level=LEVEL.replace("percent: 10", "percent: 25"))
-TOWN = Around("town", "UTC")
+TOWN = SimulationContext("town", "UTC")
 SECOND = """  - level: desk
     name: Desk
     metric: desk
@@ -155,15 +155,15 @@ def test_dates_are_those_of_the_programmes_own_zone_on_both_sides() -> None:
                end=datetime(2025, 1, 5, 10, tzinfo=UTC))  # fmt: skip
     told = evaluation("2025-01", 98, figures={"outages": 60}, parts={"outages": [one]})
     for zone, cost in (("UTC", 0), ("Pacific/Kiritimati", 10_000), ("Pacific/Pago_Pago", 0)):
-        (period,) = simulate([terms(level=level)], terms(level=level), [told], Around(
+        (period,) = simulate([terms(level=level)], terms(level=level), [told], SimulationContext(
             "town", zone)).periods  # fmt: skip
         assert (period.was, period.would_be) == (cost, cost)
 
 
 def test_where_no_programme_is_known_nothing_is_said_to_be_counted_otherwise() -> None:
     for around, instead in (
-        (TOWN, Around("town", "UTC", [programme()])),
-        (Around("town", "UTC", [programme()]), TOWN),
+        (TOWN, SimulationContext("town", "UTC", [programme()])),
+        (SimulationContext("town", "UTC", [programme()]), TOWN),
     ):
         found = simulate([OLD], DEARER, quarter("98"), around, instead=instead)
         assert (found.was, found.would_be) == (10_000, 25_000)
@@ -191,7 +191,7 @@ def test_a_cap_shared_with_others_cuts_what_it_would_have_cost_too() -> None:
         [OLD],
         DEARER,
         quarter("98"),
-        Around(
+        SimulationContext(
             "town", "UTC", [programme(cap(150))], {"network": History([named("network")], other)}
         ),
     )

@@ -41,7 +41,7 @@ _SHARES = ("availability_by_samples", "availability_by_status", "availability_by
 
 
 @dataclass(slots=True)
-class _Found:
+class _ImportDraft:
     """What the documents come to so far."""
 
     losses: Losses = field(default_factory=Losses)
@@ -66,7 +66,7 @@ def from_openslo(text: str) -> Imported:
     slos = [one for one in documents if one.get("kind") == "SLO"]
     if not slos:
         raise ValueError("there is no document of kind SLO; give one")
-    found = _Found()
+    found = _ImportDraft()
     for one in documents:
         if one.get("kind") not in ("SLO", "SLI"):
             name = f"{one.get('kind')} {mapping(one, 'metadata').get('name')}"
@@ -76,7 +76,7 @@ def from_openslo(text: str) -> Imported:
     return _put_together(found)
 
 
-def _put_together(found: _Found) -> Imported:
+def _put_together(found: _ImportDraft) -> Imported:
     programme: dict[str, Any] = {"kind": "programme"}
     if len(set(found.zones)) == 1:
         programme["time_zone"] = found.zones[0]
@@ -97,7 +97,7 @@ def _put_together(found: _Found) -> Imported:
 
 
 def _slo(
-    slo: Mapping[str, Any], indicators: Mapping[Any, Mapping[str, Any]], found: _Found
+    slo: Mapping[str, Any], indicators: Mapping[Any, Mapping[str, Any]], found: _ImportDraft
 ) -> None:
     spec, metadata = mapping(slo, "spec"), mapping(slo, "metadata")
     name = str(metadata.get("name", "slo"))
@@ -124,7 +124,7 @@ def _slo(
         found.windows.setdefault(service, []).append(window)
 
 
-def _window(windows: Sequence[Any], at: str, found: _Found) -> str:
+def _window(windows: Sequence[Any], at: str, found: _ImportDraft) -> str:
     """The calendar period of a window; where there is none, words that reading refuses."""
     window = windows[0] if windows else None
     where = f"{at}.timeWindow"
@@ -151,7 +151,7 @@ def _metric(
     spec: Mapping[str, Any],
     objective: Mapping[str, Any],
     where: str,
-    found: _Found,
+    found: _ImportDraft,
 ) -> str:
     """Adds the objective's metric where it is not there yet; gives its name."""
     metadata, body = mapping(indicator, "metadata"), mapping(indicator, "spec")
@@ -191,7 +191,7 @@ def _without_name(metric: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in metric.items() if field != "metric"}
 
 
-def _slices(objective: Mapping[str, Any], where: str, found: _Found) -> None:
+def _slices(objective: Mapping[str, Any], where: str, found: _ImportDraft) -> None:
     window, target = (objective.get(name) for name in ("timeSliceWindow", "timeSliceTarget"))
     of = "" if target is None else f" (good from {target})"
     found.losses.add(
@@ -199,7 +199,7 @@ def _slices(objective: Mapping[str, Any], where: str, found: _Found) -> None:
     )
 
 
-def _within(objective: Mapping[str, Any], where: str, found: _Found) -> dict[str, Any]:
+def _within(objective: Mapping[str, Any], where: str, found: _ImportDraft) -> dict[str, Any]:
     """Values under a limit; for values over one the source counts good and total."""
     operator, value = (objective.get(name) for name in ("op", "value"))
     if operator in ("lt", "lte") and value is not None:
@@ -217,7 +217,7 @@ def _level(
     spec: Mapping[str, Any],
     objective: Mapping[str, Any],
     where: str,
-    found: _Found,
+    found: _ImportDraft,
 ) -> dict[str, Any]:
     names = (metadata.get("displayName") or spec.get("description") or metadata.get("name"),
              objective.get("displayName"))  # fmt: skip

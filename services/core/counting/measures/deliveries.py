@@ -23,7 +23,7 @@ from services.core.counting.measures.question import (
 
 
 @dataclass(frozen=True, slots=True)
-class _Delivery:
+class _DeliveryState:
     """What was last said of a delivery."""
 
     name: str
@@ -61,7 +61,7 @@ def delay(question: Question) -> CountedFigure:
     )
 
 
-def _deliveries(question: Question) -> list[_Delivery]:
+def _deliveries(question: Question) -> list[_DeliveryState]:
     facts = question.facts
     told: dict[tuple[int, str], list[tuple[int, int, dict[str, str]]]] = {}
     for row in question.rows.tolist():
@@ -71,12 +71,12 @@ def _deliveries(question: Question) -> list[_Delivery]:
     return [_delivery(name, sorted(said, key=itemgetter(0, 1))) for (_, name), said in told.items()]
 
 
-def _delivery(name: str, said: list[tuple[int, int, dict[str, str]]]) -> _Delivery:
+def _delivery(name: str, said: list[tuple[int, int, dict[str, str]]]) -> _DeliveryState:
     """The last word on every field: who does not repeat one leaves it as it was."""
     data: dict[str, str] = {}
     for _, _, each in said:
         data.update(each)
-    return _Delivery(
+    return _DeliveryState(
         name=name,
         subject=data.get("subject"),
         due_us=_us(data["due_at"]),
@@ -90,7 +90,7 @@ def _us(text: str) -> int:
     return microseconds(datetime.fromisoformat(text))
 
 
-def _part(question: Question, delivery: _Delivery) -> Part:
+def _part(question: Question, delivery: _DeliveryState) -> Part:
     _, end = question.bounds
     unit = UNIT_US.get(question.metric.unit, UNIT_US["days"])
     delivered = delivery.delivered_us

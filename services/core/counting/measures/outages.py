@@ -44,7 +44,7 @@ class ReportedOutage:
 
 
 @dataclass(slots=True)
-class _Said:
+class _OutageHistory:
     """What has been said of one outage so far."""
 
     start: int | None = None
@@ -93,7 +93,7 @@ def in_window(question: Question) -> list[ReportedOutage]:
 def _outage(
     name: str, told: list[tuple[int, int, dict[str, object]]], start: int, end: int
 ) -> ReportedOutage | None:
-    said = _Said()
+    said = _OutageHistory()
     subject: str | None = None
     told.sort(key=lambda each: each[:2])
     for at_us, _, data in told:

@@ -7,10 +7,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from schemas.frame import Int64s
+from schemas.frame import Bools, Int64s
 from schemas.programme import AvailabilityByStatus
 from services.core.counting.measures.question import CountedFigure, Question, percent
-from services.core.counting.measures.values import Bools, whole_sum
+from services.core.counting.measures.values import whole_sum
 from services.core.events.facts import Index
 
 

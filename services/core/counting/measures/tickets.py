@@ -26,7 +26,7 @@ from services.core.counting.measures.question import (
 _MINUTE_US = 60_000_000
 
 
-class _Change(msgspec.Struct):
+class _StateChange(msgspec.Struct):
     """The part of a ticket's data that moves its clock."""
 
     ticket: str
@@ -38,7 +38,7 @@ class _Change(msgspec.Struct):
 
 
 @dataclass(slots=True)
-class _Ticket:
+class _TicketState:
     """A ticket as it stands: who holds it, what it cost whom, whether it is resolved."""
 
     holder: str | None
@@ -57,7 +57,7 @@ def in_time(question: Question, measure: TicketsInTime) -> CountedFigure:
 
     ``good``: parts in time. ``total``: parts. A part's amount is minutes on the vendor's clock.
     """
-    counted: list[tuple[_Ticket, Part]] = []
+    counted: list[tuple[_TicketState, Part]] = []
     for name, ticket in _tickets(question, measure):
         if measure.priorities and ticket.priority not in measure.priorities:
             continue
@@ -77,19 +77,19 @@ def in_time(question: Question, measure: TicketsInTime) -> CountedFigure:
     )
 
 
-def _tickets(question: Question, measure: TicketsInTime) -> Iterable[tuple[str, _Ticket]]:
+def _tickets(question: Question, measure: TicketsInTime) -> Iterable[tuple[str, _TicketState]]:
     """Every ticket, brought up to the window's end."""
     _, end = question.bounds
     facts = question.facts
-    changes: dict[tuple[int, str], list[tuple[int, int, int, _Change]]] = {}
-    decoder = msgspec.json.Decoder(_Change)
+    changes: dict[tuple[int, str], list[tuple[int, int, int, _StateChange]]] = {}
+    decoder = msgspec.json.Decoder(_StateChange)
     for row in question.rows[facts.at_us[question.rows] < end].tolist():
         change = decoder.decode(facts.data[row])
         key = int(facts.source[row]), change.ticket
         told = int(facts.at_us[row]), change.sequence, row, change
         changes.setdefault(key, []).append(told)
     for (source, name), told_of in changes.items():
-        ticket = _Ticket(holder=question.holders.get(facts.sources[source]))
+        ticket = _TicketState(holder=question.holders.get(facts.sources[source]))
         for at_us, _, row, change in sorted(told_of, key=lambda each: each[:3]):
             _advance(ticket, measure, at_us)
             _hear(ticket, change, at_us, question.vendors)
@@ -98,7 +98,7 @@ def _tickets(question: Question, measure: TicketsInTime) -> Iterable[tuple[str, 
         yield name, ticket
 
 
-def _advance(ticket: _Ticket, measure: TicketsInTime, until_us: int) -> None:
+def _advance(ticket: _TicketState, measure: TicketsInTime, until_us: int) -> None:
     """Let the clock run from the last change to the next one."""
     since_us, ticket.since_us = ticket.since_us, until_us
     stands = ticket.resolved_us is not None or ticket.state in measure.stops_in
@@ -109,7 +109,7 @@ def _advance(ticket: _Ticket, measure: TicketsInTime, until_us: int) -> None:
     ticket.clocks[ticket.holder] += passed
 
 
-def _hear(ticket: _Ticket, change: _Change, at_us: int, vendors: frozenset[str]) -> None:
+def _hear(ticket: _TicketState, change: _StateChange, at_us: int, vendors: frozenset[str]) -> None:
     """Take in a change of state or hands. Only ``reopened`` brings back what was resolved.
 
     Who gets a ticket after it was resolved, or is no vendor, has no clock.
@@ -128,7 +128,7 @@ def _hear(ticket: _Ticket, change: _Change, at_us: int, vendors: frozenset[str])
 
 
 def _parts(
-    question: Question, measure: TicketsInTime, name: str, ticket: _Ticket
+    question: Question, measure: TicketsInTime, name: str, ticket: _TicketState
 ) -> Iterable[Part]:
     """The vendors' shares of a ticket that counts in this window."""
     start, _ = question.bounds

@@ -10,15 +10,13 @@ from fractions import Fraction
 from math import ceil, floor
 
 import numpy as np
-import numpy.typing as npt
 
-from schemas.frame import Int64s
+from schemas.frame import Bools, Int64s
 from schemas.programme import Extreme, Mean, Percentile, WithinLimit
 from services.core.counting.measures.question import CountedFigure, Question, percent
 from services.core.events.facts import COUNT, LARGEST, Index
 
 _LOW_HALF = np.int64(0xFFFFFFFF)
-Bools = npt.NDArray[np.bool_]
 
 
 def whole_sum(column: Int64s) -> int:

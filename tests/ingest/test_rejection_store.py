@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.ingest.rejection import NOT_JSON, EventRejection
-from services.ingest.rejection_store import MOST, TOLD_BYTES, Place, Refused, keep
+from services.ingest.rejection_store import MOST, TOLD_BYTES, RecordPosition, RejectedRecord, keep
 from services.shell.outbox import declare
 from services.shell.postgres import Connection, connect
 
@@ -21,12 +21,12 @@ async def connection(database: str) -> AsyncIterator[Connection]:
     await found.close()
 
 
-def refused(offset: int | None, raw: bytes = b"{", source: str | None = None) -> Refused:
+def refused(offset: int | None, raw: bytes = b"{", source: str | None = None) -> RejectedRecord:
     refusal = EventRejection(
         NOT_JSON, "", "it ends early", "send all of it", source=source, id="e-1"
     )
-    place = None if offset is None else Place("intake.north", 0, offset)
-    return Refused(place, "north", raw, refusal, 1_700_000_000_000_000, {"a": "b"})
+    place = None if offset is None else RecordPosition("intake.north", 0, offset)
+    return RejectedRecord(place, "north", raw, refusal, 1_700_000_000_000_000, {"a": "b"})
 
 
 async def told(connection: Connection) -> list[dict[str, object]]:
@@ -83,7 +83,9 @@ async def test_texts_that_databases_dislike_do_not_stop_the_door(
     connection: Connection, odd: str
 ) -> None:
     refusal = EventRejection(NOT_JSON, odd, odd, odd, source=odd, id=odd, more=((odd, odd),))
-    item = Refused(Place("intake.north", 0, 1), "north", b"\0\xff", refusal, 0, {odd: odd})
+    item = RejectedRecord(
+        RecordPosition("intake.north", 0, 1), "north", b"\0\xff", refusal, 0, {odd: odd}
+    )
     assert await keep(connection, [item]) == 1
     row = await connection.fetchrow("select * from intake_refusal")
     assert row["raw"] == b"\0\xff"

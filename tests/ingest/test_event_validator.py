@@ -362,9 +362,9 @@ def _changed(draw: st.DrawFn) -> Any:
 @given(_changed())
 @settings(max_examples=500)
 def test_the_quick_way_takes_and_refuses_what_the_models_do(event: Any) -> None:
-    raw, door = text(event), a_door()
-    quick = door.admit(raw, "north", NOW_US)
-    by_model = door._by_the_model(lambda: parsed(raw), "north", NOW_US)
+    raw, validator = text(event), a_door()
+    quick = validator.admit(raw, "north", NOW_US)
+    by_model = validator._by_the_model(lambda: parsed(raw), "north", NOW_US)
     assert isinstance(quick, Row) == isinstance(by_model, Row)
     if isinstance(quick, Row):
         assert quick == by_model

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.events.facts import Row
-from services.ingest.event_validator import Door
-from services.ingest.fast_validator import Taker
+from services.ingest.event_validator import EventValidator
+from services.ingest.fast_validator import FastValidator
 from services.ingest.rejection import EventRejection
 from services.shell.frames import partition_of
 from tests.catalogue.builders import DESK, TOWN
@@ -29,10 +29,10 @@ KINDS = [("sample", SAMPLE), ("count", COUNT), ("response", RTT), ("volume", VOL
 
 def taken(raws: Sequence[bytes], party: str | None) -> tuple[list[list[Row]], list[EventRejection]]:
     """Rows by partition and refusals, by the quick way."""
-    taker = Taker(a_door(), PARTITIONS)
-    refusals = [taker.take(raw, party, NOW_US) for raw in raws]
-    sheets = taker.turn()
-    rows = [rows_of(sheet.facts(taker.forms)) if len(sheet) else [] for sheet in sheets]
+    fast = FastValidator(a_door(), PARTITIONS)
+    refusals = [fast.take(raw, party, NOW_US) for raw in raws]
+    builders = fast.take_builders()
+    rows = [rows_of(builder.facts(fast.series)) if len(builder) else [] for builder in builders]
     return rows, [each for each in refusals if each is not None]
 
 
@@ -40,8 +40,8 @@ def judged(
     raws: Sequence[bytes], party: str | None
 ) -> tuple[list[list[Row]], list[EventRejection]]:
     """The same by the door alone."""
-    door = a_door()
-    verdicts = [door.admit(raw, party, NOW_US) for raw in raws]
+    validator = a_door()
+    verdicts = [validator.admit(raw, party, NOW_US) for raw in raws]
     rows: list[list[Row]] = [[] for _ in range(PARTITIONS)]
     for verdict in verdicts:
         if isinstance(verdict, Row):
@@ -85,7 +85,7 @@ def test_the_quick_way_and_the_door_agree_on_every_event(events: Any, party: str
     assert taken(raws, party) == judged(raws, party)
 
 
-class _Counting(Door):
+class _Counting(EventValidator):
     """A door that knows how often it was asked."""
 
     asked = 0
@@ -97,21 +97,21 @@ class _Counting(Door):
 
 @pytest.mark.parametrize(("kind", "data"), KINDS)
 def test_the_door_is_asked_once_about_events_of_one_kind(kind: str, data: Any) -> None:
-    door = _Counting(a_catalogue())
-    taker = Taker(door, PARTITIONS)
+    validator = _Counting(a_catalogue())
+    fast = FastValidator(validator, PARTITIONS)
     for place, time in enumerate((TIME, TIME, at(days=1), at(minutes=-4))):
         event = text(an_event(kind, data, id=f"e-{place}", time=time))
-        assert taker.take(event, PARTY, NOW_US) is None
-    assert sum(map(len, taker.turn())) == 4
-    assert door.asked == 1
+        assert fast.take(event, PARTY, NOW_US) is None
+    assert sum(map(len, fast.take_builders())) == 4
+    assert validator.asked == 1
 
 
 def test_a_reader_starts_anew_when_it_knows_too_many_kinds_of_event() -> None:
-    door = _Counting(a_catalogue())
-    taker = Taker(door, PARTITIONS, most_known=2)
+    validator = _Counting(a_catalogue())
+    fast = FastValidator(validator, PARTITIONS, most_known=2)
     for subject in ("a", "b", "b", "c", "c"):
         event = an_event(data={**SAMPLE, "subject": subject})
-        assert taker.take(text(event), PARTY, NOW_US) is None
-        assert sum(map(len, taker.turn())) == 1
-        taker.forget()
-    assert door.asked == 4
+        assert fast.take(text(event), PARTY, NOW_US) is None
+        assert sum(map(len, fast.take_builders())) == 1
+        fast.forget()
+    assert validator.asked == 4
