@@ -95,7 +95,7 @@ class _LearnedSeries(NamedTuple):
 
 
 class FastValidator:
-    """Validates events into column builders, one a partition, under one revision of the catalogue."""
+    """Validates events into column builders, one per partition, under one catalogue revision."""
 
     def __init__(
         self, validator: EventValidator, partitions: int, most_known: int = MOST_KNOWN
@@ -118,7 +118,7 @@ class FastValidator:
             self._known, self.series = {}, SeriesTable()
 
     def take(self, raw: bytes, party: str | None, now_us: int) -> EventRejection | None:
-        """Judge one event in structured mode; what counts is in its builder, else why it does not."""
+        """Judge one event in structured mode; gives why it does not count, else None."""
         try:
             event = _decode(raw)
         except _UNUSUAL:
