@@ -33,6 +33,7 @@ def programme() -> Programme:
     measure = AvailabilityBySamples(kind="availability_by_samples")
     return Programme(
         kind="programme",
+        language=2,
         programme=PROGRAMME,
         version=1,
         effective_from=date(2025, 1, 1),

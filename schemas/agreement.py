@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.bands import RoundingMode
-from schemas.base import Name, Noun, Number, Text, Version
+from schemas.base import Language, Name, Noun, Number, Text, Version
 from schemas.ceiling import Cap, SmallAmounts
 from schemas.conversion import Conversion
 from schemas.credit import AtRiskShare
@@ -145,6 +145,7 @@ class Agreement(Noun):
     """One version of one agreement."""
 
     kind: Literal["agreement"]
+    language: Language
     agreement: Name
     version: Version
     programme: Name

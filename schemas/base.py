@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -132,6 +132,11 @@ WorkedOut = Annotated[
     WithJsonSchema({"type": ["string", "integer"], "examples": ["99.9", "1/30", 20]}),
 ]
 """A number that was worked out: a product has more digits than anybody would write."""
+
+Language = Annotated[
+    Literal[2], Field(description="The version of the contract language that the document is in.")
+]
+"""The version of the contract language; the core's rules bring earlier ones up to it."""
 
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 """The number of a version; no larger than the database keeps."""

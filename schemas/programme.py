@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.base import Name, Noun, Number, Text, TimeZone, Version
+from schemas.base import Language, Name, Noun, Number, Text, TimeZone, Version
 from schemas.ceiling import OfVendor, SharedCap
 
 SourceUri = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
@@ -253,6 +253,7 @@ class Programme(Noun):
     """One version of a buyer's programme. An applied version never changes."""
 
     kind: Literal["programme"]
+    language: Language
     programme: Name
     version: Version
     effective_from: date

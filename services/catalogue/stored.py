@@ -1,7 +1,8 @@
 """Bodies of applied versions, read back: the one place where what is stored becomes a noun.
 
 A stored body is never rewritten; periods were settled by it and its digest is of its bytes. When
-the language moves on so that an old body would no longer be accepted, a step is added to `lift`.
+the language moves on so that an old body would no longer be accepted, a rule is added to
+`services.core.contracts.language`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
+from services.core.contracts.language import upgraded
 
 Body = dict[str, Any]
 
@@ -18,10 +20,9 @@ Body = dict[str, Any]
 def lift(body: Body) -> Body:
     """A body of any earlier language, said in today's; one of today's as it is.
 
-    The language so far has changed only by fields that may be left out, so there is no step yet.
-    A step looks at what the body holds, never at a date, and keeps what it meant.
+    By the rules of `services.core.contracts.language`, which keep what the body meant.
     """
-    return body
+    return upgraded(body)
 
 
 def programme_of(text: str) -> Programme:

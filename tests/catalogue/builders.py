@@ -49,6 +49,7 @@ def a_programme(version: int = 1, **changes: Any) -> Programme:
     """Programme campus: vendors north and desk, buyer town."""
     document: dict[str, Any] = {
         "kind": "programme",
+        "language": 2,
         "programme": "campus",
         "version": version,
         "effective_from": "2025-01-01",
@@ -72,6 +73,7 @@ def an_agreement(version: int = 1, **changes: Any) -> Agreement:
     """Agreement campus-network of vendor north: one level, settled by the month."""
     document: dict[str, Any] = {
         "kind": "agreement",
+        "language": 2,
         "agreement": "campus-network",
         "version": version,
         "programme": "campus",

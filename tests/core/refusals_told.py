@@ -434,8 +434,14 @@ OF_PROGRAMME = [
 NOTHING = ["", "---\n", "[1, 2]\n", "text\n", "kind: [agreement]\n", "kind:\n",
            "x: " + "[" * 41 + "]" * 41,
            "- kind: agreement\n",
-           "name: x\n", "kind: agreement\n", "kind: programme\n", "\x00", "a: b: c",
-           "kind: agreement\nkind: agreement\n", "kind: weather\n", "name: x\nkind: weather\n",
+           "name: x\n",
+           "kind: agreement\nlanguage: 2\n",
+           "kind: programme\nlanguage: 2\n",
+           "\x00",
+           "a: b: c",
+           "kind: agreement\nlanguage: 2\nkind: agreement\n",
+           "kind: weather\n",
+           "name: x\nkind: weather\n",
            "? [a]\n: b\n", "1: 2\n"]  # fmt: skip
 HIGHEST = "single_event: {circumstance: by, keep: highest_share}\n"
 SECOND = """\

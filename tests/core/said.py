@@ -106,6 +106,7 @@ def programme(version: int = 1, effective_from: str = "2025-01-01", **changed: A
     """One buyer, two vendors, a metric per measure."""
     body: dict[str, Any] = {
         "kind": "programme",
+        "language": 2,
         "programme": "acme",
         "version": version,
         "effective_from": effective_from,
@@ -135,6 +136,7 @@ def agreement(levels: Sequence[Mapping[str, Any]], **changed: Any) -> Agreement:
     """An agreement that measures and pays nothing."""
     body: dict[str, Any] = {
         "kind": "agreement",
+        "language": 2,
         "agreement": "north-wan",
         "version": 1,
         "programme": "acme",

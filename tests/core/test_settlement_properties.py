@@ -148,6 +148,7 @@ def agreements(draw: st.DrawFn) -> Agreement:
     return Agreement.model_validate(
         {
             "kind": "agreement",
+            "language": 2,
             "agreement": "hosting",
             "version": 1,
             "programme": "campus",

@@ -18,6 +18,7 @@ from services.core.contracts.reading import read_documents
 PAGES = Path(__file__).parents[2] / "docs" / "terms"
 PROGRAMME = """
 kind: programme
+language: 2
 programme: campus
 version: 1
 effective_from: 2020-01-01
@@ -39,6 +40,7 @@ metrics:
   - {metric: volume, name: V, unit: count, better: higher, measure: {kind: total}}
 """
 HEAD = """kind: agreement
+language: 2
 agreement: hosting-2025
 version: 1
 programme: campus

@@ -27,6 +27,7 @@ from services.core.settling.settlement import settle
 
 HEAD = """
 kind: agreement
+language: 2
 agreement: hosting
 version: 1
 programme: campus

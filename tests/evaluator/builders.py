@@ -31,6 +31,7 @@ def a_programme(**changes: Any) -> Programme:
     """A town with two vendors; three sources report availability, latency and incidents."""
     document = {
         "kind": "programme",
+        "language": 2,
         "programme": "campus",
         "version": 1,
         "effective_from": "2025-01-01",
@@ -63,6 +64,7 @@ def an_agreement(
     better = "at_least" if metric == "availability" else "at_most"
     document = {
         "kind": "agreement",
+        "language": 2,
         "agreement": agreement,
         "version": 1,
         "programme": "campus",

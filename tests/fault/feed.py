@@ -31,6 +31,7 @@ SHUFFLE = 300
 
 CONTRACTS = """
 kind: programme
+language: 2
 programme: fault
 version: 1
 effective_from: 2025-01-01
@@ -65,6 +66,7 @@ metrics:
 
 AGREEMENT = """
 kind: agreement
+language: 2
 agreement: {kind}-deal
 version: 1
 programme: fault

@@ -125,6 +125,7 @@ def _text(at: datetime) -> str:
 def _programme() -> dict[str, Any]:
     return {
         "kind": "programme",
+        "language": 2,
         "programme": PROGRAMME,
         "version": 1,
         "effective_from": "2018-01-01",

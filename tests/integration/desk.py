@@ -125,6 +125,7 @@ def _ticket(name: str, change: Change, state: str, sequence: int) -> Event:
 def _programme() -> dict[str, Any]:
     return {
         "kind": "programme",
+        "language": 2,
         "programme": PROGRAMME,
         "version": 1,
         "effective_from": "2012-03-01",

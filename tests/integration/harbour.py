@@ -100,6 +100,7 @@ def _programme() -> Mapping[str, Any]:
     }
     return {
         "kind": "programme",
+        "language": 2,
         "programme": "harbour",
         "version": 1,
         "effective_from": "2025-04-01",

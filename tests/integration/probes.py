@@ -99,6 +99,7 @@ def _events(records: list[dict[str, Any]], vendors: list[str]) -> Iterator[Event
 def _programme(vendors: dict[str, list[str]]) -> dict[str, Any]:
     return {
         "kind": "programme",
+        "language": 2,
         "programme": PROGRAMME,
         "version": 1,
         "effective_from": "2022-04-01",

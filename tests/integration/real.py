@@ -122,6 +122,7 @@ def agreement(
     """
     return {
         "kind": "agreement",
+        "language": 2,
         "agreement": name,
         "version": 1,
         "programme": programme,

@@ -91,6 +91,7 @@ def a_programme(
     return Programme.model_validate(
         {
             "kind": "programme",
+            "language": 2,
             "programme": "campus",
             "version": version,
             "effective_from": effective_from,
@@ -162,6 +163,7 @@ def an_agreement(
     return Agreement.model_validate(
         {
             "kind": "agreement",
+            "language": 2,
             "agreement": agreement,
             "version": version,
             "programme": "campus",

@@ -18,6 +18,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
+from services.core.contracts.language import LANGUAGE, language_of
 from services.core.contracts.wording import Path, as_written, in_words, nearest, path_text
 
 MOST_CHARACTERS = 1_000_000
@@ -80,7 +81,7 @@ class Documents:
         return tuple(one.noun for one in self.documents if isinstance(one.noun, Agreement))
 
 
-class _NotReadable(Exception):
+class NotReadable(Exception):
     """The YAML itself is refused, at a mark."""
 
     def __init__(self, node: Any, reason: str, remedy: str) -> None:
@@ -98,7 +99,7 @@ def read_documents(text: str, name: str) -> tuple[Documents, tuple[Refusal, ...]
     try:
         nodes = [node for node in YAML(pure=True).compose_all(text) if node is not None]
     except YAMLError as error:
-        return Documents(), (_unreadable(error, name),)
+        return Documents(), (unreadable(error, name),)
     if not nodes:
         remedy = "write a document that begins with kind: programme or kind: agreement"
         return Documents(), (Refusal(name, 1, 1, "", "the file holds no document", remedy),)
@@ -112,18 +113,24 @@ def read_documents(text: str, name: str) -> tuple[Documents, tuple[Refusal, ...]
     return Documents(tuple(accepted)), tuple(refused)
 
 
-def _unreadable(error: YAMLError, name: str) -> Refusal:
+def unreadable(error: YAMLError, name: str) -> Refusal:
+    """Why a text is not readable as YAML, at its place."""
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     return Refusal(name, line, column, "", f"not readable as YAML: {problem}", "correct the YAML")
 
 
+def plain_document(node: Any) -> Any:
+    """A composed YAML document as plain values: numbers as written. Raises NotReadable."""
+    return _YamlReader().plain(node, ())
+
+
 def _read(node: Any, name: str) -> tuple[Document | None, list[Refusal]]:
     reading = _YamlReader()
     try:
         data = reading.plain(node, ())
-    except _NotReadable as unreadable:
+    except NotReadable as unreadable:
         line, column = unreadable.mark
         return None, [Refusal(name, line, column, "", unreadable.reason, unreadable.remedy)]
     if not isinstance(data, dict):
@@ -133,6 +140,8 @@ def _read(node: Any, name: str) -> tuple[Document | None, list[Refusal]]:
     model = _KINDS.get(str(data.get("kind")))
     if model is None:
         return None, [_unknown_kind(reading, data, name)]
+    if language_of(data) != LANGUAGE:
+        return None, [_other_language(reading, data, name)]
     try:
         noun = model.model_validate(data)
     except ValidationError as error:
@@ -151,6 +160,18 @@ def _unknown_kind(reading: _YamlReader, data: Mapping[str, Any], name: str) -> R
     return Refusal(name, line, column, "kind", reason, remedy)
 
 
+def _other_language(reading: _YamlReader, data: Mapping[str, Any], name: str) -> Refusal:
+    stated = language_of(data)
+    line, column = mark_of(reading.marks, ("language",))
+    if str(stated) == "1":
+        remedy = f"run: earnback contract upgrade {name}"
+        reason = f"the document is in language 1 of contracts; this release reads {LANGUAGE}"
+    else:
+        reason = f"{as_written(stated)} is no language of contracts that this release reads"
+        remedy = f"write language: {LANGUAGE}, or use a release that reads it"
+    return Refusal(name, line, column, "language", reason, remedy)
+
+
 @dataclass(slots=True)
 class _YamlReader:
     """Turns YAML nodes into plain values, noting where each stands."""
@@ -162,7 +183,7 @@ class _YamlReader:
         """The node's value: numbers as written, mappings without doubles, aliases bounded."""
         self.seen += 1
         if self.seen > MOST_NODES or len(path) > MOST_DEPTH:
-            raise _NotReadable(
+            raise NotReadable(
                 node,
                 "the document is too deep or repeats too much of itself",
                 f"use fewer aliases; at most {MOST_NODES} values, {MOST_DEPTH} levels deep",
@@ -179,10 +200,10 @@ class _YamlReader:
         values: dict[str, Any] = {}
         for key, child in node.value:
             if not isinstance(key, ScalarNode):
-                raise _NotReadable(key, "a key is no single word", "write a name before the colon")
+                raise NotReadable(key, "a key is no single word", "write a name before the colon")
             if key.value in values:
                 line = self.marks[(*path, key.value)][0]
-                raise _NotReadable(
+                raise NotReadable(
                     key, f"'{key.value}' stands twice; first in line {line}", "keep one of them"
                 )
             values[key.value] = self.plain(child, (*path, key.value))

@@ -50,6 +50,7 @@ def programme(*caps: dict[str, Any], version: int = 1, since: str = "2024-01-01"
     return Programme.model_validate(
         {
             "kind": "programme",
+            "language": 2,
             "programme": "campus",
             "version": version,
             "effective_from": date.fromisoformat(since),

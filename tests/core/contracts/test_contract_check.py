@@ -11,6 +11,7 @@ from tests.core.told import HEAD, LEVEL
 
 PROGRAMME = """
 kind: programme
+language: 2
 programme: campus
 version: 1
 effective_from: 2020-01-01

@@ -147,7 +147,7 @@ def test_an_alias_that_multiplies_is_refused() -> None:
 
 
 def test_an_alias_of_itself_is_refused() -> None:
-    assert "too deep" in only("kind: agreement\nlevels: &l [*l]\n").reason
+    assert "too deep" in only("kind: agreement\nlanguage: 2\nlevels: &l [*l]\n").reason
 
 
 def test_a_large_file_is_refused_unread() -> None:

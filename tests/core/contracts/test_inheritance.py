@@ -34,6 +34,7 @@ UPTIME = """  - level: uptime
 """
 CORPORATE = f"""---
 kind: agreement
+language: 2
 agreement: group
 version: 1
 type: corporate
@@ -52,6 +53,7 @@ clauses:
 """
 CUSTOMER = f"""---
 kind: agreement
+language: 2
 agreement: retail
 version: 3
 type: customer
@@ -64,6 +66,7 @@ clauses:
 """
 SERVICE = f"""---
 kind: agreement
+language: 2
 agreement: hosting
 version: 1
 type: service

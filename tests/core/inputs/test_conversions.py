@@ -123,25 +123,25 @@ def test_a_rate_for_a_day_comes_with_the_period_that_the_day_lies_in() -> None:
 @pytest.mark.parametrize(
     ("more", "path", "place", "reason", "remedy"),
     [
-        (LIMIT, "caps[0].limit.currency", (29, 66), "does not say how USD is converted", "rule"),
+        (LIMIT, "caps[0].limit.currency", (30, 66), "does not say how USD is converted", "rule"),
         (
             CONVERTS.replace("USD", "EUR"),
             "conversions[0].currency",
-            (29, 16),
+            (30, 16),
             "EUR is the agreement's own currency",
             "leave the rule out",
         ),
         (
             f"conversions: [{USD},\n  {USD}]\n",
             "conversions[1].currency",
-            (30, 4),
+            (31, 4),
             "there are two rules for USD",
             "keep one",
         ),
         (
             CONVERTS.replace("period_end", "invoice_date") + LIMIT,
             "caps[0].limit.currency",
-            (30, 66),
+            (31, 66),
             "this amount has no invoice",
             "period_start or period_end",
         ),

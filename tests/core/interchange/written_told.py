@@ -29,6 +29,7 @@ GOLDEN = ("E06", "E15", "G25", "G27", "G41", "G47")
 
 PROGRAMME = """
 kind: programme
+language: 2
 programme: campus
 version: 1
 effective_from: 2020-01-01

@@ -39,6 +39,7 @@ def of(*metrics: dict[str, Any], **more: Any) -> Programme:
     return Programme.model_validate(
         {
             "kind": "programme",
+            "language": 2,
             "programme": "campus",
             "version": 1,
             "effective_from": "2025-01-01",

@@ -77,7 +77,7 @@ def from_openslo(text: str) -> Imported:
 
 
 def _put_together(found: _ImportDraft) -> Imported:
-    programme: dict[str, Any] = {"kind": "programme"}
+    programme: dict[str, Any] = {"kind": "programme", "language": 2}
     if len(set(found.zones)) == 1:
         programme["time_zone"] = found.zones[0]
     elif found.zones:
@@ -85,7 +85,7 @@ def _put_together(found: _ImportDraft) -> Imported:
     programme["metrics"] = found.metrics
     agreements = []
     for service, levels in found.levels.items():
-        agreement: dict[str, Any] = {"kind": "agreement", "agreement": service}
+        agreement: dict[str, Any] = {"kind": "agreement", "language": 2, "agreement": service}
         windows = found.windows[service]
         if len(set(windows)) == 1:
             agreement["settled"] = windows[0]

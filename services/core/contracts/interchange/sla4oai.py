@@ -97,7 +97,7 @@ def _programme(document: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
     losses.of_fields("context", context, known)
     provider, consumer = _party(document, "provider"), _party(document, "consumer")
     zone = mapping(context, "validity").get("timeZone")
-    programme: dict[str, Any] = {"kind": "programme"}
+    programme: dict[str, Any] = {"kind": "programme", "language": 2}
     if consumer is not None:
         programme["buyer"] = name_of(consumer, losses, "context.consumer")
     if zone is not None:
@@ -124,7 +124,7 @@ def _agreement(
     losses: Losses,
 ) -> dict[str, Any]:
     context = mapping(document, "context")
-    agreement: dict[str, Any] = {"kind": "agreement"}
+    agreement: dict[str, Any] = {"kind": "agreement", "language": 2}
     named = context.get("id") or document.get("id")
     if named is not None or plan_name:
         words = "-".join(str(one) for one in (named, plan_name) if one)

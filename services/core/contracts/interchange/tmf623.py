@@ -55,8 +55,8 @@ def from_sla(sla: Mapping[str, Any]) -> Imported:
         "", sla, ("id", "name", "description", "version", "validFor", "relatedParty", "rule")
     )
     parties = _parties(sla, losses)
-    programme: dict[str, Any] = {"kind": "programme"}
-    agreement: dict[str, Any] = {"kind": "agreement"}
+    programme: dict[str, Any] = {"kind": "programme", "language": 2}
+    agreement: dict[str, Any] = {"kind": "agreement", "language": 2}
     if _CONSUMER in parties:
         programme["buyer"] = parties[_CONSUMER]
     if _PROVIDER in parties:

@@ -1,0 +1,96 @@
+"""The versions of the contract language, and how a document of an earlier one is said in today's.
+
+Language 1 left some conventions unsaid. Language 2 asks for each of them. A rule here writes one of
+them out loud, with the value that means what language 1 meant in silence, so that an upgraded
+document settles every period as before. What was a defect and not a meaning is mended for all
+languages; docs/language.md lists it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from services.core.contracts.wording import Path
+
+LANGUAGE = 2
+"""The version of the contract language that this release reads."""
+
+ContractBody = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A field that a document leaves unsaid. ``path``: the mapping that gets it.
+
+    ``decide``: what a person should decide, as language 1 left it open; None where only one
+    meaning is possible.
+    """
+
+    path: Path
+    key: str
+    value: Any
+    decide: str | None = None
+
+
+LanguageRule = Callable[[ContractBody], Iterator[Addition]]
+
+
+def language_of(document: ContractBody) -> Any:
+    """The language that a document states; 1 where it states none."""
+    return document.get("language", 1)
+
+
+def additions(document: ContractBody, *, anew: bool = False) -> tuple[Addition, ...]:
+    """What is to be written into a document of an earlier language, in the order of the rules.
+
+    A document of today's language gets nothing: it is read as it stands. ``anew``: it gets what
+    the rules would add to one of language 1, where it does not state it.
+    """
+    if language_of(document) != 1 and not anew:
+        return ()
+    found = [
+        Addition((), "language", LANGUAGE, None),
+        *(one for rule in RULES for one in rule(document)),
+    ]
+    return tuple(one for one in found if one.key not in mapping_at(document, one.path))
+
+
+def upgraded(document: ContractBody) -> dict[str, Any]:
+    """A copy of a document in today's language."""
+    copy: dict[str, Any] = deepcopy(dict(document))
+    for one in additions(document):
+        mapping_at(copy, one.path)[one.key] = deepcopy(one.value)
+    return copy
+
+
+def mapping_at(document: Any, path: Path) -> Any:
+    """The mapping at a path of a document."""
+    for part in path:
+        document = document[part]
+    return document
+
+
+def each(document: Any, *keys: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Every mapping below a chain of keys, with its path; lists are walked, what is absent is not.
+
+    ``each(agreement, "levels", "credits", "quantity")``: the quantity of every credit.
+    """
+    yield from _each(document, (), keys)
+
+
+def _each(node: Any, path: Path, keys: tuple[str, ...]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    if isinstance(node, list | tuple):
+        for index, item in enumerate(node):
+            yield from _each(item, (*path, index), keys)
+    elif isinstance(node, Mapping):
+        if not keys:
+            yield path, node
+        elif keys[0] in node:
+            yield from _each(node[keys[0]], (*path, keys[0]), keys[1:])
+
+
+RULES: tuple[LanguageRule, ...] = ()
+"""The rules that bring a document of language 1 to language 2, in order."""

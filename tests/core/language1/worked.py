@@ -1,0 +1,58 @@
+"""The worked contracts in language 1, and what they came to: read only, never written anew.
+
+`contracts/` holds the files as they were. `cases.jsonl.gz`: the events of every worked case and
+variant, and what each period came to. `stories.jsonl.gz`: the small contracts of `rules_told` as
+they were stored, with their evaluations, and what each period came to.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from schemas.statement import SettlementStatement, canonical
+from services.core.contracts.upgrading import Upgrade, upgrade_text
+from services.core.settling.one_period import Unsettled
+
+FOLDER = Path(__file__).parent
+Record = dict[str, Any]
+
+
+def records(name: str) -> list[Record]:
+    """The records of a file, in order."""
+    lines = gzip.decompress((FOLDER / f"{name}.jsonl.gz").read_bytes()).splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def contract(name: str) -> str:
+    """A contract file of language 1 as it was."""
+    return (FOLDER / "contracts" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def upgraded(name: str) -> str:
+    """The same file, upgraded as text."""
+    found = upgrade_text(contract(name), f"{name}.yaml")
+    assert isinstance(found, Upgrade), found
+    return found.text
+
+
+def said(outcomes: Sequence[SettlementStatement | Unsettled]) -> list[Record]:
+    """Outcomes as the records hold them. The version of the rules is left out: there was none."""
+    return [_said(one) for one in outcomes]
+
+
+def _said(outcome: SettlementStatement | Unsettled) -> Record:
+    if isinstance(outcome, Unsettled):
+        return {"period": outcome.period, "waits": list(outcome.reasons)}
+    body = json.loads(canonical(outcome))
+    body.pop("rules", None)
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return {
+        "period": outcome.period,
+        "total": outcome.total_minor,
+        "sha256": sha256(text.encode()).hexdigest(),
+    }
