@@ -25,7 +25,7 @@ from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History, settle_together
 from services.ingest.event_validator import ANY_PARTY, EventValidator
 from services.ingest.rejection import EventRejection
-from services.shell.http import Fault
+from services.shell.http.problems import Fault
 
 _Versioned = TypeVar("_Versioned", Programme, Agreement)
 

@@ -23,17 +23,11 @@ from services.evaluator.closing import Ends
 from services.evaluator.preview import BEGINNING, After
 from services.evaluator.recount import NoSuchPeriod, RecountTarget, target_of
 from services.shell import clock
-from services.shell.http import (
-    Answer,
-    Fault,
-    Problem,
-    decode_cursor,
-    encode_cursor,
-    fault_of,
-    make_api,
-    once,
-    tagged,
-)
+from services.shell.http.cursors import decode_cursor, encode_cursor
+from services.shell.http.idempotency import Answer, once
+from services.shell.http.problems import Fault, Problem, fault_of
+from services.shell.http.server import make_api
+from services.shell.http.tags import tagged
 from services.shell.postgres import Connection, Pool
 from services.shell.settings import Settings
 

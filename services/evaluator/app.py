@@ -12,7 +12,7 @@ from services.evaluator.apply import Frames
 from services.evaluator.closing import Closer, Pace
 from services.evaluator.log_ends import LogEnds
 from services.evaluator.topics import EvaluatorTopics
-from services.shell.http import serve_beside
+from services.shell.http.server import serve_beside
 from services.shell.kafka import Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay
 from services.shell.postgres import Connection, attempts, connect

@@ -15,7 +15,7 @@ from services.ingest.rejection import CONFLICT, EventRejection
 from services.ingest.rejection_store import RejectedRecord
 from services.shell import metrics
 from services.shell.clock import now_us
-from services.shell.http import Problem
+from services.shell.http.problems import Problem
 
 Status = Literal["accepted", "duplicate", "rejected"]
 

@@ -24,7 +24,8 @@ from services.ingest.admission import (
 from services.ingest.event_validator import ANY_PARTY, EventValidator
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.rejection import EventRejection
-from services.shell.http import PROBLEM, Fault, Lifespan, Problem, make_api
+from services.shell.http.problems import PROBLEM, Fault, Problem
+from services.shell.http.server import Lifespan, make_api
 from services.shell.logs import correlation_id
 from services.shell.settings import Settings
 

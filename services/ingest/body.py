@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from services.shell.http import Fault, Problem
+from services.shell.http.problems import Fault, Problem
 
 MAX_BODY = 8 * 1024 * 1024
 MAX_INFLATED = 16 * 1024 * 1024

@@ -23,7 +23,7 @@ from services.core.events.rejections import MOST_FAULTS
 from services.ingest import rejection as why
 from services.ingest.rejection import EventRejected
 from services.shell.clock import microseconds
-from services.shell.http import Fault, fault_of
+from services.shell.http.problems import Fault, fault_of
 
 MAX_DEPTH = 16
 JSON_TYPES = ("application/json", "text/json")

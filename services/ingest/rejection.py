@@ -9,7 +9,7 @@ from typing import Any
 from services.core.events.facts import Row
 from services.core.events.rejections import Rejection
 from services.core.events.rejections import RejectionCode as Code
-from services.shell.http import Fault
+from services.shell.http.problems import Fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from services.ingest.progress import SourceProgress
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.rejection_store import RejectedRecord, keep
 from services.shell import logs
-from services.shell.http import run_api
+from services.shell.http.server import run_api
 from services.shell.logs import leave, log
 from services.shell.postgres import Pool, attempts, is_transient, open_pool
 from services.shell.settings import BadSettings, Settings

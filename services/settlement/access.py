@@ -12,7 +12,7 @@ from schemas.agreement import Agreement
 from services.catalogue.api_key import Role, bearer, recognise
 from services.catalogue.cached import CatalogueCopy
 from services.catalogue.snapshot import Catalogue
-from services.shell.http import Problem
+from services.shell.http.problems import Problem
 
 READERS: tuple[Role, ...] = ("vendor", "procurement", "admin")
 BOOK_READERS: tuple[Role, ...] = ("vendor", "procurement", "finance", "admin")

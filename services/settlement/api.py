@@ -13,7 +13,7 @@ from services.catalogue.cached import CatalogueCopy
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.routes import agreements, disputes, ledger, operations, statements
 from services.settlement.routes.common import SettlementApiState
-from services.shell.http import Probe, make_api
+from services.shell.http.server import Probe, make_api
 from services.shell.postgres import open_pool
 from services.shell.settings import Settings
 

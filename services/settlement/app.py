@@ -7,7 +7,7 @@ from typing import Any
 from services.settlement.api import settlement_api
 from services.settlement.consumer import Settler
 from services.settlement.finance_events import DECLARED, SettlementTopics
-from services.shell.http import serve_beside
+from services.shell.http.server import serve_beside
 from services.shell.kafka import Dense, Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay
 from services.shell.settings import Settings

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import httpx
 
-from services.shell.http import Answer, Fault, Problem
+from services.shell.http.idempotency import Answer
+from services.shell.http.problems import Fault, Problem
 from services.shell.logs import correlation_id
 
 SECONDS = 20.0

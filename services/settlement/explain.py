@@ -14,7 +14,8 @@ from services.core.contracts.versions import caps_for
 from services.settlement.access import Principal
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.responses import ContractTerm, FactsPage, FigureSource
-from services.shell.http import Problem, decode_cursor, encode_cursor
+from services.shell.http.cursors import decode_cursor, encode_cursor
+from services.shell.http.problems import Problem
 
 NO_FACTS = FactsPage(items=(), withheld=0, next=None, unavailable=None)
 

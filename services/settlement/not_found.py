@@ -10,7 +10,7 @@ from schemas.agreement import Agreement
 from schemas.period import period_length
 from services.core.contracts.versions import version_for
 from services.settlement import queries
-from services.shell.http import Problem
+from services.shell.http.problems import Problem
 from services.shell.postgres import Connection
 
 

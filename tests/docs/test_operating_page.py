@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from infra.topics import COPIES, declared
-from services.cli.app import app, key
+from services.cli.app import app
+from services.cli.commands.keys import key
 from services.evaluator import gauges as evaluator_gauges
 from services.evaluator.settings import read_pace
 from services.ingest import lag

@@ -16,8 +16,8 @@ from schemas.frame import Facts
 from services.core.events import tally as law
 from services.core.events.facts import columns as as_facts
 from services.evaluator import columns, store
-from services.evaluator.apply import tallies
 from services.evaluator.fact_reader import EVER, load
+from services.evaluator.tallies import tallies
 from services.shell.frames import encode, read_batch
 from services.shell.progress import NotOurs
 from tests.evaluator.bench import House

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from services.evaluator.api import routes as evaluator_routes
 from services.settlement.api import ROUTERS
-from services.shell.http import encode_cursor
+from services.shell.http.cursors import encode_cursor
 from tests.settlement.builders import an_agreement, an_evaluation
 from tests.settlement.desk import Desk, a_desk
 from tests.settlement.test_with_evaluator import a_desk_beside_the_evaluator, the_evaluators_door

@@ -12,16 +12,11 @@ import pytest
 from fastapi import FastAPI, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from services.shell.http import (
-    Answer,
-    Fault,
-    Problem,
-    decode_cursor,
-    encode_cursor,
-    make_api,
-    once,
-    tagged,
-)
+from services.shell.http.cursors import decode_cursor, encode_cursor
+from services.shell.http.idempotency import Answer, once
+from services.shell.http.problems import Fault, Problem
+from services.shell.http.server import make_api
+from services.shell.http.tags import tagged
 from services.shell.postgres import Connection, open_pool
 from services.shell.settings import Settings
 

@@ -15,7 +15,7 @@ from infra.processes import free_port
 SERVE = """
 import asyncio, sys
 from contextlib import asynccontextmanager
-from services.shell.http import make_api, run_api
+from services.shell.http.server import make_api, run_api
 from services.shell.settings import Settings
 
 @asynccontextmanager

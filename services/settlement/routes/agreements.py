@@ -32,7 +32,10 @@ from services.settlement.routes.common import (
     router,
     shown,
 )
-from services.shell.http import Answer, Problem, decode_cursor, encode_cursor, once, tagged
+from services.shell.http.cursors import decode_cursor, encode_cursor
+from services.shell.http.idempotency import Answer, once
+from services.shell.http.problems import Problem
+from services.shell.http.tags import tagged
 from services.shell.postgres import Connection
 
 routes = router("agreements")

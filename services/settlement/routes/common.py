@@ -19,7 +19,9 @@ from services.catalogue.cached import CatalogueCopy
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import ProblemDocument
-from services.shell.http import Answer, encode_cursor, tagged
+from services.shell.http.cursors import encode_cursor
+from services.shell.http.idempotency import Answer
+from services.shell.http.tags import tagged
 from services.shell.postgres import Pool
 
 MOST = 500

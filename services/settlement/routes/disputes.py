@@ -32,7 +32,9 @@ from services.settlement.routes.common import (
     shown,
 )
 from services.settlement.routes.statements import statement_row
-from services.shell.http import Answer, Problem, decode_cursor, once
+from services.shell.http.cursors import decode_cursor
+from services.shell.http.idempotency import Answer, once
+from services.shell.http.problems import Problem
 from services.shell.postgres import Connection
 
 routes = router("disputes")

@@ -40,7 +40,7 @@ from services.settlement.routes.common import (
     shown,
 )
 from services.settlement.routes.statements import statement_summary
-from services.shell.http import decode_cursor
+from services.shell.http.cursors import decode_cursor
 
 routes = router("ledger")
 

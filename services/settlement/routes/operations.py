@@ -42,7 +42,8 @@ from services.settlement.routes.common import (
     router,
     shown,
 )
-from services.shell.http import Answer, decode_cursor, once
+from services.shell.http.cursors import decode_cursor
+from services.shell.http.idempotency import Answer, once
 from services.shell.postgres import Connection
 
 routes = router("operations")

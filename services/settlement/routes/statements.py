@@ -44,7 +44,8 @@ from services.settlement.routes.common import (
     router,
     shown,
 )
-from services.shell.http import Problem, decode_cursor
+from services.shell.http.cursors import decode_cursor
+from services.shell.http.problems import Problem
 from services.shell.postgres import Connection
 
 routes = router("statements")

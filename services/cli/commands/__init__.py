@@ -1,0 +1,1 @@
+"""The commands of `earnback`, a module per group: read arguments, call one thing, print."""

@@ -1,0 +1,55 @@
+"""What the commands share: options, exit codes, the client, how faults are printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+REFUSED = 1
+"""Exit code: something that was handed in is wrong; the output says what."""
+CANNOT = 70
+"""Exit code: the command could not do its work."""
+
+ContractPath = Annotated[Path, typer.Argument(help="A contract file, or a folder of them.")]
+Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
+RevisionOption = Annotated[int | None, typer.Option(min=1, help="Absent: the latest.")]
+
+
+def fail(text: str, code: int) -> None:
+    """Print what is wrong and end the process with an exit code."""
+    sys.stderr.write(f"earnback: {text}\n")
+    sys.exit(code)
+
+
+def print_set_aside(events: Iterable[Any]) -> None:
+    """Print the events that do not count, each with its place and reason, to stderr."""
+    for aside in events:
+        for line in aside.lines():
+            typer.echo(line, err=True)
+
+
+def print_made(text: str, told: Iterable[str]) -> None:
+    """Print what was made to stdout and what goes with it, such as losses, to stderr."""
+    for line in told:
+        typer.echo(line, err=True)
+    typer.echo(text, nl=False)
+
+
+@contextmanager
+def client_of_running() -> Iterator[Any]:
+    """A client of the earnback that runs, closed at the end. Raises NothingRuns where none does."""
+    from services.cli.client import Client
+    from services.cli.where import reached
+
+    where = reached("ingest", "settlement", "key")
+    client = Client(ingest=where.ingest, settlement=where.settlement, key=where.key)
+    try:
+        yield client
+    finally:
+        client.close()

@@ -1,0 +1,78 @@
+"""`earnback settle` and `goal`: files and numbers in, figures out, nothing running."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.cli.commands.common import REFUSED, AsJson, ContractPath, print_set_aside
+
+
+def goal(
+    revenue: Annotated[str, typer.Argument(help="Revenue to reach.")],
+    per_deal: Annotated[str, typer.Argument(help="Revenue per deal.")],
+    conversion: Annotated[str, typer.Argument(help="Percent of units that become deals.")],
+) -> None:
+    """From a revenue target to the number of units owed, such as leads per month."""
+    from schemas.base import exact
+    from services.core.whatif.goals import units_owed
+
+    found = units_owed(exact(revenue), exact(per_deal), exact(conversion))
+    for line in found.steps:
+        typer.echo(line)
+    typer.echo(f"{found.units} units are owed")
+
+
+def settle(
+    contracts: ContractPath,
+    events: Annotated[Path, typer.Argument(help="An event file (JSON, NDJSON, .gz), or a folder.")],
+    through: Annotated[
+        str, typer.Option(help="Settle periods that end by this day, such as 2025-01-31.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Settle files offline: the same figures as the services give, without broker or database.
+
+    Exit code 1 where a contract is refused, an event is set aside, or a period cannot be settled;
+    what can be settled is settled all the same.
+    """
+    from services.cli.files import read_contracts, read_events
+    from services.cli.offline import settle_files
+    from services.shell.clock import now_us
+
+    found = read_contracts([contracts]).in_order()
+    outcome = settle_files(found, read_events([events]), _day(through), now_us())
+    print_set_aside(outcome.set_aside)
+    for waits in outcome.waiting:
+        typer.echo(f"{waits.agreement} {waits.period} waits: {'; '.join(waits.reasons)}", err=True)
+    _print_outcome(outcome, as_json)
+    if outcome.set_aside or outcome.waiting:
+        raise typer.Exit(REFUSED)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"--through {text}: no day of the calendar; write year, month and day, as in 2025-01-31"
+        ) from None
+
+
+def _print_outcome(outcome: Any, as_json: bool) -> None:
+    if as_json:
+        from schemas.statement import canonical
+
+        # A statement a line: byte for byte what the settlement API gives as the document.
+        for statement in outcome.statements:
+            sys.stdout.buffer.write(canonical(statement) + b"\n")
+        return
+    from services.cli import show
+
+    for statement in outcome.statements:
+        show.statement(statement)
+    typer.echo(f"{outcome.counted} events counted, {outcome.duplicates} came again")

@@ -1,0 +1,86 @@
+"""`earnback demo`, `up` and `prepare`: start what runs, or bring given servers up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Annotated
+
+import typer
+
+from services.cli.commands.common import REFUSED, fail
+
+
+def demo(
+    keep: Annotated[
+        bool, typer.Option(help="Leave everything running afterwards, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Three vendors, one quarter: from events to statements on real Kafka and Postgres."""
+    _stop_at_once()
+    from services.cli.demo import run
+
+    run(keep=keep)
+
+
+def up(
+    evaluators: Annotated[int, typer.Option(min=1)] = 1,
+    settlements: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """Start everything and keep it running until Ctrl-C. Data stays in EARNBACK_HOME."""
+    _stop_at_once()
+    from contextlib import ExitStack, suppress
+
+    from infra.supervisor import stop_on_signals
+    from services.cli import show
+    from services.cli.stack import Interrupted, Workers, announced, home, stack
+
+    asked = stop_on_signals()
+    workers = Workers(evaluator=evaluators, settlement=settlements)
+    with suppress(Interrupted), ExitStack() as running:
+        with show.bars() as report:
+            started = stack(home(), workers=workers, progress=report, asked=asked)
+            where = running.enter_context(started).addresses
+        running.enter_context(announced(home(), where))
+        show.out.print(f"ingest      {where.ingest}/openapi.json")
+        show.out.print(f"settlement  {where.settlement}/openapi.json")
+        show.out.print(f"Kafka       {where.kafka}")
+        show.out.print(f"logs        {home() / 'logs'}")
+        show.out.print("Ctrl-C stops everything. Other commands find it by themselves.")
+        asked.wait()
+    show.out.print("Stopped.")
+
+
+def _stop_at_once() -> None:
+    """Until something runs that must be stopped in order, a signal simply ends the command."""
+
+    def end(number: int, frame: object) -> None:
+        typer.echo("Stopped.")
+        os._exit(0)  # an exception would be taken for a failure of whatever is being imported
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
+def prepare(
+    profile: Annotated[str, typer.Option(help="trial or production.")] = "trial",
+    kafka: Annotated[str, typer.Option(envvar="EARNBACK_KAFKA")] = "",
+    postgres: Annotated[str, typer.Option(envvar="EARNBACK_POSTGRES")] = "",
+    grow_partitions: Annotated[bool, typer.Option(help="Read infra/README.md first.")] = False,
+) -> None:
+    """Bring tables and topics of given servers up to date. Safe to repeat."""
+    from services.cli.prepare import prepare as bring_up_to_date
+
+    if not kafka or not postgres:
+        fail("set EARNBACK_KAFKA and EARNBACK_POSTGRES to the servers to prepare", REFUSED)
+    if profile not in ("trial", "production"):
+        fail(f"--profile {profile}: choose trial or production", REFUSED)
+    work = bring_up_to_date(
+        kafka,
+        postgres,
+        profile,  # type: ignore[arg-type]
+        grow_partitions=grow_partitions,
+    )
+    for done in asyncio.run(work):
+        typer.echo(done)

@@ -1,0 +1,182 @@
+"""Problem documents (RFC 9457): what is wrong with a request, as an exception and as an answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from services.shell.logs import correlation_id
+
+PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a request."""
+
+    pointer: str
+    """JSON pointer into the body ("/items/0/value"); outside the body, the parameter's name."""
+    reason: str
+    remedy: str
+    within: str = "body"
+
+    def document(self) -> dict[str, str]:
+        """Its entry under ``errors`` in a problem document."""
+        return {
+            "in": self.within,
+            "pointer": self.pointer,
+            "reason": self.reason,
+            "remedy": self.remedy,
+        }
+
+
+class Problem(Exception):
+    """An answer that says what is wrong, as RFC 9457 has it. Raise it anywhere under a request."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str = "",
+        *,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(f"{status} {code}: {title} {detail}")
+        self.status, self.code, self.title, self.detail = status, code, title, detail
+        self.faults, self.headers, self.more = faults, dict(headers or {}), more
+
+    def document(self) -> dict[str, Any]:
+        """Return the problem document."""
+        document: dict[str, Any] = {
+            "type": f"/problems/{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+        }
+        if self.detail:
+            document["detail"] = self.detail
+        if self.faults:
+            document["errors"] = [each.document() for each in self.faults]
+        document.update(self.more)
+        document["trace_id"] = correlation_id()
+        return document
+
+    def response(self) -> Response:
+        """Return the answer that carries the document."""
+        return Response(
+            json.dumps(self.document(), default=str),
+            status_code=self.status,
+            media_type=PROBLEM,
+            headers=self.headers,
+        )
+
+
+def answer_with_problems(api: FastAPI) -> None:
+    async def problem(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return error.response()
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        faults = [fault_of(each) for each in error.errors()]
+        return Problem(
+            422, "invalid-request", "The request does not fit its schema.", faults=faults
+        ).response()
+
+    async def plain(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code, title, remedy = _PLAIN.get(
+            error.status_code, ("http-error", str(error.detail), "See /openapi.json.")
+        )
+        return Problem(error.status_code, code, title, remedy, headers=error.headers).response()
+
+    api.add_exception_handler(Problem, problem)
+    api.add_exception_handler(RequestValidationError, invalid)
+    api.add_exception_handler(HTTPException, plain)
+
+
+_PLAIN = {
+    401: (
+        "not-authenticated",
+        "The request does not say who asks.",
+        "Send a valid key as 'Authorization: Bearer eb_...'.",
+    ),
+    403: ("not-allowed", "Who asks may not do this.", "Use a key of a role that may."),
+    404: (
+        "not-found",
+        "There is nothing at this address.",
+        "Check its spelling; /openapi.json lists all addresses.",
+    ),
+    405: (
+        "method-not-allowed",
+        "This address does not take that method.",
+        "/openapi.json lists the methods of each address.",
+    ),
+    413: ("too-large", "The request is too large.", "Send less at a time."),
+    415: (
+        "unsupported-media-type",
+        "The body's media type is not understood.",
+        "Send application/json.",
+    ),
+}
+
+
+_WHOLE = "write a whole number, such as 1"
+
+
+_REMEDIES = {
+    "missing": "add it",
+    "extra_forbidden": "remove it, or check its spelling",
+    "model_attributes_type": "send a JSON object, with Content-Type: application/json",
+    "int_parsing": _WHOLE,
+    "int_type": _WHOLE,
+    "int_from_float": _WHOLE,
+    "int_parsing_size": _WHOLE,
+    "bool_parsing": "write true or false",
+    "string_type": "write it as a string, in quotes",
+    "string_too_short": "write at least {min_length} character(s)",
+    "string_too_long": "write at most {max_length} character(s)",
+    "string_pattern_mismatch": "write it in the form {pattern}",
+    "greater_than_equal": "give {ge} or more",
+    "less_than_equal": "give {le} or less",
+    "enum": "write {expected}",
+    "literal_error": "write {expected}",
+    "uuid_parsing": "write a UUID, such as 0b2f9f3e-8d1c-4c1e-9a53-5d0f6f0f4a11",
+    "timezone_aware": "add the offset, such as Z or +01:00",
+    "datetime_from_date_parsing": "write it as 2025-01-31T12:00:00Z",
+    "datetime_parsing": "write it as 2025-01-31T12:00:00Z",
+    "date_from_datetime_parsing": "write it as 2025-01-31",
+    "date_parsing": "write it as 2025-01-31",
+}
+
+
+def fault_of(error: Mapping[str, Any]) -> Fault:
+    """Turn one of pydantic's errors into a fault: where, why, and what to do."""
+    kind, given = str(error["type"]), error.get("ctx") or {}
+    within, *path = [str(part) for part in error["loc"]]
+    if kind == "json_invalid":
+        reason = f"the body is no JSON: {given.get('error', error['msg'])}, at character {path[-1]}"
+        return Fault("", reason, "send well-formed JSON in UTF-8", within)
+    if within == "body":
+        pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+    else:
+        pointer = ".".join(path)
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    if kind in _REMEDIES:
+        return Fault(pointer, reason, _REMEDIES[kind].format_map(given), within)
+    # Our own checks say what is wrong and, behind a semicolon, what to do about it.
+    why, _, remedy = reason.rpartition("; ")
+    plain = "correct it; its schema is in /openapi.json"
+    return Fault(pointer, why or reason, remedy if why else plain, within)
+
+
+NUL_REFUSAL = ("it holds the character U+0000 (%00), which no name has", "leave the character out")
