@@ -78,7 +78,7 @@ def read_contracts(
     """
     documents: list[Document] = []
     refusals: list[Refusal] = []
-    for path in _files(paths, CONTRACTS):
+    for path in files_of(paths, CONTRACTS):
         found, refused = read_documents(path.read_text(encoding="utf-8"), path.name)
         documents += found.documents
         refusals += refused
@@ -118,7 +118,7 @@ def read_events(paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
 
     Raises NothingThere, and ValueError for a file that is no JSON at all.
     """
-    for path in _files(paths, EVENTS):
+    for path in files_of(paths, EVENTS):
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         yield from _events(path.name, text)
 
@@ -151,7 +151,11 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-def _files(paths: Iterable[Path], endings: Sequence[str]) -> list[Path]:
+def files_of(paths: Iterable[Path], endings: Sequence[str]) -> list[Path]:
+    """The files that are named, and those with one of the endings below folders that are named.
+
+    Raises NothingThere.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
+import pytest
 from fastapi.routing import APIRoute
 
 from schemas.statement import SettlementStatement, canonical
@@ -374,6 +375,33 @@ async def test_a_version_is_applied_once_however_often_it_is_sent_in_parallel(
         assert (other.status_code, other.json()["code"]) == (422, "key-used-otherwise")
         shown = (await desk.get("town", "/v1/agreements/hosting")).json()
         assert [version["version"] for version in shown["versions"]] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("stated", "reason"),
+    [
+        ({}, "the body is in language 1 of contracts; this release reads 2"),
+        ({"language": 1}, "the body is in language 1 of contracts; this release reads 2"),
+        ({"language": 7}, "7 is no language of contracts that this release reads"),
+    ],
+)
+async def test_a_body_of_another_language_is_refused_with_the_way_to_upgrade_it(
+    database: str, stated: dict[str, int], reason: str
+) -> None:
+    async with a_desk(database) as desk:
+        body = an_agreement(version=2, effective_from="2025-03-01").model_dump(mode="json")
+        del body["language"], body["conventions"]
+        answer = await desk.post("town", "/v1/agreements", {**body, **stated})
+        assert answer.status_code == 422
+        assert answer.json()["errors"] == [
+            {
+                "in": "body",
+                "pointer": "/language",
+                "reason": reason,
+                "remedy": "save the body as a file, run earnback contract upgrade FILE, and send "
+                "that",
+            }
+        ]
 
 
 async def test_a_version_that_reaches_back_is_told_from_when_it_rules(database: str) -> None:

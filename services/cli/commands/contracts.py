@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,39 @@ def check(files: Files) -> None:
         noun = document.noun
         name = noun.programme if noun.kind == "programme" else noun.agreement
         typer.echo(f"{document.file}: {noun.kind} {name} version {noun.version} is in order")
+
+
+@contract.command("upgrade")
+def upgrade(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files or folders; - reads stdin.", show_default=False)
+    ],
+    stdout: Annotated[
+        bool, typer.Option("--stdout", help="Print the upgraded text, change no file.")
+    ] = False,
+) -> None:
+    """Bring contract files of an earlier language to today's, in place.
+
+    What was implicit is written out, so that every period is settled as before; comments and
+    layout stay. Printed: what was added, and what a person should decide.
+    """
+    from services.cli.upgrading import replace_file, upgraded_files, upgraded_text
+
+    if str(files[0]) == "-" and len(files) == 1:
+        found = upgraded_text(sys.stdin.buffer.read().decode("utf-8"), "stdin")
+        print_made(found.upgrade.text, found.report())
+        return
+    upgraded = upgraded_files(files)
+    if stdout and len(upgraded) != 1:
+        fail(f"--stdout prints one file, and there are {len(upgraded)}; name one", REFUSED)
+    for path, file in upgraded:
+        if stdout:
+            print_made(file.upgrade.text, file.report())
+            continue
+        if file.upgrade.added:
+            replace_file(path, file.upgrade.text)
+        for line in file.report():
+            typer.echo(line)
 
 
 @contract.command("show")

@@ -101,8 +101,7 @@ def read_documents(text: str, name: str) -> tuple[Documents, tuple[Refusal, ...]
     except YAMLError as error:
         return Documents(), (unreadable(error, name),)
     if not nodes:
-        remedy = "write a document that begins with kind: programme or kind: agreement"
-        return Documents(), (Refusal(name, 1, 1, "", "the file holds no document", remedy),)
+        return Documents(), (empty(name),)
     accepted: list[Document] = []
     refused: list[Refusal] = []
     for node in nodes:
@@ -113,6 +112,12 @@ def read_documents(text: str, name: str) -> tuple[Documents, tuple[Refusal, ...]
     return Documents(tuple(accepted)), tuple(refused)
 
 
+def empty(name: str) -> Refusal:
+    """Why a file without any document is not accepted."""
+    remedy = "write a document that begins with kind: programme or kind: agreement"
+    return Refusal(name, 1, 1, "", "the file holds no document", remedy)
+
+
 def unreadable(error: YAMLError, name: str) -> Refusal:
     """Why a text is not readable as YAML, at its place."""
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
@@ -121,32 +126,45 @@ def unreadable(error: YAMLError, name: str) -> Refusal:
     return Refusal(name, line, column, "", f"not readable as YAML: {problem}", "correct the YAML")
 
 
-def plain_document(node: Any) -> Any:
-    """A composed YAML document as plain values: numbers as written. Raises NotReadable."""
-    return _YamlReader().plain(node, ())
+@dataclass(frozen=True, slots=True)
+class WrittenContract:
+    """A document that is a programme or an agreement, in whatever language, as plain values."""
+
+    data: dict[str, Any]
+    model: type[Programme] | type[Agreement]
+    marks: Mapping[Path, Mark]
 
 
-def _read(node: Any, name: str) -> tuple[Document | None, list[Refusal]]:
+def written_contract(node: Any, name: str) -> WrittenContract | Refusal:
+    """A composed YAML document before anything but its kind is looked at; or why it is none."""
     reading = _YamlReader()
     try:
         data = reading.plain(node, ())
     except NotReadable as unreadable:
         line, column = unreadable.mark
-        return None, [Refusal(name, line, column, "", unreadable.reason, unreadable.remedy)]
+        return Refusal(name, line, column, "", unreadable.reason, unreadable.remedy)
     if not isinstance(data, dict):
         line, column = reading.marks[()]
         remedy = "write a document that begins with kind: programme or kind: agreement"
-        return None, [Refusal(name, line, column, "", "the document is no mapping", remedy)]
+        return Refusal(name, line, column, "", "the document is no mapping", remedy)
     model = _KINDS.get(str(data.get("kind")))
     if model is None:
-        return None, [_unknown_kind(reading, data, name)]
+        return _unknown_kind(reading, data, name)
+    return WrittenContract(data, model, reading.marks)
+
+
+def _read(node: Any, name: str) -> tuple[Document | None, list[Refusal]]:
+    written = written_contract(node, name)
+    if isinstance(written, Refusal):
+        return None, [written]
+    data, marks = written.data, written.marks
     if language_of(data) != LANGUAGE:
-        return None, [_other_language(reading, data, name)]
+        return None, [_other_language(data, marks, name)]
     try:
-        noun = model.model_validate(data)
+        noun = written.model.model_validate(data)
     except ValidationError as error:
-        return None, _refusals(error, model, data, reading.marks, name)
-    return Document(noun, name, reading.marks), []
+        return None, _refusals(error, written.model, data, marks, name)
+    return Document(noun, name, marks), []
 
 
 def _unknown_kind(reading: _YamlReader, data: Mapping[str, Any], name: str) -> Refusal:
@@ -160,9 +178,9 @@ def _unknown_kind(reading: _YamlReader, data: Mapping[str, Any], name: str) -> R
     return Refusal(name, line, column, "kind", reason, remedy)
 
 
-def _other_language(reading: _YamlReader, data: Mapping[str, Any], name: str) -> Refusal:
+def _other_language(data: Mapping[str, Any], marks: Mapping[Path, Mark], name: str) -> Refusal:
     stated = language_of(data)
-    line, column = mark_of(reading.marks, ("language",))
+    line, column = mark_of(marks, ("language",))
     if str(stated) == "1":
         remedy = f"run: earnback contract upgrade {name}"
         reason = f"the document is in language 1 of contracts; this release reads {LANGUAGE}"

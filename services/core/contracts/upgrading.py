@@ -16,7 +16,14 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, ScalarNode, SequenceNode
 
 from services.core.contracts.language import LANGUAGE, Addition, additions, language_of
-from services.core.contracts.reading import NotReadable, Refusal, plain_document, unreadable
+from services.core.contracts.reading import (
+    Refusal,
+    WrittenContract,
+    empty,
+    mark_of,
+    unreadable,
+    written_contract,
+)
 from services.core.contracts.wording import Path, path_text
 
 _PLAIN = pattern(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -36,32 +43,31 @@ def upgrade_text(text: str, name: str, *, anew: bool = False) -> Upgrade | Refus
     """The documents of a YAML text in today's language; the text as it is where they are in it.
 
     ``anew`` as in `additions`. A refusal where the text is not readable as YAML, or states a
-    language that is not known.
+    language that is not known, or holds something that is no contract.
     """
     try:
         nodes = [node for node in YAML(pure=True).compose_all(text) if node is not None]
     except YAMLError as error:
         return unreadable(error, name)
+    if not nodes:
+        return empty(name)
     work = _Work(text)
     for node in nodes:
-        try:
-            document = plain_document(node)
-        except NotReadable as error:
-            return Refusal(name, *error.mark, "", error.reason, error.remedy)
-        if isinstance(document, dict):
-            if language_of(document) not in (1, LANGUAGE):
-                return _unknown_language(node, language_of(document), name)
-            for one in additions(document, anew=anew):
-                work.add(node, one)
+        written = written_contract(node, name)
+        if isinstance(written, Refusal):
+            return written
+        if language_of(written.data) not in (1, LANGUAGE):
+            return _unknown_language(written, name)
+        for one in additions(written.data, anew=anew):
+            work.add(node, one)
     upgraded = _inserted(text, work.inserts.values())
     return Upgrade(upgraded, tuple(work.added), tuple(work.decide))
 
 
-def _unknown_language(node: Any, stated: object, name: str) -> Refusal:
+def _unknown_language(written: WrittenContract, name: str) -> Refusal:
     remedy = f"write language: {LANGUAGE}, or use a release that reads this language"
-    mark = node.start_mark
-    reason = f"language {stated} is not known"
-    return Refusal(name, mark.line + 1, mark.column + 1, "language", reason, remedy)
+    reason = f"language {language_of(written.data)} is not known"
+    return Refusal(name, *mark_of(written.marks, ("language",)), "language", reason, remedy)
 
 
 @dataclass(slots=True)
@@ -79,7 +85,11 @@ class _Work:
         key = (node.start_mark.index, one.key)
         if key in self.inserts:
             return
-        self.inserts[key] = _insert(self.text, node, one)
+        self.inserts[key] = (
+            _into_json(self.text, node, one)
+            if _is_json(document)
+            else _insert(self.text, node, one)
+        )
         where = path_text((*one.path, one.key))
         self.added.append(f"{where}: {_written(one.value)}")
         if one.decide is not None:
@@ -125,6 +135,16 @@ def _insert(text: str, node: MappingNode, one: Addition) -> _Insert:
     if end < 0:
         return _Insert(len(text), f"\n{comment}{line}")
     return _Insert(end + 1, comment + line)
+
+
+def _is_json(document: Any) -> bool:
+    """Whether a document is written as JSON is, which knows no comments and no plain words."""
+    return document.flow_style and all(key.style == '"' for key, _ in document.value)
+
+
+def _into_json(text: str, node: MappingNode, one: Addition) -> _Insert:
+    written = f"{json.dumps(one.key)}: {json.dumps(one.value, ensure_ascii=False)}"
+    return _into_braces(text, node, written, None)
 
 
 def _into_braces(text: str, node: MappingNode, written: str, decide: str | None) -> _Insert:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import msgspec
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from schemas.agreement import Agreement
 from schemas.statement import canonical
 from services.catalogue.store import NotApplicable, apply
+from services.core.contracts.language import LANGUAGE, language_of
 from services.settlement import queries
 from services.settlement.access import Buyer, Principal, ReaderPrincipal, not_found
 from services.settlement.effective_versions import rules_from
@@ -34,7 +36,7 @@ from services.settlement.routes.common import (
 )
 from services.shell.http.cursors import decode_cursor, encode_cursor
 from services.shell.http.idempotency import Answer, once
-from services.shell.http.problems import Problem
+from services.shell.http.problems import Fault, Problem
 from services.shell.http.tags import tagged
 from services.shell.postgres import Connection
 
@@ -84,7 +86,37 @@ async def get_version(
     raise not_found(f"version {version} of agreement {agreement}")
 
 
-@routes.post("/agreements", response_model=AgreementApplied, status_code=201)
+async def in_todays_language(request: Request) -> None:
+    """Refuse a body of an earlier contract language by that, before all that it lacks is listed."""
+    body = await request.json()
+    if not isinstance(body, dict) or language_of(body) == LANGUAGE:
+        return
+    stated = "language" in body
+    reason = (
+        f"{json.dumps(body['language'])} is no language of contracts that this release reads"
+        if stated and body["language"] != 1
+        else f"the body is in language 1 of contracts; this release reads {LANGUAGE}"
+    )
+    raise Problem(
+        422,
+        "invalid-request",
+        "The request does not fit its schema.",
+        faults=[
+            Fault(
+                "/language",
+                reason,
+                "save the body as a file, run earnback contract upgrade FILE, and send that",
+            )
+        ],
+    )
+
+
+@routes.post(
+    "/agreements",
+    response_model=AgreementApplied,
+    status_code=201,
+    dependencies=[Depends(in_todays_language)],
+)
 async def apply_agreement(
     request: Request, asker: Buyer, agreement: Agreement, key: IdempotencyKey = None
 ) -> Response:
