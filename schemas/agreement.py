@@ -17,7 +17,7 @@ from schemas.ceiling import Cap, SmallAmounts
 from schemas.conversion import Conversion
 from schemas.credit import AtRiskShare
 from schemas.earn_back import Bank, EarnBack
-from schemas.level import Level, Percent
+from schemas.level import Level
 from schemas.money import Currency
 from schemas.payment import Deposit, IncentiveFee, Invoicing, Payable
 from schemas.period import PeriodLength, first_day, label_of
@@ -34,6 +34,9 @@ from schemas.remedy import (
 AgreementType = Literal[
     "service", "customer", "corporate", "ola", "underpinning", "commitment", "target"
 ]
+
+
+Percent = Annotated[Number, Field(ge=0)]
 
 
 class Conventions(Noun):

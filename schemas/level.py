@@ -12,8 +12,6 @@ from schemas.credit import Credit
 from schemas.event import Subject
 from schemas.period import PeriodLength
 
-Percent = Annotated[Number, Field(ge=0)]
-
 
 class Misses(Noun):
     """Which misses count as a service level default.

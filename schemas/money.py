@@ -7,8 +7,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from schemas.base import Noun
-
 _TWO = 2
 # ISO 4217 list one, amendment 177: currencies whose minor unit is not one hundredth.
 _EXPONENTS = {
@@ -58,14 +56,3 @@ def minor_units(amount: Fraction, currency: str) -> int:
     if scaled.denominator != 1:
         raise ValueError(f"{currency} has {exponent(currency)} decimals; the amount has more")
     return int(scaled)
-
-
-class Money(Noun):
-    """An amount of one currency in its minor unit. Negative amounts mean the other direction."""
-
-    minor_units: MinorUnits
-    currency: Currency
-
-    def text(self) -> str:
-        """The amount for people, with its currency: ``1234.56 EUR``."""
-        return f"{amount_text(self.minor_units, self.currency)} {self.currency}"

@@ -17,7 +17,7 @@ from schemas.frame import Bools, Int8s, Int32s, Int64s
 from services.catalogue.snapshot import Catalogue
 from services.core.events.facts import CHARGE, CIRCUMSTANCE, CORRECTION, FIGURE
 from services.core.events.horizon import Horizon, Latest, horizons_of
-from services.core.events.tally import metric_windows
+from services.core.events.tally_windows import metric_windows
 from services.evaluator.columns import Columns, sources_of
 from services.evaluator.identity_index import CONFLICT, DUPLICATE, NEW
 

@@ -16,8 +16,8 @@ from services.evaluator.store import Tallies
 def tallies(columns: Columns, fresh: Bools, widths: Mapping[int, int]) -> Tallies:
     """Sums per metric and window of the accepted rows.
 
-    ``widths``: metric to microseconds, a day where it says nothing. What is summed is the law of
-    `services.core.events.tally`, here without an object per window, and modulo 2^62.
+    ``widths``: metric to microseconds, a day where it says nothing, cut in UTC. Sums are
+    modulo 2^62, as the database keeps them; ``checksum`` is the sum of the payloads' hashes.
     """
     metric, at_us = columns.metric[fresh], columns.at_us[fresh]
     if not len(metric):

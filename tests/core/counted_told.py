@@ -10,7 +10,7 @@ the difference before it is committed:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from schemas.programme import Programme
 from services.core.calendar.windows import instant, window_of
 from services.core.counting.evaluation import evaluate, needs, ready, wanted
 from services.core.events.rejections import Rejection
-from services.core.events.tally import metric_windows, tally
 from tests.core.approved import in_lines, write_anew
 from tests.core.said import (
     DESK,
@@ -227,7 +226,7 @@ PARTS: dict[str, Callable[[], Iterator[Said]]] = {
 
 
 def counted(name: str) -> Iterator[str]:
-    """All that is counted from a set of facts: months, days, subjects, and the tallies."""
+    """All that is counted from a set of facts: months, days and subjects."""
     said = list(PARTS[name]())
     columns = facts(said)
     metrics = sorted({str(one.data["metric"]) for one in said})
@@ -248,13 +247,6 @@ def counted(name: str) -> Iterator[str]:
     for one in found.figures:
         if one.evidence.facts or one.value:
             yield f"{one.metric} {one.period}: {_number(one.value)}"
-    yield "# tallies"
-    names = {number: metric for (_, metric), number in NUMBERS.items()}
-    for (number, start), sums in sorted(
-        tally(columns, metric_windows([PROGRAMME], NUMBERS)).items()
-    ):
-        when = datetime.fromtimestamp(start / 1_000_000, UTC).isoformat()
-        yield f"{names[number]} {when}: {sums.n} {sums.a} {sums.b} {sums.checksum}"
 
 
 def _figure(one: MetricFigure) -> Iterator[str]:

@@ -18,6 +18,7 @@ from schemas.statement import SettlementStatement, canonical
 from services.core.books import ledger
 from services.core.exact.arithmetic import rounded
 from services.core.exact.sharing import in_proportion, largest_remainder
+from tests.core.books.summed import posted_by
 from tests.core.told import evaluation, months, outcomes
 
 MODES: Sequence[RoundingMode] = ("half_up", "half_even", "half_down", "up", "down")
@@ -257,7 +258,7 @@ def test_runs_and_their_differences_end_where_a_run_from_scratch_does(
         for statement in statements(agreement, arrived):
             before = posted.setdefault(statement.period, {})
             for entry in ledger.differences(before, statement, run=run):
-                (position,) = ledger.posted([entry])
+                (position,) = posted_by([entry])
                 before[position] = before.get(position, 0) + ledger.owed(entry)
     for statement in statements(agreement, [*known, *corrected]):
         due = {place: minor for place, minor in ledger.targets(statement).items() if minor}

@@ -7,7 +7,7 @@ statement and all that earlier runs booked, so posting the same statement twice 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID, uuid5
@@ -167,27 +167,3 @@ def owed(entry: LedgerEntry) -> int:
         return entry.minor_units
     assert entry.credit_account == vendor_account(entry.vendor), "an entry without its vendor"
     return -entry.minor_units
-
-
-def posted(entries: Iterable[LedgerEntry]) -> dict[Position, int]:
-    """What entries of one agreement and period add up to, by position. Nothing stands at zero."""
-    sums: dict[Position, int] = {}
-    for entry in entries:
-        debtor = vendor_account(entry.vendor)
-        ours = entry.credit_account if entry.debit_account == debtor else entry.debit_account
-        position = Position(entry.line, entry.kind, entry.level, entry.vendor, ours, entry.currency)
-        sums[position] = sums.get(position, 0) + owed(entry)
-    return {position: amount for position, amount in sums.items() if amount}
-
-
-def balances(entries: Iterable[LedgerEntry]) -> dict[tuple[str, str], int]:
-    """Debits minus credits by account and currency, in minor units; a currency sums to zero."""
-    sums: dict[tuple[str, str], int] = {}
-    for entry in entries:
-        for account, amount in (
-            (entry.debit_account, entry.minor_units),
-            (entry.credit_account, -entry.minor_units),
-        ):
-            key = (account, entry.currency)
-            sums[key] = sums.get(key, 0) + amount
-    return sums

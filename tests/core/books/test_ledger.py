@@ -12,18 +12,17 @@ from hypothesis import strategies as st
 from schemas.ledger_entry import LedgerEntry
 from schemas.statement import LevelResult, LineKind, SettlementStatement, StatementLine, Step
 from services.core.books.ledger import (
-    balances,
     buyer_account,
     content_digest,
     differences,
     entry_event_id,
     owed,
-    posted,
     run_id,
     statement_event_id,
     targets,
     vendor_account,
 )
+from tests.core.books.summed import balances, posted_by
 from tests.settlement.builders import a_line, a_statement
 
 KINDS: tuple[LineKind, ...] = (
@@ -68,7 +67,7 @@ def book(history: list[SettlementStatement]) -> list[LedgerEntry]:
     """The entries of runs 1, 2, ... each of which found the next statement."""
     entries: list[LedgerEntry] = []
     for number, statement in enumerate(history, start=1):
-        entries += differences(posted(entries), statement, run=the_run(number))
+        entries += differences(posted_by(entries), statement, run=the_run(number))
     return entries
 
 
@@ -82,14 +81,14 @@ def test_the_ledger_sums_to_zero_in_every_currency(history: list[SettlementState
 @given(statements)
 def test_posting_a_statement_twice_books_nothing_more(statement: SettlementStatement) -> None:
     first = differences({}, statement, run=the_run(1))
-    assert differences(posted(first), statement, run=the_run(2)) == ()
+    assert differences(posted_by(first), statement, run=the_run(2)) == ()
 
 
 @given(st.lists(statements, min_size=1, max_size=5))
 def test_a_run_and_its_differences_come_to_a_run_from_scratch(
     history: list[SettlementStatement],
 ) -> None:
-    assert posted(book(history)) == posted(book(history[-1:]))
+    assert posted_by(book(history)) == posted_by(book(history[-1:]))
 
 
 @given(st.lists(statements, min_size=1, max_size=5))
@@ -98,7 +97,7 @@ def test_what_is_posted_is_what_the_last_statement_says(
 ) -> None:
     due = {position: amount for position, amount in targets(history[-1]).items() if amount}
     entries = book(history)
-    assert posted(entries) == due
+    assert posted_by(entries) == due
     assert sum(owed(entry) for entry in entries) == history[-1].total_minor
 
 
@@ -112,7 +111,7 @@ def test_no_two_entries_share_an_id(history: list[SettlementStatement]) -> None:
 def test_a_replayed_run_makes_the_same_entries_bit_by_bit(
     before: SettlementStatement, after: SettlementStatement
 ) -> None:
-    already = posted(differences({}, before, run=the_run(1)))
+    already = posted_by(differences({}, before, run=the_run(1)))
     again = dict(reversed(already.items()))
     assert differences(already, after, run=the_run(2)) == differences(again, after, run=the_run(2))
 
@@ -163,13 +162,13 @@ def test_an_earn_back_is_owed_by_the_buyer() -> None:
 
 def test_a_lower_amount_books_only_the_difference_back() -> None:
     first = differences({}, a_statement({"uptime": 1250}), run=the_run(1))
-    (entry,) = differences(posted(first), a_statement({"uptime": 1000}), run=the_run(2))
+    (entry,) = differences(posted_by(first), a_statement({"uptime": 1000}), run=the_run(2))
     assert owed(entry) == -250
 
 
 def test_a_vanished_line_is_booked_back_in_full() -> None:
     first = differences({}, a_statement({"uptime": 1250, "repair": 70}), run=the_run(1))
-    (entry,) = differences(posted(first), a_statement({"repair": 70}), run=the_run(2))
+    (entry,) = differences(posted_by(first), a_statement({"repair": 70}), run=the_run(2))
     assert (entry.line, owed(entry)) == ("uptime", -1250)
 
 
@@ -201,7 +200,7 @@ def test_a_line_of_nothing_books_nothing() -> None:
 def test_a_line_that_changes_its_kind_moves_between_accounts() -> None:
     first = differences({}, a_statement((a_line("x", 10),)), run=the_run(1))
     second = differences(
-        posted(first), a_statement((a_line("x", 10, kind="penalty"),)), run=the_run(2)
+        posted_by(first), a_statement((a_line("x", 10, kind="penalty"),)), run=the_run(2)
     )
     held = balances([*first, *second])
     assert held[("buyer:town:service_credits", "EUR")] == 0

@@ -14,6 +14,7 @@ from schemas.statement import LevelResult, SettlementStatement, StatementLine
 from services.core.books import ledger
 from services.core.books.ledger import Position, differences
 from services.core.settling.one_period import Unsettled
+from tests.core.books.summed import posted_by
 
 STATES = {
     "met": "pass",
@@ -126,7 +127,7 @@ def posted(said: Said) -> list[int]:
         name = ledger.run_id(agreement=statement.agreement, because_of="2025-01", revision=number)
         entries = differences(booked, statement, run=name)
         for entry in entries:
-            position = next(iter(ledger.posted([entry])))
+            position = next(iter(posted_by([entry])))
             booked[position] = booked.get(position, 0) + ledger.owed(entry)
         sums.append(sum(map(ledger.owed, entries)))
     return sums
