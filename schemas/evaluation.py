@@ -1,7 +1,7 @@
 """What the evaluator says of one agreement's period: figures counted from facts, and its facts.
 
-A metric is counted once per window however many agreements use it; each agreement's evaluation
-carries the figures that it needs, so that settlement needs nothing else.
+Each agreement's evaluation carries the figures that it needs, so that settlement needs nothing
+else. A metric that several agreements use is counted for each of them, from the same facts.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class Evidence(Noun):
     """Which facts a figure was counted from.
 
     ``digest``: SHA-256 over the sorted identities and payload hashes of all counted facts.
-    ``telling``: the first events, in order of time, that moved the figure the wrong way; all of
-    them are found by metric and window.
+    ``telling``: the first events, in order of time, that moved the figure the wrong way. The
+    counted facts are not only those of the metric that lie in the window: a composite counts those
+    of its parts, a state that began earlier counts on, and corrections move facts.
     """
 
     facts: Count

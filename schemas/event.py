@@ -1,4 +1,4 @@
-"""What crosses the door: CloudEvents 1.0 whose data is one of a few kinds of fact.
+"""What ingest accepts: CloudEvents 1.0 whose data is one of a few kinds of fact.
 
 Identity is ``(source, id)``. The payload is everything that has meaning: type, time and data.
 Two events with one identity and one payload are the same event; with two payloads, a conflict.
@@ -173,7 +173,7 @@ KIND_OF_TYPE = {name: number for number, name in enumerate(EVENT_TYPES)}
 
 
 class CloudEvent(Noun):
-    """The envelope as the door takes it. Extension attributes are ignored and not part of identity.
+    """The envelope as ingest accepts it. Extension attributes are ignored and not part of identity.
 
     ``time`` is when the fact happened, with an offset.
     """

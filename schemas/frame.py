@@ -1,6 +1,6 @@
 """A frame: one Kafka record, one stored row, many facts in columns (Arrow IPC, LZ4 body).
 
-A row is an accepted-looking event after the door: decoded once, checked against the catalogue,
+A row is an event that ingest accepted: decoded once, checked against the catalogue,
 its numbers whole. Nothing downstream parses its JSON again, except kinds whose data does not fit
 the numeric columns; those carry it, canonical, in ``data``.
 """

@@ -1,4 +1,4 @@
-"""What is set aside: at the door the bytes as they came, behind it the fact; with the reason."""
+"""What is set aside: by ingest the bytes received, by the evaluator the fact; with the reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FACT_QUARANTINED = "earnback.fact.quarantined.v1"
 
 
 class Quarantined(Noun):
-    """Data of a record on the topic ``refused``, where the doors set aside.
+    """Data of a record on the topic ``refused``, where ingest sets aside.
 
     ``event_source`` and ``event_id`` as far as they could be read.
     """

@@ -87,15 +87,15 @@ def after_close(client: Client, order: dict[str, Any]) -> str:
     while not _is_in_the_books(client, agreement, period, order.get("revision") or 1):
         if time.monotonic() > until:
             return (
-                "settlement has not taken it in yet; look again with: "
+                "settlement has not processed this close yet; look again with: "
                 f"earnback statements {agreement} {period}"
             )
         time.sleep(0.1)
     for waits in client.items("/v1/pending"):
         if (waits["agreement"], waits["period"]) == (agreement, period):
             return (
-                f"no statement yet, it waits: {'; '.join(waits['reasons'])}. It is made by itself "
-                "once that is there"
+                f"no statement yet, it waits: {'; '.join(waits['reasons'])}. It will be issued "
+                "automatically once that is there"
             )
     total = statement(client, agreement, period, None)["total"]
     return f"statement: {total['amount']} {total['currency']}"

@@ -61,7 +61,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class OfflineResult:
-    """What the files come to. ``duplicates``: events that came again and were counted once."""
+    """What the files come to. ``duplicates``: events sent again, counted once."""
 
     statements: tuple[SettlementStatement, ...]
     waiting: tuple[Waiting, ...]

@@ -103,7 +103,7 @@ def stack(
     if read_security() != NONE and not os.environ.get("EARNBACK_KAFKA"):
         raise BadSettings(
             "EARNBACK_KAFKA_SECURITY is set and EARNBACK_KAFKA is not: the broker started here "
-            "asks for nothing; name the broker that does, or remove the setting"
+            "has no authentication; name the broker that has, or remove the setting"
         )
 
     def told(step: str, done: int, total: int) -> None:

@@ -74,7 +74,7 @@ class EvaluatorProcess:
             await ends.close()
 
     async def _relay(self) -> None:
-        # The doors' refusals as well: they only enqueue, and have no relay of their own.
+        # What ingest refused as well: it only enqueues, and has no relay of its own.
         published = [self.topics.evaluations, self.topics.quarantine, self.topics.refused]
         await Relay(self.settings, self.wires.pool, published).run()
 

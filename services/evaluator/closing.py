@@ -126,7 +126,7 @@ class Closer:
             connection.terminate()
 
     async def look(self, connection: Connection) -> None:
-        """One round: what came late, what was asked for, what is due, what was touched.
+        """One poll: late facts, requests, due closes, recounts.
 
         Nothing before the catalogue is loaded: late facts would be held against no agreement and
         never looked at again, and orders to close would be answered as unknown.

@@ -302,7 +302,7 @@ async def find(
 
 
 async def repetitions(connection: Connection, high: int, low: int, partition: int) -> int:
-    """How often an identity came again with the same payload."""
+    """How many duplicates of an identity came: the same payload again."""
     needle = identity_bytes(high, low)
     rows = await connection.fetch(
         "select dup_ids from fact_frame"

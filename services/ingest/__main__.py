@@ -1,4 +1,4 @@
-"""Runs ingest: the HTTP door and the reader of the vendors' own topics, in one process.
+"""Runs ingest: the HTTP API and the reader of the vendors' own topics, in one process.
 
     python -m services.ingest
 

@@ -1,6 +1,6 @@
 """Whether exactly this event was accepted before, asked of the facts that the evaluator stored.
 
-The door asks only before it refuses something whose repeat would be lawful: a conflict with what
+Ingest asks only before it refuses something whose repeat would be lawful: a conflict with what
 this process acknowledged (another process's version may have been first in the log), and an event
 that has become too old since it was accepted. So the usual event never waits for this.
 """

@@ -1,4 +1,4 @@
-"""Admits the events of one request: the door, what is known of repeats, the broker."""
+"""Admits the events of one request: validation, duplicates that are known, the broker."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ AcceptedLookup = Callable[[Sequence[Row]], Awaitable[frozenset[bytes]]]
 """Of these rows, identity and payload in one, those that count already. Knows nothing where the
 evaluator's tables cannot be asked."""
 EventCheck = Callable[[EventValidator, int], Row | EventRejection]
-"""Asks the door about one event; given the door and the time."""
+"""Checks one event; given the validator and the time."""
 
 
 class Admission:
-    """One process's way in. Holds the door of the current catalogue and what was acknowledged."""
+    """Holds the validator of the current catalogue, and what was lately acknowledged."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Admission:
     async def _judged(
         self, events: Sequence[tuple[bytes, EventCheck]], now: int
     ) -> list[Row | EventRejection]:
-        """Ask the door about each. What it refuses may have been allowed a moment ago: then all are
+        """Validate each. What is refused may have been allowed a moment ago: then all are
         judged by the newest catalogue."""
         validator = self._current_validator()
         verdicts = [check(validator, now) for _, check in events]

@@ -1,4 +1,4 @@
-"""The HTTP door: ``POST /v1/events``, in every form that CloudEvents has over HTTP."""
+"""The HTTP API: ``POST /v1/events``, in every form that CloudEvents has over HTTP."""
 
 from __future__ import annotations
 

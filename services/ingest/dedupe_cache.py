@@ -7,7 +7,7 @@ class Recent:
     """Remembers at least the last ``size`` identities, at most twice as many.
 
     Two generations: when the young one is full it becomes the old one, and the old is dropped.
-    What it does not remember, the evaluator still knows; it only can't be told at the door.
+    What it does not remember, the evaluator still knows; ingest only cannot answer it.
     """
 
     def __init__(self, size: int = 200_000) -> None:

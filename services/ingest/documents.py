@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parents[2] / "schemas"
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the HTTP door."""
+    """The OpenAPI 3.1 document of the HTTP API."""
     nowhere = Settings(service="ingest", kafka="kafka:9092", postgres="postgresql:///earnback")
     return make_ingest_api(
         nowhere,

@@ -1,9 +1,8 @@
-"""The door: from the bytes of an event to a row, or to a refusal that says what to do.
+"""From the bytes of an event to a row, or to a rejection that says what to do.
 
 A function of the bytes, the rules, who sends, what time it is and how far the source has come: no
-I/O, no clock. How an event
-is written is judged here and in `services.ingest.events`; what it says, in
-`services.core.events.acceptance`, by the same rules as offline.
+I/O, no clock. How an event is written is checked here and in `services.ingest.events`; what it
+says, in `services.core.events.acceptance`, by the same rules as offline.
 """
 
 from __future__ import annotations

@@ -73,9 +73,9 @@ class Intake:
         session: int = 30,
         security: Security = NONE,
     ) -> None:
-        """``latest``: how far each source has come; a mapping that is kept current. ``keep``: keeps
-        refusals and returns when that is certain; it may wait long, and reading waits with it. It
-        gives how many of them are no refusals after all, but repeats of what counts already."""
+        """``latest``: how far each source has come; a mapping that is kept current. ``keep``:
+        persists rejections and returns after commit; it may block, and reading waits with it. It
+        gives how many of them are duplicates of what counts already, and so no rejections."""
         self._catalogue, self._latest, self._keep = catalogue, latest, keep
         self._stopping = threading.Event()
         self._sent: deque[_Batch] = deque()

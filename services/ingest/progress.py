@@ -12,7 +12,7 @@ from services.shell.postgres import Pool
 class SourceProgress:
     """The latest event time accepted per source, in microseconds since 1970 UTC; polled.
 
-    It may be behind by the poll and by what the evaluator has not applied: the door tells what it
+    It may be behind by the poll and by what the evaluator has not applied: ingest reports what it
     can, and the evaluator has the last word.
     """
 

@@ -1,4 +1,4 @@
-"""Why the door turns an event away, as a value: which field, why, and what to do."""
+"""Why an event is rejected, as a value: which field, why, and what to do."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class EventRejected(Exception):
 def from_core(
     problem: Rejection, source: str, event_id: str, row: Row | None = None
 ) -> EventRejection:
-    """A problem of the core as a refusal at the door."""
+    """A rejection of the core as one of ingest."""
     return EventRejection(
         REASONS[problem.code],
         problem.field,

@@ -1,4 +1,4 @@
-"""The record that says what was set aside at the door, with the bytes as they came."""
+"""The record that says what ingest set aside, with the bytes as they came."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.quarantined import QUARANTINED
 from services.ingest.rejection import EventRejection
 
 TOPIC = "refused"
-"""Written through the outbox alone: the doors' own, so that its records are of one kind."""
+"""Written through the outbox alone: a topic of its own, so that its records are of one kind."""
 SOURCE = "/earnback/ingest"
 CONTENT_TYPE = "application/cloudevents+json"
 

@@ -1,4 +1,4 @@
-"""What the doors refuse and a person may want to see: kept in Postgres, told through the outbox.
+"""What ingest refuses: kept in Postgres for a person to see, published through the outbox.
 
 Bytes and reason are stored in the transaction that enqueues the record for the topic, so neither
 is there without the other. The same place is kept once, however often it is read.

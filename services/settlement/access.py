@@ -106,7 +106,7 @@ class Principal:
         return [source for source in self.catalogue.sources if self.sees_source(source)]
 
     def parties(self) -> list[str] | None:
-        """Whose refusals at the doors they may see, whatever these say; None: everyone's.
+        """Whose refusals by ingest they may see, whatever these say; None: everyone's.
 
         The buyer sees its own, and those of vendors that work for no other buyer.
         """

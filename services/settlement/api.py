@@ -30,7 +30,7 @@ def settlement_api(
     transport: httpx.AsyncBaseTransport | None = None,
     probes: Mapping[str, Probe] | None = None,
 ) -> FastAPI:
-    """The API over its own connections. ``evaluator``: address of the evaluator's HTTP door."""
+    """The API over its own connections. ``evaluator``: address of the evaluator's HTTP API."""
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""Which versions rule by now, for those who only look: nothing is taken up by looking."""
+"""Which versions rule by now, for those who only look: nothing is activated by looking."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EffectiveVersions:
 async def read_effective_versions(
     connection: Connection, contract: SettlementTerms
 ) -> EffectiveVersions:
-    """Read from when each version rules; one that is not taken up yet rules from the open day."""
+    """Read from when each version rules; one that is not activated yet rules from the open day."""
     names = list(contract.agreements)
     settled = {name: await queries.settled_periods(connection, name) for name in names}
     activated: dict[str, dict[int, date | None]] = {name: {} for name in names}

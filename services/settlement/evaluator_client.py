@@ -38,7 +38,7 @@ class EvaluatorClient:
         return answer.content
 
     async def verdict(self, source: str, event_id: str) -> dict[str, Any]:
-        """What became of an event behind the doors."""
+        """What became of an event that ingest accepted."""
         answer = await self._ask("GET", f"/v1/events/{_part(source)}/{_part(event_id)}")
         found: dict[str, Any] = answer.json()
         return found

@@ -314,7 +314,7 @@ _ASIDE = """
 class AsideScope:
     """Whose set-aside things to show; None: everyone's.
 
-    ``sources``: facts of these. ``parties``: whatever these sent to the doors. ``partners``: of
+    ``sources``: facts of these. ``parties``: whatever these sent to ingest. ``partners``: of
     these, what names one of the sources.
     """
 
@@ -326,7 +326,7 @@ class AsideScope:
 async def quarantine(
     connection: Connection, scope: AsideScope, *, after: int, limit: int
 ) -> list[DatabaseRow]:
-    """What the evaluator and the doors set aside, by number."""
+    """What the evaluator and ingest set aside, by number."""
     rows: list[DatabaseRow] = await connection.fetch(
         f"select {_SUMMARY} from {_ASIDE} where number > $4 order by number limit $5",  # noqa: S608
         scope.sources,
@@ -341,7 +341,7 @@ async def quarantine(
 async def set_aside_at_doors(
     connection: Connection, scope: AsideScope, source: str, event_id: str
 ) -> list[DatabaseRow]:
-    """What the doors set aside under the name of one event, by number."""
+    """What ingest set aside under the name of one event, by number."""
     rows: list[DatabaseRow] = await connection.fetch(
         "select number, set_aside_by, reason, problem, null as told, times, first_at, last_at"  # noqa: S608
         f" from {_ASIDE} where set_aside_by = 'ingest' and source = $4 and event_id = $5"

@@ -243,12 +243,12 @@ class RunAnswer(RunSummary):
 
 
 class QuarantineSummary(Noun):
-    """Something set aside: refused at a door, in conflict, too old, or unreadable."""
+    """Something set aside: refused by ingest, in conflict, too old, or unreadable."""
 
     number: int
     set_aside_by: Literal["ingest", "evaluator"]
     reason: str
-    party: str | None = Field(description="Who sent it, where a door set it aside.")
+    party: str | None = Field(description="Who sent it, where ingest set it aside.")
     source: str | None = Field(description="Null where it could not be read.")
     event_id: str | None
     problem: str
@@ -289,7 +289,7 @@ class QuarantinedEvent(BaseModel):
     reason: str
     problem: str
     told: Any | None = Field(description="What it says, where the evaluator set it aside.")
-    times: int = Field(description="At a door always 1: the same bytes are kept once.")
+    times: int = Field(description="By ingest always 1: the same bytes are kept once.")
     first_at: Instant
     last_at: Instant
 
@@ -304,7 +304,7 @@ class EventVerdict(BaseModel):
     standing: Literal["accepted", "quarantined", "not_seen"]
     accepted: dict[str, Any] | None = Field(description="Where it is stored, and what counts.")
     duplicates: int = Field(
-        description="How often it came again behind the doors. A repeat that a door answered with "
+        description="How many duplicates reached the evaluator. One that ingest answered with "
         "`duplicate` went no further and is not counted."
     )
     quarantined: tuple[QuarantinedEvent, ...]

@@ -156,7 +156,7 @@ async def take_turn(connection: Connection, agreements: Collection[str]) -> None
     """Let nobody else settle agreements that may share a cap with these until the transaction ends.
 
     Call it first in the transaction and once: what is read afterwards is then what the last one
-    in turn left, and as all take the programmes in one order, none waits for another in a ring.
+    in turn left. All take the locks in one order, which prevents deadlock.
     """
     rows = await connection.fetch(
         "select distinct a.programme from agreement_version a join programme_version p"
@@ -325,7 +325,10 @@ async def wait(
 async def post(
     connection: Connection, postings: Sequence[Posting], *, topics: SettlementTopics, at: datetime
 ) -> None:
-    """Write statements and entries, and enqueue what finance is told. Call it last: it locks."""
+    """Write statements and entries, and enqueue the events for finance.
+
+    Locks the head of the book until the transaction ends: whoever posts meanwhile waits.
+    """
     if not postings:
         return
     wanted = sum(1 + len(posting.entries) for posting in postings)

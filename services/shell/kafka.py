@@ -117,7 +117,7 @@ TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
 
 class Wires(Service):  # type: ignore[misc]
     """What a worker holds besides Faust: the pool, the steps by topic, side tasks, the watchdog
-    and the door."""
+    and the health server."""
 
     def __init__(self, settings: Settings, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -146,7 +146,7 @@ class Wires(Service):  # type: ignore[misc]
         self._beside.append((name, work))
 
     async def on_start(self) -> None:
-        """Open the pool and the door before Faust joins its group."""
+        """Open the pool and the health server before Faust joins its group."""
         async for attempt in attempts("open the pool"):
             with attempt:
                 self._pool = await open_pool(

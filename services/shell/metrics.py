@@ -1,7 +1,7 @@
-"""Prometheus collectors that all services share, and a small HTTP door for processes without an
+"""Prometheus collectors that all services share, and a small HTTP server for processes without an
 API.
 
-The door runs in a thread of its own: it must answer, and say "not alive", while the event loop
+The server runs in a thread of its own: it must answer, and say "not alive", while the event loop
 hangs.
 """
 
@@ -95,7 +95,7 @@ class HealthServer:
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="metrics-door", daemon=True
+            target=self._server.serve_forever, name="health-server", daemon=True
         )
 
     def open(self) -> None:

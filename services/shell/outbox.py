@@ -199,7 +199,7 @@ class Relay:
                 group.create_task(self._keep_publishing(topic))
 
     async def _keep_publishing(self, topic: str) -> None:
-        """Take turns; whatever goes wrong, begin anew from what Kafka says."""
+        """Take turns; on error, restart from Kafka's committed position."""
         pause = POLL
         while not self._stopped.is_set():
             try:

@@ -93,7 +93,7 @@ def read(service: str, environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def read_security(environ: Mapping[str, str] | None = None) -> Security:
-    """Read only how the broker lets us in, for commands that are given the rest otherwise.
+    """Read broker security settings only, for commands that are given the rest otherwise.
 
     Raises:
         BadSettings: naming every variable that is missing, wrong or without effect.

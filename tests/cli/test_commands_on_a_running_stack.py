@@ -173,14 +173,14 @@ def test_each_line_that_is_not_taken_is_named_and_the_others_are_taken(
     assert "/data/up" in lines[2]
     assert "/time" in lines[3]
     assert {line.split(": ")[1] for line in lines[4:6]} == {"/data/metric", "/data/up"}
-    assert said.out.strip() == "1 accepted, 1 known before, 6 refused"
+    assert said.out.strip() == "1 accepted, 1 duplicates, 6 rejected"
 
 
 def test_events_sent_again_are_known(submitted: Installation, tmp_path: Path) -> None:
     path = _written(tmp_path, list(story.invoices()))
     said = submitted.shell.run("submit", path)
     assert said.code == 0
-    assert said.out.strip() == "0 accepted, 9 known before, 0 refused"
+    assert said.out.strip() == "0 accepted, 9 duplicates, 0 rejected"
 
 
 def test_a_file_that_is_not_there_is_told(installation: Installation, tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_a_vendors_key_sends_from_its_own_sources_only(
     assert said.code == 1
     assert "events.ndjson:2: /source" in said.err
     assert "another party" in said.err
-    assert said.out.strip() == "1 accepted, 0 known before, 1 refused"
+    assert said.out.strip() == "1 accepted, 0 duplicates, 1 rejected"
 
 
 def test_a_key_that_is_set_is_used_beside_what_earnback_up_left(
@@ -371,7 +371,7 @@ def test_a_key_that_is_set_is_used_beside_what_earnback_up_left(
     rows = json.loads(northnet.run("statements", "--json").out)
     assert {row["vendor"] for row in rows} == {"northnet"}
     said = northnet.run("submit", _written(tmp_path, [{**next(story.batches()), "id": "not-mine"}]))
-    assert (said.code, said.out.strip()) == (1, "0 accepted, 0 known before, 1 refused")
+    assert (said.code, said.out.strip()) == (1, "0 accepted, 0 duplicates, 1 rejected")
     wrong = Shell(closed.shell.home, {"EARNBACK_KEY": "eb_garbage"}).run("statements")
     assert (wrong.code, wrong.out) == (1, "")
     assert "key" in wrong.err

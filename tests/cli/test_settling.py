@@ -41,6 +41,5 @@ def test_what_is_no_day_is_refused_with_an_example(shell: Shell, text: str) -> N
     said = shell.run("settle", EXAMPLES, EXAMPLES / "first-month.ndjson", "--through", text)
     assert said.code == 1
     assert said.err == (
-        f"earnback: --through {text}: no day of the calendar; write year, month and day, as in "
-        "2025-01-31\n"
+        f"earnback: --through {text}: not a valid date; use YYYY-MM-DD, such as 2025-01-31\n"
     )

@@ -11,7 +11,7 @@ from services.cli.commands.common import REFUSED, Files, client_of_running
 
 
 def submit(files: Files) -> None:
-    """Submit event files through the ingest API; a line for all that is wrong with an event."""
+    """Submit event files through the ingest API; one line per validation error."""
     from services.cli.files import read_events
 
     events = list(read_events(files))
@@ -27,7 +27,7 @@ def submit(files: Files) -> None:
                     refused += 1
                     for fault in _in_words(result["problem"]):
                         typer.echo(f"{place}: {fault}", err=True)
-    typer.echo(f"{taken} accepted, {duplicates} known before, {refused} refused")
+    typer.echo(f"{taken} accepted, {duplicates} duplicates, {refused} rejected")
     if refused:
         raise typer.Exit(REFUSED)
 

@@ -31,7 +31,7 @@ def create_key(
 
 @key.command("list")
 def list_keys(as_json: AsJson = False) -> None:
-    """List all keys: who they speak for, and whether they are taken. Their texts are not kept."""
+    """List all keys: who they speak for, and whether they are revoked. Their texts are not kept."""
     from services.cli import show
     from services.cli.keys import as_json as written
     from services.cli.keys import cells, every
@@ -54,4 +54,4 @@ def revoke_key(prefix: str, reason: str) -> None:
     from services.cli.where import reached
 
     asyncio.run(end(reached("postgres").postgres, prefix, reason))
-    typer.echo(f"{prefix} is no longer taken")
+    typer.echo(f"{prefix} revoked")

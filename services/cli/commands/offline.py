@@ -59,7 +59,7 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"--through {text}: no day of the calendar; write year, month and day, as in 2025-01-31"
+            f"--through {text}: not a valid date; use YYYY-MM-DD, such as 2025-01-31"
         ) from None
 
 
@@ -75,4 +75,4 @@ def _print_outcome(outcome: Any, as_json: bool) -> None:
 
     for statement in outcome.statements:
         show.statement(statement)
-    typer.echo(f"{outcome.counted} events counted, {outcome.duplicates} came again")
+    typer.echo(f"{outcome.counted} events counted, {outcome.duplicates} duplicates")

@@ -36,7 +36,7 @@ from services.core.inputs.worksheet import Worksheet
 
 @dataclass(frozen=True, slots=True)
 class OpenPeriod:
-    """A period in the making. Without a sheet it cannot be worked out, and the case says why."""
+    """A period in the making. Without a worksheet it waits, and the context says for what."""
 
     context: PeriodContext
     worksheet: Worksheet | None
@@ -46,7 +46,7 @@ class OpenPeriod:
 class CappedAgreement:
     """An agreement as a cap sees it: what it owed, and what it owes in the period at hand.
 
-    ``versions`` in order of their first day. ``desk`` is None while the period is not evaluated.
+    ``versions`` in order of their first day. ``open_period``: None until the period is evaluated.
     """
 
     versions: Sequence[Agreement]
@@ -189,7 +189,7 @@ class _CapAllowance:
             open_period.context.blockers.add(reason)
 
     def cut(self, name: str, due: int, share: int, together: int, headroom: int) -> OpenPeriod:
-        """The agreement's desk with its credits cut to its share."""
+        """The agreement's open period with its credits cut to its share."""
         open_period = self.covered[name].open_period
         assert open_period is not None, "it owes something"
         assert open_period.worksheet is not None, "it owes something"

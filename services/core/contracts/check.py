@@ -392,7 +392,7 @@ def _money_terms_out_of_reach(contract: ContractUnderCheck) -> Iterator[Finding]
     filled = {credit.bank for _, _, credit in contract.credits()}
     for index, bank in enumerate(agreement.banks):
         if bank.opening is None and bank.bank not in filled:
-            reason = f"nothing is ever put by in bank {bank.bank}"
+            reason = f"nothing ever credits bank {bank.bank}"
             yield Finding(("banks", index), reason, "add a banked credit or an opening, or drop it")
     if agreement.deposit is not None and agreement.effective_until is None:
         reason = "a deposit is taken in the last period but one, but the agreement has no end"

@@ -27,10 +27,10 @@ from schemas.programme import Programme
 from services.core.calendar.windows import holds, instant, parts_of, window_of
 from services.core.counting.measures.counting import (
     Counter,
+    FactIndex,
     FactSpan,
-    Shelf,
+    index_facts,
     needed_span,
-    shelf,
     with_parts,
 )
 from services.core.counting.measures.question import Need, reference
@@ -51,7 +51,7 @@ class Ready:
     ``refused``: corrections that do not fit their events; somebody must look at them.
     """
 
-    shelf: Shelf
+    fact_index: FactIndex
     refused: tuple[RejectedCorrection, ...]
 
 
@@ -78,7 +78,7 @@ def ready(
         clean = taken(found.facts, by_identity(found.facts))
     own = {source.source for programme in programmes for source in programme.sources}
     refused = tuple(each for each in found.refused if each.correction.source in own)
-    return Ready(shelf(clean), refused)
+    return Ready(index_facts(clean), refused)
 
 
 def _judge(
@@ -217,7 +217,7 @@ def evaluate(
     stock = facts if isinstance(facts, Ready) else ready(programmes, facts, metric_numbers)
     agreement = agreement_at(agreements, period)
     counters = {
-        programme.version: Counter(programme, stock.shelf, metric_numbers)
+        programme.version: Counter(programme, stock.fact_index, metric_numbers)
         for programme in programmes
     }
     found: dict[tuple[str, str, str], MetricFigure] = {}
@@ -238,8 +238,8 @@ def evaluate(
         revision=revision,
         reason=reason,
         figures=tuple(sorted(found.values(), key=_place)),
-        charges=_charges(stock.shelf.facts, agreement.agreement, period),
-        circumstances=_circumstances(stock.shelf.facts, agreement.agreement, period),
+        charges=_charges(stock.fact_index.facts, agreement.agreement, period),
+        circumstances=_circumstances(stock.fact_index.facts, agreement.agreement, period),
     )
 
 

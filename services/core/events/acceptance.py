@@ -303,7 +303,7 @@ def _no_path(programme: Programme, source: Source, kind: int, name: str) -> Reje
     return Rejection(
         RejectionCode.KIND_DOES_NOT_FIT,
         "/type",
-        f"{name} is counted by {metric.measure.kind}, which no {_NAMES[kind]} can move",
+        f"{name} is counted by {metric.measure.kind}, which accepts no {_NAMES[kind]}",
         f"send {' or '.join(fitting)}" if fitting else "send facts of the metrics it is made of",
     )
 
@@ -338,7 +338,7 @@ def _without_metric(
 def _replacement(
     rules: Rules, source: Source, event_id: str, at_us: int, data: Mapping[str, object]
 ) -> Rejection | None:
-    """Whether the data could stand in some event of this source. Which one, the door may not know.
+    """Whether the data could stand in some event of this source. Which one, ingest may not know.
 
     Whether it fits the event that it corrects is seen when both are counted.
     """

@@ -34,7 +34,7 @@ EventKey = tuple[str, str]
 """Source and id."""
 
 Acceptor = Callable[[str, str, str, int, Mapping[str, object]], Row | Rejection]
-"""Source, id, type, time and data of an event to its row: acceptance, without the door's clock."""
+"""Source, id, type, time and data of an event to its row: acceptance, without ingest's clock."""
 
 
 @dataclass(frozen=True, slots=True)

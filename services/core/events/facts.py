@@ -1,4 +1,4 @@
-"""How an event becomes a row of facts. The one place that says so, at the door and offline.
+"""How an event becomes a row of facts. The one place that says so, in ingest and offline.
 
 Identity is BLAKE2b-128 of source, NUL, id. The payload's hash is BLAKE2b-64 of the normalised
 type, time and data, so that spacing, key order, ``1.50`` for ``1.5`` or a time with another offset

@@ -1,4 +1,4 @@
-"""The desk on which one period is settled: what is known, what went before, what is being made."""
+"""What one period is settled from: what is known, what went before, what is missing."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class _Member:
         return cls(ordered, known, Charges(known), SettlementHistory(), [])
 
     def context(self, version: Agreement, period: str, time_zone: str) -> PeriodContext:
-        """The desk on which a period is worked out."""
+        """The context in which a period is worked out."""
         begins = self._begins()
         until = self.versions[-1].effective_until
         ends_with = None if until is None else next_label(label_of(until, version.settled), -1)
@@ -138,7 +138,7 @@ class _Member:
 
     def close(self, open_period: OpenPeriod | None, buyer: str) -> None:
         """Work a period out to its end and remember it."""
-        assert open_period is not None, "a desk never goes away"
+        assert open_period is not None, "an open period stays open until here"
         outcome, remembered = _ended(open_period, buyer)
         self.outcomes.append(outcome)
         if self.lacks is None:

@@ -14,7 +14,7 @@ from services.core.counting.measures.question import Need
 from services.core.events.rules import KINDS_OF_MEASURE
 
 _NOT_COUNTED = {"name": "", "tally_window": "minute", "decimals": 0}
-"""Of a metric: what people read, how the early view is cut, what the door takes."""
+"""Of a metric: what people read, how the early view is cut, which events are accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ async def list_pending(
 async def list_quarantine(
     request: Request, asker: ReaderPrincipal, cursor: Cursor = None, limit: PageSize = 100
 ) -> Response:
-    """List what was set aside and never counted, at the doors and behind them, oldest first."""
+    """List what was set aside and never counted, by ingest or the evaluator, oldest first."""
     scope = listed("quarantine", *asker.scope)
     (after,) = decode_cursor(scope, cursor, [int]) if cursor else (0,)
     async with parts_of(request).pool.acquire() as connection:
@@ -108,7 +108,7 @@ async def get_quarantine_item(
 ) -> Response:
     """Show one item with what came and, in a conflict, what is held under its identity.
 
-    What a door could not take is shown as the bytes that came, with the problem.
+    What ingest could not accept is shown as the bytes that came, with the problem.
     """
     async with parts_of(request).pool.acquire() as connection:
         row = await queries.quarantined(connection, _aside_of(asker), number)
@@ -177,8 +177,8 @@ async def get_verdict(
 ) -> Response:
     """Tell what became of an event: its ``standing`` is accepted, quarantined or not_seen.
 
-    With it: how often it came again, and what was set aside under its name, at the doors and
-    behind them. Both parts are percent-encoded, slashes too.
+    With it: the number of duplicates, and what was set aside under its name, by ingest and
+    the evaluator. Both parts are percent-encoded, slashes too.
     """
     source, event_id = _identity(request, source, event_id)
     if not asker.sees_source(source):

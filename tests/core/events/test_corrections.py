@@ -88,7 +88,7 @@ def test_a_fact_that_is_moved_says_what_it_would_have_said_then_and_no_correctio
         "metric": "merged", "outage": "o", "phase": "open", "subject": "a"})  # fmt: skip
     for told in (charge, outage, TWO[0]):
         moved = facts([told, correction("c1", told.id, time="2025-01-20T10:00:00Z")])
-        stands = ready([PROGRAMME], moved, NUMBERS).shelf.facts
+        stands = ready([PROGRAMME], moved, NUMBERS).fact_index.facts
         then = facts([told._replace(at=moment("2025-01-20 10:00"))])
         assert list(stands.ids) == [told.id]
         assert stands.payload.tolist() == then.payload.tolist()

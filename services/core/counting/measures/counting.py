@@ -74,7 +74,7 @@ def needed_span(metric: Metric, window: Window) -> FactSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class FactIndex:
     """Distinct, corrected facts in order of identity, with the positions of each metric's."""
 
     facts: Facts
@@ -100,12 +100,14 @@ class Shelf:
         return np.sort(ordered[low:high])
 
 
-def shelf(facts: Facts) -> Shelf:
+def index_facts(facts: Facts) -> FactIndex:
     """Lay out facts that are in order of identity."""
     order = np.argsort(facts.metric, kind="stable")
     numbers, starts = np.unique(facts.metric[order], return_index=True)
     parts = np.split(order, starts[1:]) if len(numbers) else []
-    return Shelf(facts, {int(number): part for number, part in zip(numbers, parts, strict=True)})
+    return FactIndex(
+        facts, {int(number): part for number, part in zip(numbers, parts, strict=True)}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Counter:
     """Counts under one version of a programme. Answers are kept: composites ask again."""
 
     programme: Programme
-    shelf: Shelf
+    fact_index: FactIndex
     numbers: Mapping[tuple[str, str], int]
     _answers: dict[tuple[Need, Window], CountedFigure] = field(default_factory=dict, repr=False)
 
@@ -146,15 +148,19 @@ class Counter:
             if source.reports_for in vendors
         }
         rows = self._rows(metric, need, window) if with_rows else NOTHING
-        return Question(metric, need, window, self.shelf.facts, rows, holders, vendors)
+        return Question(metric, need, window, self.fact_index.facts, rows, holders, vendors)
 
     def _rows(self, metric: Metric, need: Need, window: Window) -> Index:
         number = self.numbers.get((self.programme.programme, metric.metric))
         if number is None or isinstance(metric.measure, Composite):
             return NOTHING
-        facts = self.shelf.facts
+        facts = self.fact_index.facts
         whole = isinstance(metric.measure, (*_BY_THING, AvailabilityByStatus))
-        within = self.shelf.of(number) if whole else self.shelf.within(number, *bounds_us(window))
+        within = (
+            self.fact_index.of(number)
+            if whole
+            else self.fact_index.within(number, *bounds_us(window))
+        )
         # A metric may have been counted by another measure once, from facts that fit no more.
         rows = within[np.isin(facts.kind[within], KINDS_OF_MEASURE[metric.measure.kind])]
         if need.subject is None or isinstance(metric.measure, _BY_THING):
@@ -203,7 +209,7 @@ class Counter:
 
     def subjects(self, need: Need, window: Window) -> tuple[str, ...]:
         """Every subject of whom there are facts for a need that asks for all, in order of name."""
-        facts = self.shelf.facts
+        facts = self.fact_index.facts
         question = self.question(need, window)
         if isinstance(question.metric.measure, Declared):
             return declared.subjects(question)
