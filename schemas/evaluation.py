@@ -91,7 +91,9 @@ class PeriodEvaluation(Noun):
 
     ``revision`` 1 is the close; a later one carries what came late. Charges and circumstances are
     those whose ``period`` begins in this settlement period, as they stand after corrections, in
-    order of time and identity: of several about one thing the last one stands.
+    order of time and identity: of several about one thing the last one stands. The agreement's
+    first period carries as well what caps' openings state of the time before it; its last one
+    what is charged for the period after it, where a base is the next period's charge.
     """
 
     programme: Name

@@ -16,6 +16,7 @@ import numpy as np
 from schemas.frame import Facts
 from services.catalogue.snapshot import Catalogue
 from services.core.calendar.windows import holds, microseconds
+from services.core.counting.carried import carries
 from services.core.events.facts import CHARGE, CIRCUMSTANCE, CORRECTION
 from services.evaluator import evaluation_store, recount
 from services.evaluator.evaluation_store import AgreementPeriod
@@ -170,14 +171,18 @@ def _for_period(said: Mapping[str, Any], periods: Iterable[ClosedPeriod]) -> lis
         each
         for each in periods
         if each.target.place[0] == said["agreement"]
-        and _within(each.target.period, str(said["period"]))
+        and _carried(
+            each.target, str(said["period"]), str(said.get("base", said.get("circumstance")))
+        )
     ]
 
 
-def _within(period: str, inner: str) -> bool:
-    """Whether the inner period begins in the other; a label of no period begins nowhere."""
+def _carried(target: RecountTarget, label: str, name: str) -> bool:
+    """Whether an evaluation carries what is stated of a period; a label of none is in none."""
     try:
-        return holds(period, inner)
+        return holds(target.period, label) or carries(
+            target.programmes, target.agreements, target.period, label, name
+        )
     except ValueError:
         return False
 

@@ -227,6 +227,24 @@ async def test_a_late_charge_touches_the_period_it_is_for_and_no_other(
     )
 
 
+async def test_a_charge_of_the_month_after_the_end_touches_the_last_month(house: House):
+    bill = {"base": "bill", "of_period": "next", "if_missing": "wait"}
+    ending = an_agreement(
+        "ending",
+        effective_until="2025-02-01",
+        bases=[bill | {"part_of_period": "full_charge"}],
+    )
+    await catalogue.apply(house.connection, ending)
+    await a_closed_january(house)
+    said = {"agreement": "ending", "base": "bill", "period": "2025-02", "amount": "12.00"}
+    await house.send([stated("invoice", DUE + timedelta(days=1), "charge", currency="EUR", **said)])
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+    made = await house.evaluations("ending")
+    assert [(one.period, len(one.charges)) for one in made] == [("2025-01", 0), ("2025-01", 1)]
+
+
 async def test_what_cannot_be_counted_is_told_and_holds_up_nobody_else(house: House):
     await catalogue.apply(house.connection, an_agreement("lost", "no-such-metric"))
     await a_closed_january(house)

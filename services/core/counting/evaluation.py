@@ -25,6 +25,7 @@ from schemas.frame import Facts
 from schemas.period import PeriodLength, Window, first_day
 from schemas.programme import Programme
 from services.core.calendar.windows import holds, instant, parts_of, window_of
+from services.core.counting.carried import carries
 from services.core.counting.measures.counting import (
     Counter,
     FactIndex,
@@ -238,8 +239,8 @@ def evaluate(
         revision=revision,
         reason=reason,
         figures=tuple(sorted(found.values(), key=_place)),
-        charges=_charges(stock.fact_index.facts, agreement.agreement, period),
-        circumstances=_circumstances(stock.fact_index.facts, agreement.agreement, period),
+        charges=_charges(stock.fact_index.facts, programmes, agreements, period),
+        circumstances=_circumstances(stock.fact_index.facts, programmes, agreements, period),
     )
 
 
@@ -268,35 +269,49 @@ def _subjects(
     return (None, *sorted(reported))
 
 
-def _charges(facts: Facts, agreement: str, period: str) -> tuple[ChargeFact, ...]:
-    """The agreement's charges for periods that begin in this one: the last of each name stands."""
+def _charges(
+    facts: Facts, programmes: Sequence[Programme], agreements: Sequence[Agreement], period: str
+) -> tuple[ChargeFact, ...]:
+    """The agreement's charges for periods that begin in this one: the last of each name stands.
+
+    And those of the time after its end that a term looks at; see `carries`.
+    """
     standing: dict[tuple[str, str, str | None], ChargeFact] = {}
-    for row, charge in _stated(facts, CHARGE, Charge, agreement, period):
+    for row, charge in _stated(facts, CHARGE, Charge, agreements):
+        if not holds(period, charge.period) and not carries(
+            programmes, agreements, period, charge.period, charge.base
+        ):
+            continue
         fact = ChargeFact(event=reference(facts, row), at=_at(facts, row), charge=charge)
         standing.pop((charge.base, charge.period, charge.subject), None)
         standing[charge.base, charge.period, charge.subject] = fact
     return tuple(standing.values())
 
 
-def _circumstances(facts: Facts, agreement: str, period: str) -> tuple[CircumstanceFact, ...]:
+def _circumstances(
+    facts: Facts, programmes: Sequence[Programme], agreements: Sequence[Agreement], period: str
+) -> tuple[CircumstanceFact, ...]:
     """The agreement's circumstances for periods that begin in this one, all in order.
 
-    Several may be stated about one thing, such as claims; the terms say which they look at.
+    Several may be stated about one thing, such as claims; the terms say which they look at. And
+    those of the time before its begin and after its end that a term looks at; see `carries`.
     """
     return tuple(
         CircumstanceFact(event=reference(facts, row), at=_at(facts, row), circumstance=stated)
-        for row, stated in _stated(facts, CIRCUMSTANCE, Circumstance, agreement, period)
+        for row, stated in _stated(facts, CIRCUMSTANCE, Circumstance, agreements)
+        if holds(period, stated.period)
+        or carries(programmes, agreements, period, stated.period, stated.circumstance)
     )
 
 
 def _stated(
-    facts: Facts, kind: int, model: type[_Labelled], agreement: str, period: str
+    facts: Facts, kind: int, model: type[_Labelled], agreements: Sequence[Agreement]
 ) -> Iterator[tuple[int, _Labelled]]:
-    """What was stated of this agreement and period, by time and then identity."""
+    """What was stated of this agreement, by time and then identity."""
     rows = np.flatnonzero(facts.kind == kind)
     for row in rows[np.argsort(facts.at_us[rows], kind="stable")].tolist():
         stated = model.model_validate_json(facts.data[row])
-        if stated.agreement == agreement and holds(period, stated.period):
+        if stated.agreement == agreements[0].agreement:
             yield row, stated
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from fractions import Fraction
+from types import MappingProxyType
 
 from schemas.agreement import Agreement, Base
 from schemas.base import written
@@ -12,23 +13,30 @@ from schemas.conversion import AgreedRate, Conversion, RateOfDay, RateOfPeriod
 from schemas.evaluation import ChargeFact, CircumstanceFact, EventRef
 from schemas.money import MOST, exponent
 from schemas.period import first_day, label_of, next_label, period_length
+from services.core.counting.carried import IN_USE
 from services.core.exact.arithmetic import ZERO
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.conversion import AppliedRate, Foreign, converted, days_looked_at
 from services.core.inputs.known import PeriodInputs
 from services.core.inputs.stated import misstated_text, stated_day, stated_number
 
-IN_USE = "service_in_use"
-
-
 _MOST_DECIMALS = 10**12
 
 
 class Charges:
-    """Charges of all periods known, as the bases of percentages."""
+    """Charges of all periods known, as the bases of percentages.
 
-    def __init__(self, known: Mapping[str, PeriodInputs]) -> None:
+    ``known``: the periods that are evaluated. ``beyond``: what is stated of periods that are not
+    the agreement's.
+    """
+
+    def __init__(
+        self,
+        known: Mapping[str, PeriodInputs],
+        beyond: Mapping[str, PeriodInputs] = MappingProxyType({}),
+    ) -> None:
         self._known = known
+        self.stated = {**beyond, **known}
 
     def base(
         self,
@@ -72,12 +80,12 @@ class Charges:
 
     def _standing(self, base: Base, period: str, subject: str | None) -> tuple[ChargeFact, ...]:
         """The last charge of each part of the period and each subject."""
-        known = self._known.get(period)
+        known = self.stated.get(period)
         if known is None:
             return ()
         last: dict[tuple[str, str | None], ChargeFact] = {
             (fact.charge.period, fact.charge.subject): fact
-            for fact in known.evaluation.charges
+            for fact in known.charges
             if fact.charge.base == base.base
             and (not base.per_subject or fact.charge.subject == subject)
         }
@@ -133,7 +141,7 @@ class Charges:
     def _rate_of_period(
         self, rule: RateOfPeriod, period: str, blockers: Blockers
     ) -> AppliedRate | None:
-        known = self._known.get(period)
+        known = self.stated.get(period)
         stated = () if known is None else known.circumstances(rule.circumstance)
         whole = [fact for fact in stated if fact.circumstance.period == period]
         if whole:
@@ -179,8 +187,8 @@ class Charges:
         found = [
             fact
             for period in periods
-            if period in self._known
-            for fact in self._known[period].circumstances(name)
+            if period in self.stated
+            for fact in self.stated[period].circumstances(name)
         ]
         found.sort(key=lambda fact: (fact.at, fact.event.source, fact.event.id))
         return {_day_of(fact): fact for fact in found}
@@ -192,7 +200,7 @@ class Charges:
         return lies_within and period not in self._known
 
     def _part_in_use(self, period: str, subject: str | None) -> Fraction:
-        fact = self._known[period].circumstance(IN_USE, subject=subject)
+        fact = self.stated[period].circumstance(IN_USE, subject=subject)
         if fact is None:
             return Fraction(1)
         if fact.circumstance.values.get("cancelled") is True:
@@ -206,8 +214,8 @@ class Charges:
 
     def events(self, name: str, period: str) -> tuple[EventRef, ...]:
         """The events that state a base's charge of a period."""
-        known = self._known.get(period)
-        charges = known.evaluation.charges if known is not None else ()
+        known = self.stated.get(period)
+        charges = known.charges if known is not None else ()
         return tuple(fact.event for fact in charges if fact.charge.base == name)
 
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from schemas.evaluation import (
     CircumstanceFact,
     MetricFigure,
     PeriodEvaluation,
 )
+from schemas.period import first_day, label_of, next_label, period_length
 
 
 class PeriodInputs:
-    """One period's evaluation, looked up by name."""
+    """One period's evaluation, looked up by name.
 
-    def __init__(self, evaluation: PeriodEvaluation) -> None:
+    ``period``: where the evaluation carries what is stated of another time, the period that is
+    looked at; else its own.
+    """
+
+    def __init__(self, evaluation: PeriodEvaluation, period: str | None = None) -> None:
         self.evaluation = evaluation
+        period = period or evaluation.period
+        self.charges = tuple(
+            fact for fact in evaluation.charges if not _is_apart(period, fact.charge.period)
+        )
+        self._circumstances = tuple(
+            fact
+            for fact in evaluation.circumstances
+            if not _is_apart(period, fact.circumstance.period)
+        )
         self._figures = {(one.metric, one.subject, one.period): one for one in evaluation.figures}
 
     def figure(self, metric: str, subject: str | None, period: str) -> MetricFigure | None:
@@ -29,9 +45,7 @@ class PeriodInputs:
 
     def circumstances(self, name: str) -> tuple[CircumstanceFact, ...]:
         """All statements of a circumstance, the latest last."""
-        return tuple(
-            fact for fact in self.evaluation.circumstances if fact.circumstance.circumstance == name
-        )
+        return tuple(fact for fact in self._circumstances if fact.circumstance.circumstance == name)
 
     def circumstance(
         self, name: str, level: str | None = None, subject: str | None = None
@@ -51,6 +65,28 @@ class PeriodInputs:
             return None
         best = max(map(_exactness, fitting))
         return [fact for fact in fitting if _exactness(fact) == best][-1]
+
+
+def stated_beyond(evaluations: Iterable[PeriodEvaluation]) -> dict[str, PeriodInputs]:
+    """What evaluations carry of periods that are not their own, by the label of such a period.
+
+    A period is as long as the one that is evaluated; what is stated lies in it by its first day.
+    """
+    found: dict[str, PeriodInputs] = {}
+    for evaluation in evaluations:
+        labels = [fact.charge.period for fact in evaluation.charges]
+        labels += [fact.circumstance.period for fact in evaluation.circumstances]
+        for label in {one for one in labels if _is_apart(evaluation.period, one)}:
+            beyond = label_of(first_day(label), period_length(evaluation.period))
+            found[beyond] = PeriodInputs(evaluation.model_copy(update={"figures": ()}), beyond)
+    return found
+
+
+def _is_apart(period: str, other: str) -> bool:
+    """Whether two periods have no day in common."""
+    return first_day(next_label(other)) <= first_day(period) or first_day(
+        next_label(period)
+    ) <= first_day(other)
 
 
 def _exactness(fact: CircumstanceFact) -> tuple[bool, bool]:

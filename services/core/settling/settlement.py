@@ -19,7 +19,7 @@ from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.charges import Charges
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.history import SettledPeriod, SettlementHistory
-from services.core.inputs.known import PeriodInputs
+from services.core.inputs.known import PeriodInputs, stated_beyond
 from services.core.settling.one_period import PeriodOutcome, not_settled, settled, up_to_caps
 
 
@@ -107,9 +107,11 @@ class _Member:
 
     @classmethod
     def of(cls, history: History) -> _Member:
-        known = _latest(history.evaluations)
+        latest = _latest(history.evaluations)
+        known = {period: PeriodInputs(evaluation) for period, evaluation in latest.items()}
         ordered = sorted(history.versions, key=lambda one: (one.effective_from, one.version))
-        return cls(ordered, known, Charges(known), SettlementHistory(), [])
+        charges = Charges(known, stated_beyond(latest.values()))
+        return cls(ordered, known, charges, SettlementHistory(), [])
 
     def context(self, version: Agreement, period: str, time_zone: str) -> PeriodContext:
         """The context in which a period is worked out."""
@@ -173,13 +175,13 @@ def _ended(open_period: OpenPeriod, buyer: str) -> tuple[PeriodOutcome, SettledP
         return not_settled(open_period.context, str(misstated))
 
 
-def _latest(evaluations: Sequence[PeriodEvaluation]) -> dict[str, PeriodInputs]:
+def _latest(evaluations: Sequence[PeriodEvaluation]) -> dict[str, PeriodEvaluation]:
     latest: dict[str, PeriodEvaluation] = {}
     for evaluation in evaluations:
         held = latest.get(evaluation.period)
         if held is None or evaluation.revision > held.revision:
             latest[evaluation.period] = evaluation
-    return {period: PeriodInputs(evaluation) for period, evaluation in latest.items()}
+    return latest
 
 
 def looks_back(version: Agreement) -> bool:

@@ -276,3 +276,59 @@ def test_the_agreement_version_that_covers_the_period_says_what_is_needed() -> N
     found = evaluate([PROGRAMME], [first, second], "2025-03", facts([]), NUMBERS, 2, "late_facts")
     assert [each.metric for each in found.figures] == ["ratio"]
     assert (found.revision, found.reason) == (2, "late_facts")
+
+
+NEXT = {"base": "invoice", "of_period": "next", "if_missing": "wait"}
+ENDING = {"effective_until": "2025-02-01", "bases": [NEXT | {"part_of_period": "full_charge"}]}
+AFTER = [
+    charge("i2", "2025-03-01 10:00", "100.00", period="2025-02"),
+    charge("i3", "2025-03-01 11:00", "7.00", period="2025-03"),
+    circumstance("c2", "2025-03-01 10:00", circumstance="service_in_use", period="2025-02"),
+    circumstance("c3", "2025-03-01 10:00", circumstance="claim", period="2025-02"),
+]
+
+
+def carried(period: str, *versions: dict[str, Any]) -> list[str]:
+    """The identities of what an evaluation carries, by the versions of North's agreement."""
+    ordered = [agreement([{"metric": "total"}], **one) for one in versions]
+    made = evaluate([PROGRAMME], ordered, period, facts(AFTER), NUMBERS, 1, "closed")
+    return sorted(one.event.id for one in (*made.charges, *made.circumstances))
+
+
+def test_the_last_period_carries_the_next_charge_where_a_base_is_that() -> None:
+    assert carried("2025-01", ENDING) == ["c2", "i2"]
+    assert carried("2025-01", ENDING | {"bases": []}) == []
+    assert carried("2025-01", ENDING | {"effective_until": "2025-03-01"}) == []
+    assert carried("2025-02", ENDING | {"effective_until": "2025-03-01"}) == [
+        "c2",
+        "c3",
+        "i2",
+        "i3",
+    ]
+
+
+def test_a_gap_between_versions_is_an_end_as_well() -> None:
+    later = {"version": 2, "effective_from": "2025-04-01", "bases": ENDING["bases"]}
+    assert carried("2025-01", ENDING, later) == ["c2", "i2"]
+    assert carried("2025-01", ENDING, later | {"effective_from": "2025-02-01"}) == []
+
+
+def test_the_first_period_carries_the_openings_of_the_time_before() -> None:
+    cap = {"cap": "all", "window": "term", "opening": "brought"}
+    cap |= {"limit": {"kind": "amount", "amount": 5}}
+    said = [
+        circumstance("o1", "2025-02-01 10:00", circumstance="brought", period="2024-11"),
+        circumstance("o2", "2025-02-01 10:00", circumstance="other", period="2024-12"),
+        circumstance("o3", "2025-02-01 10:00", circumstance="brought", period="2025-02"),
+    ]
+    capped = agreement([{"metric": "total"}], caps=[cap])
+    held = {
+        period: [
+            one.event.id
+            for one in evaluate(
+                [PROGRAMME], [capped], period, facts(said), NUMBERS, 1, "closed"
+            ).circumstances
+        ]
+        for period in ("2025-01", "2025-02", "2025-03")
+    }
+    assert held == {"2025-01": ["o1"], "2025-02": ["o3"], "2025-03": []}
