@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from schemas.earn_back import Bank
 from schemas.period import first_day
+from services.core.adjusting.set_off_room import SetOffRoom
 from services.core.exact.arithmetic import ZERO
 from services.core.inputs.banking import main_to_minor, minor_to_main, with_balance
 from services.core.inputs.context import PeriodContext
-from services.core.inputs.worksheet import Balance, DraftLine, Worksheet, counts, step
+from services.core.inputs.worksheet import Balance, DraftLine, Worksheet, step
 
 
 def set_off(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
@@ -19,8 +19,9 @@ def set_off(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
     worksheet = _with_openings(context, worksheet)
     held = context.history[-1].balances if context.history else ()
     kept: list[Balance] = []
+    room = SetOffRoom.of(worksheet)
     for balance in (*held, *worksheet.balances):
-        used = _used(context, worksheet, balance)
+        used = _used(context, room, balance)
         if used:
             worksheet = _with_line(worksheet, _line(context, balance, used))
         kept.append(replace(balance, left=balance.left - used))
@@ -56,25 +57,12 @@ def _opened(
     return with_balance(context, worksheet, at_once, amount)
 
 
-def _used(context: PeriodContext, worksheet: Worksheet, balance: Balance) -> int:
+def _used(context: PeriodContext, room: SetOffRoom, balance: Balance) -> int:
     if first_day(balance.usable_from) > first_day(context.period):
         return 0
-    room = sum(
-        (one.value for one in worksheet.amounts if counts(one, balance.pays_for)), ZERO
-    ) + _already(worksheet, balance.pays_for)
-    return min(balance.left, max(main_to_minor(context, room), 0))
-
-
-def _already(worksheet: Worksheet, levels: Sequence[str]) -> Fraction:
-    """What is set off already against the same credits. Negative."""
-    return sum(
-        (
-            one.value
-            for one in worksheet.amounts
-            if one.kind == "set_off" and (not levels or one.level in (None, *levels))
-        ),
-        ZERO,
-    )
+    used = min(balance.left, main_to_minor(context, room.left(balance.pays_for)))
+    room.take(balance.pays_for, minor_to_main(context, used))
+    return used
 
 
 def _line(context: PeriodContext, balance: Balance, used: int) -> DraftLine:
