@@ -49,10 +49,17 @@ class SettlementRun(Noun):
     agreement: Name
     number: Annotated[int, Field(ge=1)]
     reason: str
-    because_of: PeriodLabel = Field(description="The period whose evaluation caused the run.")
+    because_of: PeriodLabel = Field(
+        description="The period whose evaluation caused the run; of a restatement the first period "
+        "restated."
+    )
     caused_by: Name | None = Field(
         None,
         description="The agreement that was evaluated, where it is another one that shares a cap "
         "with this one.",
     )
-    revision: Annotated[int, Field(ge=1)]
+    revision: Annotated[int, Field(ge=1)] = Field(description="The revision of that evaluation.")
+    ordered_by: str | None = Field(
+        None, description="Who ordered it, as role:party, where `reason` is restated."
+    )
+    order_reason: str | None = Field(None, description="The reason that they gave.")

@@ -18,6 +18,10 @@ from schemas.event import Stated, Subject
 from schemas.money import Currency, MinorUnits
 from schemas.period import PeriodLabel
 
+RULES = 2
+"""The version of the rules that this release settles by. It is raised with every release whose
+rules give any statement another content; what earlier ones settled is restated by order only."""
+
 LineKind = Literal["service_credit", "penalty", "earn_back", "bonus", "fee", "set_off", "deposit"]
 Standing = Literal["met", "below_expected", "below_minimum", "excused", "no_result", "reported"]
 
@@ -96,6 +100,9 @@ class SettlementStatement(Noun):
     )
     rights: tuple[TerminationRight, ...] = ()
     facts_digest: Digest = Field(description="SHA-256 over the evidence of all figures and facts.")
+    rules: Annotated[int, Field(ge=1)] = Field(
+        1, description="The version of earnback's rules that made the statement; absent: 1."
+    )
 
 
 def canonical(noun: Noun) -> bytes:

@@ -6,7 +6,16 @@ import sys
 
 import typer
 
-from services.cli.commands import contracts, events, keys, offline, running, statements, violations
+from services.cli.commands import (
+    contracts,
+    events,
+    keys,
+    offline,
+    restatements,
+    running,
+    statements,
+    violations,
+)
 from services.cli.commands.common import CANNOT, REFUSED, fail
 
 app = typer.Typer(
@@ -27,6 +36,7 @@ for command in (
     statements.close,
     statements.statements,
     statements.explain,
+    restatements.restate,
     offline.settle,
 ):
     app.command()(command)

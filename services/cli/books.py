@@ -77,6 +77,24 @@ def _tell_of_an_older_line(
             ) from None
 
 
+def held_restatements(
+    client: Client, agreement: str | None, periods: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The settled periods that today's rules would settle otherwise. Raises RequestRefused."""
+    query = {"agreement": agreement} if agreement else {}
+    rows = client.items("/v1/restatements", **query)
+    return [row for row in rows if not periods or row["period"] in periods]
+
+
+def order_restatement(
+    client: Client, agreement: str, periods: Sequence[str], reason: str
+) -> dict[str, Any]:
+    """Order a restatement; the run with what it restated. Raises RequestRefused."""
+    order = {"agreement": agreement, "periods": list(periods), "reason": reason}
+    done: dict[str, Any] = client.post("/v1/restatements", order)
+    return done
+
+
 def after_close(client: Client, order: dict[str, Any]) -> str:
     """What the books say once a close has reached them: the total, or what the statement waits for.
 

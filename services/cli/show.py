@@ -171,6 +171,35 @@ def _both(found: SimulatedPeriod | SimulatedLine, currency: str) -> tuple[str, s
     return was, would
 
 
+def held_restatements(rows: Sequence[Mapping[str, Any]]) -> None:
+    """What today's rules would settle otherwise, period by period, with the lines that differ."""
+    if not rows:
+        out.print("nothing is held: today's rules settle every period as it stands")
+        return
+    drawn = []
+    for row in rows:
+        place = (row["agreement"], row["period"])
+        waits = "; ".join(row["waits_for"])
+        told = f"waits by rules {row['rules_now']}: {waits}" if waits else ""
+        drawn.append((*place, "total", *_three(row), told))
+        drawn += [("", "", each["line"], *_three(each), "") for each in row["lines"]]
+        drawn += [("", "", "", "", "", "", other) for other in row["other"]]
+    table(("agreement", "period", "line", "standing", "today", "difference", ""), drawn)
+    out.print("nothing of this is posted; order it with: earnback restate AGREEMENT --reason TEXT")
+
+
+def _three(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Standing, today's amount, and the difference where the currency is the same."""
+    standing, today = row["standing"], row["today"]
+    both = (*(amount["amount"] if amount else "-" for amount in (standing, today)),)
+    known = standing or today
+    apart = standing and today and standing["currency"] != today["currency"]
+    if apart or ("difference" in row and row["difference"] is None):
+        return (*both, "-")
+    units = [amount["minor_units"] if amount else 0 for amount in (today, standing)]
+    return (*both, f"{amount_text(units[0] - units[1], known['currency'])} {known['currency']}")
+
+
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """A plain table."""
     drawn = Table(show_edge=False, pad_edge=False)

@@ -11,7 +11,15 @@ from fastapi import FastAPI
 
 from services.catalogue.cached import CatalogueCopy
 from services.settlement.evaluator_client import EvaluatorClient
-from services.settlement.routes import agreements, disputes, ledger, operations, statements
+from services.settlement.finance_events import DECLARED, SettlementTopics
+from services.settlement.routes import (
+    agreements,
+    disputes,
+    ledger,
+    operations,
+    restatements,
+    statements,
+)
 from services.settlement.routes.common import SettlementApiState
 from services.shell.http.server import Probe, make_api
 from services.shell.postgres import open_pool
@@ -20,7 +28,9 @@ from services.shell.settings import Settings
 TITLE = "earnback settlement"
 VERSION = "1.0.0"
 CONNECTIONS = 8
-ROUTERS = tuple(noun.routes for noun in (agreements, statements, ledger, disputes, operations))
+ROUTERS = tuple(
+    noun.routes for noun in (agreements, statements, ledger, restatements, disputes, operations)
+)
 
 
 def settlement_api(
@@ -29,13 +39,16 @@ def settlement_api(
     evaluator: str | None,
     transport: httpx.AsyncBaseTransport | None = None,
     probes: Mapping[str, Probe] | None = None,
+    topics: SettlementTopics = DECLARED,
 ) -> FastAPI:
     """The API over its own connections. ``evaluator``: address of the evaluator's HTTP API."""
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         pool = await open_pool(settings.postgres, name=f"{settings.app}-api", size=CONNECTIONS)
-        parts = SettlementApiState(pool, CatalogueCopy(pool), EvaluatorClient(evaluator, transport))
+        parts = SettlementApiState(
+            pool, CatalogueCopy(pool), EvaluatorClient(evaluator, transport), topics
+        )
         try:
             await parts.catalogue.start()
             api.state.parts = parts

@@ -7,6 +7,7 @@ from typing import Any
 from services.settlement.api import settlement_api
 from services.settlement.consumer import Settler
 from services.settlement.finance_events import DECLARED, SettlementTopics
+from services.settlement.restatement import watch
 from services.shell.http.server import serve_beside
 from services.shell.kafka import Dense, Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay
@@ -23,9 +24,10 @@ def settlement_app(
     app = make_app(settings)
     wires = wires_of(app)
     consume(app, topics.evaluations, Settler(topics), dense=Dense.BY_SEQUENCE, max_records=RECORDS)
+    wires.beside("restatements", lambda: watch(wires.pool))
     wires.beside("relay", lambda: _relay(settings, wires, topics))
     if settings.http_port:
-        wires.beside("api", lambda: _serve(settings, wires, evaluator))
+        wires.beside("api", lambda: _serve(settings, wires, evaluator, topics))
     return app
 
 
@@ -33,7 +35,9 @@ async def _relay(settings: Settings, wires: Wires, topics: SettlementTopics) -> 
     await Relay(settings, wires.pool, [topics.settlements, topics.ledger_entries]).run()
 
 
-async def _serve(settings: Settings, wires: Wires, evaluator: str | None) -> None:
+async def _serve(
+    settings: Settings, wires: Wires, evaluator: str | None, topics: SettlementTopics
+) -> None:
     """Serve the API until the worker stops; requests under way are finished first."""
 
     async def worker() -> None:
@@ -41,5 +45,5 @@ async def _serve(settings: Settings, wires: Wires, evaluator: str | None) -> Non
         if missing:
             raise RuntimeError("; ".join(f"{part} {why}" for part, why in missing.items()))
 
-    api = settlement_api(settings, evaluator=evaluator, probes={"worker": worker})
+    api = settlement_api(settings, evaluator=evaluator, probes={"worker": worker}, topics=topics)
     await serve_beside(api, settings)

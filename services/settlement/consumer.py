@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,14 +13,22 @@ from pydantic import ValidationError
 
 from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import SettlementRun
-from schemas.statement import SettlementStatement, canonical
-from services.core.books import ledger
+from schemas.programme import Programme
+from schemas.statement import SettlementStatement
 from services.core.contracts.versions import first_open_day, prospective, prospective_programmes
-from services.core.settling.one_period import Unsettled
-from services.core.settling.settlement import History, settle_together
+from services.core.settling.one_period import PeriodOutcome, Unsettled
+from services.core.settling.settlement import History
 from services.settlement import gauges, store
 from services.settlement.finance_events import DECLARED, Posting, SettlementTopics
-from services.settlement.store import LatestRevision, SettlementTerms, Unprocessable
+from services.settlement.replay import (
+    OpenBooks,
+    changed,
+    digests,
+    news,
+    replayed,
+    settled_otherwise,
+)
+from services.settlement.store import SettlementTerms, Unprocessable
 from services.shell.clock import now
 from services.shell.logs import log
 from services.shell.postgres import Connection
@@ -121,16 +128,6 @@ def read(record: Record) -> PeriodEvaluation:
         raise Unprocessable(f"not an evaluation: {place}: {first['msg']}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Books:
-    """An agreement as it stands before a run."""
-
-    history: History
-    standing: Mapping[str, LatestRevision]
-    posted: Mapping[str, Mapping[ledger.Position, int]]
-    waiting: Mapping[str, tuple[str, ...]]
-
-
 async def _settle(
     connection: Connection,
     contract: SettlementTerms,
@@ -149,17 +146,17 @@ async def _settle(
     activated = await store.activate_programmes(
         connection, contract.programmes, applies_from=first_open
     )
-    outcomes = await asyncio.to_thread(
-        settle_together,
-        {name: one.history for name, one in books.items()},
-        prospective_programmes(contract.programmes, activated),
-        buyer=contract.buyer,
-        time_zone=contract.time_zone,
-    )
+    programmes = prospective_programmes(contract.programmes, activated)
+    outcomes = await replayed(contract, _histories(books), programmes)
+    untouched = await _untouched(connection, contract, books, programmes, outcomes, evaluation)
     postings: list[Posting] = []
     for name, outcome in outcomes.items():
         waiting = {each.period: each.reasons for each in outcome if isinstance(each, Unsettled)}
-        settled = [each for each in outcome if isinstance(each, SettlementStatement)]
+        settled = [
+            each
+            for each in outcome
+            if isinstance(each, SettlementStatement) and each.period not in untouched[name]
+        ]
         same = waiting == books[name].waiting and not news(settled, books[name].standing)
         if same and name != evaluation.agreement:
             continue
@@ -173,7 +170,39 @@ async def _settle(
     return Counter(settled=1, posted=first, adjusted=len(postings) - first)
 
 
-async def _open(connection: Connection, agreement: str, contract: SettlementTerms) -> _Books:
+async def _untouched(
+    connection: Connection,
+    contract: SettlementTerms,
+    books: Mapping[str, OpenBooks],
+    programmes: Sequence[Programme],
+    outcomes: Mapping[str, Sequence[PeriodOutcome]],
+    evaluation: PeriodEvaluation,
+) -> Mapping[str, Collection[str]]:
+    """The settled periods of each agreement that only today's rules settle otherwise.
+
+    Older rules made what stands, and without the evaluation today's rules would come to the same
+    as with it. Nothing of these is posted before a person orders it.
+    """
+    older = {
+        name: settled_otherwise(outcome, books[name].standing) for name, outcome in outcomes.items()
+    }
+    if not any(older.values()):
+        return older
+    evaluated = evaluation.agreement
+    kept = await store.evaluations(connection, evaluated, without=evaluation)
+    before = {**_histories(books), evaluated: replace(books[evaluated].history, evaluations=kept)}
+    earlier = await replayed(contract, before, programmes)
+    return {
+        name: {period for period, _ in older[name].items() & digests(earlier[name]).items()}
+        for name in older
+    }
+
+
+def _histories(books: Mapping[str, OpenBooks]) -> dict[str, History]:
+    return {name: one.history for name, one in books.items()}
+
+
+async def _open(connection: Connection, agreement: str, contract: SettlementTerms) -> OpenBooks:
     versions = contract.agreements[agreement]
     standing = await store.standings(connection, agreement)
     applies_from = await store.activate(
@@ -182,7 +211,7 @@ async def _open(connection: Connection, agreement: str, contract: SettlementTerm
         [version.version for version in versions],
         applies_from=first_open_day(standing),
     )
-    return _Books(
+    return OpenBooks(
         History(
             prospective(versions, applies_from), await store.evaluations(connection, agreement)
         ),
@@ -190,41 +219,6 @@ async def _open(connection: Connection, agreement: str, contract: SettlementTerm
         await store.posted(connection, agreement),
         await store.waiting(connection, agreement),
     )
-
-
-def news(
-    statements: Sequence[SettlementStatement], standing: Mapping[str, LatestRevision]
-) -> list[SettlementStatement]:
-    """The statements that say something other than what stands."""
-    return [
-        each
-        for each in statements
-        if each.period not in standing
-        or standing[each.period].content_digest != ledger.content_digest(each)
-    ]
-
-
-def changed(
-    run: SettlementRun,
-    statements: Sequence[SettlementStatement],
-    standing: Mapping[str, LatestRevision],
-    posted: Mapping[str, Mapping[ledger.Position, int]],
-) -> list[Posting]:
-    """The statements that say something new, with the entries that they book."""
-    postings = []
-    for statement in news(statements, standing):
-        last = standing.get(statement.period)
-        entries = ledger.differences(posted.get(statement.period, {}), statement, run=run.run_id)
-        postings.append(
-            Posting(
-                statement=statement,
-                body=canonical(statement),
-                revision=last.revision + 1 if last else 1,
-                run_id=run.run_id,
-                entries=entries,
-            )
-        )
-    return postings
 
 
 def _say(run: SettlementRun, postings: Sequence[Posting], waiting: Mapping[str, Any]) -> None:

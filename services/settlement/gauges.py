@@ -16,6 +16,11 @@ STATEMENTS = Counter(
 )
 PENDING = Gauge("earnback_settlement_pending", "Closed periods that cannot be settled yet.")
 
+HELD = Gauge(
+    "earnback_restatements_held",
+    "Settled periods that today's rules would settle otherwise; nothing of them is posted.",
+)
+
 
 def count(counts: Mapping[str, int], waiting: int) -> None:
     """Count a committed batch. ``settled``, ``repeated`` and ``refused`` are of evaluations."""

@@ -255,6 +255,7 @@ async def pending(
 
 _RUN = (
     "select run_id, agreement, number, because_of, caused_by, revision, reason, recorded_at,"
+    " ordered_by, order_reason,"
     " (select count(*) from statement s where s.run_id = r.run_id) as statements,"
     " (select count(*) from ledger_entry e where e.run_id = r.run_id) as entries"
     " from settlement_run r"

@@ -242,6 +242,68 @@ class RunAnswer(RunSummary):
     posted: tuple[StatementSummary, ...]
 
 
+class RestatedLine(Noun):
+    """A line that today's rules give another amount. Null: the statement has no such line."""
+
+    line: str
+    kind: LineKind
+    level: str | None
+    for_period: str
+    standing: MoneyAmount | None
+    today: MoneyAmount | None
+
+
+class HeldRestatement(Noun):
+    """A settled period that today's rules would settle otherwise. Nothing of it is posted."""
+
+    agreement: str
+    vendor: str
+    period: str
+    standing: MoneyAmount = Field(description="The total that stands.")
+    today: MoneyAmount | None = Field(
+        description="The total by today's rules; null where they wait."
+    )
+    difference: MoneyAmount | None = Field(
+        description="What a restatement would book on top; null where today's rules wait, or "
+        "settle in another currency."
+    )
+    rules_then: int = Field(description="The version of the rules that made what stands.")
+    rules_now: int
+    lines: tuple[RestatedLine, ...] = Field(description="The lines that differ.")
+    other: tuple[str, ...] = Field(
+        description="What differs beside them, in words: results, rights, named figures."
+    )
+    waits_for: tuple[str, ...] = Field(
+        description="Why today's rules would wait; such a period cannot be restated yet."
+    )
+
+
+class RestatementRequest(Noun):
+    """An order to restate settled periods of an agreement by today's rules."""
+
+    agreement: str
+    periods: tuple[PeriodLabel, ...] = Field(
+        (), description="Which; absent or empty: all that can be restated."
+    )
+    reason: Text
+
+
+class RestatedPeriod(Noun):
+    """A period that an order restated: its new revision, and how many entries it booked."""
+
+    period: str
+    revision: int
+    total: MoneyAmount
+    entries: int
+
+
+class RestatementDone(SettlementRun):
+    """The run that an order made, with what it restated."""
+
+    rules: int
+    restated: tuple[RestatedPeriod, ...]
+
+
 class QuarantineSummary(Noun):
     """Something set aside: refused by ingest, in conflict, too old, or unreadable."""
 

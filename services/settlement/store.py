@@ -17,7 +17,7 @@ from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import LedgerEntry, SettlementRun
 from schemas.programme import Programme
-from schemas.statement import canonical
+from schemas.statement import RULES, SettlementStatement, canonical
 from services.catalogue.stored import agreement_of, programme_of
 from services.core.adjusting.shared_caps import sharing
 from services.core.books import ledger
@@ -31,6 +31,9 @@ from services.settlement.finance_events import (
 from services.shell.outbox import Outgoing, enqueue_many
 from services.shell.postgres import Connection
 
+RESTATED = "restated"
+"""The reason of a run that a person ordered."""
+
 _REFUSED = UUID("0b1d7f5e-3a3e-5b7a-8d55-5c1f4f4a9a10")
 
 
@@ -40,10 +43,11 @@ class Unprocessable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LatestRevision:
-    """The latest revision of a period's statement."""
+    """The latest revision of a period's statement. ``rules``: the version that made it."""
 
     revision: int
     content_digest: bytes
+    rules: int = RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,8 @@ async def _agreements(
 
 
 async def take_turn(connection: Connection, agreements: Collection[str]) -> None:
-    """Let nobody else settle agreements that may share a cap with these until the transaction ends.
+    """Let nobody else settle these agreements, or any that may share a cap with them, until the
+    transaction ends.
 
     Call it first in the transaction and once: what is read afterwards is then what the last one
     in turn left. All take the locks in one order, which prevents deadlock.
@@ -165,11 +170,10 @@ async def take_turn(connection: Connection, agreements: Collection[str]) -> None
         " order by a.programme",
         list(agreements),
     )
-    for row in rows:
-        await connection.execute(
-            "select pg_advisory_xact_lock(hashtextextended('earnback-shared-caps:' || $1, 0))",
-            row["programme"],
-        )
+    locks = [f"earnback-shared-caps:{row['programme']}" for row in rows]
+    locks += [f"earnback-agreement:{name}" for name in sorted(agreements)]
+    for name in locks:
+        await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", name)
 
 
 @lru_cache(maxsize=1024)
@@ -188,12 +192,17 @@ def _parsed(digest: bytes, body: str) -> PeriodEvaluation:
     return PeriodEvaluation.model_validate_json(body)
 
 
-async def evaluations(connection: Connection, agreement: str) -> tuple[PeriodEvaluation, ...]:
-    """The latest revision of every period that was evaluated."""
+async def evaluations(
+    connection: Connection, agreement: str, *, without: PeriodEvaluation | None = None
+) -> tuple[PeriodEvaluation, ...]:
+    """The latest revision of every period that was evaluated; ``without``: one of them."""
     rows = await connection.fetch(
         "select distinct on (period) body, sha256 from evaluation_received where agreement = $1"
+        " and not coalesce(period = $2 and revision = $3, false)"
         " order by period, revision desc",
         agreement,
+        None if without is None else without.period,
+        None if without is None else without.revision,
     )
     return tuple(_parsed(row["sha256"], row["body"]) for row in rows)
 
@@ -233,12 +242,80 @@ async def begin_run(
     )
 
 
+async def begin_restatement(
+    connection: Connection,
+    agreement: str,
+    because_of: str,
+    *,
+    reason: str,
+    ordered_by: str,
+    at: datetime,
+) -> SettlementRun:
+    """Write down a run that a person orders. ``because_of``: the first period that it restates."""
+    number = await connection.fetchval(
+        "select coalesce(max(number), 0) + 1 from settlement_run where agreement = $1", agreement
+    )
+    revision = await connection.fetchval(
+        "select max(revision) from evaluation_received where agreement = $1 and period = $2",
+        agreement,
+        because_of,
+    )
+    run = SettlementRun(
+        run_id=ledger.restatement_run_id(agreement=agreement, number=number),
+        agreement=agreement,
+        number=number,
+        reason=RESTATED,
+        because_of=because_of,
+        revision=revision,
+        ordered_by=ordered_by,
+        order_reason=reason,
+    )
+    await connection.execute(
+        "insert into settlement_run (run_id, agreement, number, because_of, revision, reason,"
+        " recorded_at, ordered_by, order_reason) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        run.run_id,
+        agreement,
+        number,
+        because_of,
+        revision,
+        RESTATED,
+        at,
+        ordered_by,
+        reason,
+    )
+    return run
+
+
 async def standings(connection: Connection, agreement: str) -> dict[str, LatestRevision]:
     """The latest statement of every settled period."""
     rows = await connection.fetch(
-        "select period, revision, substance from latest_statement where agreement = $1", agreement
+        "select period, revision, substance, rules from latest_statement where agreement = $1",
+        agreement,
     )
-    return {row["period"]: LatestRevision(row["revision"], row["substance"]) for row in rows}
+    return {
+        row["period"]: LatestRevision(row["revision"], row["substance"], row["rules"])
+        for row in rows
+    }
+
+
+async def statements_of_older_rules(
+    connection: Connection, agreement: str
+) -> tuple[SettlementStatement, ...]:
+    """The latest statement of each settled period that an older version of the rules made."""
+    rows = await connection.fetch(
+        "select body from latest_statement where agreement = $1 and rules < $2 order by period",
+        agreement,
+        RULES,
+    )
+    return tuple(SettlementStatement.model_validate_json(row["body"]) for row in rows)
+
+
+async def agreements_of_older_rules(connection: Connection) -> list[str]:
+    """The agreements with a settled period whose latest statement older rules made, sorted."""
+    rows = await connection.fetch(
+        "select distinct agreement from latest_statement where rules < $1 order by agreement", RULES
+    )
+    return [row["agreement"] for row in rows]
 
 
 async def posted(connection: Connection, agreement: str) -> dict[str, dict[Position, int]]:
@@ -357,8 +434,8 @@ async def _write_statement(
     await connection.execute(
         "insert into statement (position, agreement, period, revision, run_id, programme, version,"
         " vendor, buyer, currency, total_minor, body, sha256, substance, supersedes,"
-        " recorded_at)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        " recorded_at, rules)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         position,
         *identity,
         posting.run_id,
@@ -373,6 +450,7 @@ async def _write_statement(
         ledger.content_digest(statement),
         posting.supersedes,
         at,
+        statement.rules,
     )
     await connection.executemany(
         "insert into statement_line (agreement, period, revision, line, ordinal, kind, level,"

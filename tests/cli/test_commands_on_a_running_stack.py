@@ -501,3 +501,22 @@ def test_an_address_where_nobody_answers_is_named(shell: Shell) -> None:
     said = Shell(shell.home, {**away, "EARNBACK_KEY": "eb_x_y"}).run("statements")
     assert said.code != 0
     assert "http://127.0.0.1:1 does not answer" in said.err
+
+
+# --- after an upgrade -----------------------------------------------------------------------------
+
+
+def test_restate_looks_or_orders_and_says_when_nothing_is_held(closed: Installation) -> None:
+    looked = closed.shell.run("restate", "--dry-run")
+    assert (looked.code, looked.err) == (0, "")
+    assert looked.out == "nothing is held: today's rules settle every period as it stands\n"
+    ordered = closed.shell.run("restate", "northnet-wan", "--reason", "as agreed")
+    assert ordered.code == 1
+    assert "no period of northnet-wan can be restated" in ordered.err
+    neither = closed.shell.run("restate", "northnet-wan")
+    assert (neither.code, neither.err) == (
+        1,
+        "earnback: give --dry-run to look, or --reason with an agreement to restate\n",
+    )
+    nameless = closed.shell.run("restate", "--reason", "as agreed")
+    assert nameless.err == "earnback: name the agreement that is to be restated\n"

@@ -17,6 +17,7 @@ from services.settlement.api import ROUTERS
 from tests.docs.pages import ROOT, blocks, names, page, rows, section
 from tests.settlement.builders import an_evaluation
 from tests.settlement.desk import Desk
+from tests.settlement.older import settled_by_an_older_release
 from tests.settlement.test_with_evaluator import a_desk_beside_the_evaluator
 
 PAGE = page("settlement-api.md")
@@ -123,7 +124,7 @@ async def _run(desk: Desk, words: list[str], dispute: str) -> httpx.Response:
 
 async def test_the_examples_of_the_page_run(database: str) -> None:
     async with a_desk_beside_the_evaluator(database) as desk:
-        await desk.house.settle(an_evaluation(9700))
+        await settled_by_an_older_release(desk.house, an_evaluation(9700), 15000)
         dispute, commands = "", list(_commands())
         last: dict[str, Any] = {}
         for words in commands:

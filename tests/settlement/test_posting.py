@@ -16,8 +16,9 @@ from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue.store import apply
 from services.core.books.ledger import differences
-from services.settlement.consumer import Settler, changed, read
+from services.settlement.consumer import Settler, read
 from services.settlement.finance_events import DECLARED, Posting
+from services.settlement.replay import changed
 from services.settlement.store import (
     LatestRevision,
     Unprocessable,

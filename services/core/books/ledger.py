@@ -12,8 +12,10 @@ from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
+import msgspec
+
 from schemas.ledger_entry import LedgerEntry
-from schemas.statement import LineKind, SettlementStatement, StatementLine, canonical
+from schemas.statement import LineKind, SettlementStatement, StatementLine
 
 _NAMESPACE = UUID("5d3bcf0c-52a6-5d0e-9d0c-6e3a4f1f7a21")
 
@@ -63,6 +65,11 @@ def run_id(*, agreement: str, because_of: str, revision: int, caused_by: str | N
     return uuid5(_NAMESPACE, f"run\0{agreement}\0{because_of}\0{revision}{evaluated}")
 
 
+def restatement_run_id(*, agreement: str, number: int) -> UUID:
+    """The run that a person orders to restate periods, by its number among the agreement's runs."""
+    return uuid5(_NAMESPACE, f"restated\0{agreement}\0{number}")
+
+
 def statement_event_id(*, agreement: str, period: str, revision: int) -> UUID:
     """The id under which finance hears of one revision of a statement."""
     return uuid5(_NAMESPACE, f"statement\0{agreement}\0{period}\0{revision}")
@@ -74,10 +81,11 @@ def entry_event_id(entry_id: UUID) -> UUID:
 
 
 def content_digest(statement: SettlementStatement) -> bytes:
-    """SHA-256 over what a statement says, without the words in which its steps explain it.
+    """SHA-256 over what a statement says, without the words in which its steps explain it and
+    without the version of the rules that made it.
 
     A statement is issued anew where this differs: a better wording in a later release of the
-    program does not touch what is issued.
+    program does not touch what is issued, nor does a later version of the rules by itself.
     """
     bare = statement.model_copy(
         update={
@@ -85,7 +93,8 @@ def content_digest(statement: SettlementStatement) -> bytes:
             "results": tuple(each.model_copy(update={"steps": ()}) for each in statement.results),
         }
     )
-    return sha256(canonical(bare)).digest()
+    said = bare.model_dump(mode="json", exclude={"rules"})
+    return sha256(msgspec.json.encode(said, order="sorted")).digest()
 
 
 def targets(statement: SettlementStatement) -> dict[Position, int]:

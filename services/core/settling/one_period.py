@@ -11,7 +11,7 @@ from hashlib import sha256
 from schemas.agreement import Agreement, OrderStep
 from schemas.evaluation import ChargeFact, CircumstanceFact, PeriodEvaluation
 from schemas.money import exponent
-from schemas.statement import SettlementStatement, StatementLine
+from schemas.statement import RULES, SettlementStatement, StatementLine
 from services.core.adjusting.caps import apply_caps, apply_small_amounts
 from services.core.adjusting.claims import apply_claims
 from services.core.adjusting.critical_failure import apply_critical_failure
@@ -150,6 +150,7 @@ def _outcome(
         figures=dict(sorted(worksheet.figures.items())),
         rights=worksheet.rights,
         facts_digest=facts_digest(context.inputs.evaluation),
+        rules=RULES,
     )
     return statement, carried
 

@@ -17,6 +17,7 @@ from schemas.period import PeriodLabel
 from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
 from services.settlement.evaluator_client import EvaluatorClient
+from services.settlement.finance_events import SettlementTopics
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import ProblemDocument
 from services.shell.http.cursors import encode_cursor
@@ -55,6 +56,7 @@ class SettlementApiState:
     pool: Pool
     catalogue: CatalogueCopy
     evaluator: EvaluatorClient
+    topics: SettlementTopics
 
 
 def parts_of(request: Request) -> SettlementApiState:

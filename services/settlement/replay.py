@@ -1,0 +1,95 @@
+"""Agreements settled from their beginning by today's rules, beside what stands in the books."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from schemas.ledger_entry import SettlementRun
+from schemas.programme import Programme
+from schemas.statement import RULES, SettlementStatement, canonical
+from services.core.books import ledger
+from services.core.settling.one_period import PeriodOutcome
+from services.core.settling.settlement import History, settle_together
+from services.settlement.finance_events import Posting
+from services.settlement.store import LatestRevision, SettlementTerms
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBooks:
+    """An agreement as it stands before a run."""
+
+    history: History
+    standing: Mapping[str, LatestRevision]
+    posted: Mapping[str, Mapping[ledger.Position, int]]
+    waiting: Mapping[str, tuple[str, ...]]
+
+
+async def replayed(
+    contract: SettlementTerms, histories: Mapping[str, History], programmes: Sequence[Programme]
+) -> Mapping[str, Sequence[PeriodOutcome]]:
+    """The outcome of every period of agreements that share caps, by agreement, in a thread."""
+    return await asyncio.to_thread(
+        settle_together,
+        histories,
+        programmes,
+        buyer=contract.buyer,
+        time_zone=contract.time_zone,
+    )
+
+
+def digests(outcome: Sequence[PeriodOutcome]) -> dict[str, bytes]:
+    """The content digest of each statement, by period."""
+    return {
+        each.period: ledger.content_digest(each)
+        for each in outcome
+        if isinstance(each, SettlementStatement)
+    }
+
+
+def settled_otherwise(
+    outcome: Sequence[PeriodOutcome], standing: Mapping[str, LatestRevision]
+) -> dict[str, bytes]:
+    """The periods that stand by older rules and say something else today, with today's digest."""
+    older = {period: one for period, one in standing.items() if one.rules < RULES}
+    return {
+        period: digest
+        for period, digest in (digests(outcome) if older else {}).items()
+        if period in older and older[period].content_digest != digest
+    }
+
+
+def news(
+    statements: Sequence[SettlementStatement], standing: Mapping[str, LatestRevision]
+) -> list[SettlementStatement]:
+    """The statements that say something other than what stands."""
+    return [
+        each
+        for each in statements
+        if each.period not in standing
+        or standing[each.period].content_digest != ledger.content_digest(each)
+    ]
+
+
+def changed(
+    run: SettlementRun,
+    statements: Sequence[SettlementStatement],
+    standing: Mapping[str, LatestRevision],
+    posted: Mapping[str, Mapping[ledger.Position, int]],
+) -> list[Posting]:
+    """The statements that say something new, with the entries that they book."""
+    postings = []
+    for statement in news(statements, standing):
+        last = standing.get(statement.period)
+        entries = ledger.differences(posted.get(statement.period, {}), statement, run=run.run_id)
+        postings.append(
+            Posting(
+                statement=statement,
+                body=canonical(statement),
+                revision=last.revision + 1 if last else 1,
+                run_id=run.run_id,
+                entries=entries,
+            )
+        )
+    return postings

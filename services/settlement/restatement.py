@@ -1,0 +1,159 @@
+"""Periods that today's rules would settle otherwise: found by looking, posted by order only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.ledger_entry import SettlementRun
+from schemas.statement import RULES, SettlementStatement
+from services.core.books.ledger import owed
+from services.core.settling.one_period import PeriodOutcome
+from services.core.settling.settlement import History
+from services.core.whatif.restatement import HeldDifference, held_difference
+from services.settlement import gauges, store
+from services.settlement.effective_versions import read_effective_versions
+from services.settlement.finance_events import Posting, SettlementTopics
+from services.settlement.replay import changed, replayed
+from services.shell.logs import log
+from services.shell.postgres import Connection, Pool, is_transient
+
+WATCH_SECONDS = 3600.0
+"""Between two counts of what is held: it changes with releases, facts and orders only."""
+
+
+class NothingToRestate(ValueError):
+    """An order that would post nothing. The text says why and what can be ordered."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestatementOrder:
+    """What a person orders. ``periods``: empty for all that can be restated."""
+
+    agreement: str
+    periods: tuple[str, ...]
+    reason: str
+    ordered_by: str
+
+
+async def held_differences(connection: Connection, agreement: str) -> tuple[HeldDifference, ...]:
+    """The periods of an agreement that today's rules would settle otherwise, in their order.
+
+    Worked out from the evaluations received, by the versions that rule by now; nothing is written.
+    """
+    standing = await store.statements_of_older_rules(connection, agreement)
+    if not standing:
+        return ()
+    contract = await store.contract(connection, agreement)
+    assert contract is not None, "an agreement with a statement is applied"
+    ruling = await read_effective_versions(connection, contract)
+    histories = {
+        name: History(versions, await store.evaluations(connection, name))
+        for name, versions in ruling.agreements.items()
+    }
+    outcomes = await replayed(contract, histories, ruling.programmes)
+    return tuple(_differing(standing, outcomes[agreement]))
+
+
+def _differing(
+    standing: Sequence[SettlementStatement], outcome: Sequence[PeriodOutcome]
+) -> list[HeldDifference]:
+    older = {one.period: one for one in standing}
+    found = [
+        held_difference(older[today.period], today) for today in outcome if today.period in older
+    ]
+    return [one for one in found if one is not None]
+
+
+async def restate(
+    connection: Connection, order: RestatementOrder, *, topics: SettlementTopics, at: datetime
+) -> tuple[SettlementRun, Sequence[Posting]]:
+    """Post what today's rules make of periods that stand by older ones, as a run of its own.
+
+    Only the agreement named is restated, not those that share a cap with it. Raises
+    NothingToRestate, before anything is written.
+    """
+    await store.take_turn(connection, {order.agreement})
+    found = await held_differences(connection, order.agreement)
+    statements = _chosen(order, found)
+    standing = await store.standings(connection, order.agreement)
+    posted = await store.posted(connection, order.agreement)
+    run = await store.begin_restatement(
+        connection,
+        order.agreement,
+        statements[0].period,
+        reason=order.reason,
+        ordered_by=order.ordered_by,
+        at=at,
+    )
+    postings = changed(run, statements, standing, posted)
+    await store.post(connection, postings, topics=topics, at=at)
+    log(__name__).info(
+        "restated",
+        agreement=order.agreement,
+        run=str(run.run_id),
+        ordered_by=order.ordered_by,
+        reason=order.reason,
+        rules=RULES,
+        statements=[f"{each.statement.period}#{each.revision}" for each in postings],
+        booked_minor=sum(owed(entry) for each in postings for entry in each.entries),
+    )
+    return run, postings
+
+
+def _chosen(
+    order: RestatementOrder, found: Collection[HeldDifference]
+) -> list[SettlementStatement]:
+    """Today's statements of the periods that are to be restated. Raises NothingToRestate."""
+    ready = {
+        one.standing.period: one.today
+        for one in found
+        if isinstance(one.today, SettlementStatement)
+    }
+    wanted = order.periods or tuple(ready)
+    there = f"what can be restated of {order.agreement}: {', '.join(ready) or 'nothing'}"
+    waits = {one.standing.period for one in found} - set(ready)
+    for period in wanted:
+        if period in waits:
+            raise NothingToRestate(f"{period} waits by today's rules; {there}")
+        if period not in ready:
+            raise NothingToRestate(
+                f"{period} has no statement of an earlier version of the rules that today's would "
+                f"settle otherwise; {there}"
+            )
+    if not wanted:
+        raise NothingToRestate(
+            f"no period of {order.agreement} can be restated: today's rules settle each of them "
+            "as it stands, or wait"
+        )
+    return [statement for period, statement in ready.items() if period in wanted]
+
+
+async def watch(pool: Pool, *, every: float = WATCH_SECONDS) -> None:
+    """Show how many periods are held, from the start of a process on and once in a while."""
+    while True:
+        try:
+            async with pool.acquire() as connection:
+                held = await count_held(connection)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log(__name__).warning("held_restatements_not_counted", error=repr(error))
+        else:
+            gauges.HELD.set(held)
+            if held:
+                log(__name__).warning(
+                    "held_restatements",
+                    periods=held,
+                    rules=RULES,
+                    remedy="look with: earnback restate --dry-run",
+                )
+        await asyncio.sleep(every)
+
+
+async def count_held(connection: Connection) -> int:
+    """How many settled periods of all agreements today's rules would settle otherwise."""
+    names = await store.agreements_of_older_rules(connection)
+    return sum([len(await held_differences(connection, name)) for name in names])

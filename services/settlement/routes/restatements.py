@@ -1,0 +1,159 @@
+"""Settled periods that today's rules would settle otherwise, and the order to restate them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+from fastapi import Query, Request
+from fastapi.responses import Response
+
+from schemas.statement import RULES, SettlementStatement
+from services.core.settling.one_period import Unsettled
+from services.core.whatif.restatement import HeldDifference, LineDifference
+from services.settlement import store
+from services.settlement.access import BookReaderPrincipal, Buyer
+from services.settlement.responses import (
+    HeldRestatement,
+    MoneyAmount,
+    Page,
+    RestatedLine,
+    RestatedPeriod,
+    RestatementDone,
+    RestatementRequest,
+)
+from services.settlement.restatement import (
+    NothingToRestate,
+    RestatementOrder,
+    held_differences,
+    restate,
+)
+from services.settlement.routes.common import (
+    Cursor,
+    IdempotencyKey,
+    PageSize,
+    done,
+    listed,
+    parts_of,
+    router,
+)
+from services.shell.clock import now
+from services.shell.http.cursors import decode_cursor, encode_cursor
+from services.shell.http.idempotency import Answer, once
+from services.shell.http.problems import Problem
+from services.shell.http.tags import tagged
+from services.shell.postgres import Connection
+
+routes = router("restatements")
+
+OfAgreement = Annotated[str | None, Query(description="Only this agreement.")]
+
+
+@routes.get("/restatements", response_model=Page[HeldRestatement])
+async def list_restatements(
+    request: Request,
+    asker: BookReaderPrincipal,
+    agreement: OfAgreement = None,
+    cursor: Cursor = None,
+    limit: PageSize = 100,
+) -> Response:
+    """List settled periods that today's rules would settle otherwise. Nothing of it is posted.
+
+    A page looks at no more than `limit` agreements that were settled by older rules, so it may be
+    short, or empty, and still have a `next`.
+    """
+    asker.check_filters(agreement)
+    scope = listed("restatements", *asker.scope, agreement)
+    (after,) = decode_cursor(scope, cursor, [str]) if cursor else ("",)
+    seen = set(asker.agreements()) if agreement is None else {agreement}
+    items: list[HeldRestatement] = []
+    async with (
+        parts_of(request).pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        older = await store.agreements_of_older_rules(connection)
+        names = [each for each in older if each in seen and each > after]
+        for name in names[:limit]:
+            items += [_held(one) for one in await held_differences(connection, name)]
+    following = encode_cursor(scope, names[limit - 1]) if len(names) > limit else None
+    body = {"items": [one.model_dump(mode="json") for one in items], "next": following}
+    return tagged(request, msgspec.json.encode(body))
+
+
+def _held(found: HeldDifference) -> HeldRestatement:
+    standing, today = found.standing, found.today
+    waits = today.reasons if isinstance(today, Unsettled) else ()
+    settled = today if isinstance(today, SettlementStatement) else None
+    comparable = settled is not None and settled.currency == standing.currency
+    return HeldRestatement(
+        agreement=standing.agreement,
+        vendor=standing.vendor,
+        period=standing.period,
+        standing=MoneyAmount.of(standing.total_minor, standing.currency),
+        today=None if settled is None else MoneyAmount.of(settled.total_minor, settled.currency),
+        difference=MoneyAmount.of(settled.total_minor - standing.total_minor, standing.currency)
+        if comparable and settled is not None
+        else None,
+        rules_then=standing.rules,
+        rules_now=RULES,
+        lines=tuple(_lines(found)),
+        other=found.other,
+        waits_for=waits,
+    )
+
+
+def _lines(found: HeldDifference) -> Iterator[RestatedLine]:
+    today = found.today
+    currency = today.currency if isinstance(today, SettlementStatement) else ""
+    for one in found.lines:
+        yield _line(one, found.standing.currency, currency)
+
+
+def _line(one: LineDifference, then: str, now: str) -> RestatedLine:
+    return RestatedLine(
+        line=one.line,
+        kind=one.kind,
+        level=one.level,
+        for_period=one.for_period,
+        standing=None if one.standing_minor is None else MoneyAmount.of(one.standing_minor, then),
+        today=None if one.today_minor is None else MoneyAmount.of(one.today_minor, now),
+    )
+
+
+@routes.post("/restatements", response_model=RestatementDone, status_code=201)
+async def order_restatement(
+    request: Request, asker: Buyer, order: RestatementRequest, key: IdempotencyKey = None
+) -> Response:
+    """Restate settled periods of an agreement by today's rules, as a run of its own.
+
+    The differences are posted to the book and published to finance, each once.
+    """
+    asker.agreement(order.agreement)
+
+    async def effect(connection: Connection) -> Answer:
+        wanted = RestatementOrder(order.agreement, order.periods, order.reason, asker.name)
+        try:
+            run, postings = await restate(
+                connection, wanted, topics=parts_of(request).topics, at=now()
+            )
+        except NothingToRestate as nothing:
+            raise Problem(
+                409, "nothing-to-restate", "There is nothing to restate.", str(nothing)
+            ) from nothing
+        restated = tuple(
+            RestatedPeriod(
+                period=each.statement.period,
+                revision=each.revision,
+                total=MoneyAmount.of(each.statement.total_minor, each.statement.currency),
+                entries=len(each.entries),
+            )
+            for each in postings
+        )
+        return done(
+            RestatementDone(**run.model_dump(), rules=RULES, restated=restated),
+            status=201,
+            location=f"/v1/runs/{run.run_id}",
+        )
+
+    return await once(parts_of(request).pool, request, asker.name, effect)
