@@ -191,13 +191,13 @@ def held_restatements(rows: Sequence[Mapping[str, Any]]) -> None:
 def _three(row: Mapping[str, Any]) -> tuple[str, str, str]:
     """Standing, today's amount, and the difference where the currency is the same."""
     standing, today = row["standing"], row["today"]
-    both = (*(amount["amount"] if amount else "-" for amount in (standing, today)),)
-    known = standing or today
+    then, now = ("-" if each is None else str(each["amount"]) for each in (standing, today))
     apart = standing and today and standing["currency"] != today["currency"]
     if apart or ("difference" in row and row["difference"] is None):
-        return (*both, "-")
-    units = [amount["minor_units"] if amount else 0 for amount in (today, standing)]
-    return (*both, f"{amount_text(units[0] - units[1], known['currency'])} {known['currency']}")
+        return then, now, "-"
+    currency = (standing or today)["currency"]
+    units = [0 if each is None else each["minor_units"] for each in (standing, today)]
+    return then, now, f"{amount_text(units[1] - units[0], currency)} {currency}"
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx
 
@@ -35,7 +36,7 @@ async def a_desk_beside_the_evaluator(dsn: str) -> AsyncIterator[Desk]:
         )
         beside = EvaluatorClient("http://evaluator", httpx.ASGITransport(door))
         parts = desk.api.state.parts
-        desk.api.state.parts = type(parts)(parts.pool, parts.catalogue, beside)
+        desk.api.state.parts = replace(parts, evaluator=beside)
         desk.api.state.door = httpx.AsyncClient(
             transport=httpx.ASGITransport(door), base_url="http://evaluator"
         )
