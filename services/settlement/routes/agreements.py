@@ -86,8 +86,11 @@ async def get_version(
     raise not_found(f"version {version} of agreement {agreement}")
 
 
-async def in_todays_language(request: Request) -> None:
-    """Refuse a body of an earlier contract language by that, before all that it lacks is listed."""
+async def in_todays_language(request: Request, asker: Buyer) -> None:
+    """Refuse a body of an earlier contract language by that, before all that it lacks is listed.
+
+    ``asker``: who may not apply anything is refused before.
+    """
     body = await request.json()
     if not isinstance(body, dict) or language_of(body) == LANGUAGE:
         return
