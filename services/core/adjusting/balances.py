@@ -11,6 +11,7 @@ from services.core.adjusting.set_off_room import SetOffRoom
 from services.core.exact.arithmetic import ZERO
 from services.core.inputs.banking import main_to_minor, minor_to_main, with_balance
 from services.core.inputs.context import PeriodContext
+from services.core.inputs.openings import bank_openings, money_of
 from services.core.inputs.worksheet import Balance, DraftLine, Worksheet, step
 
 
@@ -43,9 +44,11 @@ def _with_line(worksheet: Worksheet, line: DraftLine) -> Worksheet:
 def _with_openings(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
     """A balance that the buyer brings along is stated by a circumstance."""
     for bank in context.version.banks:
-        fact = context.inputs.circumstance(bank.opening) if bank.opening else None
-        if fact is not None and fact.circumstance.value is not None:
-            worksheet = _opened(context, worksheet, bank, fact.circumstance.value)
+        if bank.opening is None:
+            continue
+        facts = bank_openings(context.charges, bank.opening, context.period, context.begins)
+        amount = money_of(context.charges, context.version, context.blockers, facts, "value")
+        worksheet = _opened(context, worksheet, bank, amount)
     return worksheet
 
 

@@ -8,13 +8,14 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.ceiling import Cap, DropSmall, EarnedBack, RaiseSmall
-from schemas.credit import AmountLimit
+from schemas.credit import AmountLimit, AtRiskLimit, PercentLimit
 from schemas.money import exponent
+from schemas.period import first_day, next_label
 from schemas.statement import LineKind
 from services.core.exact.arithmetic import ZERO, rounded
 from services.core.exact.sharing import in_proportion
 from services.core.inputs.context import PeriodContext
-from services.core.inputs.stated import stated_number
+from services.core.inputs.openings import LookBack, money_of, openings_in
 from services.core.inputs.worksheet import OWED_BY_VENDOR, Worksheet, counts, step
 from services.core.pricing.ceilings import limit_amount
 
@@ -88,13 +89,17 @@ def _ceiling(context: PeriodContext, cap: Cap, window: list[str]) -> Fraction:
     # What no version covers has no charges either: only a period that is settled has.
     settled = [label for label in window if label == context.period or context.history.of(label)]
     own = sum((limit_amount(context, cap.limit, period=label) for label in settled), ZERO)
-    charges = _opening(context, cap, "charges")
-    return own + charges * _share(cap)
+    share = _share(context, cap)
+    return own + share * _opening(context, cap, "charges") if share else own
 
 
-def _share(cap: Cap) -> Fraction:
-    percent = getattr(cap.limit, "percent", ZERO)
-    return Fraction(percent) / 100
+def _share(context: PeriodContext, cap: Cap) -> Fraction:
+    """The part of the charges that is the ceiling, where it is one."""
+    if isinstance(cap.limit, PercentLimit):
+        return cap.limit.percent / 100
+    if isinstance(cap.limit, AtRiskLimit):
+        return context.at_risk_term(cap.limit.at_risk).percent / 100
+    return ZERO
 
 
 def _given(context: PeriodContext, cap: Cap, earlier: list[str]) -> Fraction:
@@ -117,8 +122,16 @@ def _opening(context: PeriodContext, cap: Cap, what: str) -> Fraction:
     """What was charged or credited in the window before the first period settled here."""
     if cap.opening is None:
         return ZERO
-    fact = context.inputs.circumstance(cap.opening)
-    return stated_number(fact, what) if fact is not None else ZERO
+    begins = first_day(context.begins)
+    since = {
+        "trailing": first_day(next_label(context.period, 1 - (cap.periods or 1))),
+        "contract_year": first_day(context.contract_year()[0]),
+    }
+    look = LookBack(
+        cap.window, context.period, context.begins, begins, since.get(cap.window, begins)
+    )
+    facts = openings_in(context.charges, cap.opening, look)
+    return money_of(context.charges, context.version, context.blockers, facts, what)
 
 
 def apply_small_amounts(context: PeriodContext, worksheet: Worksheet) -> Worksheet:

@@ -17,7 +17,7 @@ from schemas.agreement import Agreement
 from schemas.ceiling import OfAgreements, SharedCap
 from schemas.credit import AmountLimit, PercentLimit
 from schemas.money import exponent
-from schemas.period import label_of, next_label
+from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
 from schemas.statement import LineKind
 from services.core.adjusting.caps import kinds_given, scaled
@@ -30,7 +30,7 @@ from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.charges import Charges
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.history import SettlementHistory
-from services.core.inputs.stated import stated_number
+from services.core.inputs.openings import LookBack, money_of, openings_in
 from services.core.inputs.worksheet import Worksheet
 
 
@@ -252,15 +252,22 @@ class _CapAllowance:
         return sum((self._stated(name, self.cap.opening, what) for name in self.covered), ZERO)
 
     def _stated(self, name: str, opening: str, what: str) -> Fraction:
-        open_period = self.covered[name].open_period
-        fact = open_period.context.inputs.circumstance(opening) if open_period is not None else None
-        if fact is None:
-            return ZERO
+        party, period, blockers = self.covered[name], self.window[-1], Blockers()
+        begins = label_of(party.versions[0].effective_from, self.cap.settled)
+        since = first_day(self.window[0])
+        look = LookBack(
+            self.cap.window, period, begins, self.cap.begins or first_day(begins), since
+        )
+        version = _bound(self.cap, name, party, period) or party.versions[-1]
+        amount = ZERO
         try:
-            return stated_number(fact, what)
+            facts = openings_in(party.charges, opening, look)
+            amount = money_of(party.charges, version, blockers, facts, what)
         except InvalidDeclaration as misstated:
-            self._lacks(name, str(misstated))
-            return ZERO
+            blockers.add(str(misstated))
+        for reason in blockers.reasons:
+            self._lacks(name, reason)
+        return amount
 
     def _in_force(self) -> Iterator[tuple[str, Agreement, str]]:
         """Each agreement under the cap with its version, in each period of the window."""

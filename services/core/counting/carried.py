@@ -1,8 +1,8 @@
 """What is stated of a time that no period of the agreement covers, and which evaluation carries it.
 
-The first period's carries what was stated of the time before the agreement: openings of caps, and
-rates at which they are converted. The last one's carries what is stated of the period after it
-where a base is the charge of the next period. Without that nobody would ever read them.
+The first period's carries what was stated of the time before the agreement: openings, and rates
+at which they are converted. The last one's carries what is stated of the period after it where a
+base is the charge of the next period. Without that nobody would ever read them.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ def carries(
 def openings(programmes: Sequence[Programme], agreements: Sequence[Agreement]) -> frozenset[str]:
     """The circumstances that state what was given before the agreement was settled here."""
     caps = [cap.opening for agreement in agreements for cap in agreement.caps]
+    banks = [bank.opening for agreement in agreements for bank in agreement.banks]
     shared = [cap.opening for programme in programmes for cap in programme.shared_caps]
-    return frozenset(name for name in (*caps, *shared) if name is not None)
+    return frozenset(name for name in (*caps, *banks, *shared) if name is not None)
 
 
 def _rates(agreements: Sequence[Agreement]) -> frozenset[str]:

@@ -13,6 +13,7 @@ from schemas.conversion import AgreedRate, Conversion, RateOfDay, RateOfPeriod
 from schemas.evaluation import ChargeFact, CircumstanceFact, EventRef
 from schemas.money import MOST, exponent
 from schemas.period import first_day, label_of, next_label, period_length
+from services.core.calendar.windows import holds
 from services.core.counting.carried import IN_USE
 from services.core.exact.arithmetic import ZERO
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
@@ -37,6 +38,7 @@ class Charges:
     ) -> None:
         self._known = known
         self.stated = {**beyond, **known}
+        self._by_name: dict[str, list[CircumstanceFact]] | None = None
 
     def base(
         self,
@@ -198,6 +200,16 @@ class Charges:
         day, until = first_day(period), version.effective_until
         lies_within = min(map(first_day, self._known)) <= day and (until is None or day < until)
         return lies_within and period not in self._known
+
+    def statements(self, name: str) -> Sequence[CircumstanceFact]:
+        """All statements of a circumstance, each once: those of one time, the latest last."""
+        if self._by_name is None:
+            self._by_name = {}
+            for label, inputs in self.stated.items():
+                for fact in inputs.evaluation.circumstances:
+                    if holds(label, fact.circumstance.period):
+                        self._by_name.setdefault(fact.circumstance.circumstance, []).append(fact)
+        return self._by_name.get(name, ())
 
     def _part_in_use(self, period: str, subject: str | None) -> Fraction:
         fact = self.stated[period].circumstance(IN_USE, subject=subject)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from schemas.agreement import Agreement
+from schemas.agreement import Agreement, AtRisk
 from schemas.base import written
 from schemas.period import first_day, next_label
 from schemas.statement import LevelResult, Step
@@ -76,8 +76,12 @@ class PeriodContext:
 
     def at_risk(self, name: str, subject: str | None = None, period: str | None = None) -> Fraction:
         """An amount at risk in main units."""
-        term = next(term for term in self.version.at_risk if term.at_risk == name)
+        term = self.at_risk_term(name)
         return term.percent * self.base(term.base, subject, period) / 100
+
+    def at_risk_term(self, name: str) -> AtRisk:
+        """The term of an amount at risk."""
+        return next(term for term in self.version.at_risk if term.at_risk == name)
 
     def bases_used(self) -> dict[str, Fraction | str]:
         """The bases that were looked at so far, by name and period, in main units.
