@@ -87,10 +87,37 @@ class Carried(Noun):
 class Invoicing(Noun):
     """What a period comes to is deducted from an invoice, which is never below zero.
 
-    The circumstance ``invoice`` of a period states ``date`` and ``charges`` (main units).
-    ``deducted_from``: the invoice of the period itself or of the next.
+    The circumstance ``invoice`` of a period states ``date`` and ``charges`` (main units), and
+    ``currency`` where it is not the agreement's own.
+    ``deducted_from``: the invoice of the period itself or of the next. The last period's credit has
+    no later invoice: ``rest`` says at its ``at_end`` what becomes of it, where it is carried, else
+    ``at_end`` here.
     """
 
     invoice: Name
     deducted_from: Literal["same_period", "next_period"]
+    at_end: Literal["lapses", "cash"] | None = Field(
+        None,
+        description="What becomes of the last period's credit, which no later invoice takes. "
+        "Stated where it is deducted from the next period's invoice, and what that cannot take is "
+        "not carried.",
+    )
+    cash_within_days: Annotated[int, Field(ge=0, le=3660)] | None = None
     rest: Annotated[InCash | Lapses | Carried, Field(discriminator="kind")]
+
+    @model_validator(mode="after")
+    def _the_end_is_stated(self) -> Self:
+        needed = self.deducted_from == "next_period" and not isinstance(self.rest, Carried)
+        if needed and self.at_end is None:
+            raise ValueError(
+                "the last period's credit has no next invoice; state at_end: lapses, or at_end: "
+                "cash with cash_within_days"
+            )
+        if not needed and self.at_end is not None:
+            raise ValueError(
+                "at_end is stated where credit is deducted_from next_period and its rest is not "
+                "carried; leave it out, or state it in rest"
+            )
+        if (self.at_end == "cash") != (self.cash_within_days is not None):
+            raise ValueError("at_end: cash needs cash_within_days, lapses has none")
+        return self

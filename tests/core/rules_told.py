@@ -192,7 +192,8 @@ def critical_failures() -> list[Story]:
 @story
 def payments() -> list[Story]:
     def bill(rest: str, taken: str, *charges: int | None) -> Story:
-        text = f"invoicing: {{invoice: invoice, deducted_from: {taken}, rest: {rest}}}\n"
+        at_end = "at_end: lapses, " if taken == "next_period" and "carried" not in rest else ""
+        text = f"invoicing: {{invoice: invoice, deducted_from: {taken}, {at_end}rest: {rest}}}\n"
         known = [
             evaluation(month, value, circumstances=[] if charge is None else [
                 ("invoice", {"values": {"charges": charge, "date": f"{month}-28"}})

@@ -92,5 +92,20 @@ def _each(node: Any, path: Path, keys: tuple[str, ...]) -> Iterator[tuple[Path, 
             yield from _each(node[keys[0]], (*path, keys[0]), keys[1:])
 
 
-RULES: tuple[LanguageRule, ...] = ()
+def _last_credit(document: ContractBody) -> Iterator[Addition]:
+    """The last period's credit, for which there is no next invoice, was in no figure."""
+    for path, invoicing in each(document, "invoicing"):
+        rest = invoicing.get("rest")
+        kind = rest.get("kind") if isinstance(rest, Mapping) else None
+        if invoicing.get("deducted_from") == "next_period" and kind in ("cash", "lapses"):
+            yield Addition(
+                path,
+                "at_end",
+                "lapses",
+                "the last period's credit has no next invoice: lapses, or cash with "
+                "cash_within_days",
+            )
+
+
+RULES: tuple[LanguageRule, ...] = (_last_credit,)
 """The rules that bring a document of language 1 to language 2, in order."""

@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import overload
 
 from schemas.agreement import Agreement
-from schemas.money import exponent
 from schemas.statement import LevelResult, LineKind, StatementLine
 from services.core.exact.arithmetic import ZERO
 from services.core.inputs.worksheet import Balance, Deferred
@@ -16,7 +15,10 @@ from services.core.inputs.worksheet import Balance, Deferred
 
 @dataclass(frozen=True, slots=True)
 class SettledPeriod:
-    """What later periods look back at. ``lines`` is None while the period cannot be settled."""
+    """What later periods look back at. ``lines`` is None while the period cannot be settled.
+
+    ``carried``: the credit that later invoices are to take, in main units.
+    """
 
     period: str
     version: Agreement
@@ -25,11 +27,6 @@ class SettledPeriod:
     balances: tuple[Balance, ...] = ()
     carried: Fraction = ZERO
     deferred: tuple[Deferred, ...] = ()
-
-    def total(self, currency: str) -> Fraction:
-        """The period's total in main units."""
-        minor = sum(line.minor_units for line in self.lines or ())
-        return Fraction(minor, 10 ** exponent(currency))
 
     def amount(self, kinds: frozenset[LineKind], levels: Sequence[str] = ()) -> int:
         """Minor units of the lines of some kinds, of some levels (none named: of all)."""

@@ -22,6 +22,9 @@ from services.core.inputs.charges import Charges
 from services.core.inputs.conversion import Foreign
 from services.core.inputs.stated import misstated_text, stated_day, stated_number
 
+_DAYS = ("dated", "date")
+"""What states the day of an amount, where its rate goes by that."""
+
 
 @dataclass(frozen=True, slots=True)
 class LookBack:
@@ -162,7 +165,9 @@ def stated_money(
         amount=amount,
         currency=currency,
         period=label_of(first_day(said.period), version.settled),
-        dated=stated_day(fact, "dated") if "dated" in said.values else None,
+        dated=next(
+            (stated_day(fact, day) for day in ("dated", "date") if day in said.values), None
+        ),
     )
     value = charges.converted(version, foreign, blockers)
     return ZERO if value is None else value

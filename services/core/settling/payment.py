@@ -12,10 +12,11 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.payment import Carried, InCash, Invoicing, Lapses
+from schemas.period import first_day, next_label
 from services.core.exact.arithmetic import ZERO, percent_of
 from services.core.inputs.context import PeriodContext
-from services.core.inputs.history import SettledPeriod
-from services.core.inputs.stated import stated_day, stated_number
+from services.core.inputs.openings import stated_money
+from services.core.inputs.stated import stated_day
 
 Figures = dict[str, Fraction | str | bool | None]
 
@@ -39,18 +40,24 @@ def payable(context: PeriodContext, total: Fraction) -> Figures:
 
 
 def invoiced(context: PeriodContext, total: Fraction) -> tuple[Figures, Fraction]:
-    """The invoice of the period after deduction, and the credit that is carried on."""
+    """The invoice of the period after deduction, and the credit that later ones are to take.
+
+    That is what is carried, and the period's own credit where the next invoice takes it.
+    """
+    carried = context.history[-1].carried if context.history else ZERO
     term = context.version.invoicing
-    if term is None:
-        return {}, ZERO
-    last: SettledPeriod | None = context.history[-1] if context.history else None
-    carried = last.carried if last else ZERO
-    before = last.total(context.version.currency) if last else ZERO
-    due = carried + (total if term.deducted_from == "same_period" else before)
+    if term is None:  # an earlier version carried it; it stays on the books
+        return ({"carried": carried} if carried else {}), carried
+    due, waiting = carried + total, ZERO
+    if term.deducted_from == "next_period":
+        due, waiting = carried, total
     fact = context.inputs.circumstance(term.invoice)
+    ends = context.period == context.ends_with
     if fact is None:
-        return {"carried": due}, due
-    charges = stated_number(fact, "charges")
+        if not ends:
+            return {"carried": due}, due + waiting
+        return _at_end(context, term, due, waiting, None).figures, ZERO
+    charges = stated_money(context.charges, context.version, context.blockers, fact, "charges")
     dated = stated_day(fact, "date")
     deducted = min(due, charges)
     figures: Figures = {
@@ -58,11 +65,53 @@ def invoiced(context: PeriodContext, total: Fraction) -> tuple[Figures, Fraction
         "invoice-deducted": deducted,
         "invoice": charges - deducted,
     }
-    rest = _REST[type(term.rest)](context, term, due - deducted, dated)
-    return figures | rest.figures, rest.carried
+    if ends:
+        return figures | _at_end(context, term, due - deducted, waiting, dated).figures, ZERO
+    rest = _REST[type(term.rest)](term, due - deducted, dated)
+    return figures | rest.figures, rest.carried + waiting
 
 
-def _in_cash(_: PeriodContext, term: Invoicing, rest: Fraction, dated: date) -> Rest:
+def _at_end(
+    context: PeriodContext, term: Invoicing, rest: Fraction, waiting: Fraction, dated: date | None
+) -> Rest:
+    """What becomes of all that the last invoice has not taken.
+
+    ``rest``: what it could not take. ``waiting``: what the next one would have taken. Without an
+    invoice days are counted from the period's last day.
+    """
+    day = dated or first_day(next_label(context.period)) - timedelta(days=1)
+    if isinstance(term.rest, Carried):
+        ended = _ended(rest + waiting, term.rest.at_end, term.rest.cash_within_days, day)
+        return Rest({"carried": ZERO, **ended.figures}) if term.rest.at_end == "lapses" else ended
+    left = Rest({"cash": rest}) if rest < 0 else _REST[type(term.rest)](term, rest, day)
+    if term.at_end is None or not waiting:
+        return left
+    return _together(left, _ended(waiting, term.at_end, term.cash_within_days, day))
+
+
+def _ended(left: Fraction, at_end: str, days: int | None, dated: date) -> Rest:
+    """What is left when there is no later invoice. Below zero the buyer owes it, and pays it."""
+    if at_end == "lapses" and left >= 0:
+        return Rest({"lapsed": left})
+    if left < 0:
+        return Rest({"cash": left})
+    assert days is not None, "the schema asks for it"
+    return _paid(left, dated, days)
+
+
+def _together(one: Rest, other: Rest) -> Rest:
+    """Both: amounts are added up, and of two days the later one stands."""
+    figures = dict(one.figures)
+    for name, value in other.figures.items():
+        held = figures.get(name)
+        if isinstance(held, Fraction) and isinstance(value, Fraction):
+            figures[name] = held + value
+        else:
+            figures[name] = value if held is None else max(str(held), str(value))
+    return Rest(figures)
+
+
+def _in_cash(term: Invoicing, rest: Fraction, dated: date) -> Rest:
     assert isinstance(term.rest, InCash)
     return _paid(rest, dated, term.rest.within_days)
 
@@ -73,21 +122,15 @@ def _paid(rest: Fraction, dated: date, days: int) -> Rest:
     return Rest({"cash": rest, "cash-due": (dated + timedelta(days=days)).isoformat()})
 
 
-def _lapses(_: PeriodContext, __: Invoicing, rest: Fraction, ___: date) -> Rest:
+def _lapses(_: Invoicing, rest: Fraction, __: date) -> Rest:
     return Rest({"lapsed": rest})
 
 
-def _carried(context: PeriodContext, term: Invoicing, rest: Fraction, dated: date) -> Rest:
-    assert isinstance(term.rest, Carried)
-    if context.period != context.ends_with:
-        return Rest({"carried": rest}, rest)
-    if term.rest.at_end == "lapses":
-        return Rest({"carried": ZERO, "lapsed": rest})
-    assert term.rest.cash_within_days is not None
-    return _paid(rest, dated, term.rest.cash_within_days)
+def _carried(_: Invoicing, rest: Fraction, __: date) -> Rest:
+    return Rest({"carried": rest}, rest)
 
 
-_REST: dict[type, Callable[[PeriodContext, Any, Fraction, date], Rest]] = {
+_REST: dict[type, Callable[[Any, Fraction, date], Rest]] = {
     InCash: _in_cash,
     Lapses: _lapses,
     Carried: _carried,
