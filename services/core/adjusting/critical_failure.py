@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from schemas.remedy import CriticalFailure
 from services.core.adjusting.caps import before_caps, scaled
 from services.core.exact.arithmetic import ZERO
@@ -39,7 +41,9 @@ def _withheld(context: PeriodContext, worksheet: Worksheet, term: CriticalFailur
     if decided is None:
         return worksheet.with_figures({"withheld": ZERO})
     seen = context.seen
-    ceiling = limit_amount(context, term.withheld_at_most)
+    ceiling = _ceiling(context, term, decided)
+    if ceiling is None:
+        return worksheet.with_figures({"withheld": ZERO})
     value = max(min(decided, ceiling), ZERO)
     text = (
         f"the buyer decides to withhold {context.money(decided)}, "
@@ -49,3 +53,10 @@ def _withheld(context: PeriodContext, worksheet: Worksheet, term: CriticalFailur
     steps = (*context.steps_since(seen), step("withheld", TERM, text, value))
     line = DraftLine("withheld", "penalty", None, context.period, value, steps)
     return worksheet.adding(line).with_figures({"withheld": value})
+
+
+def _ceiling(context: PeriodContext, term: CriticalFailure, decided: Fraction) -> Fraction | None:
+    """The most that may be withheld; None where it is not known and nothing is withheld."""
+    if decided > 0:
+        return limit_amount(context, term.withheld_at_most)
+    return context.where_known(lambda known: limit_amount(known, term.withheld_at_most))

@@ -28,7 +28,11 @@ def apply_fees(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
 
 def _fee(context: PeriodContext, term: IncentiveFee) -> tuple[Fraction, str]:
     """The share formula first; minimum and maximum bind after it."""
-    cost = context.base(term.cost)
+    fixed = _fixed(term)
+    cost = context.base_where(fixed is None, term.cost)
+    if cost is None:
+        assert fixed is not None, "else its cost is waited for"
+        return fixed, f"{context.money(fixed)}, whatever the cost is"
     difference = cost - term.target_cost
     share = term.share_of_overrun if difference > 0 else term.share_of_underrun
     shared = term.target_fee - percent_of(share, difference)
@@ -41,6 +45,16 @@ def _fee(context: PeriodContext, term: IncentiveFee) -> tuple[Fraction, str]:
         f"{money(term.target_cost)}) = {money(shared)}{bound}"
     )
     return fee, text
+
+
+def _fixed(term: IncentiveFee) -> Fraction | None:
+    """The fee, where no cost can change it."""
+    if term.at_least is not None and term.at_least == term.at_most:
+        return term.at_least
+    if term.share_of_overrun or term.share_of_underrun:
+        return None
+    fee = term.target_fee if term.at_least is None else max(term.target_fee, term.at_least)
+    return fee if term.at_most is None else min(fee, term.at_most)
 
 
 def apply_deposit(context: PeriodContext, worksheet: Worksheet) -> Worksheet:

@@ -13,7 +13,7 @@ from schemas.statement import LevelResult, Step
 from services.core.calendar.days import contract_year
 from services.core.calendar.windows import labels_between
 from services.core.exact.arithmetic import ZERO, money_text
-from services.core.inputs.blockers import Blockers
+from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.charges import Charges
 from services.core.inputs.conversion import Converted, Foreign
 from services.core.inputs.history import SettlementHistory
@@ -43,6 +43,21 @@ class PeriodContext:
             self.version, name, failing, subject, self.blockers, in_force=in_force
         )
 
+    def base_where(
+        self, counts: bool, name: str, subject: str | None = None, period: str | None = None
+    ) -> Fraction | None:
+        """A base, where an amount depends on it. Else as far as it is known: None, nothing waits.
+
+        ``counts``: whether the amount depends on it, as no share of nothing does.
+        """
+        if counts:
+            return self.base(name, subject, period)
+        return self.where_known(lambda context: context.base(name, subject, period))
+
+    def where_known(self, amount: Callable[[PeriodContext], Fraction]) -> Fraction | None:
+        """As `if_known`, and what the amount stands on is noted."""
+        return None if self.if_known(amount) is None else amount(self)
+
     def own(self, amount: Fraction, currency: str | None) -> Fraction:
         """An amount that the agreement states, in its own currency.
 
@@ -71,13 +86,23 @@ class PeriodContext:
     def if_known(self, amount: Callable[[PeriodContext], Fraction]) -> Fraction | None:
         """An amount where all that it stands on is known. Nothing waits for it."""
         aside = replace(self, blockers=Blockers())
-        value = amount(aside)
+        try:
+            value = amount(aside)
+        except InvalidDeclaration:
+            return None
         return None if aside.blockers.reasons else value
 
     def at_risk(self, name: str, subject: str | None = None, period: str | None = None) -> Fraction:
         """An amount at risk in main units."""
+        return self.at_risk_where(True, name, subject, period) or ZERO
+
+    def at_risk_where(
+        self, counts: bool, name: str, subject: str | None = None, period: str | None = None
+    ) -> Fraction | None:
+        """An amount at risk, where an amount depends on it, as `base_where`."""
         term = self.at_risk_term(name)
-        return term.percent * self.base(term.base, subject, period) / 100
+        base = self.base_where(counts and term.percent != 0, term.base, subject, period)
+        return None if base is None else term.percent * base / 100
 
     def at_risk_term(self, name: str) -> AtRisk:
         """The term of an amount at risk."""

@@ -31,7 +31,8 @@ Limiter = Callable[[PeriodContext, Any, str | None, tuple[PricedUnits, ...], str
 def _percent_limit(
     context: PeriodContext, limit: PercentLimit, subject: str | None, _: object, period: str | None
 ) -> Fraction:
-    return percent_of(limit.percent, context.base(limit.base, subject, period))
+    base = context.base_where(limit.percent != 0, limit.base, subject, period)
+    return ZERO if base is None else percent_of(limit.percent, base)
 
 
 def _amount_limit(context: PeriodContext, limit: AmountLimit, *_: object) -> Fraction:
@@ -59,7 +60,8 @@ def _days_limit(
     context: PeriodContext, limit: DaysLimit, subject: str | None, _: object, period: str | None
 ) -> Fraction:
     charged = context.charges.charged_period(context.version, limit.base, period or context.period)
-    return limit.days * context.base(limit.base, subject, period) / days_in(charged)
+    base = context.base_where(limit.days != 0, limit.base, subject, period)
+    return limit.days * (base or ZERO) / days_in(charged)
 
 
 _LIMITS: dict[type, Limiter] = {

@@ -10,6 +10,7 @@ from typing import Any
 from schemas.credit import (
     Credit,
     EveryPeriod,
+    Limit,
     OnDefault,
     OnRun,
     OnTrigger,
@@ -20,6 +21,7 @@ from schemas.evaluation import EventRef
 from schemas.statement import LevelResult, LineKind, Step
 from services.core.exact.arithmetic import ZERO, number_text, percent_of, rounded
 from services.core.inputs.banking import put_by
+from services.core.inputs.blockers import Blockers
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.worksheet import DraftLine, PointsScored, Worksheet, step
 from services.core.judging.levels import consecutive_misses
@@ -123,6 +125,7 @@ def _priced(pricing: PricingContext, credit: Credit) -> tuple[Price | None, tupl
     if credit.rounded_quantity is not None:
         counts = tuple(_rounded_count(pricing, credit, count) for count in counts)
     steps = [made for count in counts for made in count.steps]
+    pricing = replace(pricing, for_nothing=_for_nothing(pricing, credit))
     seen = pricing.context.seen
     priced = price(pricing.within("rate"), credit.rate, counts)
     steps += (*pricing.context.steps_since(seen), *priced.steps)
@@ -140,9 +143,20 @@ def _priced(pricing: PricingContext, credit: Credit) -> tuple[Price | None, tupl
         steps.append(step("priced", pricing.term, f"with its factors: {unit}", value))
     if credit.at_most is not None and priced.unit == "money":
         seen = pricing.context.seen
-        value, said = _under_ceiling(pricing, credit, counts, value)
+        value, said = _under_ceiling(pricing, credit.at_most, counts, value)
         steps += (*pricing.context.steps_since(seen), *said)
     return replace(priced, value=value), tuple(steps)
+
+
+def _for_nothing(pricing: PricingContext, credit: Credit) -> bool:
+    """Whether a factor that is known makes the amount nothing."""
+    for number, term in enumerate(credit.factors):
+        aside = replace(pricing.context, blockers=Blockers())
+        within = replace(pricing.within(f"factors[{number}]"), context=aside)
+        times, _ = factor(within, term)
+        if not times and not aside.blockers.reasons:
+            return True
+    return False
 
 
 def _rounded_count(pricing: PricingContext, credit: Credit, count: PricedUnits) -> PricedUnits:
@@ -155,18 +169,36 @@ def _rounded_count(pricing: PricingContext, credit: Credit, count: PricedUnits) 
 
 
 def _under_ceiling(
-    pricing: PricingContext, credit: Credit, counts: tuple[PricedUnits, ...], value: Fraction
+    pricing: PricingContext,
+    limit: Limit | WorthOfEach,
+    counts: tuple[PricedUnits, ...],
+    value: Fraction,
 ) -> tuple[Fraction, tuple[Step, ...]]:
     term = f"{pricing.term}.at_most"
-    if isinstance(credit.at_most, WorthOfEach):
-        return _each_under_its_worth(pricing.within("at_most"), credit.at_most, counts, value)
-    ceiling = limit_amount(pricing.context, credit.at_most, pricing.result.subject, counts)
+    if isinstance(limit, WorthOfEach):
+        return _each_under_its_worth(pricing.within("at_most"), limit, counts, value)
+    ceiling = _ceiling(pricing, limit, counts, value)
+    if ceiling is None:
+        return value, ()
     money = pricing.context.money
     if value <= ceiling:
         text = f"{money(value)} is within its ceiling of {money(ceiling)}"
         return value, (step("ceiling", term, text, value),)
     text = f"cut from {money(value)} to its ceiling of {money(ceiling)}"
     return ceiling, (step("ceiling", term, text, ceiling),)
+
+
+def _ceiling(
+    pricing: PricingContext, limit: Limit, counts: tuple[PricedUnits, ...], value: Fraction
+) -> Fraction | None:
+    """A credit's ceiling; None where it is not known and nothing is owed that it could cut."""
+
+    def amount(context: PeriodContext) -> Fraction:
+        return limit_amount(context, limit, pricing.result.subject, counts)
+
+    if value > 0:
+        return amount(pricing.context)
+    return pricing.context.where_known(amount)
 
 
 def _each_under_its_worth(

@@ -51,13 +51,12 @@ def _of_charge(
     steps: tuple[Step, ...],
 ) -> Worksheet:
     seen = context.seen
-    charge = context.base(base)
-    value = percent_of(percent, charge)
+    charge = context.base_where(percent != 0, base)
+    value = ZERO if charge is None else percent_of(percent, charge)
     charged = context.charges.charged_period(context.version, base, context.period)
-    text = (
-        f"{number_text(percent)} % of {context.money(charge)} ({base} of {charged}) = "
-        f"{context.money(value)}"
-    )
+    of_what = f"{base} of {charged}"
+    told = of_what if charge is None else f"{context.money(charge)} ({of_what})"
+    text = f"{number_text(percent)} % of {told} = {context.money(value)}"
     made = (
         *steps,
         *context.steps_since(seen),

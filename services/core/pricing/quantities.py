@@ -40,13 +40,17 @@ class PricedUnits:
 
 @dataclass(frozen=True, slots=True)
 class PricingContext:
-    """What a quantity, rate or factor may look at: the case, the result, and its own path."""
+    """What a quantity, rate or factor may look at: the case, the result, and its own path.
+
+    ``for_nothing``: a factor makes the amount nothing, whatever its base is.
+    """
 
     context: PeriodContext
     result: LevelResult
     credit: Credit
     term: str
     same_period: tuple[LevelResult, ...] = ()
+    for_nothing: bool = False
 
     def within(self, part: str) -> PricingContext:
         """The same, one step deeper in the term's path."""

@@ -61,27 +61,39 @@ def _percent_step(pricing: PricingContext, percent: Fraction) -> Step:
 
 def _percent_of(pricing: PricingContext, term: PercentOf, counts: Sequence[PricedUnits]) -> Price:
     units = _units(counts)
-    charge, of_what = _charge(pricing, term)
-    value = percent_of(units * term.percent, charge)
-    money = pricing.context.money
+    charge, of_what = _charge(pricing, term, units * term.percent != 0)
+    value = ZERO if charge is None else percent_of(units * term.percent, charge)
+    told = _told(pricing, charge, of_what)
     text = (
-        f"{_times(units)}{number_text(term.percent)} % of {money(charge)} ({of_what}) = "
-        f"{money(value)}"
+        f"{_times(units)}{number_text(term.percent)} % of {told} = {pricing.context.money(value)}"
     )
     made = (_percent_step(pricing, units * term.percent), step("rate", pricing.term, text, value))
     return Price(value, "money", made, term.percent)
 
 
-def _charge(pricing: PricingContext, term: PercentOf) -> tuple[Fraction, str]:
+def _base(
+    pricing: PricingContext, name: str, counts: bool, period: str | None = None
+) -> Fraction | None:
+    """A base; None where it is not known and the amount is nothing whatever it is."""
+    counts = counts and not pricing.for_nothing
+    return pricing.context.base_where(counts, name, pricing.result.subject, period)
+
+
+def _told(pricing: PricingContext, amount: Fraction | None, name: str) -> str:
+    return name if amount is None else f"{pricing.context.money(amount)} ({name})"
+
+
+def _charge(pricing: PricingContext, term: PercentOf, counts: bool) -> tuple[Fraction | None, str]:
     """The charge that a percentage is of: this period's, or those of the whole run of misses."""
     context, result = pricing.context, pricing.result
     if term.over == "period":
-        return context.base(term.base, result.subject), term.base
+        return _base(pricing, term.base, counts), term.base
     due = pricing.credit.due
     assert isinstance(due, OnRun), "only a credit due on a run is priced over it"
     run = consecutive_misses(result, pricing.earlier(), due.no_data)[: due.misses]
     periods = sorted({settled_period(context, one.period) for one in run})
-    total = sum((context.base(term.base, result.subject, period) for period in periods), ZERO)
+    bases = [_base(pricing, term.base, counts, period) for period in periods]
+    total = None if None in bases else sum(filter(None, bases), ZERO)
     return total, f"{term.base} of {', '.join(periods)}"
 
 
@@ -92,32 +104,29 @@ def settled_period(context: PeriodContext, measured: str) -> str:
 
 def _fraction_of(pricing: PricingContext, term: FractionOf, counts: Sequence[PricedUnits]) -> Price:
     units = _units(counts)
-    charge = pricing.context.base(term.base, pricing.result.subject)
-    value = units * term.fraction * charge
+    charge = _base(pricing, term.base, units * term.fraction != 0)
+    value = units * term.fraction * (charge or ZERO)
+    told = _told(pricing, charge, term.base)
     money = pricing.context.money
-    text = (
-        f"{_times(units)}{written(term.fraction)} of {money(charge)} ({term.base}) = {money(value)}"
-    )
+    text = f"{_times(units)}{written(term.fraction)} of {told} = {money(value)}"
     return Price(value, "money", (step("rate", pricing.term, text, value),))
 
 
 def _day_of(pricing: PricingContext, term: DayOf, counts: Sequence[PricedUnits]) -> Price:
     units, context = _units(counts), pricing.context
-    charge = context.base(term.base, pricing.result.subject)
+    charge = _base(pricing, term.base, units != 0)
     charged = context.charges.charged_period(context.version, term.base, context.period)
     days = days_in(charged)
-    value = units * charge / days
-    text = (
-        f"{_times(units)}a day's charge, {context.money(charge)} ({term.base}) / {days} days = "
-        f"{context.money(value)}"
-    )
+    value = units * (charge or ZERO) / days
+    told = _told(pricing, charge, term.base)
+    text = f"{_times(units)}a day's charge, {told} / {days} days = {context.money(value)}"
     return Price(value, "money", (step("rate", pricing.term, text, value),))
 
 
-def worth(context: PeriodContext, count: PricedUnits) -> Fraction:
+def worth(context: PeriodContext, count: PricedUnits, *, needed: bool = True) -> Fraction:
     """What an occurrence is worth; zero, and noted as missing where it counts, if nobody says."""
     stated = count.part.value if count.part else None
-    if stated is None and count.units:
+    if stated is None and count.units and needed:
         context.blockers.add(
             f"the worth of {name_of(count)} is not known; correct its event with a 'value'"
         )
@@ -132,7 +141,8 @@ def name_of(count: PricedUnits) -> str:
 def _worth_of(pricing: PricingContext, term: WorthOf, counts: Sequence[PricedUnits]) -> Price:
     value, steps = ZERO, []
     for count in counts:
-        own = worth(pricing.context, count)
+        needed = term.percent != 0 and not pricing.for_nothing
+        own = worth(pricing.context, count, needed=needed)
         one = percent_of(count.units * term.percent, own)
         text = (
             f"{_times(count.units)}{number_text(term.percent)} % of {pricing.context.money(own)} "
@@ -158,15 +168,18 @@ def _at_risk_share(
     if term.unallocated:
         text = "the level has been given no share yet: it counts nothing"
         return Price(ZERO, "money", (step("rate", pricing.term, text, ZERO),), weight=ZERO)
-    at_risk = pricing.context.at_risk(term.at_risk, pricing.result.subject)
     share = ONE
     for percent in term.shares:
         share *= percent / HUNDRED
     units = _units(counts)
-    value = units * share * at_risk
+    at_risk = pricing.context.at_risk_where(
+        units * share != 0 and not pricing.for_nothing, term.at_risk, pricing.result.subject
+    )
+    value = units * share * (at_risk or ZERO)
     shares = " x ".join(f"{number_text(percent)} %" for percent in term.shares)
     money = pricing.context.money
-    text = f"{_times(units)}{shares} x {money(at_risk)} at risk ({term.at_risk}) = {money(value)}"
+    told = "" if at_risk is None else f"{money(at_risk)} "
+    text = f"{_times(units)}{shares} x {told}at risk ({term.at_risk}) = {money(value)}"
     return Price(value, "money", (step("rate", pricing.term, text, value),), weight=share)
 
 

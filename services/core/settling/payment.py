@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
-from schemas.payment import Carried, InCash, Invoicing, Lapses
+from schemas.payment import Carried, InCash, Invoicing, Lapses, Payable
 from schemas.period import first_day, next_label
 from services.core.exact.arithmetic import ZERO, percent_of
 from services.core.inputs.context import PeriodContext
@@ -34,9 +34,16 @@ def payable(context: PeriodContext, total: Fraction) -> Figures:
     term = context.version.payable
     if term is None:
         return {}
-    charge = ZERO if term.base is None else percent_of(term.percent, context.base(term.base))
+    charge = _share_of_charge(context, term)
     value = charge - total
     return {"payable": max(value, ZERO) if term.at_least_zero else value}
+
+
+def _share_of_charge(context: PeriodContext, term: Payable) -> Fraction:
+    if term.base is None:
+        return ZERO
+    base = context.base_where(term.percent != 0, term.base)
+    return ZERO if base is None else percent_of(term.percent, base)
 
 
 def invoiced(context: PeriodContext, total: Fraction) -> tuple[Figures, Fraction]:

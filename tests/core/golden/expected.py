@@ -74,6 +74,17 @@ class Said:
         ]
         return values[-1] if values else Fraction(0)
 
+    def percent(self) -> Fraction:
+        """The last percentage that is not zero: a month after the case's may take no part."""
+        values = [
+            step.value
+            for statement in self.statements
+            for line in statement.lines
+            for step in line.steps
+            if step.rule == "percent" and step.value
+        ]
+        return values[-1] if values else Fraction(0)
+
 
 def credit(statement: SettlementStatement) -> int:
     """Credits and penalties of one period, less what was set off."""
@@ -195,7 +206,7 @@ ANSWERS: dict[str, Answer] = {
     "credit_before_caps_minor": lambda said, _: said.minor("credits-before-caps"),
     "credit_minor": lambda said, _: total_credit(said),
     "credit_months": lambda said, _: months_with(said, CREDITS),
-    "credit_pct": lambda said, _: said.step("percent"),
+    "credit_pct": lambda said, _: said.percent(),
     "credits_minor": lambda said, _: stated(said),
     "days_charged": lambda said, _: said.step("units"),
     "days_late": lambda said, _: said.step("units"),
