@@ -27,6 +27,7 @@ from services.core.judging.levels import judge
 from services.core.pricing.credits import price_results
 from services.core.pricing.points import convert_points
 from services.core.settling.dispute_admission import admit_disputes
+from services.core.settling.floor import floored
 from services.core.settling.payment import invoiced, payable
 from services.core.settling.rounding import round_when_made, whole_units_of
 from services.core.settling.terminations import open_rights
@@ -156,25 +157,28 @@ def _outcome(
 
 
 def _lines(context: PeriodContext, worksheet: Worksheet) -> tuple[StatementLine, ...]:
-    places = exponent(context.version.currency)
-    return tuple(
-        _statement_line(context, amount, minor, places)
-        for amount, minor in zip(worksheet.amounts, whole_units_of(context, worksheet), strict=True)
+    units = whole_units_of(context, worksheet)
+    lines = [
+        (_rounded(context, amount, minor), minor)
+        for amount, minor in zip(worksheet.amounts, units, strict=True)
+    ]
+    return tuple(_statement_line(context, *line) for line in floored(context, lines))
+
+
+def _rounded(context: PeriodContext, amount: DraftLine, minor: int) -> DraftLine:
+    """A line in whole minor units, with the step that says so where it was not."""
+    value = Fraction(minor, 10 ** exponent(context.version.currency))
+    if value == amount.value:
+        return amount
+    how = context.version.conventions
+    text = (
+        f"{context.money(amount.value)} rounded {how.money_rounding.replace('_', ' ')} "
+        f"({how.rounded_at}): {context.money(value)}"
     )
+    return amount.becomes(value, step("rounding", "conventions", text, value))
 
 
-def _statement_line(
-    context: PeriodContext, amount: DraftLine, minor: int, places: int
-) -> StatementLine:
-    steps = amount.steps
-    value = Fraction(minor, 10**places)
-    if value != amount.value:
-        how = context.version.conventions
-        text = (
-            f"{context.money(amount.value)} rounded {how.money_rounding.replace('_', ' ')} "
-            f"({how.rounded_at}): {context.money(value)}"
-        )
-        steps = (*steps, step("rounding", "conventions", text, value))
+def _statement_line(context: PeriodContext, amount: DraftLine, minor: int) -> StatementLine:
     return StatementLine(
         line=amount.line,
         kind=amount.kind,
@@ -182,7 +186,7 @@ def _statement_line(
         for_period=amount.for_period,
         minor_units=minor,
         version=context.version.version,
-        steps=steps,
+        steps=amount.steps,
         events=amount.events,
     )
 

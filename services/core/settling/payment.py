@@ -1,6 +1,7 @@
 """How a period's total is paid: what is payable, off which invoice, and what becomes of the rest.
 
-Nothing here changes what is owed; it is shown as figures of the statement.
+Nothing here changes what is owed; it is shown as figures of the statement. Where what is payable
+has a floor, `floored` has cut what is owed before.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ def payable(context: PeriodContext, total: Fraction) -> Figures:
     term = context.version.payable
     if term is None:
         return {}
-    charge = _share_of_charge(context, term)
+    charge = share_of_charge(context, term)
     value = charge - total
     return {"payable": max(value, ZERO) if term.at_least_zero else value}
 
 
-def _share_of_charge(context: PeriodContext, term: Payable) -> Fraction:
+def share_of_charge(context: PeriodContext, term: Payable) -> Fraction:
+    """What the period's total is taken from, in main units."""
     if term.base is None:
         return ZERO
     base = context.base_where(term.percent != 0, term.base)

@@ -24,11 +24,14 @@ STORIES = records("stories")
 
 NO_WAIT = "a month that takes 0 % of the next bill no longer waits for it"
 
+BOOKED = "what is payable is at least zero, and so is what is booked"
+
 MENDED: dict[str, str] = {
     "G37a g37": NO_WAIT,
     "G37a between two rows takes the lower g37": NO_WAIT,
     "G37a fewer than the first row is nothing g37": NO_WAIT,
     "G37c g37": NO_WAIT,
+    "payments 9": BOOKED,
 }
 """Where today's rules give another statement, and why; docs/language.md tells each."""
 

@@ -143,3 +143,39 @@ def test_a_change_of_the_invoice_neither_loses_nor_doubles_a_credit() -> None:
 def test_the_end_is_stated_where_it_is_needed(text: str, said: str) -> None:
     with pytest.raises(AssertionError, match=said):
         agreement(ENDING + LEVEL + text)
+
+
+PAYABLE = "payable: {base: %s, percent: %s, at_least_zero: %s}\n"
+SECOND = LEVEL.replace("\nlevels:\n", "").replace("uptime", "repair")
+
+
+@pytest.mark.parametrize("rounded_at", ["total", "line"])
+@pytest.mark.parametrize(
+    ("payable", "booked", "shown"),
+    [
+        (("null", 0, "true"), 0, 0),
+        (("fee", 15, "true"), 15004, 0),
+        (("fee", 20, "true"), 20006, 0),
+        (("fee", 30, "true"), 20006, 10003),
+        (("fee", 15, "false"), 20006, -5001),
+    ],
+)
+def test_what_is_booked_is_what_is_payable(
+    payable: tuple[object, ...], booked: int, shown: int, rounded_at: str
+) -> None:
+    head = HEAD.replace("rounded_at: total", f"rounded_at: {rounded_at}")
+    text = agreement(head + LEVEL + SECOND + PAYABLE % payable)
+    (found,) = settled(text, [evaluation("2025-01", 98, fee="1000.31", figures={"repair": 98})])
+    assert found.total_minor == booked
+    assert sum(line.minor_units for line in found.lines) == booked
+    assert abs(Fraction(str(found.figures["payable"])) * 100 - shown) < 1
+    cut = [line for line in found.lines if "floor" in {one.rule for one in line.steps}]
+    assert bool(cut) == (booked < 20006)
+
+
+def test_a_cap_remembers_what_was_booked() -> None:
+    cap = "caps: [{cap: all, window: term, limit: {kind: amount, amount: 150}, "
+    cap += "earned_back: still_counts}]\n"
+    text = agreement(HEAD + LEVEL + PAYABLE % ("fee", 8, "true") + cap)
+    found = settled(text, [evaluation(month, 98) for month in months(2)])
+    assert [one.total_minor for one in found] == [8000, 7000]
