@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from services.catalogue.revision import move, revision
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.catalogue.stored import agreement_of, programme_of
 from services.core.contracts.shared_cap_check import unfit
+from services.core.counting.version_start import MidPeriodStart, mid_period_starts
 from services.shell.postgres import Connection
 
 T = TypeVar("T")
@@ -65,6 +66,8 @@ async def _apply_programme(connection: Connection, new: Programme) -> ApplyResul
         if versions:
             _follows(new, programme_of(versions[-1]["body"]))
         await _caps_fit(connection, new)
+        known = [programme_of(row["body"]) for row in versions]
+        await _starts_with_periods(connection, new, [*known, new], ())
         await _own_sources(connection, new)
         await _number_metrics(connection, new)
         await connection.execute(
@@ -100,6 +103,8 @@ async def _apply_agreement(connection: Connection, new: Agreement) -> ApplyResul
                     "agreement keeps both for life, so give the new one another id"
                 )
         await _fits(connection, new)
+        known = [agreement_of(row["body"]) for row in versions]
+        await _starts_with_periods(connection, new, await _programmes(connection, new), known)
         await connection.execute(
             "insert into agreement_version (agreement, version, programme, vendor, effective_from,"
             " effective_until, body, sha256) values ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -249,6 +254,43 @@ async def _caps_fit(connection: Connection, new: Programme) -> None:
                 f"programme {new.programme} version {new.version}: of agreement "
                 f"{agreement.agreement}: {found.reason}; {found.remedy}"
             )
+
+
+async def _programmes(connection: Connection, new: Agreement) -> list[Programme]:
+    rows = await connection.fetch(
+        "select body from programme_version where programme = $1 order by version", new.programme
+    )
+    return [programme_of(row["body"]) for row in rows]
+
+
+async def _starts_with_periods(
+    connection: Connection,
+    new: Programme | Agreement,
+    programmes: Sequence[Programme],
+    versions: Sequence[Agreement],
+) -> None:
+    """Check that no programme version starts inside a period of an agreement, where one is new.
+
+    ``versions``: the earlier ones of a new agreement version. What is applied already stays.
+    """
+    if isinstance(new, Agreement):
+        agreements = [*versions, new]
+        what = f"agreement {new.agreement} version {new.version}"
+    else:
+        what = f"programme {new.programme} version {new.version}"
+        rows = await connection.fetch(
+            "select body from agreement_version where programme = $1", new.programme
+        )
+        agreements = [agreement_of(row["body"]) for row in rows]
+    met = [one for one in mid_period_starts(programmes, agreements) if new in _both(one)]
+    if met:
+        reasons = "; ".join(one.reason for one in met)
+        longest = max(met, key=lambda one: one.days[1] - one.days[0])
+        raise NotApplicable(f"{what}: {reasons}; {longest.remedy}")
+
+
+def _both(start: MidPeriodStart) -> tuple[Programme, Agreement]:
+    return start.programme, start.agreement
 
 
 async def load(connection: Connection) -> Catalogue:

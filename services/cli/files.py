@@ -15,6 +15,7 @@ from services.core.contracts.check import check
 from services.core.contracts.inheritance import resolve
 from services.core.contracts.reading import Document, Refusal, read_documents
 from services.core.contracts.underpinning import gaps
+from services.core.counting.version_start import mid_period_starts
 
 CONTRACTS = (".yaml", ".yml")
 EVENTS = (".json", ".jsonl", ".ndjson")
@@ -88,6 +89,7 @@ def read_contracts(
     programmes = [*beside, *(one.noun for one in documents if isinstance(one.noun, Programme))]
     for document in inherited.documents:
         refusals += _checked(document, programmes, inherited.documents, applied)
+    refusals += _started_inside(inherited.documents, beside, applied)
     agreements = [one.noun for one in inherited.documents if isinstance(one.noun, Agreement)]
     warnings = () if refusals else tuple(gap.text() for gap in gaps(agreements, programmes))
     return ContractFiles(inherited.documents, tuple(refusals), warnings, tuple(documents), partial)
@@ -111,6 +113,36 @@ def _checked(
         if isinstance(noun, Agreement) and noun.agreement == agreement.agreement
     ]
     return check(document, max(begun, key=lambda one: one.version, default=None), others)
+
+
+def _started_inside(
+    documents: Sequence[Document], beside: Sequence[Programme], applied: Sequence[Agreement]
+) -> tuple[Refusal, ...]:
+    """Programme versions that start inside a period, where one of the two is not applied yet."""
+    places: dict[tuple[str, int], Document] = {}
+    programmes = {(one.programme, one.version): one for one in beside}
+    agreements = {(one.agreement, one.version): one for one in applied}
+    for document in documents:
+        noun = document.noun
+        if isinstance(noun, Programme):
+            if programmes.get((noun.programme, noun.version)) != noun:
+                places[f"programme {noun.programme}", noun.version] = document
+            programmes[noun.programme, noun.version] = noun
+        elif not noun.framework:
+            if agreements.get((noun.agreement, noun.version)) != noun:
+                places[f"agreement {noun.agreement}", noun.version] = document
+            agreements[noun.agreement, noun.version] = noun
+    refusals = []
+    for name in sorted({programme for programme, _ in programmes}):
+        versions = [one for one in programmes.values() if one.programme == name]
+        own = [one for one in agreements.values() if one.programme == name]
+        for start in mid_period_starts(versions, own):
+            new, met = start.programme, start.agreement
+            place = places.get((f"programme {new.programme}", new.version))
+            place = place or places.get((f"agreement {met.agreement}", met.version))
+            if place is not None:
+                refusals.append(place.refusal(("effective_from",), start.reason, start.remedy))
+    return tuple(refusals)
 
 
 def read_events(paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:

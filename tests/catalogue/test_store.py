@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from schemas.programme import Programme
 from services.catalogue import api_key, keys
 from services.catalogue.cached import CatalogueCopy
 from services.catalogue.revision import revision
@@ -255,3 +256,37 @@ async def _until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - what is waited for happens in the copy's own task
             await asyncio.sleep(0.02)
+
+
+def stricter(day: str) -> Programme:
+    """A second version of the programme that counts the network's availability otherwise."""
+    metrics = [
+        metric.model_copy(update={"better": "lower"})
+        if metric.metric == an_agreement().levels[0].metric
+        else metric
+        for metric in a_programme().metrics
+    ]
+    return a_programme(2, effective_from=day, metrics=metrics)
+
+
+async def test_a_programme_version_that_starts_inside_a_period_is_refused(
+    connection: Connection,
+) -> None:
+    await apply(connection, a_programme())
+    await apply(connection, an_agreement())
+    with pytest.raises(NotApplicable, match=r"2025-05-15, inside 2025-05 of agreement campus-net"):
+        await apply(connection, stricter("2025-05-15"))
+    assert (await apply(connection, stricter("2025-05-01"))).already is False
+
+
+async def test_an_agreement_beside_a_version_inside_its_period_is_refused(
+    connection: Connection,
+) -> None:
+    await apply(connection, a_programme())
+    await apply(connection, stricter("2025-05-15"))
+    with pytest.raises(NotApplicable, match="agreement campus-network version 1: version 2 of the"):
+        await apply(connection, an_agreement())
+    ended = an_agreement(effective_until="2025-05-01")
+    assert (await apply(connection, ended)).already is False
+    later = an_agreement(2, effective_from="2025-06-01")
+    assert (await apply(connection, later)).already is False

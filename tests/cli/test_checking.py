@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from schemas.programme import Programme
+from services.cli.files import read_contracts
 from services.cli.stack import Addresses
 from tests.catalogue.builders import a_programme, an_agreement
 from tests.cli.conftest import Said, Shell
@@ -87,3 +89,38 @@ def _told(folder: Path, file: Path) -> str:
     said = shell(folder).run("contract", "check", file)
     assert said.code == 1, said.out
     return said.err
+
+
+def otherwise_counted(day: str) -> Programme:
+    """A second version of the programme that counts the network's availability otherwise."""
+    metrics = [
+        one.model_copy(update={"better": "lower"}) if one.metric == "net.availability" else one
+        for one in a_programme().metrics
+    ]
+    return a_programme(2, effective_from=day, metrics=metrics)
+
+
+@pytest.mark.parametrize(("day", "code"), [("2025-05-15", 1), ("2025-05-01", 0)])
+def test_a_programme_version_that_starts_inside_a_period_is_refused(
+    tmp_path: Path, day: str, code: int
+) -> None:
+    newer = otherwise_counted(day)
+    file = written(tmp_path / "all.yaml", a_programme(), newer, an_agreement())
+    said = shell(tmp_path).run("contract", "check", file)
+    assert said.code == code
+    told = (
+        "effective_from: version 2 of the programme campus starts on 2025-05-15, inside 2025-05 of "
+        "agreement campus-network (settled by month), and changes the metric net.availability"
+    )
+    assert (told in said.err) == (code == 1)
+    assert ("let it start on 2025-05-01 or 2025-06-01" in said.err) == (code == 1)
+
+
+def test_what_is_applied_inside_a_period_already_stays_in_order(tmp_path: Path) -> None:
+    newer = otherwise_counted("2024-12-15")
+    early = an_agreement(effective_from="2024-12-01", agreement="early")
+    both = [a_programme(1, effective_from="2024-01-01"), newer]
+    found = read_contracts([written(tmp_path / "one.yaml", *both, early)], both, [early])
+    assert found.refusals == ()
+    fresh = read_contracts([written(tmp_path / "two.yaml", *both, early)], both)
+    assert ["inside 2024-12 of agreement early" in one.text() for one in fresh.refusals] == [True]
