@@ -141,4 +141,11 @@ Language = Annotated[
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 """The number of a version; no larger than the database keeps."""
 
+AcrossPeriods = Literal["begins", "ends", "split"]
+"""Where an occurrence that reaches over the end of a period counts.
+
+``begins``, ``ends``: as a whole, in the period in which it begins or ends. ``split``: cut at the
+end; each piece is an occurrence of its own period.
+"""
+
 Count = Annotated[int, Field(ge=0, strict=True)]

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from schemas.bands import BandTable, Rounding, Threshold
-from schemas.base import Name, Noun, Number
+from schemas.base import AcrossPeriods, Name, Noun, Number
 from schemas.condition import Condition
 from schemas.money import Currency
 
@@ -98,6 +98,11 @@ class Duration(Noun):
     kind: Literal["duration"]
     metric: Name | None = Field(None, description="Absent: the level's own metric.")
     of: Literal["each", "total"]
+    across_periods: AcrossPeriods | None = Field(
+        None,
+        description="With of: each, where an occurrence over a period's end counts. Absent: as the "
+        "metric says.",
+    )
     counted: Literal["elapsed", "calendar_days"] = Field(
         description="calendar_days: the date of the end minus the date of the start, in the "
         "programme's time zone; the unit is then a number of days."
@@ -114,6 +119,10 @@ class Duration(Noun):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if self.across_periods is not None and self.of == "total":
+            raise ValueError(
+                "across_periods is about single occurrences; write of: each, or leave it out"
+            )
         if self.counted == "calendar_days" and self.of == "total":
             raise ValueError("calendar days are counted per occurrence; write of: each")
         if (self.block is None) != (self.part_block is None):

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from schemas.base import Count, Instant, Name, Noun, Number
+from schemas.base import AcrossPeriods, Count, Instant, Name, Noun, Number
 from schemas.event import Charge, Circumstance, EventId, Subject
 from schemas.period import PeriodLabel, Window
 from schemas.programme import SourceUri
@@ -39,6 +39,23 @@ class Evidence(Noun):
     telling: tuple[EventRef, ...] = ()
 
 
+class WholeOccurrence(Noun):
+    """All of an occurrence that reaches over an end of the window, whatever of it is counted.
+
+    Times in the unit of the part. Where it is not over, as far as is known, ``amount`` is its time
+    up to the window's end.
+    """
+
+    start: Instant
+    end: Instant | None = Field(None, description="Absent: it was not over yet.")
+    counts: AcrossPeriods = Field(
+        description="Where it counts, by the version of the programme in which it began."
+    )
+    amount: Number
+    before: Number = Field(description="Its time before the window began.")
+    so_far: Number = Field(description="Its time up to the window's end.")
+
+
 class Part(Noun):
     """One occurrence inside a figure: an outage, a ticket, a delivery, a vendor's share."""
 
@@ -54,6 +71,9 @@ class Part(Noun):
     value: Number | None = Field(None, description="Worth of what is late, in main units.")
     good: bool | None = None
     events: tuple[EventRef, ...] = ()
+    whole: WholeOccurrence | None = Field(
+        None, description="Where it reaches over an end of the window. Absent: it lies within."
+    )
 
 
 class MetricFigure(Noun):
@@ -66,7 +86,18 @@ class MetricFigure(Noun):
     value: Number | None = Field(description="In the metric's unit. None: there was no data.")
     good: Number | None = Field(None, description="Numerator of a ratio.")
     total: Number | None = Field(None, description="Denominator of a ratio, or number of values.")
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Part, ...] = Field((), description="The occurrences that count in it.")
+    in_pieces: bool = Field(
+        False, description="A share of time: its parts are what lies inside the window."
+    )
+    touching: tuple[Part, ...] = Field(
+        (),
+        description="Occurrences that touch the window and count in another one, where a term of "
+        "the agreement looks at them.",
+    )
+    unfinished: tuple[Subject, ...] = Field(
+        (), description="Parts that count here as a whole and are not over; they are waited for."
+    )
     evidence: Evidence
 
 

@@ -84,12 +84,16 @@ class Ticket(Measured):
 class Delivery(Measured):
     """Something was due and was delivered, or not yet. The last word about it stands.
 
-    Names are the source's own, as with outages and tickets.
+    Names are the source's own, as with outages and tickets. What is neither delivered nor called
+    off goes on being late.
     """
 
     delivery: Subject
     due_at: Instant
     delivered_at: Instant | None = None
+    called_off_at: Instant | None = Field(
+        None, description="It is no longer owed from then on: its delay ends."
+    )
     value: Number | None = Field(None, description="Value of what is late, in main units.")
 
 

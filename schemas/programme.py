@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.base import Language, Name, Noun, Number, Text, TimeZone, Version
+from schemas.base import AcrossPeriods, Language, Name, Noun, Number, Text, TimeZone, Version
 from schemas.ceiling import OfVendor, SharedCap
 
 SourceUri = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
@@ -55,27 +55,50 @@ class AvailabilityByStatus(Noun):
 
 
 class AvailabilityByOutages(Noun):
-    """Share of time without outage, in percent. Overlapping outages are merged."""
+    """Share of time without outage, in percent. Overlapping outages are merged.
+
+    The share is always of the time inside the window. ``across_periods``: how outages count where
+    a term counts them one by one; needed only there.
+    """
 
     kind: Literal["availability_by_outages"]
+    across_periods: AcrossPeriods | None = None
 
 
 class OutageTime(Noun):
     """Outage time in the metric's unit. Each outage keeps its own duration as evidence.
 
     ``merged`` counts overlapping outages of one subject once; ``each`` counts every outage alone.
-    ``part``: how a part of a unit of one outage counts.
+    ``part``: how a part of a unit of one outage counts. ``across_periods``: where an outage over
+    the window's end counts; overlapping ones that are merged count as one. May be left out with
+    ``merged`` and ``exact``, where no term counts single outages: time is then cut at the end.
     """
 
     kind: Literal["outage_time"]
     overlap: Literal["merged", "each"]
     part: Literal["exact", "started_counts", "full_only"]
+    across_periods: AcrossPeriods | None = None
+
+    @model_validator(mode="after")
+    def _says_where_outages_count(self) -> Self:
+        wholes = self.overlap == "each" or self.part != "exact"
+        if wholes and self.across_periods is None:
+            raise ValueError(
+                "it counts each outage as a whole; state across_periods: where an outage over the "
+                "end of a period counts (begins, ends or split)"
+            )
+        return self
 
 
 class OutageCount(Noun):
-    """Number of outages that begin in the window."""
+    """Number of outages.
+
+    ``across_periods``: an outage over the window's end is counted where it begins, where it ends,
+    or in every window that it touches (``split``).
+    """
 
     kind: Literal["outage_count"]
+    across_periods: AcrossPeriods
 
 
 class Ratio(Noun):
@@ -158,22 +181,37 @@ class TicketsInTime(Noun):
     The clock runs from the moment the ticket is assigned to a vendor until it is resolved or
     handed on, and stands in the states of ``stops_in``. All stretches with one vendor are added.
     A ticket that a vendor's own source reports is with that vendor until it is assigned.
-    ``resolved`` ends the clock and only ``reopened`` starts it again. A ticket counts in the
-    window in which it is resolved, once for each vendor that held it. ``open_past_limit``:
-    whether a ticket still open at the window's end, whose time with its holder is over, counts as
-    late there; it does so at the end of every window until it is resolved. Without
-    ``business_hours`` the clock runs day and night. ``counts_for`` ``holder``: an agreement's
-    figure counts what its own vendor held; ``everyone``: what all vendors held.
+    ``resolved`` ends the clock and only ``reopened`` starts it again. A ticket counts once for
+    each vendor that held it, in the window in which it is resolved (``across_periods``: ``ends``)
+    or in which it was first reported (``begins``; what is still open then is waited for).
+    ``open_past_limit``: whether a ticket still open, whose time with its holder is over, counts as
+    late. ``late_counts``, where tickets count where they end: ``in_each_period``, at the end of
+    every window until it is resolved, and in that one again; ``once``, in the window in which its
+    time runs out, and not again when it is resolved. Without ``business_hours`` the clock runs day
+    and night. ``counts_for`` ``holder``: an agreement's figure counts what its own vendor held;
+    ``everyone``: what all vendors held.
     """
 
     kind: Literal["tickets_in_time"]
     limit_minutes: Annotated[Number, Field(gt=0)]
     equal_is_in_time: bool
     stops_in: tuple[Name, ...]
+    across_periods: Literal["begins", "ends"]
     open_past_limit: Literal["late", "left_out"]
+    late_counts: Literal["in_each_period", "once"] | None = None
     priorities: tuple[Name, ...] = ()
     business_hours: BusinessHours | None = None
     counts_for: Literal["holder", "everyone"] = "holder"
+
+    @model_validator(mode="after")
+    def _says_how_often_it_is_late(self) -> Self:
+        repeats = self.across_periods == "ends" and self.open_past_limit == "late"
+        if repeats != (self.late_counts is not None):
+            raise ValueError(
+                "late_counts goes with across_periods: ends and open_past_limit: late; state there "
+                "whether an open ticket is late in_each_period or once, and leave it out elsewhere"
+            )
+        return self
 
 
 class Declared(Noun):
@@ -185,13 +223,29 @@ class Declared(Noun):
 
 
 class DeliveryDelay(Noun):
-    """Deliveries that are due in the window, with their delay; the figure is how many are late.
+    """Deliveries with their delay; the figure is how many are late.
 
     Each delay is a part's amount: in the metric's unit where that is one of time, else in days;
-    negative when early. What is not delivered yet is as late as the window's end makes it.
+    negative when early. It goes on until the delivery or until it is called off; what is called
+    off before it is due is no delivery. ``across_periods``: a delivery counts in the window in
+    which it is due (``begins``), in the one in which it is delivered or called off (``ends``), or
+    late in each window with the time that lies in it (``split``). ``until_delivered``, with
+    ``begins``: whoever prices the delay ``waits`` for the delivery, or takes it as ``late_so_far``
+    at the window's end, and corrects that once it is delivered.
     """
 
     kind: Literal["delivery_delay"]
+    across_periods: AcrossPeriods
+    until_delivered: Literal["waits", "late_so_far"] | None = None
+
+    @model_validator(mode="after")
+    def _says_what_is_not_delivered(self) -> Self:
+        if (self.across_periods == "begins") != (self.until_delivered is not None):
+            raise ValueError(
+                "until_delivered goes with across_periods: begins; state there what the delay of "
+                "what is not delivered yet is (waits or late_so_far), and leave it out elsewhere"
+            )
+        return self
 
 
 class Composite(Noun):

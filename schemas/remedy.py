@@ -126,11 +126,17 @@ class ByMisses(_Right):
 
 
 class ByOccurrence(_Right):
-    """Opened by one occurrence whose time, in the metric's unit, lies in a region."""
+    """Opened by one occurrence whose time, in the metric's unit, lies in a region.
+
+    ``across_periods``: ``goes_on``, the time goes on over the end of a period, and the right is
+    opened in the period in which it comes to lie in the region; ``as_counted``, each period looks
+    at the time with which the metric counts the occurrence in it.
+    """
 
     kind: Literal["occurrence"]
     metric: Name
     region: Threshold
+    across_periods: Literal["goes_on", "as_counted"]
 
 
 class ByCap(_Right):

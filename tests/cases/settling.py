@@ -52,15 +52,23 @@ def decided(text: str, *changes: tuple[str, str]) -> str:
     return text
 
 
-def settle(folder: str, through: str, home: Path, text: str | None = None, *more: str) -> Settled:
+def settle(
+    folder: str,
+    through: str,
+    home: Path,
+    text: str | None = None,
+    *more: str,
+    events: Path | None = None,
+) -> Settled:
     """Settle a folder's events by its upgraded contract, or by the text given instead.
 
-    ``home``: a folder of the test's own. ``more``: further options of the command.
+    ``home``: a folder of the test's own. ``more``: further options of the command. ``events``: a
+    file that is settled instead of the folder's own.
     """
     contracts = home / "contracts.yaml"
     contracts.write_text(upgraded(folder) if text is None else text, encoding="utf-8")
-    events = FOLDER / folder / "events.ndjson"
-    command = ("settle", str(contracts), str(events), "--through", through, "--json", *more)
+    facts = events or FOLDER / folder / "events.ndjson"
+    command = ("settle", str(contracts), str(facts), "--through", through, "--json", *more)
     done = subprocess.run(
         [sys.executable, "-m", "services.cli.app", *command], capture_output=True, check=False
     )

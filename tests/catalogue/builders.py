@@ -29,9 +29,24 @@ METRICS = (
     _metric("net.rtt", "milliseconds", "lower", "mean"),
     _metric("net.volume", "count", "higher", "total"),
     _metric("net.delivered", "percent", "higher", "ratio"),
-    _metric("net.outages", "minutes", "lower", "outage_time", overlap="merged", part="exact"),
+    _metric(
+        "net.outages",
+        "minutes",
+        "lower",
+        "outage_time",
+        overlap="merged",
+        part="exact",
+        across_periods="begins",
+    ),
     _metric("desk.leads", "count", "higher", "declared", at_most=1000),
-    _metric("desk.deliveries", "count", "lower", "delivery_delay"),
+    _metric(
+        "desk.deliveries",
+        "count",
+        "lower",
+        "delivery_delay",
+        across_periods="begins",
+        until_delivered="waits",
+    ),
     _metric(
         "desk.in-time",
         "percent",
@@ -41,6 +56,8 @@ METRICS = (
         equal_is_in_time=True,
         stops_in=[],
         open_past_limit="late",
+        across_periods="ends",
+        late_counts="once",
     ),
 )
 

@@ -384,7 +384,8 @@ ASKING: Sequence[dict[str, Any]] = (
 
 def asked() -> Iterator[str]:
     """What an agreement wants to know, which facts that needs, and its evaluation."""
-    ends = {"kind": "occurrence", "term": "long", "metric": "merged", "region": {"above": 60}}
+    ends = {"kind": "occurrence", "term": "long", "metric": "merged", "region": {"above": 60},
+            "across_periods": "as_counted"}  # fmt: skip
     terms = agreement(ASKING, settled="quarter", terminations=[ends])
     later = _otherwise(2, "2025-02-01", status="samples", declared="total", tickets="deliveries",
                        samples="status-up")  # fmt: skip

@@ -47,8 +47,10 @@ TICK = timedelta(microseconds=1)
 METRICS = """\
   - {metric: down, name: Down, unit: minutes, better: lower, measure: {kind: outage_time,
      overlap: merged, part: exact}}
-  - {metric: failures, name: Failures, unit: count, better: lower, measure: {kind: outage_count}}
-  - {metric: late, name: Late, unit: days, better: lower, measure: {kind: delivery_delay}}
+  - {metric: failures, name: Failures, unit: count, better: lower, measure:
+     {kind: outage_count, across_periods: begins}}
+  - {metric: late, name: Late, unit: days, better: lower, measure:
+     {kind: delivery_delay, across_periods: ends}}
 """
 RATE = "{kind: percent_of, percent: 10, base: fee}"
 ONE = "{kind: one}"
@@ -420,6 +422,7 @@ OF_PROGRAMME = [
     ("{kind: mean}", "{kind: percentile}"),
     ("unit: minutes", "unit: minute"),
     ("{kind: mean}", "{kind: tickets_in_time, limit_minutes: 60, equal_is_in_time: true, "
+     "across_periods: ends, late_counts: once, "
      "stops_in: [], open_past_limit: late, business_hours: {time_zone: Europe/Berlin, hours: "
      "[{days: [mon, tues], opens: '8:00', closes: '17:00'}]}}"),
     ("restated_for_days: 90", "restated_for_days: -1"),

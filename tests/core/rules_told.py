@@ -247,6 +247,7 @@ def terminations() -> list[Story]:
     misses = "terminations: [{kind: misses, term: often, level: uptime, misses: 2, of_last: 3}]\n"
     long = (
         "terminations: [{kind: occurrence, term: long, metric: outages, region: {above: 60}, "
+        "across_periods: goes_on, "
         "exercise_days: 60}]\n"
     )
     full = (

@@ -33,8 +33,10 @@ metrics:
      measure: {kind: declared, at_least: 0, at_most: 100}}
   - {metric: tickets-in-time, name: T, unit: percent, better: higher, measure: {kind: ratio}}
   - {metric: outages, name: O, unit: minutes, better: lower,
-     measure: {kind: outage_time, overlap: each, part: exact}}
-  - {metric: deliveries, name: D, unit: days, better: lower, measure: {kind: delivery_delay}}
+     measure: {kind: outage_time, overlap: each, part: exact,
+     across_periods: begins}}
+  - {metric: deliveries, name: D, unit: days, better: lower, 
+     measure: {kind: delivery_delay, across_periods: begins, until_delivered: waits}}
   - {metric: latency, name: L, unit: milliseconds, better: lower, measure: {kind: mean}}
   - {metric: failures, name: F, unit: count, better: lower, measure: {kind: declared}}
   - {metric: volume, name: V, unit: count, better: higher, measure: {kind: total}}

@@ -47,7 +47,9 @@ def a_programme(**changes: Any) -> Programme:
         "metrics": [
             _metric("availability", "percent", "higher", {"kind": "availability_by_samples"}),
             _metric("latency", "milliseconds", "lower", {"kind": "mean"}),
-            _metric("incidents", "count", "lower", {"kind": "outage_count"}),
+            _metric(
+                "incidents", "count", "lower", {"kind": "outage_count", "across_periods": "begins"}
+            ),
         ],
     }
     return Programme.model_validate(document | changes)

@@ -227,6 +227,41 @@ async def test_a_late_charge_touches_the_period_it_is_for_and_no_other(
     )
 
 
+def incident(name: str, at: datetime, phase: str) -> Event:
+    """An outage opens or closes."""
+    data = f'{{"metric":"incidents","outage":"inc-1","phase":"{phase}"}}'
+    return Event(name, at, NIMBUS, "earnback.outage.v1", "incidents", 0, 0, data=data)
+
+
+async def test_the_end_of_an_outage_settles_the_month_in_which_it_began(house: House):
+    priced = {
+        "is_a": "service_credit",
+        "due": {"kind": "every_period"},
+        "quantity": {"kind": "duration", "of": "each", "counted": "elapsed", "unit": 60,
+                     "part_unit": "counts_in_full"},
+        "rate": {"kind": "amount", "amount": 1},
+    }  # fmt: skip
+    level = an_agreement("repairs", "incidents").levels[0].model_dump(mode="json")
+    repairs = an_agreement("repairs", levels=[level | {"credits": [priced]}], type="service")
+    await catalogue.apply(house.connection, repairs)
+    begun = datetime(2025, 1, 31, 12, tzinfo=UTC)
+    await house.send([incident("open", begun, "open")])
+    await house.send(*all_sources_at(DUE))
+    await house.look()
+    (made,) = await house.evaluations("repairs")
+    assert (made.figures[0].value, made.figures[0].unfinished) == (1, ("inc-1",))
+    await house.send([incident("close", DUE + timedelta(days=20), "close")])  # in February
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+    _, again = await house.evaluations("repairs")
+    assert (again.period, again.revision, again.reason) == ("2025-01", 2, "late_facts")
+    (part,) = again.figures[0].parts
+    assert again.figures[0].unfinished == ()
+    assert part.end == DUE + timedelta(days=20)
+    assert part.amount == Fraction((DUE + timedelta(days=20) - begun) // timedelta(minutes=1))
+
+
 async def test_a_charge_of_the_month_after_the_end_touches_the_last_month(house: House):
     bill = {"base": "bill", "of_period": "next", "if_missing": "wait"}
     ending = an_agreement(

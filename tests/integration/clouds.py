@@ -150,11 +150,16 @@ def _programme() -> dict[str, Any]:
 
 
 def _metrics(vendor: str) -> Iterator[dict[str, Any]]:
-    minutes = {"kind": "outage_time", "overlap": "merged", "part": "exact"}
+    minutes = {
+        "kind": "outage_time",
+        "overlap": "merged",
+        "part": "exact",
+        "across_periods": "split",
+    }
     for metric, unit, better, measure in (
         ("availability", "percent", "higher", {"kind": "availability_by_outages"}),
         ("minutes", "minutes", "lower", minutes),
-        ("outages", "count", "lower", {"kind": "outage_count"}),
+        ("outages", "count", "lower", {"kind": "outage_count", "across_periods": "begins"}),
     ):
         yield {
             "metric": f"{vendor}-{metric}",

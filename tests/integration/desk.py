@@ -150,6 +150,8 @@ def _programme() -> dict[str, Any]:
                     "equal_is_in_time": True,
                     "stops_in": list(STOPS_IN),
                     "open_past_limit": "late",
+                    "across_periods": "ends",
+                    "late_counts": "in_each_period",
                 },
                 "tally_window": "day",
             }

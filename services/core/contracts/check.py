@@ -12,6 +12,7 @@ from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.core.contracts import level_check, name_check, price_check, reach_check, version_check
 from services.core.contracts.currency_check import broken_currencies
+from services.core.contracts.occurrence_check import broken_occurrences
 from services.core.contracts.reading import Document, Refusal
 from services.core.contracts.reweighting import broken_reweighting
 from services.core.contracts.shared_cap_check import unfit
@@ -41,6 +42,7 @@ def check(
     found += broken_currencies(agreement)
     found += unfit(agreement, programme)
     found += broken_worths(agreement, programme)
+    found += broken_occurrences(agreement, programme)
     refusals = (document.refusal(one.path, one.reason, one.remedy) for one in found)
     return tuple(sorted(refusals, key=lambda one: (one.line, one.column)))
 

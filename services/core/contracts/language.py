@@ -107,5 +107,60 @@ def _last_credit(document: ContractBody) -> Iterator[Addition]:
             )
 
 
-RULES: tuple[LanguageRule, ...] = (_last_credit,)
+_TIME_ONLY = ("merged", "exact")
+"""Outage time that adds up to the same however an outage is cut."""
+_OVER_AN_END = (
+    "does {what} over the end of a period count where it begins, where it ends, or split?"
+)
+
+
+def _across_periods(document: ContractBody) -> Iterator[Addition]:
+    """Where occurrences over the end of a period count.
+
+    Language 1 cut outages at the end, counted them where they begin, tickets where they are
+    resolved and deliveries where they are due.
+    """
+    for path, measure in each(document, "metrics", "measure"):
+        kind = measure.get("kind")
+        how = _ACROSS.get(kind) if isinstance(kind, str) else None
+        if how is None:
+            continue
+        value, what = how
+        as_wholes = kind not in ("availability_by_outages", "outage_time") or (
+            kind == "outage_time" and (measure.get("overlap"), measure.get("part")) != _TIME_ONLY
+        )
+        decide = _OVER_AN_END.format(what=what) if as_wholes else None
+        yield Addition(path, "across_periods", value, decide)
+        if kind == "tickets_in_time" and measure.get("open_past_limit") == "late":
+            decide = "is a ticket that stays open late in each period or once?"
+            yield Addition(path, "late_counts", "in_each_period", decide)
+        if kind == "delivery_delay":
+            decide = "does the price of a delay wait for the delivery, or is it late so far?"
+            yield Addition(path, "until_delivered", "late_so_far", decide)
+
+
+_ACROSS = {
+    "availability_by_outages": ("split", "an outage"),
+    "outage_time": ("split", "an outage"),
+    "outage_count": ("begins", "an outage"),
+    "tickets_in_time": ("ends", "a ticket"),
+    "delivery_delay": ("begins", "a delay"),
+}
+"""Kind of measure to what language 1 did, and to what it counts."""
+
+
+def _rights_by_occurrence(document: ContractBody) -> Iterator[Addition]:
+    """Whether the time of an occurrence goes on over the end of a period."""
+    for path, term in each(document, "terminations"):
+        if term.get("kind") == "occurrence":
+            yield Addition(path, "across_periods", "goes_on", _GOES_ON)
+
+
+_GOES_ON = "does the time of an occurrence go on over the end of a period, or start anew?"
+
+RULES: tuple[LanguageRule, ...] = (
+    _last_credit,
+    _across_periods,
+    _rights_by_occurrence,
+)
 """The rules that bring a document of language 1 to language 2, in order."""

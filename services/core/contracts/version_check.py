@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from schemas.agreement import Agreement
+from services.core.contracts.occurrence_check import occurrences_moved
 from services.core.contracts.under_check import Check, ContractUnderCheck
 from services.core.contracts.wording import Finding
 
@@ -42,6 +43,7 @@ def against_versions(agreement: Agreement, others: Sequence[Agreement]) -> Itera
             if getattr(other, field) != getattr(agreement, field):
                 reason = f"version {other.version} has {field} {getattr(other, field)}"
                 yield Finding((field,), reason, f"keep the {field}, or write a new agreement")
+        yield from occurrences_moved(agreement, other)
 
 
 def _in_order(agreement: Agreement, other: Agreement) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from schemas.agreement import Agreement
 from schemas.base import Noun
+from schemas.credit import Duration
 from schemas.evaluation import (
     ChargeFact,
     CircumstanceFact,
@@ -24,8 +25,10 @@ from schemas.event import Charge, Circumstance
 from schemas.frame import Facts
 from schemas.period import PeriodLength, Window, first_day
 from schemas.programme import Programme
+from schemas.remedy import ByOccurrence
 from services.core.calendar.windows import holds, instant, parts_of, window_of
 from services.core.counting.carried import carries
+from services.core.counting.measures.boundaries import AS_COUNTED, TermView, conventions, views
 from services.core.counting.measures.counting import (
     Counter,
     FactIndex,
@@ -152,6 +155,21 @@ def wanted(agreement: Agreement) -> tuple[Wanted, ...]:
     return tuple(found)
 
 
+def looked_at(agreement: Agreement) -> dict[str, frozenset[TermView]]:
+    """Metrics whose occurrences terms look at one by one, and how they do."""
+    found: dict[str, set[TermView]] = {}
+    for level in agreement.levels:
+        for credit in level.credits:
+            term = credit.quantity
+            if isinstance(term, Duration) and term.of == "each":
+                how = term.across_periods or AS_COUNTED
+                found.setdefault(term.metric or level.metric, set()).add(how)
+    for right in agreement.terminations:
+        if isinstance(right, ByOccurrence):
+            found.setdefault(right.metric, set()).add(right.across_periods)
+    return {metric: frozenset(looks) for metric, looks in found.items()}
+
+
 _METRIC_FIELDS = frozenset({"metric", "highest", "lowest"})
 
 
@@ -178,13 +196,17 @@ def needs(
     and all charges and circumstances of the agreement. See `FactSpan`.
     """
     spans: dict[str, FactSpan] = {}
-    for each in wanted(agreement_at(agreements, period)):
+    agreement = agreement_at(agreements, period)
+    looks = looked_at(agreement)
+    for each in wanted(agreement):
         for label in parts_of(period, each.measured):
             programme, window = programme_at(programmes, label), window_at(programmes, label)
             for need in with_parts(programme, [Need(each.metric, None, label)]):
                 metric = programme.metric(need.metric)
                 if metric is not None:
-                    span = needed_span(metric, window)
+                    hows = frozenset(how for _, how in conventions(programmes, metric, label))
+                    later, _ = views(metric, hows, looks.get(need.metric, frozenset()))
+                    span = needed_span(metric, window, later=later)
                     spans[need.metric] = _joined(spans.get(need.metric), span)
     return tuple(spans[name] for name in sorted(spans))
 
@@ -217,8 +239,9 @@ def evaluate(
     """
     stock = facts if isinstance(facts, Ready) else ready(programmes, facts, metric_numbers)
     agreement = agreement_at(agreements, period)
+    looks = looked_at(agreement)
     counters = {
-        programme.version: Counter(programme, stock.fact_index, metric_numbers)
+        programme.version: Counter(programme, stock.fact_index, metric_numbers, programmes, looks)
         for programme in programmes
     }
     found: dict[tuple[str, str, str], MetricFigure] = {}

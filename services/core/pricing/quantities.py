@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -26,6 +27,7 @@ from services.core.calendar.days import days_between
 from services.core.exact.arithmetic import HUNDRED, ONE, ZERO, number_text, part_words, whole_units
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.known import says_yes
+from services.core.inputs.occurrences import occurrences, waits_for
 from services.core.inputs.worksheet import step
 
 
@@ -161,18 +163,30 @@ def _outside_range(pricing: PricingContext, term: OutsideRange) -> tuple[PricedU
 
 def _duration(pricing: PricingContext, term: Duration) -> tuple[PricedUnits, ...]:
     figure = pricing.figure(term.metric or pricing.result.metric or "")
-    if figure is None or figure.value is None:
+    if figure is None or (figure.value is None and not figure.unfinished):
         return ()
     if term.of == "each":
-        return tuple(_one_duration(pricing, term, part.amount, part) for part in figure.parts)
-    return (_one_duration(pricing, term, figure.value, None),)
+        found = occurrences(figure, term.across_periods)
+        for name in found.unfinished:
+            pricing.context.blockers.add(waits_for(name))
+        ends = figure.window.end
+        return tuple(
+            _one_duration(pricing, term, part.amount, part, part.end or ends)
+            for part in found.parts
+        )
+    return () if figure.value is None else (_one_duration(pricing, term, figure.value),)
 
 
 def _one_duration(
-    pricing: PricingContext, term: Duration, time: Fraction, part: Part | None
+    pricing: PricingContext,
+    term: Duration,
+    time: Fraction,
+    part: Part | None = None,
+    ends: datetime | None = None,
 ) -> PricedUnits:
+    """Units of one duration. ``ends``: of its occurrence, or of the window while it is open."""
     name = f"{part.part}: " if part else ""
-    length = _length(pricing, term, time, part)
+    length = _length(pricing, term, time, part, ends)
     said: list[str] = [f"{name}{number_text(length)} units of {number_text(term.unit)}"]
     if length <= 0 or _is_free(pricing, term, length, part, said):
         return PricedUnits(ZERO, (step("quantity", pricing.term, "; ".join(said), ZERO),), part)
@@ -190,12 +204,18 @@ def _one_duration(
     return PricedUnits(blocks, (counted, step("quantity", pricing.term, text, blocks)), part)
 
 
-def _length(pricing: PricingContext, term: Duration, time: Fraction, part: Part | None) -> Fraction:
+def _length(
+    pricing: PricingContext,
+    term: Duration,
+    time: Fraction,
+    part: Part | None,
+    ends: datetime | None,
+) -> Fraction:
     """The occurrence in units, before grace: elapsed time, or dates of the calendar."""
     if term.counted == "elapsed":
         return time / term.unit
     assert part is not None, "calendar days are counted from each occurrence"
-    return days_between(part.start, part.end, pricing.context.time_zone) / term.unit
+    return days_between(part.start, ends, pricing.context.time_zone) / term.unit
 
 
 def _is_free(

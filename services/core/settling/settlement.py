@@ -20,6 +20,7 @@ from services.core.inputs.charges import Charges
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.history import SettledPeriod, SettlementHistory
 from services.core.inputs.known import PeriodInputs, stated_beyond
+from services.core.inputs.occurrences import unfinished, waits_for
 from services.core.settling.one_period import PeriodOutcome, not_settled, settled, up_to_caps
 
 
@@ -122,6 +123,8 @@ class _Member:
         lacks = self.lacks or self._not_evaluated(period)
         if lacks and looks_back(version):
             blockers.add(f"{lacks}, and terms look back at it")
+        for name in unfinished(self.known[period].evaluation):
+            blockers.add(waits_for(name))
         return PeriodContext(
             version,
             period,
@@ -199,5 +202,6 @@ def looks_back(version: Agreement) -> bool:
         for level in version.levels
     )
     caps = any(cap.window != "period" for cap in version.caps)
-    terms = (version.earn_backs, version.terminations, version.banks)
+    rights = any(right.kind in ("mean", "misses") for right in version.terminations)
+    terms = (version.earn_backs, rights, version.banks)
     return bool(levels or caps or any(terms) or version.deposit or version.invoicing)

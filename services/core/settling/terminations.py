@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
-from schemas.period import first_day, next_label
+from schemas.bands import Threshold
+from schemas.evaluation import Part, WholeOccurrence
+from schemas.period import Window, first_day, next_label
 from schemas.remedy import ByCap, ByMean, ByMisses, ByOccurrence
 from schemas.statement import LevelResult, TerminationRight
+from services.core.calendar.days import local_day
 from services.core.exact.arithmetic import ZERO, number_text
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.worksheet import Worksheet
@@ -70,12 +73,55 @@ def _by_misses(context: PeriodContext, worksheet: Worksheet, term: ByMisses) -> 
 
 def _by_occurrence(context: PeriodContext, _: Worksheet, term: ByOccurrence) -> str | None:
     for figure in context.inputs.evaluation.figures:
-        if figure.metric != term.metric or figure.subject is not None:
+        if (figure.metric, figure.subject, figure.period) != (term.metric, None, context.period):
             continue
-        for part in figure.parts:
-            if term.region.met_by(part.amount):
-                return f"{part.part} took {number_text(part.amount)}, {term.region.text()}"
+        goes_on = term.across_periods == "goes_on"
+        for part in (*figure.parts, *figure.touching) if goes_on else figure.parts:
+            if goes_on and part.whole is not None:
+                said = _reached(part, part.whole, figure.window, term.region, context.time_zone)
+            else:
+                said = _took(part, term.region)
+            if said is not None:
+                return said
     return None
+
+
+def _took(part: Part, region: Threshold) -> str | None:
+    if not region.met_by(part.amount):
+        return None
+    return f"{part.part} took {number_text(part.amount)}, {region.text()}"
+
+
+def _reached(
+    part: Part, whole: WholeOccurrence, window: Window, region: Threshold, time_zone: str
+) -> str | None:
+    """What is said where the time of an occurrence comes to lie in the region in this window.
+
+    A time that must be short enough is known at its end; one that must be long enough, at the
+    moment it is, and it stays so: a later window does not open the right again.
+    """
+    ended = whole.end is not None and whole.end < window.end
+    if not region.higher_is_met:
+        ended_here = ended and whole.end is not None and whole.end >= window.start
+        return (
+            _took(part.model_copy(update={"amount": whole.amount}), region) if ended_here else None
+        )
+    was_met = whole.start < window.start and region.met_by(whole.before)
+    if was_met or not region.met_by(whole.so_far):
+        return None
+    last = local_day(window.end - timedelta(microseconds=1), time_zone)
+    until = "" if ended else f" by the end of {last}"
+    since = "" if part.vendor else f" since {_day_reached(whole, window, region, time_zone)}"
+    return f"{part.part} took {number_text(whole.so_far)}{until}, {region.text()}{since}"
+
+
+def _day_reached(whole: WholeOccurrence, window: Window, region: Threshold, time_zone: str) -> date:
+    """The day on which the time came to the limit; it runs evenly but for a vendor's clock."""
+    until = window.end if whole.end is None else min(whole.end, window.end)
+    passed = Fraction((until - whole.start) // timedelta(microseconds=1))
+    share = max(region.limit, ZERO) / whole.so_far if whole.so_far else ZERO
+    reached = whole.start + timedelta(microseconds=int(passed * share))
+    return local_day(min(reached, window.end - timedelta(microseconds=1)), time_zone)
 
 
 def _by_cap(_: PeriodContext, worksheet: Worksheet, term: ByCap) -> str | None:

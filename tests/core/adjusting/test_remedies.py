@@ -225,6 +225,7 @@ def outage(name: str, minutes: int) -> Part:
 def test_one_long_occurrence_opens_a_right(minutes: int, opened: bool) -> None:
     text = (
         "terminations: [{kind: occurrence, term: long, metric: outages, region: {above: 60}, "
+        "across_periods: goes_on, "
         "exercise_days: 60}]\n"
     )
     known = evaluation(

@@ -13,6 +13,7 @@ from tests.core.said import agreement, programme
 
 TICKETS = {
     "kind": "tickets_in_time", "limit_minutes": 240, "equal_is_in_time": True, "stops_in": [],
+    "across_periods": "ends", "late_counts": "once",
     "open_past_limit": "late",
 }  # fmt: skip
 HOURS = {

@@ -32,6 +32,7 @@ MENDED: dict[str, str] = {
     "G37a fewer than the first row is nothing g37": NO_WAIT,
     "G37c g37": NO_WAIT,
     "payments 9": BOOKED,
+    "corners 16": "days of the calendar of an occurrence that is not over were none",
 }
 """Where today's rules give another statement, and why; docs/language.md tells each."""
 

@@ -43,8 +43,8 @@ def test_a_short_time_in_all_counts_a_unit_where_its_level_is_asked_for(
     assert found.total_minor == 100 * units
 
 
-@pytest.mark.parametrize(("unit", "total"), [(1, 200), (2, 100), (4, 50)])
-def test_an_occurrence_that_has_not_ended_has_no_days_of_the_calendar_yet(
+@pytest.mark.parametrize(("unit", "total"), [(1, 2900), (2, 1450), (4, 725)])
+def test_days_of_the_calendar_run_to_the_end_of_the_period_while_an_occurrence_is_open(
     unit: int, total: int
 ) -> None:
     days = (

@@ -18,6 +18,8 @@ CLOCK = {
     "equal_is_in_time": True,
     "stops_in": (),
     "open_past_limit": "late",
+    "across_periods": "ends",
+    "late_counts": "once",
 }
 VENDORS = [{"vendor": "nimbus", "name": "Nimbus"}, {"vendor": "wire", "name": "Wire"}]
 PROBE = {"source": "urn:probe", "reports_for": "nimbus"}

@@ -31,6 +31,7 @@ from schemas.programme import (
 )
 from services.core.calendar.windows import bounds_us
 from services.core.counting.measures import declared, deliveries, outages, status, tickets, values
+from services.core.counting.measures.boundaries import TermView, conventions, views
 from services.core.counting.measures.composites import composed
 from services.core.counting.measures.question import NOTHING, CountedFigure, Need, Question, figure
 from services.core.events.facts import Index
@@ -61,13 +62,13 @@ class FactSpan:
     last_before: bool = False
 
 
-def needed_span(metric: Metric, window: Window) -> FactSpan:
-    """What must be loaded to count a metric in a window."""
+def needed_span(metric: Metric, window: Window, *, later: bool = False) -> FactSpan:
+    """What must be loaded to count a metric in a window. ``later``: also what is said after it."""
     start, end = bounds_us(window)
     if isinstance(metric.measure, AvailabilityByStatus):
         return FactSpan(metric.metric, start, end, last_before=True)
     if isinstance(metric.measure, TicketsInTime):
-        return FactSpan(metric.metric, None, end)
+        return FactSpan(metric.metric, None, None if later else end)
     if isinstance(metric.measure, _BY_THING):
         return FactSpan(metric.metric, None, None)
     return FactSpan(metric.metric, start, end)
@@ -112,11 +113,17 @@ def index_facts(facts: Facts) -> FactIndex:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Counts under one version of a programme. Answers are kept: composites ask again."""
+    """Counts under one version of a programme. Answers are kept: composites ask again.
+
+    ``versions``: all of the programme, which say where occurrences count that began under them.
+    ``looks``: metric to how the terms of the agreement look at its occurrences.
+    """
 
     programme: Programme
     fact_index: FactIndex
     numbers: Mapping[tuple[str, str], int]
+    versions: Sequence[Programme] = ()
+    looks: Mapping[str, frozenset[TermView]] = field(default_factory=dict)
     _answers: dict[tuple[Need, Window], CountedFigure] = field(default_factory=dict, repr=False)
 
     def answer(self, need: Need, window: Window) -> CountedFigure:
@@ -148,7 +155,11 @@ class Counter:
             if source.reports_for in vendors
         }
         rows = self._rows(metric, need, window) if with_rows else NOTHING
-        return Question(metric, need, window, self.fact_index.facts, rows, holders, vendors)
+        found = conventions(self.versions or (self.programme,), metric, need.period)
+        looks = self.looks.get(need.metric, frozenset())
+        later, touching = views(metric, frozenset(how for _, how in found), looks)
+        facts = self.fact_index.facts
+        return Question(metric, need, window, facts, rows, holders, vendors, found, later, touching)
 
     def _rows(self, metric: Metric, need: Need, window: Window) -> Index:
         number = self.numbers.get((self.programme.programme, metric.metric))
@@ -196,7 +207,7 @@ class Counter:
             case Declared():
                 return declared.last_figure(question)
             case DeliveryDelay():
-                return deliveries.delay(question)
+                return deliveries.delay(question, measure)
             case Composite():
                 return composed(
                     measure,

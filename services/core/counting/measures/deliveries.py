@@ -10,9 +10,11 @@ from operator import itemgetter
 import msgspec
 import numpy as np
 
-from schemas.base import exact
+from schemas.base import AcrossPeriods, exact
 from schemas.evaluation import Part
+from schemas.programme import DeliveryDelay
 from services.core.calendar.windows import instant, microseconds
+from services.core.counting.measures.boundaries import Extent
 from services.core.counting.measures.question import (
     UNIT_US,
     CountedFigure,
@@ -21,44 +23,68 @@ from services.core.counting.measures.question import (
     reference,
 )
 
+_WHOLES: tuple[AcrossPeriods, ...] = ("begins", "ends")
+
 
 @dataclass(frozen=True, slots=True)
 class _DeliveryState:
-    """What was last said of a delivery."""
+    """What was last said of a delivery. Its extent: from when it is due until its delay ends."""
 
     name: str
     subject: str | None
-    due_us: int
-    delivered_us: int | None
+    extent: Extent
     value: Fraction | None
     rows: tuple[int, ...]
 
 
-def delay(question: Question) -> CountedFigure:
-    """How many deliveries due in the window are late.
+def delay(question: Question, measure: DeliveryDelay) -> CountedFigure:
+    """How many of the deliveries that count in the window are late.
 
-    ``good``: how many are not. ``total``: all that were due. What is not delivered yet is as late
-    as the window's end makes it; what is delivered after the window keeps its whole delay.
+    ``good``: how many are not. ``total``: all that count. What is not delivered yet is as late as
+    the window's end makes it; what counts as a whole keeps its whole delay.
     """
-    start, end = question.bounds
-    due = sorted(
-        (
-            each
-            for each in _deliveries(question)
-            if start <= each.due_us < end and question.is_about(each.subject)
-        ),
-        key=lambda each: (each.due_us, each.name, each.rows),
+    known = sorted(
+        (each for each in _deliveries(question) if question.is_about(each.subject)),
+        key=lambda each: (each.extent.start, each.name, each.rows),
     )
-    parts = tuple(_part(question, each) for each in due)
-    late = [each.rows[-1] for each, part in zip(due, parts, strict=True) if not part.good]
+    here, touching = [], []
+    for each in known:
+        how = question.convention(each.extent.start)
+        if _counts(question, each.extent, how):
+            here.append((each, _part(question, each, how)))
+        elif question.with_touching and _touches(question, each.extent):
+            touching.append((each, _part(question, each, "split")))
+    late = [each for each, part in here if not part.good]
+    looked_at = [each for each, _ in (*here, *touching)]
     return CountedFigure(
-        value=Fraction(len(late)) if due else None,
-        rows=positions(row for each in due for row in each.rows),
-        good=Fraction(len(due) - len(late)),
-        total=Fraction(len(due)),
-        telling=np.array(late, np.intp),
-        parts=parts,
+        value=Fraction(len(late)) if here else None,
+        rows=positions(row for each in looked_at for row in each.rows),
+        good=Fraction(len(here) - len(late)),
+        total=Fraction(len(here)),
+        telling=np.array(
+            [each.rows[-1] for each in (*late, *(one for one, _ in touching))], np.intp
+        ),
+        parts=tuple(part for _, part in here),
+        touching=tuple(part for _, part in touching),
+        unfinished=tuple(
+            each.name
+            for each, _ in here
+            if each.extent.end is None
+            and question.convention(each.extent.start) == "begins"
+            and measure.until_delivered != "late_so_far"
+        ),
     )
+
+
+def _counts(question: Question, extent: Extent, how: AcrossPeriods) -> bool:
+    """Whether a delivery counts in the window. One that comes early has no piece elsewhere."""
+    early = extent.end is not None and extent.end <= extent.start
+    return extent.counts(question, "begins" if early and how == "split" else how)
+
+
+def _touches(question: Question, extent: Extent) -> bool:
+    """Whether it is due, late or delivered in the window."""
+    return extent.touches(question) or any(extent.counts(question, how) for how in _WHOLES)
 
 
 def _deliveries(question: Question) -> list[_DeliveryState]:
@@ -68,19 +94,32 @@ def _deliveries(question: Question) -> list[_DeliveryState]:
         data = msgspec.json.decode(facts.data[row])
         key = int(facts.source[row]), data["delivery"]
         told.setdefault(key, []).append((int(facts.at_us[row]), row, data))
-    return [_delivery(name, sorted(said, key=itemgetter(0, 1))) for (_, name), said in told.items()]
+    found = (
+        _delivery(name, sorted(said, key=itemgetter(0, 1))) for (_, name), said in told.items()
+    )
+    return [each for each in found if each is not None]
 
 
-def _delivery(name: str, said: list[tuple[int, int, dict[str, str]]]) -> _DeliveryState:
-    """The last word on every field: who does not repeat one leaves it as it was."""
+def _delivery(name: str, said: list[tuple[int, int, dict[str, str]]]) -> _DeliveryState | None:
+    """The last word on every field: who does not repeat one leaves it as it was.
+
+    None where it was called off before it was due: nothing was owed.
+    """
     data: dict[str, str] = {}
     for _, _, each in said:
         data.update(each)
+    due, delivered, called_off = (
+        _us(data[key]) if key in data else None
+        for key in ("due_at", "delivered_at", "called_off_at")
+    )
+    assert due is not None, "accepted deliveries say when they are due"
+    ends = [moment for moment in (delivered, called_off) if moment is not None]
+    if called_off is not None and called_off == min(ends) and called_off <= due:
+        return None
     return _DeliveryState(
         name=name,
         subject=data.get("subject"),
-        due_us=_us(data["due_at"]),
-        delivered_us=_us(data["delivered_at"]) if "delivered_at" in data else None,
+        extent=Extent(due, min(ends, default=None)),
         value=exact(data["value"]) if "value" in data else None,
         rows=tuple(row for _, row, _ in said),
     )
@@ -90,18 +129,19 @@ def _us(text: str) -> int:
     return microseconds(datetime.fromisoformat(text))
 
 
-def _part(question: Question, delivery: _DeliveryState) -> Part:
-    _, end = question.bounds
+def _part(question: Question, delivery: _DeliveryState, how: AcrossPeriods) -> Part:
     unit = UNIT_US.get(question.metric.unit, UNIT_US["days"])
-    delivered = delivery.delivered_us
-    late_us = (end if delivered is None else delivered) - delivery.due_us
+    whole = delivery.extent
+    early = whole.end is not None and whole.end <= whole.start
+    counted = whole.within(question) if how == "split" and not early else whole
     return Part(
         part=delivery.name,
         subject=delivery.subject,
-        start=instant(delivery.due_us),
-        end=None if delivered is None else instant(delivered),
-        amount=Fraction(late_us, unit),
+        start=instant(counted.start),
+        end=None if counted.end is None else instant(counted.end),
+        amount=Fraction(counted.length(question), unit),
         value=delivery.value,
-        good=delivered is not None and late_us <= 0,
+        good=early,
         events=tuple(reference(question.facts, row) for row in delivery.rows),
+        whole=whole.whole(question, unit),
     )

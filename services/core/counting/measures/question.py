@@ -10,6 +10,7 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
+from schemas.base import AcrossPeriods
 from schemas.evaluation import EventRef, Evidence, MetricFigure, Part
 from schemas.frame import Facts
 from schemas.period import Window
@@ -54,6 +55,9 @@ class Question:
     ``rows``: positions of the metric's facts, in order of identity. For measures that count what
     lies in the window these are the window's and the subject's; for those that carry a state they
     are all that are known. ``holders``: source to the vendor it reports for. ``vendors``: all.
+    ``conventions``: where occurrences over a window's end count, of those that begin from an
+    instant on, in order. ``later``: what is said after the window's end is known in it.
+    ``with_touching``: also what touches the window and counts in another one is asked for.
     """
 
     metric: Metric
@@ -63,11 +67,22 @@ class Question:
     rows: Index
     holders: Mapping[str, str]
     vendors: frozenset[str]
+    conventions: tuple[tuple[int, AcrossPeriods], ...] = ()
+    later: bool = False
+    with_touching: bool = False
 
     @property
     def bounds(self) -> tuple[int, int]:
         """The window in microseconds."""
         return bounds_us(self.window)
+
+    def convention(self, at_us: int) -> AcrossPeriods:
+        """Where an occurrence counts that begins at an instant; split where nothing is stated."""
+        found: AcrossPeriods = "split"
+        for since, how in self.conventions:
+            if since <= at_us:
+                found = how
+        return found
 
     def is_about(self, subject: str | None) -> bool:
         """Whether the question asks for this subject, or for all."""
@@ -79,7 +94,8 @@ class CountedFigure:
     """A figure before it is written down.
 
     ``rows``: the facts that were counted, ascending. ``telling``: those among them that moved the
-    figure the wrong way, in any order and number.
+    figure the wrong way, in any order and number. ``in_pieces``, ``touching`` and ``unfinished``
+    are as in `MetricFigure`.
     """
 
     value: Fraction | None
@@ -88,6 +104,9 @@ class CountedFigure:
     total: Fraction | None = None
     telling: Index = field(default_factory=lambda: NOTHING)
     parts: tuple[Part, ...] = ()
+    in_pieces: bool = False
+    touching: tuple[Part, ...] = ()
+    unfinished: tuple[str, ...] = ()
 
 
 def percent(good: int | Fraction, total: int | Fraction) -> Fraction | None:
@@ -134,6 +153,9 @@ def figure(question: Question, answer: CountedFigure) -> MetricFigure:
         good=answer.good,
         total=answer.total,
         parts=answer.parts,
+        in_pieces=answer.in_pieces,
+        touching=answer.touching,
+        unfinished=answer.unfinished,
         evidence=Evidence(
             facts=len(answer.rows),
             digest=digest(facts, answer.rows),

@@ -1,20 +1,23 @@
 """Tickets in time, on the clock of the vendor that holds them.
 
 The clock of a vendor runs while it holds the ticket, the ticket is not resolved, and its state is
-none that stops the clock. Changes at or after the window's end are not known in it.
+none that stops the clock. Changes at or after the window's end are not known in it, unless the
+question asks for what is said later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Literal
 
 import msgspec
 
-from schemas.evaluation import Part
+from schemas.evaluation import Part, WholeOccurrence
 from schemas.programme import TicketsInTime
 from services.core.calendar.windows import business_us, instant
+from services.core.counting.measures.boundaries import Extent
 from services.core.counting.measures.question import (
     CountedFigure,
     Question,
@@ -42,6 +45,7 @@ class _TicketState:
     """A ticket as it stands: who holds it, what it cost whom, whether it is resolved."""
 
     holder: str | None
+    opened_us: int
     state: str = ""
     since_us: int = 0
     resolved_us: int | None = None
@@ -51,51 +55,117 @@ class _TicketState:
     held: dict[str, int] = field(default_factory=dict)
     rows: list[int] = field(default_factory=list)
 
+    def copied(self) -> _TicketState:
+        """The same, untouched by what follows."""
+        return replace(self, clocks=dict(self.clocks), held=dict(self.held), rows=list(self.rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _TicketInWindow:
+    """A ticket when the window began, when it ended, and as far as the question wants to know."""
+
+    name: str
+    before: _TicketState
+    by_end: _TicketState
+    known: _TicketState
+
+    def extent(self) -> Extent:
+        """From its first report until it is resolved."""
+        return Extent(self.known.opened_us, self.known.resolved_us)
+
+
+Share = Literal["counts", "open", "elsewhere"]
+"""What a vendor's share of a ticket is in a window: it counts, is waited for, or neither."""
+
 
 def in_time(question: Question, measure: TicketsInTime) -> CountedFigure:
     """Share of tickets resolved in time, in percent: a part per ticket and vendor.
 
     ``good``: parts in time. ``total``: parts. A part's amount is minutes on the vendor's clock.
+    There is no value while a ticket that counts where it began may yet be in time.
     """
-    counted: list[tuple[_TicketState, Part]] = []
-    for name, ticket in _tickets(question, measure):
-        if measure.priorities and ticket.priority not in measure.priorities:
-            continue
-        if not question.is_about(ticket.subject):
-            continue
-        counted.extend((ticket, part) for part in _parts(question, measure, name, ticket))
-    counted.sort(key=lambda each: (each[1].end or question.window.end, each[1].part, each[0].rows))
+    shares = _shares(question, measure)
+    counted, still_open = shares["counts"], shares["open"]
+    touching = [
+        (ticket, part)
+        for ticket, part in shares["elsewhere"]
+        if question.with_touching and ticket.extent().touches(question)
+    ]
     good = sum(1 for _, part in counted if part.good)
-    late = [ticket.rows[-1] for ticket, part in counted if not part.good]
+    late = [_state(question, ticket).rows[-1] for ticket, part in counted if not part.good]
+    looked_at = (*counted, *still_open, *touching)
     return CountedFigure(
-        value=percent(good, len(counted)),
-        rows=positions(row for ticket, _ in counted for row in ticket.rows),
+        value=None if still_open else percent(good, len(counted)),
+        rows=positions(row for ticket, _ in looked_at for row in _state(question, ticket).rows),
         good=Fraction(good),
         total=Fraction(len(counted)),
         telling=positions(late),
-        parts=tuple(part for _, part in counted),
+        parts=tuple(part for _, part in (*counted, *still_open)),
+        touching=tuple(part for _, part in touching),
+        unfinished=tuple(part.part for _, part in still_open),
     )
 
 
-def _tickets(question: Question, measure: TicketsInTime) -> Iterable[tuple[str, _TicketState]]:
-    """Every ticket, brought up to the window's end."""
-    _, end = question.bounds
+def _shares(
+    question: Question, measure: TicketsInTime
+) -> dict[Share, list[tuple[_TicketInWindow, Part]]]:
+    """The vendors' shares of all tickets by what they are in this window, in order of their end."""
+    found: dict[Share, list[tuple[_TicketInWindow, Part]]] = {
+        "counts": [],
+        "open": [],
+        "elsewhere": [],
+    }
+    for ticket in _tickets(question, measure):
+        state = _state(question, ticket)
+        if measure.priorities and state.priority not in measure.priorities:
+            continue
+        if not question.is_about(state.subject):
+            continue
+        for holder in sorted(state.clocks):
+            if measure.counts_for == "holder" and question.need.vendor not in (None, holder):
+                continue
+            part = _part(question, measure, ticket, holder)
+            found[_share(question, measure, ticket, part)].append((ticket, part))
+    for shares in found.values():
+        shares.sort(
+            key=lambda each: (each[1].end or question.window.end, each[1].part, each[0].known.rows)
+        )
+    return found
+
+
+def _state(question: Question, ticket: _TicketInWindow) -> _TicketState:
+    """The ticket as it counts: where it began by all that is known, else by the window's end."""
+    begins = question.convention(ticket.known.opened_us) == "begins"
+    return ticket.known if begins else ticket.by_end
+
+
+def _tickets(question: Question, measure: TicketsInTime) -> Iterable[_TicketInWindow]:
+    """Every ticket, brought up to the window's ends, and to what was said of it later."""
+    start, end = question.bounds
     facts = question.facts
     changes: dict[tuple[int, str], list[tuple[int, int, int, _StateChange]]] = {}
     decoder = msgspec.json.Decoder(_StateChange)
-    for row in question.rows[facts.at_us[question.rows] < end].tolist():
+    rows = question.rows
+    for row in (rows if question.later else rows[facts.at_us[rows] < end]).tolist():
         change = decoder.decode(facts.data[row])
         key = int(facts.source[row]), change.ticket
         told = int(facts.at_us[row]), change.sequence, row, change
         changes.setdefault(key, []).append(told)
     for (source, name), told_of in changes.items():
-        ticket = _TicketState(holder=question.holders.get(facts.sources[source]))
-        for at_us, _, row, change in sorted(told_of, key=lambda each: each[:3]):
+        told_of.sort(key=lambda each: each[:3])
+        ticket = _TicketState(question.holders.get(facts.sources[source]), told_of[0][0])
+        ahead, seen = [start, end], []
+        for at_us, _, row, change in told_of:
+            while ahead and ahead[0] <= at_us:
+                _advance(ticket, measure, ahead.pop(0))
+                seen.append(ticket.copied())
             _advance(ticket, measure, at_us)
             _hear(ticket, change, at_us, question.vendors)
             ticket.rows.append(row)
-        _advance(ticket, measure, end)
-        yield name, ticket
+        for at_us in ahead:
+            _advance(ticket, measure, at_us)
+            seen.append(ticket.copied())
+        yield _TicketInWindow(name, seen[0], seen[1], ticket)
 
 
 def _advance(ticket: _TicketState, measure: TicketsInTime, until_us: int) -> None:
@@ -127,35 +197,59 @@ def _hear(ticket: _TicketState, change: _StateChange, at_us: int, vendors: froze
         ticket.held.setdefault(ticket.holder, at_us)
 
 
-def _parts(
-    question: Question, measure: TicketsInTime, name: str, ticket: _TicketState
-) -> Iterable[Part]:
-    """The vendors' shares of a ticket that counts in this window."""
-    start, _ = question.bounds
-    if ticket.resolved_us is not None:
-        if ticket.resolved_us < start:
-            return
-        holders = sorted(ticket.clocks)
-    elif measure.open_past_limit == "late" and ticket.holder in ticket.clocks:
-        holders = [ticket.holder]
-    else:
-        return
-    for holder in holders:
-        if measure.counts_for == "holder" and question.need.vendor not in (None, holder):
-            continue
-        minutes = Fraction(ticket.clocks[holder], _MINUTE_US)
-        good = minutes < measure.limit_minutes or (
-            measure.equal_is_in_time and minutes == measure.limit_minutes
-        )
-        if ticket.resolved_us is None and good:
-            continue
-        yield Part(
-            part=name,
-            subject=ticket.subject,
-            vendor=holder,
-            start=instant(ticket.held[holder]),
-            end=None if ticket.resolved_us is None else instant(ticket.resolved_us),
-            amount=minutes,
-            good=good,
-            events=tuple(reference(question.facts, row) for row in ticket.rows),
-        )
+def _share(
+    question: Question, measure: TicketsInTime, ticket: _TicketInWindow, part: Part
+) -> Share:
+    """Whether a vendor's share of a ticket counts in this window."""
+    late_if_open = measure.open_past_limit == "late" and not part.good
+    if question.convention(ticket.known.opened_us) == "begins":
+        if not ticket.extent().counts(question, "begins"):
+            return "elsewhere"
+        return "counts" if ticket.known.resolved_us is not None or late_if_open else "open"
+    if measure.late_counts == "once" and not part.good:
+        was_good = _is_good(measure, ticket.before.clocks.get(part.vendor or "", 0))
+        return "counts" if was_good else "elsewhere"
+    since, _ = question.bounds
+    resolved = ticket.by_end.resolved_us
+    if resolved is not None:
+        return "counts" if resolved >= since else "elsewhere"
+    return "counts" if late_if_open and ticket.by_end.holder == part.vendor else "elsewhere"
+
+
+def _is_good(measure: TicketsInTime, us: int) -> bool:
+    minutes = Fraction(us, _MINUTE_US)
+    return minutes < measure.limit_minutes or (
+        measure.equal_is_in_time and minutes == measure.limit_minutes
+    )
+
+
+def _part(question: Question, measure: TicketsInTime, ticket: _TicketInWindow, holder: str) -> Part:
+    """A vendor's share of a ticket, with the minutes on its clock."""
+    state = _state(question, ticket)
+    return Part(
+        part=ticket.name,
+        subject=state.subject,
+        vendor=holder,
+        start=instant(state.held[holder]),
+        end=None if state.resolved_us is None else instant(state.resolved_us),
+        amount=Fraction(state.clocks[holder], _MINUTE_US),
+        good=_is_good(measure, state.clocks[holder]),
+        events=tuple(reference(question.facts, row) for row in state.rows),
+        whole=_whole(question, ticket, holder),
+    )
+
+
+def _whole(question: Question, ticket: _TicketInWindow, holder: str) -> WholeOccurrence | None:
+    """All of a share that reaches beyond the window; its time is that on the vendor's clock."""
+    since, until = question.bounds
+    extent = ticket.extent()
+    if extent.start >= since and extent.end is not None and extent.end < until:
+        return None
+    return WholeOccurrence(
+        start=instant(extent.start),
+        end=None if extent.end is None else instant(extent.end),
+        counts=question.convention(extent.start),
+        amount=Fraction(ticket.known.clocks[holder], _MINUTE_US),
+        before=Fraction(ticket.before.clocks.get(holder, 0), _MINUTE_US),
+        so_far=Fraction(ticket.by_end.clocks.get(holder, 0), _MINUTE_US),
+    )
