@@ -61,6 +61,10 @@ class Base(Noun):
         description="wait: the period is not settled until the charge is known."
     )
     per_subject: bool = Field(False, description="The charge of the level's own subject.")
+    longer_charge: Literal["refused", "by_days", "equal_parts"] = Field(
+        description="A charge for more than a settlement period. by_days, equal_parts: it is "
+        "spread over all settlement periods of its time, and the parts add up to it."
+    )
     part_of_period: Literal["full_charge", "by_days_in_use"] = Field(
         description="by_days_in_use: the circumstance 'service_in_use' states days_in_use and "
         "days_in_period; cancelled: true makes the base zero."

@@ -76,6 +76,13 @@ class Part(Noun):
     )
 
 
+class OtherFigure(Noun):
+    """A figure declared for a longer or a shorter period than the one that was asked for."""
+
+    period: PeriodLabel
+    event: EventRef
+
+
 class MetricFigure(Noun):
     """One metric's figure in one window, for one subject or for all of them."""
 
@@ -97,6 +104,11 @@ class MetricFigure(Noun):
     )
     unfinished: tuple[Subject, ...] = Field(
         (), description="Parts that count here as a whole and are not over; they are waited for."
+    )
+    others: tuple[OtherFigure, ...] = Field(
+        default=(),
+        description="Where no figure is declared for the window itself: those declared for a "
+        "longer or shorter period of its time. What reads the figure waits.",
     )
     evidence: Evidence
 
@@ -121,10 +133,10 @@ class PeriodEvaluation(Noun):
     """All that settlement needs to settle one agreement's period, at one revision.
 
     ``revision`` 1 is the close; a later one carries what came late. Charges and circumstances are
-    those whose ``period`` begins in this settlement period, as they stand after corrections, in
-    order of time and identity: of several about one thing the last one stands. The agreement's
-    first period carries as well what caps' openings state of the time before it; its last one
-    what is charged for the period after it, where a base is the next period's charge.
+    those whose ``period`` has time in common with this settlement period, as they stand after
+    corrections, in order of time and identity: of several about one thing the last one stands. The
+    agreement's first period carries as well what caps' openings state of the time before it; its
+    last one what is charged for the period after it, where a base is the next period's charge.
     """
 
     programme: Name

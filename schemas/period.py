@@ -22,6 +22,10 @@ _SHAPES: dict[PeriodLength, re.Pattern[str]] = {
 _MONTHS: dict[PeriodLength, int] = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
 
 
+LENGTHS: tuple[PeriodLength, ...] = tuple(_SHAPES)
+"""All lengths, the shortest first."""
+
+
 def period_length(label: str) -> PeriodLength:
     """Which calendar period a label names. Raises ValueError with the accepted shapes."""
     for length, shape in _SHAPES.items():

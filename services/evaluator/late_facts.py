@@ -15,7 +15,7 @@ import numpy as np
 
 from schemas.frame import Facts
 from services.catalogue.snapshot import Catalogue
-from services.core.calendar.windows import holds, microseconds
+from services.core.calendar.windows import microseconds, overlaps
 from services.core.counting.carried import carries
 from services.core.events.facts import CHARGE, CIRCUMSTANCE, CORRECTION
 from services.evaluator import evaluation_store, recount
@@ -180,7 +180,7 @@ def _for_period(said: Mapping[str, Any], periods: Iterable[ClosedPeriod]) -> lis
 def _carried(target: RecountTarget, label: str, name: str) -> bool:
     """Whether an evaluation carries what is stated of a period; a label of none is in none."""
     try:
-        return holds(target.period, label) or carries(
+        return overlaps(target.period, label) or carries(
             target.programmes, target.agreements, target.period, label, name
         )
     except ValueError:

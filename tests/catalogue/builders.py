@@ -107,6 +107,7 @@ def an_agreement(version: int = 1, **changes: Any) -> Agreement:
                 "of_period": "same",
                 "if_missing": "wait",
                 "part_of_period": "full_charge",
+                "longer_charge": "refused",
             }
         ],
         "conventions": {"money_rounding": "half_up", "rounded_at": "total"},

@@ -220,7 +220,8 @@ FAMILIES: list[tuple[str, Sequence[str]]] = [
         CORPORATE,
         SERVICE.replace("{agreement: retail, version: 3", "{agreement: group, version: 1, "
                         "without_levels: [steady]")
-        + "bases: [{base: fee, of_period: same, if_missing: wait, part_of_period: full_charge}]\n"
+        + "bases: [{base: fee, of_period: same, if_missing: wait, part_of_period: full_charge, "
+        "longer_charge: refused}]\n"
         "caps: [{cap: month, window: period, limit: {kind: amount, amount: 1}}]\n"
         "claim: null\nclauses: [{clause: law, about: other, text: x}]\n",
     )),
@@ -399,9 +400,7 @@ def shared() -> Iterator[str]:
         "as they are": named("hosting"),
         "of another vendor": named("hosting", vendor="wire"),
         "with an earn-back": named("hosting", EARN_BACK),
-        "charged by subject": terms(
-            head=HEAD.replace("full_charge}", "full_charge, per_subject: true}")
-        ),
+        "charged by subject": terms(head=HEAD.replace("refused}", "refused, per_subject: true}")),
         "in dollars": terms(head=HEAD.replace("EUR", "USD")),
         "settled by quarter": terms(head=HEAD.replace("month", "quarter")),
     }

@@ -19,8 +19,9 @@ from schemas.base import written
 from schemas.evaluation import ChargeFact, CircumstanceFact, MetricFigure, Part
 from schemas.programme import Programme
 from services.core.calendar.windows import instant, window_of
-from services.core.counting.evaluation import evaluate, needs, ready, wanted
+from services.core.counting.evaluation import evaluate, needs, ready
 from services.core.events.rejections import Rejection
+from services.core.events.wanted import wanted
 from tests.core.approved import in_lines, write_anew
 from tests.core.said import (
     DESK,

@@ -317,7 +317,7 @@ SEVERAL += [
        ("levels:\n", f"banks: [{BANK % ''}]\nlevels:\n")] for name in ("later", "latr", "x")),
     [("levels:\n", "levels:\n" + PLAIN + PLAIN)],
     [("bases:\n", "bases:\n  - {base: fee, of_period: next, if_missing: zero, "
-      "part_of_period: full_charge}\n")],
+      "part_of_period: full_charge, longer_charge: refused}\n")],
     # terms that are within reach
     *([("is_a: service_credit", f"is_a: {is_a}"), ("levels:\n", "earn_backs: [{kind: "
        "yearly_average, earn_back: y, levels: [uptime], percent: 50, barred_below_minimum: false, "
@@ -582,7 +582,8 @@ def events() -> Iterator[str]:
 
 TAKES_NOTHING = agreement([{"metric": "samples"}], bases=[])
 TAKES_TWO = agreement([{"metric": "samples"}], bases=[
-    {"base": base, "of_period": "same", "if_missing": "wait", "part_of_period": "full_charge"}
+    {"base": base, "of_period": "same", "if_missing": "wait", "part_of_period": "full_charge",
+     "longer_charge": "refused"}
     for base in ("invoice", "fee")
 ])  # fmt: skip
 CONVERTING = agreement([{"metric": "samples"}], conversions=[

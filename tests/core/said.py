@@ -174,6 +174,7 @@ def agreement(levels: Sequence[Mapping[str, Any]], **changed: Any) -> Agreement:
                 "of_period": "same",
                 "if_missing": "wait",
                 "part_of_period": "full_charge",
+                "longer_charge": "refused",
             }
         ],
         "levels": [

@@ -170,6 +170,7 @@ def agreements(draw: st.DrawFn) -> Agreement:
                     "of_period": "same",
                     "if_missing": "wait",
                     "part_of_period": "full_charge",
+                    "longer_charge": "refused",
                 }
             ],
             "levels": levels,

@@ -55,7 +55,8 @@ settled: month
 lateness_hours: 0
 conventions: {money_rounding: half_up, rounded_at: total}
 bases:
-  - {base: fee, of_period: same, if_missing: wait, part_of_period: full_charge}
+  - {base: fee, of_period: same, if_missing: wait, part_of_period: full_charge, \
+longer_charge: refused}
 """
 LEVEL = """  - level: uptime
     name: Uptime

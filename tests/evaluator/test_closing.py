@@ -267,7 +267,7 @@ async def test_a_charge_of_the_month_after_the_end_touches_the_last_month(house:
     ending = an_agreement(
         "ending",
         effective_until="2025-02-01",
-        bases=[bill | {"part_of_period": "full_charge"}],
+        bases=[bill | {"part_of_period": "full_charge", "longer_charge": "refused"}],
     )
     await catalogue.apply(house.connection, ending)
     await a_closed_january(house)

@@ -79,7 +79,8 @@ settled: month
 lateness_hours: {lateness}
 conventions: {{money_rounding: half_up, rounded_at: total}}
 bases:
-  - {{base: invoice, of_period: same, if_missing: wait, part_of_period: full_charge}}
+  - {{base: invoice, of_period: same, if_missing: wait, part_of_period: full_charge, \
+longer_charge: refused}}
 levels:
 {levels}
 {caps}

@@ -141,6 +141,7 @@ def agreement(
                 "of_period": "same",
                 "if_missing": "wait",
                 "part_of_period": "full_charge",
+                "longer_charge": "refused",
             }
         ],
         "levels": list(levels),

@@ -159,6 +159,7 @@ def an_agreement(
         "of_period": "same",
         "if_missing": "wait",
         "part_of_period": "full_charge",
+        "longer_charge": "refused",
     }
     return Agreement.model_validate(
         {

@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 
 from schemas.period import first_day, label_of, next_label
 from schemas.remedy import Claim
-from services.core.adjusting.caps import before_caps, scaled
+from services.core.adjusting.caps import before_caps
+from services.core.adjusting.narrowing import of_line
 from services.core.calendar.days import local_day, working_day_after
 from services.core.exact.arithmetic import ZERO
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.stated import stated_day
-from services.core.inputs.worksheet import Worksheet
+from services.core.inputs.worksheet import DraftLine, Worksheet, counts, step
 
 CLAIM = "claim"
 
 
 def apply_claims(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
-    """Without a claim in time nothing is paid; the lines stay, with the reason."""
+    """What is not claimed in time is not paid; its lines stay, with the reason."""
     term = context.version.claim
     if term is None or worksheet.owed() == 0:
         return worksheet
     last = last_day(term, context.period)
-    claimed = _claimed_on(context)
+    claimed = {
+        index: of_line(context, worksheet, line, CLAIM, partial(_claimed_on, context))
+        for index, line in enumerate(worksheet.amounts)
+        if counts(line)
+    }
+    in_time = [day for day in claimed.values() if day is not None and day <= last]
+    if in_time:
+        worksheet = worksheet.with_figures({"claimed-on": min(in_time).isoformat()})
+    if len(in_time) == len(claimed):
+        return worksheet
+    worksheet = before_caps(worksheet)
+    amounts = tuple(
+        _claimed(line, claimed[index], last) if index in claimed else line
+        for index, line in enumerate(worksheet.amounts)
+    )
+    return replace(worksheet, amounts=amounts)
+
+
+def _claimed(line: DraftLine, claimed: date | None, last: date) -> DraftLine:
+    """A line as its claim leaves it. ``claimed``: the day of the first one; None: there is none."""
     if claimed is None:
         text = f"not claimed; a claim must arrive by {last}"
     elif claimed > last:
         text = f"claimed on {claimed}, later than {last}: forfeit"
     else:
-        return worksheet.with_figures({"claimed-on": claimed.isoformat()})
-    return scaled(before_caps(worksheet), (), ZERO, "claim", "claim", text)
+        return line
+    return line.becomes(ZERO, step("claim", "claim", text, ZERO))
 
 
 def last_day(term: Claim, period: str) -> date:
@@ -44,12 +66,14 @@ def last_day(term: Claim, period: str) -> date:
     return first_day(next_label(after, term.within_months + 1)) - timedelta(days=1)
 
 
-def _claimed_on(context: PeriodContext) -> date | None:
+def _claimed_on(
+    context: PeriodContext, window: str, level: str | None, subject: str | None
+) -> date | None:
     """The day of the first claim: as the claim states it, else the day its event came in."""
     days = [
         stated_day(fact, "on")
         if "on" in fact.circumstance.values
         else local_day(fact.at, context.time_zone)
-        for fact in context.inputs.circumstances(CLAIM)
+        for fact in context.inputs.statements(CLAIM, window, level, subject)
     ]
     return min(days, default=None)

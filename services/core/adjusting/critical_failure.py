@@ -2,41 +2,74 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from schemas.remedy import CriticalFailure
-from services.core.adjusting.caps import before_caps, scaled
+from services.core.adjusting.caps import before_caps
+from services.core.adjusting.narrowing import of_line
 from services.core.exact.arithmetic import ZERO
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.known import says_yes
-from services.core.inputs.worksheet import DraftLine, Worksheet, step
+from services.core.inputs.worksheet import DraftLine, Worksheet, counts, step
 from services.core.pricing.ceilings import limit_amount
 
 TERM = "critical_failure"
 
 
 def apply_critical_failure(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
-    """In a period with a critical failure ordinary credits do not accrue."""
+    """In a period with a critical failure ordinary credits do not accrue.
+
+    Where its circumstance names a level or a subject, those of that one do not.
+    """
     term = context.version.critical_failure
     if term is None or not _failed(context, worksheet, term):
         return worksheet
     worksheet = before_caps(worksheet)
     text = "a critical failure: ordinary credits of the period do not accrue"
-    worksheet = scaled(worksheet, term.replaces, ZERO, "critical-failure", TERM, text)
-    return _withheld(context, worksheet, term)
+    made = step("critical-failure", TERM, text, ZERO)
+    amounts = tuple(
+        line.becomes(ZERO, made) if _is_replaced(context, worksheet, term, line) else line
+        for line in worksheet.amounts
+    )
+    return _withheld(context, replace(worksheet, amounts=amounts), term)
 
 
 def _failed(context: PeriodContext, worksheet: Worksheet, term: CriticalFailure) -> bool:
     if term.circumstance is not None:
-        return says_yes(context.inputs.circumstance(term.circumstance))
+        stated = [fact.circumstance for fact in context.inputs.stated(term.circumstance)]
+        places = {(one.level, one.subject): None for one in stated}
+        return True in [_holds(context, term.circumstance, *place) for place in places]
     return any(
         one.level == term.level and one.standing == "below_minimum" for one in worksheet.results
     )
 
 
+def _is_replaced(
+    context: PeriodContext, worksheet: Worksheet, term: CriticalFailure, line: DraftLine
+) -> bool:
+    if not counts(line, term.replaces):
+        return False
+    name = term.circumstance
+    if name is None:
+        return True
+    return of_line(
+        context,
+        worksheet,
+        line,
+        name,
+        lambda _, level, subject: _holds(context, name, level, subject),
+    )
+
+
+def _holds(context: PeriodContext, name: str, level: str | None, subject: str | None) -> bool:
+    """Whether it is stated of the period as a whole: a critical failure is never of a part."""
+    return says_yes(context.inputs.circumstance(name, context.period, level, subject))
+
+
 def _withheld(context: PeriodContext, worksheet: Worksheet, term: CriticalFailure) -> Worksheet:
     """What the buyer decides to withhold, at most the ceiling; nothing without a decision."""
-    decision = context.inputs.circumstance(term.decision)
+    decision = context.inputs.whole_amount(term.decision, context.period)
     decided = decision.circumstance.value if decision is not None else None
     if decided is None:
         return worksheet.with_figures({"withheld": ZERO})

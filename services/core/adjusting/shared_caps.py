@@ -223,7 +223,11 @@ class _CapAllowance:
 
     def _charge(self, limit: PercentLimit, name: str, version: Agreement, label: str) -> Fraction:
         blockers = Blockers()
-        amount = self.covered[name].charges.base(version, limit.base, label, None, blockers)
+        amount = ZERO
+        try:
+            amount = self.covered[name].charges.base(version, limit.base, label, None, blockers)
+        except InvalidDeclaration as misstated:
+            blockers.add(str(misstated))
         for reason in blockers.reasons:
             self._lacks(name, reason)
         return amount

@@ -9,7 +9,10 @@ from itertools import combinations
 
 from schemas.remedy import SingleEvent
 from services.core.exact.arithmetic import ZERO
+from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.context import PeriodContext
+from services.core.inputs.known import precedence
+from services.core.inputs.stated import misstated_text
 from services.core.inputs.worksheet import DraftLine, Worksheet, counts, step
 
 
@@ -35,7 +38,8 @@ def apply_single_event(context: PeriodContext, worksheet: Worksheet) -> Workshee
 
 
 def _event_of(context: PeriodContext, term: SingleEvent, amount: DraftLine) -> str | None:
-    fact = context.inputs.circumstance(term.circumstance, amount.level, amount.subject)
+    window = amount.measured or context.period
+    fact = context.inputs.circumstance(term.circumstance, window, amount.level, amount.subject)
     stated = fact.circumstance.values.get("event") if fact is not None else None
     return None if stated is None else str(stated)
 
@@ -45,7 +49,7 @@ def _kept(
 ) -> tuple[int, ...]:
     """The best set of credits that may stand side by side; the first of equal ones."""
     levels = {amounts[index].level for index in indexes}
-    worth = _KEEPS[term.keep](context, term, levels)
+    worth = _KEEPS[term.keep](context, term, [amounts[index] for index in indexes])
     best: tuple[int, ...] = ()
     most = Fraction(-1)
     for size in range(1, len(levels) + 1):
@@ -75,16 +79,46 @@ def _highest_share(*_: object) -> Worth:
     return lambda amount: amount.weight if amount.weight is not None else ZERO
 
 
-def _chosen(context: PeriodContext, term: SingleEvent, levels: Collection[str | None]) -> Worth:
-    """The level that the buyer chooses; the largest credit while the choice is of none of these."""
-    stated = context.inputs.circumstances(term.choice or "")
-    level = stated[-1].circumstance.level if stated else None
-    if level is None or level not in levels:
+def _chosen(context: PeriodContext, term: SingleEvent, lines: Sequence[DraftLine]) -> Worth:
+    """The level that the buyer chooses; the largest credit while the choice is of none of these.
+
+    Raises InvalidDeclaration where a choice names a subject or a time of some of the lines only,
+    for a choice is between all of an event.
+    """
+    levels = {line.level for line in lines}
+    chosen = {_choice(context, term.choice or "", line, levels) for line in lines}
+    if len(chosen) > 1:
+        raise InvalidDeclaration(
+            f"the circumstance {term.choice} names a subject or a time of some credits of an event "
+            f"only ({', '.join(line.line for line in lines)}); state it for {context.period} "
+            "without 'subject'"
+        )
+    (level,) = chosen
+    if level is None:
         return lambda amount: amount.value
     return lambda amount: Fraction(amount.level == level)
 
 
-_KEEPS: dict[str, Callable[[PeriodContext, SingleEvent, Collection[str | None]], Worth]] = {
+def _choice(
+    context: PeriodContext, name: str, line: DraftLine, levels: Collection[str | None]
+) -> str | None:
+    """The last choice for a line that names one of these levels."""
+    window = line.measured or context.period
+    of_any = [
+        fact
+        for level in sorted(filter(None, levels))
+        for fact in context.inputs.statements(name, window, level, line.subject)
+    ]
+    for fact in of_any:
+        if fact.circumstance.level is None:
+            wanted = "the level whose credit stands"
+            raise InvalidDeclaration(misstated_text(fact, "level", None, wanted))
+    stated = [fact for fact in reversed(context.inputs.stated(name)) if fact in of_any]
+    best = max(stated, key=precedence, default=None)
+    return best.circumstance.level if best is not None else None
+
+
+_KEEPS: dict[str, Callable[[PeriodContext, SingleEvent, Sequence[DraftLine]], Worth]] = {
     "largest_credit": _largest,
     "highest_share": _highest_share,
     "chosen": _chosen,

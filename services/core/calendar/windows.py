@@ -97,6 +97,24 @@ def holds(label: str, inner: str) -> bool:
     return first_day(label) <= first_day(inner) < first_day(next_label(label))
 
 
+def covers(label: str, inner: str) -> bool:
+    """Whether the period ``label`` holds all of the period ``inner``; it may be the same."""
+    (start, end), (first, past) = _days_of(label), _days_of(inner)
+    return start <= first and past <= end
+
+
+def overlaps(label: str, other: str) -> bool:
+    """Whether two periods have a day in common. Of two that have, one covers the other."""
+    (start, end), (first, past) = _days_of(label), _days_of(other)
+    return start < past and first < end
+
+
+@lru_cache(maxsize=4096)
+def _days_of(label: str) -> tuple[date, date]:
+    """The first day of a period and the first one after it."""
+    return first_day(label), first_day(next_label(label))
+
+
 def days_in(label: str) -> int:
     """Calendar days of a period: 29 for February of a leap year."""
     return (first_day(next_label(label)) - first_day(label)).days

@@ -158,9 +158,22 @@ def _rights_by_occurrence(document: ContractBody) -> Iterator[Addition]:
 
 _GOES_ON = "does the time of an occurrence go on over the end of a period, or start anew?"
 
+
+def _longer_charges(document: ContractBody) -> Iterator[Addition]:
+    """A charge for more than a settlement period was the whole base of the first one."""
+    for path, _ in each(document, "bases"):
+        yield Addition(
+            path,
+            "longer_charge",
+            "refused",
+            "is a charge for more than a settlement period spread, by_days or in equal_parts?",
+        )
+
+
 RULES: tuple[LanguageRule, ...] = (
     _last_credit,
     _across_periods,
     _rights_by_occurrence,
+    _longer_charges,
 )
 """The rules that bring a document of language 1 to language 2, in order."""

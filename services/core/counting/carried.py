@@ -13,7 +13,7 @@ from datetime import date
 from schemas.agreement import Agreement
 from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
-from services.core.calendar.windows import holds
+from services.core.calendar.windows import overlaps
 
 IN_USE = "service_in_use"
 """The circumstance that states on how many of a charged period's days a service was in use."""
@@ -39,7 +39,7 @@ def carries(
         return is_first and name in openings(programmes, agreements) | _rates(agreements)
     ruling = _in_force(ordered, first_day(period))
     following = next_label(period)
-    if ruling is None or not holds(following, stated_for):
+    if ruling is None or not overlaps(following, stated_for):
         return False
     if _in_force(ordered, first_day(following)) is not None:
         return False

@@ -13,7 +13,6 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from schemas.agreement import Agreement
-from schemas.base import Noun
 from schemas.credit import Duration
 from schemas.evaluation import (
     ChargeFact,
@@ -23,10 +22,10 @@ from schemas.evaluation import (
 )
 from schemas.event import Charge, Circumstance
 from schemas.frame import Facts
-from schemas.period import PeriodLength, Window, first_day
+from schemas.period import Window, first_day
 from schemas.programme import Programme
 from schemas.remedy import ByOccurrence
-from services.core.calendar.windows import holds, instant, parts_of, window_of
+from services.core.calendar.windows import instant, overlaps, parts_of, window_of
 from services.core.counting.carried import carries
 from services.core.counting.measures.boundaries import AS_COUNTED, TermView, conventions, views
 from services.core.counting.measures.counting import (
@@ -43,6 +42,7 @@ from services.core.events.corrections import Acceptor, RejectedCorrection, corre
 from services.core.events.facts import CHARGE, CIRCUMSTANCE, Row, by_identity, distinct, taken
 from services.core.events.rejections import Rejection
 from services.core.events.rules import rules_of
+from services.core.events.wanted import Wanted, wanted
 
 EvaluationReason = Literal["closed", "commanded", "late_facts", "changed_agreement"]
 _Labelled = TypeVar("_Labelled", Charge, Circumstance)
@@ -121,40 +121,6 @@ def agreement_at(agreements: Sequence[Agreement], label: str) -> Agreement:
     return next((each for each in ordered if each.effective_from <= day), ordered[-1])
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What one settlement period of an agreement wants to know of a metric.
-
-    ``measured``: the length of its windows. ``subject`` None: all together. ``each_subject``:
-    also every one alone. ``if_reported``: a subject that matters only where it has facts.
-    """
-
-    metric: str
-    measured: PeriodLength
-    subject: str | None
-    each_subject: bool = False
-    if_reported: bool = False
-
-
-def wanted(agreement: Agreement) -> tuple[Wanted, ...]:
-    """The metrics of all levels, and those that other terms look at, each once, in order."""
-    found: dict[Wanted, None] = {}
-    for level in agreement.levels:
-        measured = level.measured or agreement.settled
-        own = Wanted(level.metric, measured, level.subject, level.each_subject)
-        found[own] = None
-        for subject in level.subjects:
-            found[Wanted(level.metric, measured, subject)] = None
-        terms = (level.credits, level.relief)
-        for metric in sorted({name for term in terms for name in _metrics_in(term)}):
-            found[Wanted(metric, measured, None, level.each_subject)] = None
-            if level.subject is not None:
-                found[Wanted(metric, measured, level.subject, if_reported=True)] = None
-    for metric in sorted(set(_metrics_in(agreement.terminations))):
-        found[Wanted(metric, agreement.settled, None)] = None
-    return tuple(found)
-
-
 def looked_at(agreement: Agreement) -> dict[str, frozenset[TermView]]:
     """Metrics whose occurrences terms look at one by one, and how they do."""
     found: dict[str, set[TermView]] = {}
@@ -168,23 +134,6 @@ def looked_at(agreement: Agreement) -> dict[str, frozenset[TermView]]:
         if isinstance(right, ByOccurrence):
             found.setdefault(right.metric, set()).add(right.across_periods)
     return {metric: frozenset(looks) for metric, looks in found.items()}
-
-
-_METRIC_FIELDS = frozenset({"metric", "highest", "lowest"})
-
-
-def _metrics_in(noun: object) -> Iterator[str]:
-    """Names of metrics anywhere inside a term."""
-    if isinstance(noun, Noun):
-        for name in type(noun).model_fields:
-            value = getattr(noun, name)
-            if name in _METRIC_FIELDS and isinstance(value, str):
-                yield value
-            else:
-                yield from _metrics_in(value)
-    elif isinstance(noun, tuple):
-        for each in noun:
-            yield from _metrics_in(each)
 
 
 def needs(
@@ -295,13 +244,13 @@ def _subjects(
 def _charges(
     facts: Facts, programmes: Sequence[Programme], agreements: Sequence[Agreement], period: str
 ) -> tuple[ChargeFact, ...]:
-    """The agreement's charges for periods that begin in this one: the last of each name stands.
+    """The agreement's charges for time of this period: the last of each name stands.
 
     And those of the time after its end that a term looks at; see `carries`.
     """
     standing: dict[tuple[str, str, str | None], ChargeFact] = {}
     for row, charge in _stated(facts, CHARGE, Charge, agreements):
-        if not holds(period, charge.period) and not carries(
+        if not overlaps(period, charge.period) and not carries(
             programmes, agreements, period, charge.period, charge.base
         ):
             continue
@@ -314,7 +263,7 @@ def _charges(
 def _circumstances(
     facts: Facts, programmes: Sequence[Programme], agreements: Sequence[Agreement], period: str
 ) -> tuple[CircumstanceFact, ...]:
-    """The agreement's circumstances for periods that begin in this one, all in order.
+    """The agreement's circumstances for time of this period, all in order.
 
     Several may be stated about one thing, such as claims; the terms say which they look at. And
     those of the time before its begin and after its end that a term looks at; see `carries`.
@@ -322,7 +271,7 @@ def _circumstances(
     return tuple(
         CircumstanceFact(event=reference(facts, row), at=_at(facts, row), circumstance=stated)
         for row, stated in _stated(facts, CIRCUMSTANCE, Circumstance, agreements)
-        if holds(period, stated.period)
+        if overlaps(period, stated.period)
         or carries(programmes, agreements, period, stated.period, stated.circumstance)
     )
 

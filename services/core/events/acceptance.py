@@ -21,6 +21,7 @@ from schemas.event import (
     Outage,
     Ticket,
 )
+from schemas.period import LENGTHS, first_day, label_of, period_length
 from schemas.programme import Declared, Programme, Source
 from services.core.events.agreement_facts import of_agreement
 from services.core.events.facts import (
@@ -138,7 +139,9 @@ def _with_data(
         if isinstance(pair, Rejection):
             return pair
         a, b = pair
-        problem = beyond(path.horizon, at_us, noun.period, latest_us)
+        problem = _of_wrong_length(path, noun) or beyond(
+            path.horizon, at_us, noun.period, latest_us
+        )
     elif isinstance(noun, Outage):
         problem = _outage(noun)
     elif isinstance(noun, Ticket):
@@ -188,6 +191,22 @@ def _figure(path: FactRule, noun: Figure) -> Pair | Rejection:
         "/data/value",
         f"{written(noun.value)} is not {_range(low, high)}",
         "check the figure; a result outside the possible range is an error of measurement",
+    )
+
+
+def _of_wrong_length(path: FactRule, noun: Figure) -> Rejection | None:
+    """A figure for a period of a length in which no agreement asks for its metric."""
+    length = period_length(noun.period)
+    if path.lengths is None or length in path.lengths:
+        return None
+    asked = [each for each in LENGTHS if each in path.lengths]
+    return Rejection(
+        RejectionCode.WRONG_PERIOD,
+        "/data/period",
+        f"{noun.period} is a {length.replace('_', ' ')}, and no agreement asks for {noun.metric} "
+        f"by {length.replace('_', ' ')}",
+        f"declare it by {' or '.join(asked).replace('_', ' ')}, such as "
+        f"{label_of(first_day(noun.period), asked[0])}",
     )
 
 

@@ -9,8 +9,9 @@ from schemas.agreement import Agreement
 from schemas.conversion import RateOfDay
 from schemas.event import Charge, Circumstance
 from schemas.money import exponent
-from schemas.period import first_day
+from schemas.period import first_day, label_of
 from schemas.programme import Programme, Source
+from services.core.calendar.windows import covers
 from services.core.events.facts import LARGEST
 from services.core.events.rejections import Rejection, RejectionCode, too_large
 from services.core.events.rules import Rules
@@ -39,12 +40,30 @@ def of_agreement(
         )
     if isinstance(noun, Circumstance):
         return None
-    return _charge(_covering(versions, first_day(noun.period)), noun)
+    version = _covering(versions, first_day(noun.period))
+    return _charge(version, noun) or _longer(version, noun)
 
 
 def _covering(versions: Sequence[Agreement], day: date) -> Agreement:
     """The version of an agreement that covers a day; before the first, the first. Newest first."""
     return next((each for each in versions if each.effective_from <= day), versions[-1])
+
+
+def _longer(agreement: Agreement, noun: Charge) -> Rejection | None:
+    """A charge for more than a settlement period, of a base that does not spread it."""
+    base = next(base for base in agreement.bases if base.base == noun.base)
+    settled = label_of(first_day(noun.period), agreement.settled)
+    if base.longer_charge != "refused" or covers(settled, noun.period):
+        return None
+    by = agreement.settled.replace("_", " ")
+    return Rejection(
+        RejectionCode.WRONG_PERIOD,
+        "/data/period",
+        f"{noun.period} is more than a {by}, by which {agreement.agreement} is settled, and the "
+        f"base {noun.base} does not spread such charges (longer_charge: refused)",
+        f"state a charge for each {by}, such as {settled}, or agree on longer_charge: by_days or "
+        "equal_parts",
+    )
 
 
 def _charge(agreement: Agreement, noun: Charge) -> Rejection | None:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from schemas.agreement import Agreement
-from schemas.period import PeriodLength
+from schemas.period import LENGTHS, PeriodLength
 from schemas.programme import Programme
 from services.core.calendar.windows import DAY_US, bounds_us, instant, label_at, window_of
 
-_BY_LENGTH: tuple[PeriodLength, ...] = ("day", "month", "quarter", "half_year", "year")
 FIRST_DAYS_US = -62_135_596_800_000_000 + 800 * DAY_US
 """Two years after the calendar's first day; no period is looked for before it."""
 
@@ -77,7 +76,7 @@ def horizons_of(
         name: Horizon(
             max(version.restated_for_days for version in versions),
             versions[0].time_zone,
-            max(settled.get(name, {"month"}), key=_BY_LENGTH.index),
+            max(settled.get(name, {"month"}), key=LENGTHS.index),
         )
         for name, versions in programmes.items()
     }

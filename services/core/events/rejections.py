@@ -42,6 +42,7 @@ class RejectionCode(StrEnum):
     AGREEMENT_OF_ANOTHER_PARTY = "agreement_of_another_party"
     UNKNOWN_BASE = "unknown_base"
     WRONG_CURRENCY = "wrong_currency"
+    WRONG_PERIOD = "wrong_period"
     BEYOND_HORIZON = "beyond_horizon"
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from schemas.agreement import Agreement
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
+from schemas.period import PeriodLength
 from schemas.programme import Metric, Programme, Source
 from services.core.calendar.windows import DAY_US, day_start, microseconds
 from services.core.events.facts import COUNT, FIGURE, OUTAGE, RESPONSE, SAMPLE, TICKET, VOLUME
 from services.core.events.horizon import Horizon, horizons_of
+from services.core.events.wanted import lengths_asked
 
 KINDS_OF_MEASURE: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
@@ -55,6 +57,8 @@ class FactRule:
     unit: str
     horizon: Horizon
     horizon_us: int
+    lengths: frozenset[PeriodLength] | None
+    """Lengths of the windows in which agreements ask for the metric. None: not known, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ def rules_of(
         named.setdefault(agreement.agreement, []).append(agreement)
     horizons = horizons_of(by_name, (each for versions in named.values() for each in versions))
     return Rules(
-        paths=_paths(by_name, numbers, horizons),
+        paths=_paths(by_name, numbers, horizons, named),
         sources=sources,
         agreements=None
         if agreements is None
@@ -116,11 +120,14 @@ def _paths(
     by_name: Mapping[str, Sequence[Programme]],
     numbers: Mapping[tuple[str, str], int],
     horizons: Mapping[str, Horizon],
+    agreements: Mapping[str, Sequence[Agreement]],
 ) -> dict[tuple[str, str, str], tuple[FactRule, ...]]:
     """Every allowed combination; newest first, the oldest reaching back without end."""
     paths: dict[tuple[str, str, str], list[FactRule]] = {}
     types = tuple(EVENT_TYPES)
+    every = [version for one in agreements.values() for version in one]
     for name, versions in by_name.items():
+        lengths = lengths_asked(versions, (one for one in every if one.programme == name))
         for version in versions:
             oldest = version is versions[-1]
             from_us = _ALWAYS if oldest else in_force_us(version)
@@ -130,9 +137,9 @@ def _paths(
                     for kind in KINDS_OF_MEASURE[metric.measure.kind]:
                         key = (source.source, types[kind], metric.metric)
                         number = numbers[(name, metric.metric)]
-                        paths.setdefault(key, []).append(
-                            _path(from_us, kind, number, metric, source, version, horizons[name])
-                        )
+                        path = _path(from_us, kind, number, metric, source, version, horizons[name])
+                        path = replace(path, lengths=lengths.get(metric.metric))
+                        paths.setdefault(key, []).append(path)
     return {key: tuple(found) for key, found in paths.items()}
 
 
@@ -157,6 +164,7 @@ def _path(
         unit=metric.unit,
         horizon=horizon,
         horizon_us=horizon.days * DAY_US,
+        lengths=None,
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from types import MappingProxyType
+from typing import Literal
 
 from schemas.agreement import Agreement, Base
 from schemas.base import written
@@ -13,13 +15,20 @@ from schemas.conversion import AgreedRate, Conversion, RateOfDay, RateOfPeriod
 from schemas.evaluation import ChargeFact, CircumstanceFact, EventRef
 from schemas.money import MOST, exponent
 from schemas.period import first_day, label_of, next_label, period_length
-from services.core.calendar.windows import holds
+from services.core.calendar.windows import covers
 from services.core.counting.carried import IN_USE
-from services.core.exact.arithmetic import ZERO
+from services.core.exact.arithmetic import ZERO, money_text
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.conversion import AppliedRate, Foreign, converted, days_looked_at
 from services.core.inputs.known import PeriodInputs
-from services.core.inputs.stated import misstated_text, stated_day, stated_number
+from services.core.inputs.spreading import SpreadCharge, SpreadRule, decimals_of
+from services.core.inputs.stated import (
+    misstated_text,
+    not_narrowed,
+    of_window_itself,
+    stated_day,
+    stated_number,
+)
 
 _MOST_DECIMALS = 10**12
 
@@ -56,8 +65,8 @@ class Charges:
         the version that ruled the failing period and so converts its charges, where ``version``,
         which looks back at it, is a later one.
         """
-        base = next(base for base in version.bases if base.base == name)
-        charged = next_label(period) if base.of_period == "next" else period
+        base = _base_of(version, name)
+        charged = self.charged_period(version, name, period)
         of_subject = subject if base.per_subject else None
         facts = self._standing(base, charged, of_subject)
         if not facts:
@@ -66,19 +75,19 @@ class Charges:
                 blockers.add(f"the charge '{name}'{whose} of {charged} is not known yet")
             return ZERO
         ruling = in_force or version
-        amounts = [self._in_own_currency(ruling, charged, fact, blockers) for fact in facts]
+        longer = next((one for one in ruling.bases if one.base == name), base).longer_charge
+        amounts = [self._amount(ruling, longer, charged, fact, blockers) for fact in facts]
         if None in amounts:
             return ZERO
         amount = sum(filter(None, amounts), ZERO)
         if base.part_of_period == "by_days_in_use":
-            amount *= self._part_in_use(charged, of_subject)
+            amount *= self._part_in_use(version, charged, of_subject)
         blockers.bases["/".join(filter(None, (name, of_subject, charged)))] = amount
         return amount
 
     def charged_period(self, version: Agreement, name: str, period: str) -> str:
         """The period whose charge is the base."""
-        base = next(base for base in version.bases if base.base == name)
-        return next_label(period) if base.of_period == "next" else period
+        return next_label(period) if _base_of(version, name).of_period == "next" else period
 
     def _standing(self, base: Base, period: str, subject: str | None) -> tuple[ChargeFact, ...]:
         """The last charge of each part of the period and each subject."""
@@ -93,16 +102,66 @@ class Charges:
         }
         return tuple(last.values())
 
-    def _in_own_currency(
-        self, version: Agreement, period: str, fact: ChargeFact, blockers: Blockers
+    def _amount(
+        self,
+        version: Agreement,
+        longer: Literal["refused"] | SpreadRule,
+        period: str,
+        fact: ChargeFact,
+        blockers: Blockers,
     ) -> Fraction | None:
+        """What a charge is for a settlement period: all of it, or its part where it is for longer.
+
+        Raises InvalidDeclaration where it is for longer and may not be spread.
+        """
         charge = fact.charge
-        if charge.currency == version.currency:
-            return charge.amount
-        key = "/".join(filter(None, (charge.base, charge.subject, charge.period)))
-        said = f"the charge '{charge.base}' of {charge.period} (event {fact.event.id})"
-        dated = None if charge.dated is None else first_day(charge.dated)
-        foreign = Foreign(key, said, charge.amount, charge.currency, period, dated)
+        if covers(period, charge.period):
+            return self._in_own_currency(version, _foreign(fact, period), blockers)
+        if longer == "refused":
+            raise InvalidDeclaration(
+                f"{_said(fact)} is for more than {period}, and the base '{charge.base}' does not "
+                f"spread such charges; state it for each {version.settled.replace('_', ' ')}, or "
+                "agree on longer_charge: by_days or equal_parts"
+            )
+        spread = SpreadCharge(longer, charge.period, period)
+        value = self._part(version, spread, fact, blockers)
+        if value is not None:
+            whole = f"{money_text(charge.amount, charge.currency)} {charge.currency}"
+            part = f"{money_text(value, version.currency)} {version.currency}"
+            text = f"{_said(fact)}: {whole} {spread.said()}: {part} for {period}"
+            blockers.spreads[_key(fact, period)] = text
+        return value
+
+    def _part(
+        self, version: Agreement, spread: SpreadCharge, fact: ChargeFact, blockers: Blockers
+    ) -> Fraction | None:
+        """A period's part of a charge, in the version's currency.
+
+        At a rate of the settlement period the part is converted, for it is of that period; at any
+        other rate the charge is, once, so that the parts of what it comes to add up to it.
+        """
+        charge = fact.charge
+        rule = next((one for one in version.conversions if one.currency == charge.currency), None)
+        of_settlement = isinstance(rule, RateOfPeriod) or (
+            isinstance(rule, RateOfDay) and rule.day != "invoice_date"
+        )
+        if of_settlement or charge.currency == version.currency:
+            part = spread.part(charge.amount, exponent(charge.currency))
+            foreign = _foreign(fact, spread.period)
+            key, said = _key(fact, spread.period), f"the part for {spread.period} of {foreign.said}"
+            foreign = replace(foreign, key=key, said=said, amount=part)
+            return self._in_own_currency(version, foreign, blockers)
+        first = next(label for label in spread.periods if label in self.stated)
+        whole = self._in_own_currency(version, _foreign(fact, first), blockers)
+        if whole is None:
+            return None
+        return spread.part(whole, decimals_of(whole, exponent(version.currency)))
+
+    def _in_own_currency(
+        self, version: Agreement, foreign: Foreign, blockers: Blockers
+    ) -> Fraction | None:
+        if foreign.currency == version.currency:
+            return foreign.amount
         return self.converted(version, foreign, blockers)
 
     def converted(
@@ -144,7 +203,7 @@ class Charges:
         self, rule: RateOfPeriod, period: str, blockers: Blockers
     ) -> AppliedRate | None:
         known = self.stated.get(period)
-        stated = () if known is None else known.circumstances(rule.circumstance)
+        stated = () if known is None else known.stated(rule.circumstance)
         whole = [fact for fact in stated if fact.circumstance.period == period]
         if whole:
             return _rate_in(whole[-1], rule, period)
@@ -190,7 +249,7 @@ class Charges:
             fact
             for period in periods
             if period in self.stated
-            for fact in self.stated[period].circumstances(name)
+            for fact in self.stated[period].stated(name)
         ]
         found.sort(key=lambda fact: (fact.at, fact.event.source, fact.event.id))
         return {_day_of(fact): fact for fact in found}
@@ -205,18 +264,26 @@ class Charges:
         """All statements of a circumstance, each once: those of one time, the latest last."""
         if self._by_name is None:
             self._by_name = {}
-            for label, inputs in self.stated.items():
-                for fact in inputs.evaluation.circumstances:
-                    if holds(label, fact.circumstance.period):
-                        self._by_name.setdefault(fact.circumstance.circumstance, []).append(fact)
+            every = {
+                fact.event: fact
+                for inputs in self.stated.values()
+                for fact in inputs.evaluation.circumstances
+            }
+            for fact in every.values():
+                self._by_name.setdefault(fact.circumstance.circumstance, []).append(fact)
         return self._by_name.get(name, ())
 
-    def _part_in_use(self, period: str, subject: str | None) -> Fraction:
-        fact = self.stated[period].circumstance(IN_USE, subject=subject)
+    def _part_in_use(self, version: Agreement, period: str, subject: str | None) -> Fraction:
+        known = self.stated[period]
+        of_subjects = any(one.per_subject for one in version.bases)
+        for each in known.stated(IN_USE):
+            not_narrowed(each, *(("level",) if of_subjects else ("level", "subject")))
+        stated = known.circumstance(IN_USE, period, subject=subject)
+        if stated is not None and stated.circumstance.values.get("cancelled") is True:
+            return ZERO
+        fact = of_window_itself(stated, period)
         if fact is None:
             return Fraction(1)
-        if fact.circumstance.values.get("cancelled") is True:
-            return ZERO
         days = stated_number(fact, "days_in_period")
         if days <= 0:
             raise InvalidDeclaration(
@@ -229,6 +296,28 @@ class Charges:
         known = self.stated.get(period)
         charges = known.charges if known is not None else ()
         return tuple(fact.event for fact in charges if fact.charge.base == name)
+
+
+def _base_of(version: Agreement, name: str) -> Base:
+    return next(base for base in version.bases if base.base == name)
+
+
+def _foreign(fact: ChargeFact, period: str) -> Foreign:
+    """A charge as an amount that belongs to a settlement period."""
+    charge = fact.charge
+    key = "/".join(filter(None, (charge.base, charge.subject, charge.period)))
+    dated = None if charge.dated is None else first_day(charge.dated)
+    return Foreign(key, _said(fact), charge.amount, charge.currency, period, dated)
+
+
+def _said(fact: ChargeFact) -> str:
+    return f"the charge '{fact.charge.base}' of {fact.charge.period} (event {fact.event.id})"
+
+
+def _key(fact: ChargeFact, period: str) -> str:
+    """The part of a charge by its name, its time and the settlement period."""
+    charge = fact.charge
+    return "/".join(filter(None, (charge.base, charge.subject, charge.period, period)))
 
 
 def _day_of(fact: CircumstanceFact) -> date:
@@ -244,6 +333,7 @@ def _rate_in(fact: CircumstanceFact, rule: RateOfDay | RateOfPeriod, of: str) ->
 
     Raises InvalidDeclaration where it states none of that source.
     """
+    not_narrowed(fact, "level", "subject")
     said = fact.circumstance
     if said.value is None or said.value <= 0 or _MOST_DECIMALS % said.value.denominator:
         value = None if said.value is None else written(said.value)

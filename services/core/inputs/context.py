@@ -111,10 +111,13 @@ class PeriodContext:
     def bases_used(self) -> dict[str, Fraction | str]:
         """The bases that were looked at so far, by name and period, in main units.
 
-        And in words, how each amount of another currency was converted.
+        And in words, how each amount of another currency was converted, and each charge for more
+        than a settlement period spread.
         """
+        bases = {f"base/{name}": value for name, value in self.blockers.bases.items()}
         converted = {f"converted/{one.key}": one.step.text for one in self.blockers.conversions}
-        return {f"base/{name}": value for name, value in self.blockers.bases.items()} | converted
+        spread = {f"spread/{key}": text for key, text in self.blockers.spreads.items()}
+        return bases | converted | spread
 
     def earlier_results(self, level: str, subject: str | None) -> list[LevelResult]:
         """The level's results before this settlement period, the latest first."""

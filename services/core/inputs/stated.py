@@ -6,6 +6,7 @@ from datetime import date
 from fractions import Fraction
 
 from schemas.evaluation import CircumstanceFact
+from schemas.period import period_length
 from services.core.inputs.blockers import InvalidDeclaration
 
 
@@ -30,7 +31,39 @@ def stated_day(fact: CircumstanceFact, name: str) -> date:
 
 def misstated_text(fact: CircumstanceFact, name: str, stated: object, wanted: str) -> str:
     said = "nothing" if stated is None else repr(stated)
+    return f"{_named(fact)} states {said} as '{name}'; correct it with {wanted}"
+
+
+def too_short_text(fact: CircumstanceFact, window: str) -> str:
+    """Why a statement of a part of a window says nothing of all of it."""
+    length = period_length(fact.circumstance.period)
     return (
-        f"the circumstance {fact.circumstance.circumstance} of {fact.circumstance.period} (event "
-        f"{fact.event.id}) states {said} as '{name}'; correct it with {wanted}"
+        f"{_named(fact)} speaks of a part of {window} only, and it is asked for all of {window}; "
+        f"state it for {window}, or measure by {length.replace('_', ' ')} what reads it"
     )
+
+
+def of_window_itself(fact: CircumstanceFact | None, window: str) -> CircumstanceFact | None:
+    """A statement of exactly the window. Raises InvalidDeclaration for one of a longer period."""
+    if fact is None or fact.circumstance.period == window:
+        return fact
+    raise InvalidDeclaration(
+        f"{_named(fact)} states an amount of more than {window}, for which it is asked, and such "
+        f"amounts are not split; state it for {window}"
+    )
+
+
+def not_narrowed(fact: CircumstanceFact, *fields: str) -> None:
+    """Raises InvalidDeclaration where a statement names one of these: its term knows none."""
+    for field in fields:
+        named = getattr(fact.circumstance, field)
+        if named is not None:
+            raise InvalidDeclaration(
+                f"{_named(fact)} names the {field} {named}, and the term that reads it is not of "
+                f"one {field}; correct it without '{field}'"
+            )
+
+
+def _named(fact: CircumstanceFact) -> str:
+    said = fact.circumstance
+    return f"the circumstance {said.circumstance} of {said.period} (event {fact.event.id})"

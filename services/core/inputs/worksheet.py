@@ -39,7 +39,10 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class DraftLine:
-    """A line in the making. ``value`` in main units, exact; positive: the vendor owes."""
+    """A line in the making. ``value`` in main units, exact; positive: the vendor owes.
+
+    ``measured``: the measurement period of its result; None where it is of the whole period.
+    """
 
     line: str
     kind: LineKind
@@ -48,6 +51,7 @@ class DraftLine:
     value: Fraction
     steps: tuple[Step, ...]
     subject: str | None = None
+    measured: str | None = None
     weight: Fraction | None = None
     events: tuple[EventRef, ...] = ()
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from schemas.evaluation import CircumstanceFact
 from schemas.level import Level, ReliefByCircumstance, ReliefByProof, ReliefByVolume
 from schemas.statement import Step
 from services.core.calendar.days import local_day, months_after
+from services.core.calendar.windows import covers
 from services.core.exact.arithmetic import number_text
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.known import says_yes
@@ -32,16 +34,14 @@ def excuses(
 
 
 def _by_proof(
-    context: PeriodContext, term: ReliefByProof, level: Level, subject: str | None, _: str
+    context: PeriodContext, term: ReliefByProof, level: Level, subject: str | None, period: str
 ) -> Excuse:
-    facts = [
-        fact
-        for fact in context.inputs.circumstances(term.circumstance)
-        if fact.circumstance.level in (None, level.level)
-        and fact.circumstance.subject in (None, subject)
-    ]
+    facts = context.inputs.statements(term.circumstance, period, level.level, subject)
     failed = [
-        stated_day(fact, "failed_on") for fact in facts if "failed_on" in fact.circumstance.values
+        day
+        for fact in facts
+        if "failed_on" in fact.circumstance.values
+        and _is_of(fact, day := stated_day(fact, "failed_on"), period)
     ]
     if not failed:
         return False, "not excused: nobody states the day of the failure and proves an excuse"
@@ -50,6 +50,11 @@ def _by_proof(
     if blockers:
         return False, f"not excused: not proved by {last}: {', '.join(blockers)}"
     return True, f"excused: {', '.join(term.proofs)} proved by {last}"
+
+
+def _is_of(fact: CircumstanceFact, failed_on: date, period: str) -> bool:
+    """Whether the day of a failure is the period's: of more than it, a statement names its days."""
+    return fact.circumstance.period == period or covers(period, failed_on.isoformat())
 
 
 def _last_day(term: ReliefByProof, failed_on: date) -> date:
@@ -71,23 +76,31 @@ def _by_volume(
     figure = context.inputs.figure(term.metric, subject, period) or context.inputs.figure(
         term.metric, None, period
     )
-    stated = context.inputs.circumstance(term.normal_from or "", level.level, subject)
-    normal = term.normal if term.normal is not None else stated and stated.circumstance.value
+    normal = term.normal
+    if term.normal_from is not None:
+        stated = context.inputs.amount_stated(term.normal_from, period, level.level, subject)
+        normal = stated.circumstance.value if stated is not None else None
     if figure is None or figure.value is None or not normal:
         return False, "not excused: the volume or the normal volume is not known"
     times = figure.value / normal
     said = f"{number_text(figure.value)} is {number_text(times)} times {number_text(normal)}"
     if not term.times_normal.met_by(times):
         return False, f"not excused: {said}, not {term.times_normal.text()} times"
-    if term.notice and says_yes(context.inputs.circumstance(term.notice, level.level, subject)):
+    notice = term.notice and context.inputs.circumstance(term.notice, period, level.level, subject)
+    if notice and says_yes(notice):
         return False, f"not excused: {said}, but notice was given"
     return True, f"excused: {said}, without notice"
 
 
 def _by_circumstance(
-    context: PeriodContext, term: ReliefByCircumstance, level: Level, subject: str | None, _: str
+    context: PeriodContext,
+    term: ReliefByCircumstance,
+    level: Level,
+    subject: str | None,
+    period: str,
 ) -> Excuse:
-    holds = says_yes(context.inputs.circumstance(term.circumstance, level.level, subject))
+    stated = context.inputs.circumstance(term.circumstance, period, level.level, subject)
+    holds = says_yes(stated)
     return holds, f"{'excused' if holds else 'not excused'}: {term.circumstance}"
 
 

@@ -61,15 +61,13 @@ def _value(pricing: PricingContext, condition: Condition, name: str) -> Value | 
 def _of_circumstance(
     pricing: PricingContext, read: CircumstanceRead | StatedRead | TextRead
 ) -> Value | None:
-    result = pricing.result
-    fact = pricing.context.inputs.circumstance(read.circumstance, result.level, result.subject)
+    if isinstance(read, CircumstanceRead):
+        fact = pricing.amount_stated(read.circumstance)
+        return fact.circumstance.value if fact is not None else None
+    fact = pricing.circumstance(read.circumstance)
     if isinstance(read, StatedRead):
         return says_yes(fact)
-    if fact is None:
-        return None
-    if isinstance(read, CircumstanceRead):
-        return fact.circumstance.value
-    stated = fact.circumstance.values.get(read.value)
+    stated = fact.circumstance.values.get(read.value) if fact is not None else None
     return stated if isinstance(stated, str) else None
 
 

@@ -88,6 +88,7 @@ def _with_price(
             value=priced.value * sign,
             steps=steps,
             subject=result.subject,
+            measured=result.period,
             weight=priced.weight,
             events=_events(pricing, seen),
         )

@@ -50,12 +50,9 @@ def _of_at_risk(pricing: PricingContext, name: str) -> tuple[EventRef, ...]:
 
 
 def _of_circumstance(pricing: PricingContext, name: str) -> tuple[EventRef, ...]:
-    return tuple(
-        fact.event
-        for fact in pricing.context.inputs.circumstances(name)
-        if fact.circumstance.level in (None, pricing.result.level)
-        and fact.circumstance.subject in (None, pricing.result.subject)
-    )
+    result = pricing.result
+    facts = pricing.context.inputs.holding(name, result.period, result.level, result.subject)
+    return tuple(fact.event for fact in facts)
 
 
 _EVENTS: dict[str, Callable[[PricingContext, str], tuple[EventRef, ...]]] = {

@@ -38,10 +38,7 @@ def _repeat(pricing: PricingContext, term: Repeat) -> tuple[Fraction, tuple[Step
 
 
 def _when(pricing: PricingContext, term: When) -> tuple[Fraction, tuple[Step, ...]]:
-    fact = pricing.context.inputs.circumstance(
-        term.circumstance, pricing.result.level, pricing.result.subject
-    )
-    if says_yes(fact):
+    if says_yes(pricing.circumstance(term.circumstance)):
         return _said(pricing, term.factor, term.circumstance)
     return _said(pricing, term.otherwise, f"not {term.circumstance}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -83,7 +84,8 @@ def _marginal(context: PeriodContext, worksheet: Worksheet, term: MarginalPoints
         total, summed = _summed(worksheet, subject, per_subject)
         value, steps = _band_by_band(context, term, total)
         name = f"points/{subject}" if subject is not None else "points"
-        worksheet = worksheet.adding(_line(context, name, value, (summed, *steps)))
+        line = replace(_line(context, name, value, (summed, *steps)), subject=subject)
+        worksheet = worksheet.adding(line)
     return worksheet
 
 

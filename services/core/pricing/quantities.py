@@ -20,7 +20,7 @@ from schemas.credit import (
     OutsideRange,
     Shortfall,
 )
-from schemas.evaluation import MetricFigure, Part
+from schemas.evaluation import CircumstanceFact, MetricFigure, Part
 from schemas.period import first_day
 from schemas.statement import LevelResult, Step
 from services.core.calendar.days import days_between
@@ -75,6 +75,16 @@ class PricingContext:
         own = inputs.figure(metric, result.subject, result.period)
         return own if own is not None else inputs.figure(metric, None, result.period)
 
+    def circumstance(self, name: str) -> CircumstanceFact | None:
+        """What is stated for the result's window, level and subject."""
+        result = self.result
+        return self.context.inputs.circumstance(name, result.period, result.level, result.subject)
+
+    def amount_stated(self, name: str) -> CircumstanceFact | None:
+        """The same for what states an amount: it is of the result's window and no longer one."""
+        result = self.result
+        return self.context.inputs.amount_stated(name, result.period, result.level, result.subject)
+
     def value(self, metric: str | None) -> Fraction | None:
         """A metric's value, or the level's own result where none is named."""
         if metric is None:
@@ -104,9 +114,7 @@ def _figure(pricing: PricingContext, term: FigureQuantity) -> tuple[PricedUnits,
 
 
 def _circumstance(pricing: PricingContext, term: CircumstanceQuantity) -> tuple[PricedUnits, ...]:
-    fact = pricing.context.inputs.circumstance(
-        term.circumstance, pricing.result.level, pricing.result.subject
-    )
+    fact = pricing.amount_stated(term.circumstance)
     stated = fact.circumstance.value if fact else None
     units = ZERO if stated is None else stated
     said = "not stated, so 0" if stated is None else number_text(units)
@@ -229,7 +237,9 @@ def _is_free(
         return True
     assert term.asked is not None
     name = part.part if part else pricing.result.subject
-    asking = says_yes(pricing.context.inputs.circumstance(term.asked, pricing.result.level, name))
+    result = pricing.result
+    asked = pricing.context.inputs.circumstance(term.asked, result.period, result.level, name)
+    asking = says_yes(asked)
     said.append("shorter than a unit" + (", asked for" if asking else ", not asked for: nothing"))
     return not asking
 

@@ -17,14 +17,14 @@ def admit_disputes(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
         return worksheet
     figures = {
         _name(fact): admitted(term, fact)
-        for fact in context.inputs.circumstances(term.circumstance)
+        for fact in context.inputs.of_any(term.circumstance, context.period)
     }
     return worksheet.with_figures(figures)
 
 
 def _name(fact: CircumstanceFact) -> str:
-    subject = fact.circumstance.subject
-    return "dispute-admitted" if subject is None else f"dispute-admitted/{subject}"
+    said = fact.circumstance
+    return "/".join(filter(None, ("dispute-admitted", said.level, said.subject)))
 
 
 def admitted(term: DisputeTerms, fact: CircumstanceFact) -> bool:

@@ -60,7 +60,7 @@ def invoiced(context: PeriodContext, total: Fraction) -> tuple[Figures, Fraction
     due, waiting = carried + total, ZERO
     if term.deducted_from == "next_period":
         due, waiting = carried, total
-    fact = context.inputs.circumstance(term.invoice)
+    fact = context.inputs.whole_amount(term.invoice, context.period)
     ends = context.period == context.ends_with
     if fact is None:
         if not ends:

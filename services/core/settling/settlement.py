@@ -111,7 +111,9 @@ class _Member:
         latest = _latest(history.evaluations)
         known = {period: PeriodInputs(evaluation) for period, evaluation in latest.items()}
         ordered = sorted(history.versions, key=lambda one: (one.effective_from, one.version))
-        charges = Charges(known, stated_beyond(latest.values()))
+        until = ordered[-1].effective_until
+        after_end = None if until is None else label_of(until, ordered[-1].settled)
+        charges = Charges(known, stated_beyond(latest.values(), after_end))
         return cls(ordered, known, charges, SettlementHistory(), [])
 
     def context(self, version: Agreement, period: str, time_zone: str) -> PeriodContext:

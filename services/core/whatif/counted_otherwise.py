@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from schemas.agreement import Agreement
 from schemas.programme import Composite, Metric, Programme, TicketsInTime
 from services.core.calendar.windows import parts_of
-from services.core.counting.evaluation import programme_at, wanted, window_at
+from services.core.counting.evaluation import programme_at, window_at
 from services.core.counting.measures.counting import with_parts
 from services.core.counting.measures.question import Need
 from services.core.events.rules import KINDS_OF_MEASURE
+from services.core.events.wanted import wanted
 
 _NOT_COUNTED = {"name": "", "tally_window": "minute", "decimals": 0}
 """Of a metric: what people read, how the early view is cut, which events are accepted."""

@@ -12,7 +12,7 @@ from schemas.programme import Programme
 from schemas.statement import LineKind, SettlementStatement, StatementLine
 from services.core.calendar.windows import parts_of
 from services.core.contracts.versions import version_for
-from services.core.counting.evaluation import wanted
+from services.core.events.wanted import wanted
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History, settle_together
 from services.core.whatif.counted_otherwise import counted_otherwise

@@ -14,12 +14,13 @@ from services.core.calendar.windows import (
     SECOND_US,
     bounds_us,
     business_us,
+    covers,
     days_in,
-    holds,
     instant,
     label_at,
     labels_between,
     microseconds,
+    overlaps,
     parts_of,
     window_of,
 )
@@ -117,10 +118,25 @@ def test_labels_between_include_both_ends_and_cross_years() -> None:
         labels_between("2025-02", "2025-Q2")
 
 
-def test_a_period_holds_what_begins_in_it() -> None:
-    assert holds("2025-Q1", "2025-03-31")
-    assert not holds("2025-Q1", "2025-04")
-    assert not holds("2025-02", "2025-Q1")
+@pytest.mark.parametrize(
+    ("label", "other", "covered", "touched"),
+    [
+        ("2025-Q1", "2025-03-31", True, True),
+        ("2025-Q1", "2025-Q1", True, True),
+        ("2025-Q1", "2025-04", False, False),
+        ("2025-02", "2025-Q1", False, True),
+        ("2025-02", "2025-01-31", False, False),
+        ("2025", "2025-H2", True, True),
+    ],
+)
+def test_a_period_covers_or_touches_another(
+    label: str, other: str, covered: bool, touched: bool
+) -> None:
+    assert covers(label, other) is covered
+    assert overlaps(label, other) is overlaps(other, label) is touched
+
+
+def test_a_period_has_the_days_of_the_calendar() -> None:
     assert days_in("2024-02") == 29
 
 

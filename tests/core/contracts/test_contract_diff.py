@@ -74,7 +74,7 @@ def test_equal_documents_have_no_changes() -> None:
         ("kind: percent_of, percent: 10, base: fee", "kind: amount, amount: 5",
          "level uptime, credit 1, rate: percent of, percent 10, base fee → amount, amount 5"),
         ("wait, part_of", "zero, part_of", "base fee, if missing: wait → zero"),
-        ("full_charge}", "full_charge, per_subject: true}", "base fee, per subject: no → yes"),
+        ("refused}", "refused, per_subject: true}", "base fee, per subject: no → yes"),
     ],
 )  # fmt: skip
 def test_a_change_is_said_in_words(old: str, new: str, line: str) -> None:

@@ -41,7 +41,8 @@ type: corporate
 name: For the whole group
 framework: true
 {BASICS}bases:
-  - {{base: fee, of_period: same, if_missing: wait, part_of_period: full_charge}}
+  - {{base: fee, of_period: same, if_missing: wait, part_of_period: full_charge, \
+longer_charge: refused}}
 levels:
 {UPTIME.replace("LIMIT", "99").replace("PERCENT", "10")}\
 {UPTIME.replace("level: uptime", "level: steady").replace("LIMIT", "95").replace("PERCENT", "1")}\

@@ -279,7 +279,8 @@ def test_the_agreement_version_that_covers_the_period_says_what_is_needed() -> N
 
 
 NEXT = {"base": "invoice", "of_period": "next", "if_missing": "wait"}
-ENDING = {"effective_until": "2025-02-01", "bases": [NEXT | {"part_of_period": "full_charge"}]}
+FULL = {"part_of_period": "full_charge", "longer_charge": "refused"}
+ENDING = {"effective_until": "2025-02-01", "bases": [NEXT | FULL]}
 AFTER = [
     charge("i2", "2025-03-01 10:00", "100.00", period="2025-02"),
     charge("i3", "2025-03-01 11:00", "7.00", period="2025-03"),

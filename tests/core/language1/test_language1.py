@@ -33,6 +33,7 @@ MENDED: dict[str, str] = {
     "G37c g37": NO_WAIT,
     "payments 9": BOOKED,
     "corners 16": "days of the calendar of an occurrence that is not over were none",
+    "claims_and_disputes 8": "a claim of one subject pays no line that is not that subject's",
 }
 """Where today's rules give another statement, and why; docs/language.md tells each."""
 

@@ -32,7 +32,8 @@ def composed(measure: Composite, parts: Sequence[CountedFigure], facts: Facts) -
         if value is not None
     )
     if len(known) < len(values):
-        return CountedFigure(None, rows, telling=telling, parts=shown)
+        others = tuple(other for part in parts for other in part.others)
+        return CountedFigure(None, rows, telling=telling, parts=shown, others=others)
     return CountedFigure(_percent(measure, known), rows, telling=telling, parts=shown)
 
 

@@ -6,11 +6,13 @@ from fractions import Fraction
 
 import msgspec
 
-from services.core.calendar.windows import holds
+from schemas.evaluation import OtherFigure
+from services.core.calendar.windows import overlaps
 from services.core.counting.measures.question import (
     CountedFigure,
     Question,
     positions,
+    reference,
 )
 
 
@@ -18,32 +20,40 @@ def last_figure(question: Question) -> CountedFigure:
     """The last figure declared for the period, by time and then identity.
 
     Asked for all subjects, only a figure without a subject answers: figures are not added up.
+    Where none is, those for longer or shorter periods are named: they are not split or joined.
     """
     facts = question.facts
     standing: int | None = None
     latest: tuple[int, int] | None = None
+    others: list[tuple[int, OtherFigure]] = []
     for row in question.rows.tolist():
         told = msgspec.json.decode(facts.data[row])
-        if told["period"] != question.need.period or told.get("subject") != question.need.subject:
+        if told.get("subject") != question.need.subject:
+            continue
+        if told["period"] != question.need.period:
+            if overlaps(question.need.period, told["period"]):
+                other = OtherFigure(period=told["period"], event=reference(facts, row))
+                others.append((int(facts.at_us[row]), other))
             continue
         moment = int(facts.at_us[row]), row
         if latest is None or moment > latest:
             latest, standing = moment, row
     if standing is None:
-        return CountedFigure(None, positions(()))
+        in_order = sorted(others, key=lambda one: one[0])
+        return CountedFigure(None, positions(()), others=tuple(other for _, other in in_order))
     value = Fraction(int(facts.a[standing]), 10 ** int(facts.b[standing]))
     return CountedFigure(value, positions([standing]))
 
 
 def subjects(question: Question) -> tuple[str, ...]:
-    """Who has a figure declared for a period that begins in the question's, in order of name."""
+    """Who has a figure declared for time of the question's period, in order of name."""
     told = (msgspec.json.decode(question.facts.data[row]) for row in question.rows.tolist())
     return tuple(
         sorted(
             {
                 str(each["subject"])
                 for each in told
-                if "subject" in each and holds(question.need.period, each["period"])
+                if "subject" in each and overlaps(question.need.period, each["period"])
             }
         )
     )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.base import AcrossPeriods
-from schemas.evaluation import EventRef, Evidence, MetricFigure, Part
+from schemas.evaluation import EventRef, Evidence, MetricFigure, OtherFigure, Part
 from schemas.frame import Facts
 from schemas.period import Window
 from schemas.programme import Metric
@@ -94,8 +94,8 @@ class CountedFigure:
     """A figure before it is written down.
 
     ``rows``: the facts that were counted, ascending. ``telling``: those among them that moved the
-    figure the wrong way, in any order and number. ``in_pieces``, ``touching`` and ``unfinished``
-    are as in `MetricFigure`.
+    figure the wrong way, in any order and number. ``in_pieces``, ``touching``, ``unfinished`` and
+    ``others`` are as in `MetricFigure`.
     """
 
     value: Fraction | None
@@ -107,6 +107,7 @@ class CountedFigure:
     in_pieces: bool = False
     touching: tuple[Part, ...] = ()
     unfinished: tuple[str, ...] = ()
+    others: tuple[OtherFigure, ...] = ()
 
 
 def percent(good: int | Fraction, total: int | Fraction) -> Fraction | None:
@@ -156,6 +157,7 @@ def figure(question: Question, answer: CountedFigure) -> MetricFigure:
         in_pieces=answer.in_pieces,
         touching=answer.touching,
         unfinished=answer.unfinished,
+        others=answer.others,
         evidence=Evidence(
             facts=len(answer.rows),
             digest=digest(facts, answer.rows),

@@ -1,0 +1,88 @@
+"""Which figures the agreements ask for, and in windows of which length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from schemas.agreement import Agreement
+from schemas.base import Noun
+from schemas.period import PeriodLength
+from schemas.programme import Composite, Programme
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one settlement period of an agreement wants to know of a metric.
+
+    ``measured``: the length of its windows. ``subject`` None: all together. ``each_subject``:
+    also every one alone. ``if_reported``: a subject that matters only where it has facts.
+    """
+
+    metric: str
+    measured: PeriodLength
+    subject: str | None
+    each_subject: bool = False
+    if_reported: bool = False
+
+
+def wanted(agreement: Agreement) -> tuple[Wanted, ...]:
+    """The metrics of all levels, and those that other terms look at, each once, in order."""
+    found: dict[Wanted, None] = {}
+    for level in agreement.levels:
+        measured = level.measured or agreement.settled
+        own = Wanted(level.metric, measured, level.subject, level.each_subject)
+        found[own] = None
+        for subject in level.subjects:
+            found[Wanted(level.metric, measured, subject)] = None
+        terms = (level.credits, level.relief)
+        for metric in sorted({name for term in terms for name in _metrics_in(term)}):
+            found[Wanted(metric, measured, None, level.each_subject)] = None
+            if level.subject is not None:
+                found[Wanted(metric, measured, level.subject, if_reported=True)] = None
+    for metric in sorted(set(_metrics_in(agreement.terminations))):
+        found[Wanted(metric, agreement.settled, None)] = None
+    return tuple(found)
+
+
+_METRIC_FIELDS = frozenset({"metric", "highest", "lowest"})
+
+
+def _metrics_in(noun: object) -> Iterator[str]:
+    """Names of metrics anywhere inside a term."""
+    if isinstance(noun, Noun):
+        for name in type(noun).model_fields:
+            value = getattr(noun, name)
+            if name in _METRIC_FIELDS and isinstance(value, str):
+                yield value
+            else:
+                yield from _metrics_in(value)
+    elif isinstance(noun, tuple):
+        for each in noun:
+            yield from _metrics_in(each)
+
+
+def lengths_asked(
+    versions: Sequence[Programme], agreements: Iterable[Agreement]
+) -> dict[str, frozenset[PeriodLength]]:
+    """By metric, the lengths of the windows in which agreements ask for its figures.
+
+    ``versions``: of one programme. A composite asks for its parts. A metric that nobody asks for
+    is left out.
+    """
+    found: dict[str, frozenset[PeriodLength]] = {}
+    for agreement in agreements:
+        for each in wanted(agreement):
+            for metric in {each.metric, *_parts_of(versions, each.metric)}:
+                found[metric] = found.get(metric, frozenset()) | {each.measured}
+    return found
+
+
+def _parts_of(versions: Sequence[Programme], name: str) -> Iterator[str]:
+    """The parts of a metric, and theirs, in any version."""
+    for version in versions:
+        metric = version.metric(name)
+        if metric is not None and isinstance(metric.measure, Composite):
+            for part in metric.measure.parts:
+                yield part
+                yield from _parts_of((version,), part)
