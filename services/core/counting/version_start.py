@@ -18,7 +18,7 @@ from schemas.agreement import Agreement
 from schemas.ceiling import OfAgreements, OfProgramme, SharedCap
 from schemas.period import PeriodLength, first_day, label_of, next_label
 from schemas.programme import Composite, Metric, Programme, TicketsInTime
-from services.core.counting.evaluation import wanted
+from services.core.events.wanted import wanted
 
 _BY_INSTANT = ("name", "decimals")
 """Fields of a metric that are held against each event, or shown, and count nothing."""

@@ -7,6 +7,7 @@ from fractions import Fraction
 import msgspec
 
 from schemas.evaluation import OtherFigure
+from schemas.period import first_day
 from services.core.calendar.windows import overlaps
 from services.core.counting.measures.question import (
     CountedFigure,
@@ -25,22 +26,21 @@ def last_figure(question: Question) -> CountedFigure:
     facts = question.facts
     standing: int | None = None
     latest: tuple[int, int] | None = None
-    others: list[tuple[int, OtherFigure]] = []
+    others: list[OtherFigure] = []
     for row in question.rows.tolist():
         told = msgspec.json.decode(facts.data[row])
         if told.get("subject") != question.need.subject:
             continue
         if told["period"] != question.need.period:
             if overlaps(question.need.period, told["period"]):
-                other = OtherFigure(period=told["period"], event=reference(facts, row))
-                others.append((int(facts.at_us[row]), other))
+                others.append(OtherFigure(period=told["period"], event=reference(facts, row)))
             continue
         moment = int(facts.at_us[row]), row
         if latest is None or moment > latest:
             latest, standing = moment, row
     if standing is None:
-        in_order = sorted(others, key=lambda one: one[0])
-        return CountedFigure(None, positions(()), others=tuple(other for _, other in in_order))
+        in_order = sorted(others, key=lambda one: (first_day(one.period), one.period))
+        return CountedFigure(None, positions(()), others=tuple(in_order))
     value = Fraction(int(facts.a[standing]), 10 ** int(facts.b[standing]))
     return CountedFigure(value, positions([standing]))
 
