@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints
 from schemas.base import AcrossPeriods, Count, Instant, Name, Noun, Number
 from schemas.event import Charge, Circumstance, EventId, Subject
 from schemas.period import PeriodLabel, Window
-from schemas.programme import SourceUri
+from schemas.programme import SourceUri, Unit
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -83,6 +83,23 @@ class OtherFigure(Noun):
     event: EventRef
 
 
+class Counting(Noun):
+    """How occurrences became a figure, so that their attributed shares can be counted alike."""
+
+    measure: Literal[
+        "availability_by_outages",
+        "outage_time",
+        "outage_count",
+        "tickets_in_time",
+        "delivery_delay",
+    ]
+    unit: Unit
+    overlap: Literal["merged", "each"] | None = Field(None, description="Of outage time.")
+    part: Literal["exact", "started_counts", "full_only"] | None = Field(
+        None, description="Of outage time."
+    )
+
+
 class MetricFigure(Noun):
     """One metric's figure in one window, for one subject or for all of them."""
 
@@ -109,6 +126,10 @@ class MetricFigure(Noun):
         default=(),
         description="Where no figure is declared for the window itself: those declared for a "
         "longer or shorter period of its time. What reads the figure waits.",
+    )
+    counting: Counting | None = Field(
+        None,
+        description="Where a level of the agreement counts attributed shares of occurrences.",
     )
     evidence: Evidence
 

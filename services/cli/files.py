@@ -15,6 +15,7 @@ from services.core.contracts.check import check
 from services.core.contracts.inheritance import resolve
 from services.core.contracts.reading import Document, Refusal, read_documents
 from services.core.contracts.underpinning import gaps
+from services.core.contracts.unused import unused
 from services.core.counting.version_start import mid_period_starts
 
 CONTRACTS = (".yaml", ".yml")
@@ -91,7 +92,11 @@ def read_contracts(
         refusals += _checked(document, programmes, inherited.documents, applied)
     refusals += _started_inside(inherited.documents, beside, applied)
     agreements = [one.noun for one in inherited.documents if isinstance(one.noun, Agreement)]
-    warnings = () if refusals else tuple(gap.text() for gap in gaps(agreements, programmes))
+    own = [one.noun for one in documents if isinstance(one.noun, Programme)]
+    warnings: tuple[str, ...] = ()
+    if not refusals:
+        found_gaps = (gap.text() for gap in gaps(agreements, programmes))
+        warnings = (*found_gaps, *unused([*agreements, *applied], own))
     return ContractFiles(inherited.documents, tuple(refusals), warnings, tuple(documents), partial)
 
 

@@ -79,6 +79,13 @@ POINTS = """      - name: scored
         quantity: {kind: one}
         rate: {kind: points, points: 1}
 """
+SHARED = """      - name: shared
+        is_a: service_credit
+        due: {kind: on_default}
+        quantity: {kind: one}
+        rate: {kind: at_risk_share, at_risk: month, shares: [10], category: critical}
+"""
+SECOND = LEVEL.replace("level: uptime", "level: second") + CREDITS
 SITES = LEVEL.replace("level: uptime", "level: sites").replace(
     "    judged", "    each_subject: true\n    judged"
 )
@@ -98,6 +105,8 @@ def contract(kind: str, text: str) -> str:
         "programme": f"{PROGRAMME}{text}---\n{HEAD}levels:\n{LEVEL}{CREDITS}",
         "terms": f"{HEAD}levels:\n{LEVEL}{CREDITS}{text}",
         "terms points": f"{HEAD}levels:\n{LEVEL}{CREDITS}{POINTS}{text}",
+        "terms shares": f"{HEAD}levels:\n{LEVEL}{CREDITS}{SHARED}{text}",
+        "terms levels": f"{HEAD}levels:\n{LEVEL}{CREDITS}{SECOND}{text}",
         "terms sites": f"{HEAD}levels:\n{LEVEL}{CREDITS}{SITES}{text}",
         "terms until": f"{HEAD}effective_until: 2027-01-01\nlevels:\n{LEVEL}{CREDITS}{text}",
     }

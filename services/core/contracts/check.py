@@ -11,11 +11,16 @@ from collections.abc import Sequence
 from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.core.contracts import level_check, name_check, price_check, reach_check, version_check
+from services.core.contracts.attribution_check import broken_attributions
 from services.core.contracts.currency_check import broken_currencies
+from services.core.contracts.level_effects import idle_level_terms
+from services.core.contracts.money_effects import idle_money_terms
 from services.core.contracts.occurrence_check import broken_occurrences
 from services.core.contracts.reading import Document, Refusal
 from services.core.contracts.reweighting import broken_reweighting
+from services.core.contracts.rounding_check import coarse_roundings
 from services.core.contracts.shared_cap_check import unfit
+from services.core.contracts.subject_bases import waiting_for_ever
 from services.core.contracts.under_check import ContractUnderCheck
 from services.core.contracts.worth_check import broken_worths
 
@@ -42,6 +47,11 @@ def check(
     found += broken_currencies(agreement)
     found += unfit(agreement, programme)
     found += broken_worths(agreement, programme)
+    found += broken_attributions(agreement, programme)
+    found += coarse_roundings(agreement)
+    found += idle_level_terms(agreement, programme)
+    found += idle_money_terms(agreement, programme)
+    found += waiting_for_ever(agreement)
     found += broken_occurrences(agreement, programme)
     refusals = (document.refusal(one.path, one.reason, one.remedy) for one in found)
     return tuple(sorted(refusals, key=lambda one: (one.line, one.column)))

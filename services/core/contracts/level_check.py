@@ -9,7 +9,7 @@ from schemas.level import Baseline, Misses
 from schemas.period import label_of
 from schemas.remedy import ByMisses
 from services.core.calendar.windows import parts_of
-from services.core.contracts.under_check import WITH_PARTS, Check, ContractUnderCheck
+from services.core.contracts.under_check import Check, ContractUnderCheck
 from services.core.contracts.wording import Finding, Path
 
 _RATIOS = frozenset({"ratio", "availability_by_samples", "within_limit", "tickets_in_time"})
@@ -74,14 +74,6 @@ def _windows_of_misses(contract: ContractUnderCheck) -> Iterator[tuple[Path, Mis
             yield ("terminations", index, "misses"), term
 
 
-def _occurrences_are_there(contract: ContractUnderCheck) -> Iterator[Finding]:
-    for path, level in contract.levels():
-        metric = contract.metric(level.metric)
-        if level.attributed and metric and metric.measure.kind not in WITH_PARTS:
-            reason = f"{metric.metric} has no occurrences that could be attributed"
-            yield Finding((*path, "attributed"), reason, "name a metric of outages or deliveries")
-
-
 def _baselines_point_the_right_way(contract: ContractUnderCheck) -> Iterator[Finding]:
     for path, level in contract.levels():
         metric = contract.metric(level.metric)
@@ -105,7 +97,6 @@ CHECKS: tuple[Check, ...] = (
     _minimum_is_lower,
     _measured_fits,
     _counts_out_of_reach,
-    _occurrences_are_there,
     _baselines_point_the_right_way,
     _low_volume_fits,
 )

@@ -10,6 +10,7 @@ from schemas.bands import Band, BandTable, Threshold
 from schemas.base import written
 from schemas.credit import AtRiskShare, Duration
 from services.core.contracts.conditions import Unfit, checked, unread
+from services.core.contracts.level_effects import can_be_missed
 from services.core.contracts.under_check import WITH_PARTS, Check, ContractUnderCheck
 from services.core.contracts.wording import Finding
 
@@ -64,7 +65,7 @@ def _credits_out_of_reach(contract: ContractUnderCheck) -> Iterator[Finding]:
         if kind == "on_default" and level.defaults.kind == "never":
             reason = f"due on default, but level {level.level} never defaults"
             yield Finding((*path, "due"), reason, "change the level's defaults or when it is due")
-        elif kind in ("on_default", "on_run") and level.expected is None:
+        elif kind in ("on_default", "on_run") and not can_be_missed(level):
             reason = f"level {level.level} has no expected level, so it is never missed"
             yield Finding((*path, "due"), reason, "state expected, or due: every_period")
         if getattr(credit.rate, "over", None) == "run" and kind != "on_run":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from services.core.contracts.level_effects import has_minimum
 from services.core.contracts.under_check import Check, ContractUnderCheck
 from services.core.contracts.wording import Finding
 
@@ -43,7 +44,7 @@ def _money_terms_out_of_reach(contract: ContractUnderCheck) -> Iterator[Finding]
         yield Finding(("deposit",), reason, "state effective_until, or leave the deposit out")
     critical = agreement.critical_failure
     failing = agreement.level_named(critical.level or "") if critical is not None else None
-    if failing is not None and failing.minimum is None and failing.moves is None:
+    if failing is not None and not has_minimum(failing):
         reason = f"level {failing.level} has no minimum, so it never fails critically"
         yield Finding(("critical_failure", "level"), reason, "state the level's minimum")
     for index, term in enumerate(agreement.retainages):

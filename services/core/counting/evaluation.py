@@ -36,7 +36,7 @@ from services.core.counting.measures.counting import (
     needed_span,
     with_parts,
 )
-from services.core.counting.measures.question import Need, reference
+from services.core.counting.measures.question import Need, counting_of, reference
 from services.core.events.acceptance import accept
 from services.core.events.corrections import Acceptor, RejectedCorrection, corrected
 from services.core.events.facts import CHARGE, CIRCUMSTANCE, Row, by_identity, distinct, taken
@@ -194,6 +194,7 @@ def evaluate(
         for programme in programmes
     }
     found: dict[tuple[str, str, str], MetricFigure] = {}
+    by_share = any(level.attributed is not None for level in agreement.levels)
     for each in wanted(agreement):
         subjects = _subjects(each, agreement, period, programmes, counters)
         for label in parts_of(period, each.measured):
@@ -203,7 +204,8 @@ def evaluate(
             for need in with_parts(programme, asked):
                 key = need.metric, need.subject or "", label
                 if key not in found:
-                    found[key] = counters[programme.version].figure(need, window)
+                    figure = counters[programme.version].figure(need, window)
+                    found[key] = _with_counting(figure, programme) if by_share else figure
     return PeriodEvaluation(
         programme=agreement.programme,
         agreement=agreement.agreement,
@@ -214,6 +216,13 @@ def evaluate(
         charges=_charges(stock.fact_index.facts, programmes, agreements, period),
         circumstances=_circumstances(stock.fact_index.facts, programmes, agreements, period),
     )
+
+
+def _with_counting(figure: MetricFigure, programme: Programme) -> MetricFigure:
+    """The figure with what its attribution in shares has to know of its measure."""
+    metric = programme.metric(figure.metric)
+    counting = counting_of(metric) if metric is not None else None
+    return figure.model_copy(update={"counting": counting})
 
 
 def _place(figure: MetricFigure) -> tuple[str, str, datetime, datetime]:

@@ -9,6 +9,9 @@ from schemas.evaluation import CircumstanceFact
 from schemas.period import period_length
 from services.core.inputs.blockers import InvalidDeclaration
 
+_LAST_YEAR = 9900
+"""Terms count months and days on from what is stated, and the calendar ends with 9999."""
+
 
 def stated_number(fact: CircumstanceFact, name: str) -> Fraction:
     """A number among what a circumstance states. Raises InvalidDeclaration where there is none."""
@@ -22,7 +25,10 @@ def stated_day(fact: CircumstanceFact, name: str) -> date:
     """A day among what a circumstance states. Raises InvalidDeclaration where there is none."""
     stated = fact.circumstance.values.get(name)
     try:
-        return date.fromisoformat(str(stated))
+        found = date.fromisoformat(str(stated))
+        if found.year > _LAST_YEAR:
+            raise ValueError("later than any day that can be counted on from")
+        return found
     except ValueError:
         raise InvalidDeclaration(
             misstated_text(fact, name, stated, "a day such as 2025-03-10")

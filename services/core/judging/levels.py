@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import Any
 
 from schemas.bands import Rounding
-from schemas.evaluation import MetricFigure, Part
+from schemas.evaluation import MetricFigure
 from schemas.level import (
     BelowMinimumOnly,
     CountsAs,
@@ -22,11 +22,10 @@ from schemas.level import (
 from schemas.period import next_label
 from schemas.statement import LevelResult, Standing, Step
 from services.core.calendar.windows import parts_of
-from services.core.exact.arithmetic import HUNDRED, ZERO, number_text, percent_of, rounded
-from services.core.inputs.blockers import InvalidDeclaration
+from services.core.exact.arithmetic import HUNDRED, ZERO, number_text, rounded
 from services.core.inputs.context import PeriodContext
-from services.core.inputs.stated import misstated_text
 from services.core.inputs.worksheet import Worksheet, step
+from services.core.judging.attribution import attributed
 from services.core.judging.moving_levels import LevelInForce, in_force, same_term
 from services.core.judging.relief import excuses
 
@@ -137,7 +136,9 @@ def _read(
     said = "no data" if value is None else f"{level.metric} is {number_text(value)}"
     reading = LevelReading(value, (step("figure", f"{term}.metric", f"{said} in {period}", value),))
     if level.attributed is not None and figure is not None and figure.value is not None:
-        reading = _attributed(context, level, figure, reading, f"{term}.attributed")
+        found = attributed(context, level, figure, term)
+        figure = found.figure
+        reading = LevelReading(figure.value, (*reading.steps, *found.steps))
     if level.low_volume is not None and figure is not None:
         reading = _without_few(level.low_volume, figure, reading, term)
     if reading.value is None and isinstance(level.no_data, CountsAs):
@@ -149,41 +150,6 @@ def _read(
     if isinstance(level.judged, Rounding) and reading.value is not None:
         reading = _rounded(level.judged, reading, term)
     return reading
-
-
-def _attributed(
-    context: PeriodContext,
-    level: Level,
-    figure: MetricFigure,
-    reading: LevelReading,
-    path: str,
-) -> LevelReading:
-    """Only the share of each occurrence that is attributed as the term lists."""
-    shares = [_share(context, level, figure.period, part) for part in figure.parts]
-    value = sum(
-        (percent_of(share, part.amount) for share, part in zip(shares, figure.parts, strict=True)),
-        ZERO,
-    )
-    said = ", ".join(
-        f"{number_text(share)} % of {number_text(part.amount)} ({part.part})"
-        for share, part in zip(shares, figure.parts, strict=True)
-    )
-    text = f"attributed: {said or 'no occurrence'}: {number_text(value)}"
-    return reading.becomes(value, step("attributed", path, text, value))
-
-
-def _share(context: PeriodContext, level: Level, period: str, part: Part) -> Fraction:
-    term = level.attributed
-    assert term is not None, "only an attributed level asks"
-    stated = context.inputs.circumstance(term.circumstance, period, level.level, part.part)
-    if stated is None:
-        if term.unattributed == "wait":
-            context.blockers.add(f"{part.part} is not attributed to anybody yet")
-        return HUNDRED if term.unattributed == "counts_in_full" else ZERO
-    if stated.circumstance.subject is None:
-        raise InvalidDeclaration(misstated_text(stated, "subject", None, f"such as {part.part}"))
-    to = stated.circumstance.values.get("to")
-    return next((one.percent for one in term.shares if one.attributed_to == to), ZERO)
 
 
 def _without_few(

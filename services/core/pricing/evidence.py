@@ -11,9 +11,14 @@ from services.core.pricing.quantities import PricingContext
 
 
 def events_behind(pricing: PricingContext) -> tuple[EventRef, ...]:
-    """Each event once: what moved the result, then what the credit's terms look at."""
+    """Each event once: what moved the result, then what the credit's terms look at.
+
+    Also who says whom an occurrence is attributed to.
+    """
     evidence = pricing.result.evidence
     found = list(evidence.telling) if evidence is not None else []
+    whole = pricing.attributed(pricing.result.metric or "")
+    found += whole.events if whole is not None else ()
     for field, name in _names(pricing.credit):
         found += _EVENTS[field](pricing, name)
     return tuple(dict.fromkeys(found))

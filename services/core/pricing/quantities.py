@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -21,14 +20,24 @@ from schemas.credit import (
     Shortfall,
 )
 from schemas.evaluation import CircumstanceFact, MetricFigure, Part
-from schemas.period import first_day
+from schemas.period import Window, first_day
 from schemas.statement import LevelResult, Step
 from services.core.calendar.days import days_between
-from services.core.exact.arithmetic import HUNDRED, ONE, ZERO, number_text, part_words, whole_units
+from services.core.exact.arithmetic import (
+    HUNDRED,
+    ONE,
+    ZERO,
+    number_text,
+    part_words,
+    percent_of,
+    whole_units,
+)
+from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.known import says_yes
 from services.core.inputs.occurrences import occurrences, waits_for
 from services.core.inputs.worksheet import step
+from services.core.judging.attribution import AttributedFigure, attributed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ class PricingContext:
         ]
         return [*own, *self.context.earlier_results(result.level, result.subject)]
 
-    def figure(self, metric: str) -> MetricFigure | None:
+    def measured(self, metric: str) -> MetricFigure | None:
         """A metric's figure in the result's window: of its subject, else of all together."""
         inputs, result = self.context.inputs, self.result
         own = inputs.figure(metric, result.subject, result.period)
@@ -84,6 +93,21 @@ class PricingContext:
         """The same for what states an amount: it is of the result's window and no longer one."""
         result = self.result
         return self.context.inputs.amount_stated(name, result.period, result.level, result.subject)
+
+    def attributed(self, metric: str) -> AttributedFigure | None:
+        """The same as the level's terms see it: of its own metric, what is attributed."""
+        figure = self.measured(metric)
+        level = self.context.version.level_named(self.result.level)
+        assert level is not None, "a result is one of a level of the version"
+        place = self.context.version.levels.index(level)
+        if figure is None:
+            return None
+        return attributed(self.context, level, figure, f"levels[{place}]")
+
+    def figure(self, metric: str) -> MetricFigure | None:
+        """The figure that the level's terms read, with its attributed parts alone."""
+        found = self.attributed(metric)
+        return found.figure if found is not None else None
 
     def value(self, metric: str | None) -> Fraction | None:
         """A metric's value, or the level's own result where none is named."""
@@ -136,6 +160,10 @@ def _excess(pricing: PricingContext, term: Excess) -> tuple[PricedUnits, ...]:
     distance = value - term.counted_from
     if not term.in_percent_of_start:
         return (_steps(pricing, distance, value, term, "over"),)
+    if not term.counted_from:
+        raise InvalidDeclaration(
+            f"{pricing.term} counts in percent of its start, which is 0; state another counted_from"
+        )
     percent = HUNDRED * distance / term.counted_from
     return (_steps(pricing, percent, value, term, "percent over"),)
 
@@ -170,31 +198,26 @@ def _outside_range(pricing: PricingContext, term: OutsideRange) -> tuple[PricedU
 
 
 def _duration(pricing: PricingContext, term: Duration) -> tuple[PricedUnits, ...]:
-    figure = pricing.figure(term.metric or pricing.result.metric or "")
-    if figure is None or (figure.value is None and not figure.unfinished):
+    found = pricing.attributed(term.metric or pricing.result.metric or "")
+    if found is None or (found.figure.value is None and not found.figure.unfinished):
         return ()
+    figure = found.figure
     if term.of == "each":
-        found = occurrences(figure, term.across_periods)
-        for name in found.unfinished:
+        counted = occurrences(figure, term.across_periods)
+        for name in counted.unfinished:
             pricing.context.blockers.add(waits_for(name))
-        ends = figure.window.end
         return tuple(
-            _one_duration(pricing, term, part.amount, part, part.end or ends)
-            for part in found.parts
+            _one_duration(pricing, term, _length(pricing, term, part, found, figure.window), part)
+            for part in counted.parts
         )
-    return () if figure.value is None else (_one_duration(pricing, term, figure.value),)
+    return () if figure.value is None else (_one_duration(pricing, term, figure.value / term.unit),)
 
 
 def _one_duration(
-    pricing: PricingContext,
-    term: Duration,
-    time: Fraction,
-    part: Part | None = None,
-    ends: datetime | None = None,
+    pricing: PricingContext, term: Duration, length: Fraction, part: Part | None = None
 ) -> PricedUnits:
-    """Units of one duration. ``ends``: of its occurrence, or of the window while it is open."""
+    """Units of one duration. ``length``: in units, before grace."""
     name = f"{part.part}: " if part else ""
-    length = _length(pricing, term, time, part, ends)
     said: list[str] = [f"{name}{number_text(length)} units of {number_text(term.unit)}"]
     if length <= 0 or _is_free(pricing, term, length, part, said):
         return PricedUnits(ZERO, (step("quantity", pricing.term, "; ".join(said), ZERO),), part)
@@ -213,17 +236,17 @@ def _one_duration(
 
 
 def _length(
-    pricing: PricingContext,
-    term: Duration,
-    time: Fraction,
-    part: Part | None,
-    ends: datetime | None,
+    pricing: PricingContext, term: Duration, part: Part, found: AttributedFigure, window: Window
 ) -> Fraction:
-    """The occurrence in units, before grace: elapsed time, or dates of the calendar."""
+    """The occurrence in units, before grace: elapsed time, or dates of the calendar.
+
+    The part's amount is what is attributed of it; dates are taken by the same share. While it is
+    open it lasts to the window's end.
+    """
     if term.counted == "elapsed":
-        return time / term.unit
-    assert part is not None, "calendar days are counted from each occurrence"
-    return days_between(part.start, ends, pricing.context.time_zone) / term.unit
+        return part.amount / term.unit
+    days = days_between(part.start, part.end or window.end, pricing.context.time_zone)
+    return percent_of(found.share_of(part), Fraction(days)) / term.unit
 
 
 def _is_free(

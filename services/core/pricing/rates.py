@@ -26,6 +26,7 @@ from schemas.period import first_day, label_of
 from schemas.statement import Step
 from services.core.calendar.windows import days_in
 from services.core.exact.arithmetic import HUNDRED, ONE, ZERO, number_text, percent_of, rounded
+from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.worksheet import step
 from services.core.judging.levels import consecutive_misses
@@ -184,18 +185,31 @@ def _at_risk_share(
 
 
 def looked_up(table: BandTable, value: Fraction, path: str) -> tuple[Fraction, Step]:
-    """What a table gives for a value, with the step that says which band it is."""
+    """What a table gives for a value, with the step that says which band it is.
+
+    Raises InvalidDeclaration for a value outside the table's domain.
+    """
     if table.rounded is not None:
         value = rounded(value, table.rounded.decimals, table.rounded.mode)
     band = table.find(value)
     if band is None:
-        assert table.otherwise is not None, f"{value} belongs to no band of a checked table"
+        if table.otherwise is None:
+            raise InvalidDeclaration(_outside(table, value, path))
         text = f"{number_text(value)} is outside the bands: gives {number_text(table.otherwise)}"
         return table.otherwise, step("band", path, text, table.otherwise)
     name = f" ({band.name})" if band.name else ""
     text = f"{number_text(value)} is in '{band.text()}'{name}: gives {number_text(band.gives)}"
     index = table.bands.index(band)
     return band.gives, step("band", f"{path}.bands[{index}]", text, band.gives)
+
+
+def _outside(table: BandTable, value: Fraction, path: str) -> str:
+    """Only a domain leaves values out: the contract was refused otherwise."""
+    domain = f" from {' to '.join(map(number_text, table.domain))}" if table.domain else ""
+    return (
+        f"{number_text(value)} is outside the domain{domain} of the table {path}, which gives it "
+        "nothing; correct the fact that states it, or the table's domain"
+    )
 
 
 def _by_band(pricing: PricingContext, term: ByBand, counts: Sequence[PricedUnits]) -> Price:

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from schemas.agreement import Agreement, OrderStep
 from schemas.evaluation import ChargeFact, CircumstanceFact, PeriodEvaluation
-from schemas.money import exponent
+from schemas.money import MOST, exponent
 from schemas.statement import RULES, SettlementStatement, StatementLine
 from services.core.adjusting.caps import apply_caps, apply_small_amounts
 from services.core.adjusting.claims import apply_claims
@@ -20,6 +20,7 @@ from services.core.adjusting.fees import apply_deposit, apply_fees
 from services.core.adjusting.retainage import apply_retainages
 from services.core.adjusting.single_event import apply_single_event
 from services.core.exact.arithmetic import ZERO
+from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.history import SettledPeriod
 from services.core.inputs.worksheet import DraftLine, Worksheet, step
@@ -158,11 +159,34 @@ def _outcome(
 
 def _lines(context: PeriodContext, worksheet: Worksheet) -> tuple[StatementLine, ...]:
     units = whole_units_of(context, worksheet)
+    _can_be_booked(context, worksheet, units)
     lines = [
         (_rounded(context, amount, minor), minor)
         for amount, minor in zip(worksheet.amounts, units, strict=True)
     ]
     return tuple(_statement_line(context, *line) for line in floored(context, lines))
+
+
+def _can_be_booked(context: PeriodContext, worksheet: Worksheet, units: Sequence[int]) -> None:
+    """Raises InvalidDeclaration for an amount that is too large, and for two of one name.
+
+    A name is made of level, credit and subject, and a subject may hold the sign between them.
+    """
+    seen: set[str] = set()
+    total = 0
+    for amount, minor in zip(worksheet.amounts, units, strict=True):
+        total += minor
+        if max(abs(minor), abs(total)) > MOST:
+            raise InvalidDeclaration(
+                f"{amount.line} comes to {context.money(amount.value)}, which is too large to be "
+                "booked; correct the facts that it stands on"
+            )
+        if amount.line in seen:
+            raise InvalidDeclaration(
+                f"two amounts are named {amount.line}: a subject reads like a credit or another "
+                "subject of its level; report it under another name"
+            )
+        seen.add(amount.line)
 
 
 def _rounded(context: PeriodContext, amount: DraftLine, minor: int) -> DraftLine:

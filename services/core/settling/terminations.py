@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.bands import Threshold
-from schemas.evaluation import Part, WholeOccurrence
+from schemas.evaluation import MetricFigure, Part, WholeOccurrence
 from schemas.period import Window, first_day, next_label
 from schemas.remedy import ByCap, ByMean, ByMisses, ByOccurrence
 from schemas.statement import LevelResult, TerminationRight
@@ -17,6 +17,7 @@ from services.core.calendar.days import local_day
 from services.core.exact.arithmetic import ZERO, number_text
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.worksheet import Worksheet
+from services.core.judging.attribution import attributed
 from services.core.judging.levels import MISSED
 
 
@@ -72,9 +73,11 @@ def _by_misses(context: PeriodContext, worksheet: Worksheet, term: ByMisses) -> 
 
 
 def _by_occurrence(context: PeriodContext, _: Worksheet, term: ByOccurrence) -> str | None:
-    for figure in context.inputs.evaluation.figures:
-        if (figure.metric, figure.subject, figure.period) != (term.metric, None, context.period):
+    for measured in context.inputs.evaluation.figures:
+        its_own = (measured.metric, measured.subject, measured.period)
+        if its_own != (term.metric, None, context.period):
             continue
+        figure = _attributed(context, measured)
         goes_on = term.across_periods == "goes_on"
         for part in (*figure.parts, *figure.touching) if goes_on else figure.parts:
             if goes_on and part.whole is not None:
@@ -122,6 +125,14 @@ def _day_reached(whole: WholeOccurrence, window: Window, region: Threshold, time
     share = max(region.limit, ZERO) / whole.so_far if whole.so_far else ZERO
     reached = whole.start + timedelta(microseconds=int(passed * share))
     return local_day(min(reached, window.end - timedelta(microseconds=1)), time_zone)
+
+
+def _attributed(context: PeriodContext, figure: MetricFigure) -> MetricFigure:
+    """What the levels of that metric count of it; contracts of which two differ are refused."""
+    for index, level in enumerate(context.version.levels):
+        if level.metric == figure.metric:
+            return attributed(context, level, figure, f"levels[{index}]").figure
+    return figure
 
 
 def _by_cap(_: PeriodContext, worksheet: Worksheet, term: ByCap) -> str | None:

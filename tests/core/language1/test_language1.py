@@ -22,11 +22,20 @@ from tests.core.told import outcomes
 CASES = records("cases")
 STORIES = records("stories")
 
+ATTRIBUTED = "the statement says to whom an occurrence that counts nothing is attributed"
+
+EVIDENCE = "who says whom an occurrence is attributed to is evidence of the line"
+
 NO_WAIT = "a month that takes 0 % of the next bill no longer waits for it"
 
 BOOKED = "what is payable is at least zero, and so is what is booked"
 
 MENDED: dict[str, str] = {
+    "G40 g40": ATTRIBUTED,
+    "G40 an incident of the operator alone g40": ATTRIBUTED,
+    "G41a g41": EVIDENCE,
+    "G41a equal to the benchmark nobody pays g41": EVIDENCE,
+    "G41a below the benchmark the operator pays g41": EVIDENCE,
     "G37a g37": NO_WAIT,
     "G37a between two rows takes the lower g37": NO_WAIT,
     "G37a fewer than the first row is nothing g37": NO_WAIT,

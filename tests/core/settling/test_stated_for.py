@@ -294,7 +294,7 @@ def test_an_attribution_is_of_its_occurrence_in_its_time_and_level() -> None:
 
 def test_an_attribution_that_names_no_occurrence_waits() -> None:
     reason = why(attributed(subject=None))
-    assert "states nothing as 'subject'; correct it with such as o1" in reason
+    assert "names no occurrence; correct it with the outage, ticket or delivery" in reason
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.base import AcrossPeriods
-from schemas.evaluation import EventRef, Evidence, MetricFigure, OtherFigure, Part
+from schemas.evaluation import Counting, EventRef, Evidence, MetricFigure, OtherFigure, Part
 from schemas.frame import Facts
 from schemas.period import Window
-from schemas.programme import Metric
+from schemas.programme import (
+    AvailabilityByOutages,
+    DeliveryDelay,
+    Metric,
+    OutageCount,
+    OutageTime,
+    TicketsInTime,
+)
 from services.core.calendar.windows import bounds_us
 from services.core.events.facts import Index, identities
 
@@ -140,6 +147,21 @@ def first_in_time(facts: Facts, rows: Index, most: int = TELLING) -> Index:
         latest = np.partition(at_us, most - 1)[most - 1]
         rows, at_us = rows[at_us <= latest], at_us[at_us <= latest]
     return rows[np.lexsort((rows, at_us))][:most]
+
+
+def counting_of(metric: Metric) -> Counting | None:
+    """How a metric's figure is made of occurrences; None where it is made of none."""
+    match metric.measure:
+        case OutageTime(kind=kind, overlap=overlap, part=part):
+            return Counting(measure=kind, unit=metric.unit, overlap=overlap, part=part)
+        case (
+            AvailabilityByOutages(kind=kind)
+            | OutageCount(kind=kind)
+            | TicketsInTime(kind=kind)
+            | DeliveryDelay(kind=kind)
+        ):
+            return Counting(measure=kind, unit=metric.unit)
+    return None
 
 
 def figure(question: Question, answer: CountedFigure) -> MetricFigure:

@@ -1,0 +1,116 @@
+"""Facts that are allowed and that a term has no answer for: the period waits and names them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.core.settling.one_period import Unsettled
+from tests.core.adjusting.test_shared_caps import (
+    cap,
+    history,
+    missed,
+    named,
+    programme,
+    together,
+    totals,
+)
+from tests.core.adjusting.test_shared_caps import reasons as why
+from tests.core.told import LEVEL, evaluation, outcomes, terms
+
+RATE = "{kind: percent_of, percent: 10, base: fee}"
+ENDS = "domain: [0, 99], bands: [{at_least: 0, at_most: 99, gives: 5}]"
+POINTS = LEVEL.replace(RATE, "{kind: points, points: 1}").replace("on_default", "every_period")
+
+
+def reasons(*more: str, level: str = LEVEL, value: object = 50, **told: Any) -> str:
+    """What the month waits for."""
+    (outcome,) = outcomes(terms(*more, level=level), [evaluation("2025-01", value, **told)])
+    assert isinstance(outcome, Unsettled), outcome
+    return "; ".join(outcome.reasons)
+
+
+def of_table(kind: str, value: object) -> str:
+    """What the month waits for whose table of a kind knows 0 to 99."""
+    if kind == "rate":
+        rate = f"{{kind: by_band, of: result, gives: amount, {ENDS}}}"
+        level = LEVEL.replace(RATE, rate).replace("on_default", "every_period")
+        return reasons(level=level, value=value)
+    if kind == "factor":
+        factor = f"{RATE}\n        factors: [{{kind: by_figure, metric: other, {ENDS}}}]"
+        return reasons(level=LEVEL.replace(RATE, factor), figures={"other": value})
+    table = f"{{kind: by_band, of: quantity, gives: amount, {ENDS}}}"
+    level = POINTS.replace("points: 1}", f"points: {value}}}")
+    return reasons(f"points: {{kind: point_table, table: {table}}}\n", level=level)
+
+
+@pytest.mark.parametrize("kind", ["rate", "factor", "points"])
+@pytest.mark.parametrize("value", [100, -1])
+def test_a_value_outside_the_domain_of_a_table(kind: str, value: int) -> None:
+    assert f"{value} is outside the domain from 0 to 99 of the table" in of_table(kind, value)
+
+
+def test_a_value_at_the_end_of_the_domain_is_inside() -> None:
+    rate = f"{{kind: by_band, of: result, gives: amount, {ENDS}}}"
+    level = LEVEL.replace(RATE, rate).replace("on_default", "every_period")
+    for value in (0, 99):
+        (outcome,) = outcomes(terms(level=level), [evaluation("2025-01", value)])
+        assert not isinstance(outcome, Unsettled)
+
+
+def test_a_distance_in_percent_of_nothing() -> None:
+    excess = (
+        "{kind: excess, counted_from: 0, in_percent_of_start: true, step: 1, "
+        "part_step: in_proportion}"
+    )
+    assert "in percent of its start, which is 0" in reasons(
+        level=LEVEL.replace("{kind: one}", excess)
+    )
+
+
+def test_an_amount_that_is_too_large() -> None:
+    assert "too large to be booked" in reasons(fee=10**20)
+
+
+def test_amounts_that_are_too_large_together() -> None:
+    credit = LEVEL[LEVEL.index("      - is_a") :].replace("- is_a", "- name: NAME\n        is_a")
+    more = "".join(credit.replace("NAME", name) for name in ("second", "third"))
+    assert "too large to be booked" in reasons(level=LEVEL + more, fee=4 * 10**17)
+
+
+def test_two_amounts_of_one_name() -> None:
+    credit = LEVEL[LEVEL.index("      - is_a") :].replace("- is_a", "- name: x\n        is_a")
+    level = LEVEL.replace("    judged", "    each_subject: true\n    judged") + credit
+    figures = {("uptime", "y"): 50, ("uptime", "x/y"): 50}
+    said = reasons(level=level, figures=figures)
+    assert "two amounts are named uptime/x/y" in said
+
+
+def test_a_day_at_the_end_of_the_calendar() -> None:
+    relief = (
+        "    relief: [{kind: proofs, circumstance: proof, proofs: [letter], within_days: 10}]\n"
+        "    judged"
+    )
+    told = [("proof", {"values": {"failed_on": "9999-12-31", "letter": True}})]
+    said = reasons(level=LEVEL.replace("    judged", relief), circumstances=told)
+    assert "states '9999-12-31' as 'failed_on'; correct it with a day" in said
+
+
+def test_a_charge_of_another_agreement_that_nobody_can_convert() -> None:
+    share = {"kind": "percent_of", "percent": "5", "base": "fee"}
+    usd = (
+        "conversions: [{currency: USD, kind: of_period, circumstance: mean, for_units: 1, "
+        "quoted: own_for_foreign, source: Bank, rounded: exact}]\n"
+    )
+    unread = evaluation("2025-01", 100, circumstances=[("mean", {"value": -1})])
+    (charge,) = unread.charges
+    foreign = charge.charge.model_copy(update={"currency": "USD"})
+    unread = unread.model_copy(update={"charges": (charge.model_copy(update={"charge": foreign}),)})
+    found = together(
+        programme(cap(limit=share)),
+        history(named("hosting"), *missed(1000)),
+        history(named("network", usd), unread),
+    )
+    assert totals(found)["network"] == [0], "it owes nothing, so nothing of it waits"
+    assert "correct it with a rate above zero" in why(found["hosting"][0])[0]
