@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from schemas.agreement import Agreement
-from schemas.evaluation import EventRef, MetricFigure, PeriodEvaluation
+from schemas.evaluation import EventRef, MetricFigure, Part, PeriodEvaluation
 from schemas.programme import Programme
 from schemas.statement import LevelResult, SettlementStatement, StatementLine
 from services.core.contracts.versions import caps_for
@@ -162,16 +162,25 @@ def shown_result(asker: Principal, result: LevelResult) -> LevelResult:
     return result.model_copy(update={"evidence": evidence})
 
 
+def _own(asker: Principal, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Those that are no other vendor's share."""
+    return tuple(part for part in parts if asker.vendor in (None, part.vendor) or not part.vendor)
+
+
 def shown_to(asker: Principal, evaluation: PeriodEvaluation) -> tuple[PeriodEvaluation, int]:
     """The evaluation without other vendors' parts and events, and how much is withheld."""
     withheld = 0
     figures = []
     for figure in evaluation.figures:
         telling, hidden = visible(asker, figure.evidence.telling)
-        parts = tuple(
-            part for part in figure.parts if asker.vendor in (None, part.vendor) or not part.vendor
-        )
-        withheld += hidden + len(figure.parts) - len(parts)
-        evidence = figure.evidence.model_copy(update={"telling": telling})
-        figures.append(figure.model_copy(update={"evidence": evidence, "parts": parts}))
+        parts, touching = _own(asker, figure.parts), _own(asker, figure.touching)
+        withheld += hidden + len(figure.parts) + len(figure.touching) - len(parts) - len(touching)
+        names = {part.part for part in parts}
+        shown = {
+            "evidence": figure.evidence.model_copy(update={"telling": telling}),
+            "parts": parts,
+            "touching": touching,
+            "unfinished": tuple(name for name in figure.unfinished if name in names),
+        }
+        figures.append(figure.model_copy(update=shown))
     return evaluation.model_copy(update={"figures": tuple(figures)}), withheld
