@@ -103,13 +103,16 @@ def _share(context: PeriodContext, cap: Cap) -> Fraction:
 
 
 def _given(context: PeriodContext, cap: Cap, earlier: list[str]) -> Fraction:
-    """Credits already given in the window, in main units; after earn-back where that is agreed."""
+    """Credits already given in the window, in main units; after earn-back where that is agreed.
+
+    Those that are put off use up the cap as well: they may become payable without another look.
+    """
     kinds = kinds_given(cap.earned_back)
     known = (context.history.of(label) for label in earlier)
     minor = sum(settled.amount(kinds, cap.levels) for settled in known if settled)
-    return _opening(context, cap, "credits") + Fraction(
-        minor, 10 ** exponent(context.version.currency)
-    )
+    put_off = context.history[-1].put_off(earlier, cap.levels) if context.history else ZERO
+    given = Fraction(minor, 10 ** exponent(context.version.currency)) + put_off
+    return _opening(context, cap, "credits") + given
 
 
 def kinds_given(earned_back: EarnedBack | None) -> frozenset[LineKind]:

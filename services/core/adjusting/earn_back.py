@@ -229,10 +229,13 @@ def _give(
     credited: int,
 ) -> Worksheet:
     credit = minor_to_main(context, credited)
-    value = percent_of(term.percent, credit)
+    wanted = percent_of(term.percent, credit)
+    value, more = _not_returned(context, worksheet, level, failed.period, credit, wanted)
+    if value < wanted and not value:
+        return worksheet
     text = (
         f"{term.periods} good periods after {failed.period}: {number_text(term.percent)} % of "
-        f"{context.money(credit)} = {context.money(value)} earned back"
+        f"{context.money(credit)} = {context.money(wanted)} earned back{more}"
     )
     made = step("earn-back", path, text, value)
     if term.given_as == "balance":
@@ -242,6 +245,32 @@ def _give(
         balance = Balance(term.earn_back, failed.period, minor, usable, last)
         return replace(worksheet, balances=(*worksheet.balances, balance))
     return worksheet.adding(_line(term.earn_back, level, failed.period, -value, made))
+
+
+def _not_returned(
+    context: PeriodContext,
+    worksheet: Worksheet,
+    level: str | None,
+    period: str,
+    credit: Fraction,
+    wanted: Fraction,
+) -> tuple[Fraction, str]:
+    """What may still come back of a period's credit, and words where that is less than wanted.
+
+    Two terms that earn back the same credit give no more than the credit together.
+    """
+
+    def is_of_it(line: StatementLine | DraftLine) -> bool:
+        return (line.kind, line.level, line.for_period) == ("earn_back", level, period)
+
+    booked = sum(
+        line.minor_units for row in context.history for line in row.lines or () if is_of_it(line)
+    )
+    now = sum((line.value for line in worksheet.amounts if is_of_it(line)), ZERO)
+    left = max(credit + minor_to_main(context, booked) + now, ZERO)
+    if wanted <= left:
+        return wanted, ""
+    return left, f", of which {context.money(left)} has not come back before"
 
 
 def _line(name: str, level: str | None, for_period: str, value: Fraction, made: Any) -> DraftLine:
@@ -311,10 +340,13 @@ def _relieve(
     for period, credit in [*rows, (context.period, worksheet.owed((level,)))]:
         if credit <= 0:
             continue
-        value = percent_of(term.percent, credit)
+        wanted = percent_of(term.percent, credit)
+        value, more = _not_returned(context, worksheet, level, period, credit, wanted)
+        if value < wanted and not value:
+            continue
         text = (
             f"{why}: {number_text(term.percent)} % of {context.money(credit)} of {period} = "
-            f"{context.money(value)} earned back"
+            f"{context.money(wanted)} earned back{more}"
         )
         made = step("earn-back", path, text, value)
         worksheet = worksheet.adding(_line(term.earn_back, level, period, -value, made))

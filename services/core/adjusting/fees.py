@@ -59,13 +59,19 @@ def _fixed(term: IncentiveFee) -> Fraction | None:
 
 def apply_deposit(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
     """Taken in the last period but one, given back in the last."""
-    if context.version.deposit is None or context.ends_with is None:
+    term = context.version.deposit
+    if context.ends_with is None:
         return worksheet
-    if next_label(context.period) == context.ends_with:
-        return _taken(context, worksheet, context.version.deposit.periods)
-    if context.period == context.ends_with:
+    if term is not None and next_label(context.period) == context.ends_with:
+        return _taken(context, worksheet, term.periods)
+    if context.period == context.ends_with and (term is not None or _held(context)):
         return _given_back(context, worksheet)
     return worksheet
+
+
+def _held(context: PeriodContext) -> int:
+    """The deposit that was taken and is not given back yet, in minor units."""
+    return sum(settled.amount(frozenset({"deposit"})) for settled in context.history)
 
 
 def _taken(context: PeriodContext, worksheet: Worksheet, periods: int) -> Worksheet:
@@ -85,8 +91,7 @@ def _taken(context: PeriodContext, worksheet: Worksheet, periods: int) -> Worksh
 
 
 def _given_back(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
-    held = context.history[-1].amount(frozenset({"deposit"})) if context.history else 0
-    value = -minor_to_main(context, held)
+    value = -minor_to_main(context, _held(context))
     taken_in = next_label(context.period, -1)
     text = f"the deposit of {context.money(-value)} taken in {taken_in} is settled"
     made = step("deposit", "deposit", text, value)

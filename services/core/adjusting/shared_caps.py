@@ -240,7 +240,13 @@ class _CapAllowance:
             for name, _, label in self._in_force()
             if label != self.window[-1]
         )
-        return self._main(given) + self._opening("credits")
+        return self._main(given) + self._put_off() + self._opening("credits")
+
+    def _put_off(self) -> Fraction:
+        """Credits of earlier periods that are not payable yet: they use up the cap as well."""
+        earlier = self.window[:-1]
+        histories = (party.history for party in self.covered.values() if party.history)
+        return sum((history[-1].put_off(earlier) for history in histories), ZERO)
 
     def _posted(self, name: str, label: str, kinds: frozenset[LineKind]) -> int:
         settled = self.covered[name].history.of(label)

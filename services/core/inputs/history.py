@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import overload
@@ -34,6 +34,17 @@ class SettledPeriod:
             line.minor_units
             for line in self.lines or ()
             if line.kind in kinds and (not levels or line.level in levels)
+        )
+
+    def put_off(self, periods: Collection[str], levels: Sequence[str] = ()) -> Fraction:
+        """Credits of some periods that are not payable yet, in main units, as `amount`."""
+        return sum(
+            (
+                one.amount
+                for one in self.deferred
+                if one.period in periods and (not levels or one.level in levels)
+            ),
+            ZERO,
         )
 
 

@@ -123,7 +123,8 @@ class _Member:
         ends_with = None if until is None else next_label(label_of(until, version.settled), -1)
         blockers = Blockers()
         lacks = self.lacks or self._not_evaluated(period)
-        if lacks and looks_back(version):
+        begun = [one for one in self.versions if one.effective_from <= version.effective_from]
+        if lacks and any(map(looks_back, begun)):
             blockers.add(f"{lacks}, and terms look back at it")
         for name in unfinished(self.known[period].evaluation):
             blockers.add(waits_for(name))

@@ -192,3 +192,39 @@ def test_no_run_is_complete_over_a_month_that_nobody_evaluated() -> None:
         line.kind for one in found if isinstance(one, SettlementStatement) for line in one.lines
     ]
     assert lines == ["service_credit"]
+
+
+def test_two_terms_together_give_back_no_more_than_the_credit() -> None:
+    both = RUN + YEARLY.replace("\nearn_backs:\n", "")
+    found = totals(terms(both), 98, *["99.9"] * 11)
+    assert found == [10000, 0, -10000, *[0] * 9]
+    half = both.replace("percent: 100", "percent: 60", 1)
+    assert totals(terms(half), 98, *["99.9"] * 11) == [10000, 0, -6000, *[0] * 8, -4000]
+
+
+def test_a_credit_that_is_put_off_uses_up_its_cap() -> None:
+    cap = "caps: [{cap: all, window: term, limit: {kind: amount, amount: 150}, "
+    cap += "earned_back: still_counts}]\n"
+    assert totals(terms(DEFERRED, cap), 98, 98, 98, 98) == [0, 10000, 5000, 0]
+    undone = totals(terms(DEFERRED, cap), 98, 99, 99, 98, 98, 98)
+    assert undone == [0, 0, 0, 0, 10000, 5000]
+
+
+def test_a_balance_is_not_forgotten_by_a_version_without_its_bank() -> None:
+    later = HEAD.replace("version: 1", "version: 2").replace("-01-01", "-03-01")
+    first, second = terms(BANK, level=BANKING), terms(head=later)
+    known = [
+        evaluation(month, value) for month, value in zip(months(3), ("99.3", 99, 98), strict=True)
+    ]
+    assert settled([first, second], known)[-1].total_minor == 4000
+    known[1] = evaluation("2025-02", 98, fee=None)
+    last = outcomes([first, second], known)[-1]
+    assert not isinstance(last, SettlementStatement)
+    assert "2025-02 is not settled yet, and terms look back at it" in last.reasons
+
+
+def test_a_deposit_is_given_back_by_a_version_that_takes_none() -> None:
+    end = "effective_until: 2025-04-01\n"
+    later = HEAD.replace("version: 1", "version: 2").replace("-01-01", "-03-01")
+    first, second = terms("deposit: {periods: 2}\n", head=HEAD + end), terms(head=later + end)
+    assert totals([first, second], 98, 98, 99) == [10000, 20000, -10000]
