@@ -16,6 +16,7 @@ from services.core.contracts.currency_check import broken_currencies
 from services.core.contracts.level_effects import idle_level_terms
 from services.core.contracts.money_effects import idle_money_terms
 from services.core.contracts.occurrence_check import broken_occurrences
+from services.core.contracts.opening_check import broken_openings
 from services.core.contracts.reading import Document, Refusal
 from services.core.contracts.reweighting import broken_reweighting
 from services.core.contracts.rounding_check import coarse_roundings
@@ -45,6 +46,7 @@ def check(
     found += version_check.against_versions(agreement, others)
     found += broken_reweighting(agreement, others)
     found += broken_currencies(agreement)
+    found += broken_openings(agreement)
     found += unfit(agreement, programme)
     found += broken_worths(agreement, programme)
     found += broken_attributions(agreement, programme)

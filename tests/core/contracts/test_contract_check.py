@@ -197,3 +197,13 @@ def test_a_share_of_a_charge_and_one_of_an_amount_at_risk_are_not_compared() -> 
 def test_a_credit_that_is_no_share_is_refused_where_the_highest_share_is_kept() -> None:
     refusal = only(_two("{kind: amount, amount: 5}", PERCENT))
     assert "the credit of uptime is no share, so it cannot be the highest" in refusal.text()
+
+
+OPENED = "caps: [{cap: all, window: term, limit: %s, opening: brought}]\n"
+
+
+def test_an_opening_cannot_raise_a_ceiling_of_days() -> None:
+    refusal = only(GOOD + OPENED % "{kind: days_of, days: 7, base: fee}")
+    assert refusal.path == "caps[0].opening"
+    assert "goes by days, and an opening states only charges and credits" in refusal.reason
+    assert found(GOOD + OPENED % "{kind: percent_of, percent: 7, base: fee}") == ()
