@@ -262,6 +262,41 @@ async def test_the_end_of_an_outage_settles_the_month_in_which_it_began(house: H
     assert part.amount == Fraction((DUE + timedelta(days=20) - begun) // timedelta(minutes=1))
 
 
+@pytest.mark.parametrize("kind", ["charge", "circumstance"])
+@pytest.mark.parametrize(
+    ("stated_for", "touched"),
+    [
+        ("2025-Q1", True),
+        ("2025", True),
+        ("2025-01-17", True),
+        ("2024-12-31", False),
+        ("2025-Q2", False),
+        ("2024", False),
+    ],
+)
+async def test_what_is_stated_for_a_longer_or_shorter_time_touches_the_periods_of_that_time(
+    house: House, kind: str, stated_for: str, touched: bool
+):
+    monthly = {"base": "monthly", "of_period": "same", "if_missing": "zero"}
+    monthly |= {"part_of_period": "full_charge", "longer_charge": "by_days"}
+    await catalogue.apply(house.connection, an_agreement("spread", bases=[monthly]))
+    await a_closed_january(house)
+    said = {"agreement": "spread", "period": stated_for}
+    said |= (
+        {"base": "monthly", "amount": "1200.00", "currency": "EUR"}
+        if kind == "charge"
+        else {"circumstance": "force-majeure"}
+    )
+    await house.send([stated("late", DUE + timedelta(days=1), kind, **said)])
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+    made = await house.evaluations("spread")
+    assert [(one.period, len(one.charges) + len(one.circumstances)) for one in made] == (
+        [("2025-01", 0), ("2025-01", 1)] if touched else [("2025-01", 0)]
+    )
+
+
 async def test_a_charge_of_the_month_after_the_end_touches_the_last_month(house: House):
     bill = {"base": "bill", "of_period": "next", "if_missing": "wait"}
     ending = an_agreement(

@@ -128,6 +128,8 @@ REFUSALS: list[tuple[str, Any, str, str, str]] = [
     ("base", an_event("charge", {**CHARGE, "base": "x"}), "unknown-base", "/data/base", "monthly"),
     ("USD", an_event("charge", {**CHARGE, "currency": "USD"}), "wrong-currency", "/data/currency",
      "EUR"),
+    ("quarter", an_event("charge", {**CHARGE, "period": "2025-Q1"}), "wrong-period",
+     "/data/period", "2025-01"),
     ("no time", {k: v for k, v in an_event().items() if k != "time"}, "invalid-event", "/time",
      "add time"),
     ("no offset", an_event(time="2025-01-31T12:00:00"), "invalid-event", "/time", "offset"),

@@ -65,10 +65,11 @@ class PeriodInputs:
     def statements(
         self, name: str, window: str, level: str | None = None, subject: str | None = None
     ) -> tuple[CircumstanceFact, ...]:
-        """The same. Raises InvalidDeclaration where one speaks of a part of the window only."""
+        """The same. Raises InvalidDeclaration as `circumstance`."""
         holding, shorter = self._of_window(name, window, level, subject)
-        if shorter:
-            raise InvalidDeclaration(too_short_text(shorter[0], window))
+        for part in shorter:
+            if not any(self._decides(one, part, window) for one in holding):
+                raise InvalidDeclaration(too_short_text(part, window))
         return holding
 
     def of_any(self, name: str, window: str) -> tuple[CircumstanceFact, ...]:

@@ -386,6 +386,20 @@ def test_a_claim_of_a_day_claims_that_days_credit() -> None:
     assert by_day(claim, [("claim", {})]) == (20000, {THIRD: 10000, TWENTIETH: 10000})
 
 
+def test_a_claim_of_the_month_settles_what_a_day_of_it_was_claimed_for() -> None:
+    reader = next(one for one in READERS if one.reads == "Agreement.claim")
+    assert january(reader, {"period": DAY}, {"period": MONTH}) == (10000, None)
+
+
+def test_a_proof_stated_for_the_month_excuses_the_day_that_failed() -> None:
+    relief = "{kind: proofs, circumstance: excuse, proofs: [notice], within_days: 30}"
+    level = LEVEL.replace("    judged", f"    relief: [{relief}]\n    judged")
+    told: Circumstances = [("excuse", {"values": {"failed_on": FAILED[0], "notice": True}})]
+    assert by_day("", told, level) == (10000, {TWENTIETH: 10000})
+    of_day: Circumstances = [("excuse", {**told[0][1], "period": FAILED[0]})]
+    assert by_day("", of_day, level) == (10000, {TWENTIETH: 10000})
+
+
 def test_an_event_of_a_day_is_of_that_days_failure() -> None:
     told: Circumstances = [
         ("by", {"period": FAILED[0], "level": "uptime", "values": {"event": "x"}}),
