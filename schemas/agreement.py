@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from schemas.absence import IfAbsentNumber
 from schemas.bands import RoundingMode
 from schemas.base import Language, Name, Noun, Number, Text, Version
 from schemas.ceiling import Cap, SmallAmounts
@@ -69,6 +70,20 @@ class Base(Noun):
         description="by_days_in_use: the circumstance 'service_in_use' states days_in_use and "
         "days_in_period; cancelled: true makes the base zero."
     )
+    if_absent: IfAbsentNumber = Field(
+        "wait",
+        description="by_days_in_use, where 'service_in_use' is not stated. counts_as: the part in "
+        "use, 1 is all.",
+    )
+
+    @model_validator(mode="after")
+    def _absence_is_read(self) -> Self:
+        if self.if_absent != "wait" and self.part_of_period == "full_charge":
+            raise ValueError(
+                "if_absent speaks of 'service_in_use', which full_charge does not read; leave it "
+                "out, or write by_days_in_use"
+            )
+        return self
 
 
 class AtRisk(Noun):

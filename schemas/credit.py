@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from schemas.absence import IfAbsentCount, IfAbsentNumber, IfAbsentYesNo
 from schemas.bands import BandTable, Rounding, Threshold
 from schemas.base import AcrossPeriods, Name, Noun, Number
 from schemas.condition import Condition
@@ -18,6 +19,8 @@ from schemas.money import Currency
 
 PartOfUnit = Literal["counts_in_full", "does_not_count", "in_proportion"]
 """What a part of a step, hour, day or block is worth: ceiling, floor, or its share."""
+
+NO_FIGURE = "Where the figure is not there. nothing: no units. counts_as: it is taken as N."
 
 # --- quantities ---------------------------------------------------------------------------------
 
@@ -33,6 +36,7 @@ class FigureQuantity(Noun):
 
     kind: Literal["figure"]
     metric: Name
+    if_absent: IfAbsentCount = Field("wait", description=NO_FIGURE)
 
 
 class CircumstanceQuantity(Noun):
@@ -40,6 +44,9 @@ class CircumstanceQuantity(Noun):
 
     kind: Literal["circumstance"]
     circumstance: Name
+    if_absent: IfAbsentCount = Field(
+        "wait", description="Where no value is stated. nothing: no units. counts_as: taken as N."
+    )
 
 
 class Shortfall(Noun):
@@ -53,6 +60,7 @@ class Shortfall(Noun):
     counted_from: Number
     step: Annotated[Number, Field(gt=0)]
     part_step: PartOfUnit
+    if_absent: IfAbsentCount = Field("wait", description=NO_FIGURE)
 
 
 class Excess(Noun):
@@ -68,6 +76,7 @@ class Excess(Noun):
     in_percent_of_start: bool
     step: Annotated[Number, Field(gt=0)]
     part_step: PartOfUnit
+    if_absent: IfAbsentCount = Field("wait", description=NO_FIGURE)
 
 
 class OutsideRange(Noun):
@@ -78,6 +87,11 @@ class OutsideRange(Noun):
     lowest: Name = Field(description="Metric of the smallest reading.")
     at_least: Number
     at_most: Number
+    if_absent: IfAbsentCount = Field(
+        "wait",
+        description="Where a reading is not there. nothing: it is not outside. counts_as: it is "
+        "taken as N.",
+    )
 
 
 class Grace(Noun):
@@ -116,6 +130,9 @@ class Duration(Noun):
         None, description="Units per block, where the rate is per several units."
     )
     part_block: PartOfUnit | None = None
+    if_absent: Literal["wait", "nothing"] = Field(
+        "wait", description="Where the figure is not there. nothing: no units."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -145,6 +162,11 @@ class AgainstBenchmark(Noun):
     benchmark: Number
     per: Annotated[Number, Field(gt=0)]
     metric: Name = Field(description="The volume, such as miles.")
+    if_absent: IfAbsentCount = Field(
+        "wait",
+        description="Where the result or the volume is not there. nothing: nobody owes. "
+        "counts_as: the volume is taken as N.",
+    )
 
 
 Quantity = Annotated[
@@ -231,6 +253,11 @@ class ByBand(BandTable):
     of: Literal["result", "quantity"]
     gives: Literal["percent", "amount", "points"]
     base: Name | None = None
+    if_absent: IfAbsentCount = Field(
+        "wait",
+        description="Where the level has no result to look up. nothing: the table gives nothing. "
+        "counts_as: N is looked up.",
+    )
 
     @model_validator(mode="after")
     def _base_for_percent(self) -> Self:
@@ -301,6 +328,9 @@ class When(Noun):
     circumstance: Name
     factor: Number
     otherwise: Number
+    if_absent: IfAbsentYesNo = Field(
+        "does_not_hold", description="Where it is not stated: it did not happen, unless said here."
+    )
 
 
 class FactorByBand(BandTable):
@@ -308,6 +338,9 @@ class FactorByBand(BandTable):
 
     kind: Literal["by_figure"]
     metric: Name
+    if_absent: IfAbsentNumber = Field(
+        "wait", description="Where the figure is not there. counts_as: N is looked up."
+    )
 
 
 class FactorOfFigure(Noun):
@@ -315,6 +348,9 @@ class FactorOfFigure(Noun):
 
     kind: Literal["figure"]
     metric: Name
+    if_absent: IfAbsentNumber = Field(
+        "wait", description="Where the figure is not there. counts_as: the factor is N."
+    )
 
 
 Factor = Annotated[

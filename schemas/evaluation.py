@@ -100,6 +100,19 @@ class Counting(Noun):
     )
 
 
+class IncompleteOccurrence(Noun):
+    """An occurrence of which a half is not there, and what the metric states for it."""
+
+    part: str = Field(description="Its name: outage or ticket as reported.")
+    subject: Subject | None = None
+    missing: Literal["open", "end_after_start", "opened"] = Field(
+        description="open: an outage closes that nobody opened. end_after_start: it ends before "
+        "it starts. opened: a ticket was never opened."
+    )
+    counts: Literal["waits", "left_out", "from_window_start", "from_first_change"]
+    events: tuple[EventRef, ...] = ()
+
+
 class MetricFigure(Noun):
     """One metric's figure in one window, for one subject or for all of them."""
 
@@ -110,6 +123,15 @@ class MetricFigure(Noun):
     value: Number | None = Field(description="In the metric's unit. None: there was no data.")
     good: Number | None = Field(None, description="Numerator of a ratio.")
     total: Number | None = Field(None, description="Denominator of a ratio, or number of values.")
+    nothing_to_count: Literal["no_data", "no_result", "counts_as"] | None = Field(
+        None,
+        description="Facts say that there was nothing to count, and the metric states this for "
+        "it. None: there was something, or no fact at all.",
+    )
+    unknown_seconds: Number | None = Field(
+        None, description="Time of which the heartbeat says that nobody looked."
+    )
+    incomplete: tuple[IncompleteOccurrence, ...] = ()
     parts: tuple[Part, ...] = Field((), description="The occurrences that count in it.")
     in_pieces: bool = Field(
         False, description="A share of time: its parts are what lies inside the window."

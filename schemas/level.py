@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from schemas.absence import CountsAs, IfAbsentYesNo
 from schemas.bands import Rounding, Threshold
 from schemas.base import Name, Noun, Number, Text
 from schemas.credit import Credit
@@ -56,6 +57,9 @@ class LowVolume(Noun):
 
     below_total: Annotated[int, Field(ge=1)]
     left_out: Annotated[int, Field(ge=1)]
+    nothing_left: Literal["no_data", "no_result"] | CountsAs = Field(
+        description="Where every one is left out: as a period without data, no result, or as N."
+    )
 
 
 class Averaged(Noun):
@@ -63,12 +67,6 @@ class Averaged(Noun):
 
     periods: Annotated[int, Field(ge=2, le=60)] = Field(description="This one included.")
     missing_period: Literal["use_what_is_there", "no_result"]
-
-
-class CountsAs(Noun):
-    """A period without data is judged as if this were its result."""
-
-    counts_as: Number
 
 
 class Ratchet(Noun):
@@ -166,9 +164,14 @@ class ReliefByVolume(Noun):
     kind: Literal["volume"]
     metric: Name
     times_normal: Threshold
-    normal: Number | None = None
+    normal: Annotated[Number, Field(gt=0)] | None = None
     normal_from: Name | None = None
     notice: Name | None = None
+    if_absent: IfAbsentYesNo = Field(
+        "wait",
+        description="Where the volume or the normal volume is not there. holds: excused. "
+        "does_not_hold: not excused.",
+    )
 
     @model_validator(mode="after")
     def _one_normal(self) -> Self:
@@ -182,6 +185,9 @@ class ReliefByCircumstance(Noun):
 
     kind: Literal["circumstance"]
     circumstance: Name
+    if_absent: IfAbsentYesNo = Field(
+        "does_not_hold", description="Where it is not stated: it did not happen, unless said here."
+    )
 
 
 Relief = Annotated[
@@ -217,7 +223,8 @@ class Level(Noun):
     moves: Moves | None = None
     relief: tuple[Relief, ...] = Field(default=(), description="Each alone excuses a miss.")
     no_data: Literal["miss", "met", "no_result"] | CountsAs = Field(
-        description="miss: below the expected level, never below the minimum."
+        description="miss: below the expected level, never below the minimum. counts_as: judged "
+        "as N."
     )
     defaults: Defaults
     credits: tuple[Credit, ...] = ()

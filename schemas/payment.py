@@ -95,6 +95,9 @@ class Invoicing(Noun):
     """
 
     invoice: Name
+    if_absent: Literal["wait", "carried"] = Field(
+        "wait", description="Where the invoice is not stated. carried: all goes to the next one."
+    )
     deducted_from: Literal["same_period", "next_period"]
     at_end: Literal["lapses", "cash"] | None = Field(
         None,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
+from schemas.absence import CountsAs
 from schemas.base import AcrossPeriods, Language, Name, Noun, Number, Text, TimeZone, Version
 from schemas.ceiling import OfVendor, SharedCap
 
@@ -37,6 +38,58 @@ class Source(Noun):
     )
 
 
+NothingToCount = Annotated[
+    Literal["no_data", "no_result"] | CountsAs,
+    Field(
+        description="Where facts say that there was nothing to count, 0 of 0. no_data: as if "
+        "nothing had been reported, the level's no_data holds. no_result: the period has no "
+        "result, whatever no_data says. counts_as: the figure is N."
+    ),
+]
+"""A period in which nothing fell due is not a period of which nothing is known."""
+
+
+class Heartbeat(Noun):
+    """By which facts it is known that somebody looked: each keeps the time after it known.
+
+    Further from the last fact of ``metric`` than ``unknown_after_minutes`` nothing is known until
+    the next one, but for reported outages.
+    """
+
+    metric: Name = Field(description="A metric of samples or status of the same subjects.")
+    unknown_after_minutes: Annotated[Number, Field(gt=0)]
+    unknown_time: Literal["left_out", "no_data"] = Field(
+        description="left_out: taken out of the total, for a share of time. no_data: with any of "
+        "it the figure is none."
+    )
+
+
+class _OfOutages(Noun):
+    """What outages leave unsaid: the time of which nobody reports, and halves of an outage."""
+
+    silence: Literal["up", "not_observed"] = Field(
+        description="A window without a fact of the metric. up: there was no outage. "
+        "not_observed: there is no figure."
+    )
+    incomplete: Literal["wait", "left_out", "from_window_start"] = Field(
+        description="A close without an open, or an end before the start. wait: the period waits "
+        "for what is missing. from_window_start: a close without an open counts from the start of "
+        "its window; an end before the start waits."
+    )
+    heartbeat: Heartbeat | None = Field(
+        None, description="How it is known that somebody looked. Absent: silence is as stated."
+    )
+
+    @model_validator(mode="after")
+    def _known_one_way(self) -> Self:
+        if self.heartbeat is not None and self.silence == "not_observed":
+            raise ValueError(
+                "the heartbeat says what was observed, and silence beside it is up; write "
+                "silence: up, or leave the heartbeat out"
+            )
+        return self
+
+
 class AvailabilityBySamples(Noun):
     """Good probes out of all probes, in percent."""
 
@@ -54,7 +107,7 @@ class AvailabilityByStatus(Noun):
     before_first: Literal["not_observed", "up", "down"]
 
 
-class AvailabilityByOutages(Noun):
+class AvailabilityByOutages(_OfOutages):
     """Share of time without outage, in percent. Overlapping outages are merged.
 
     The share is always of the time inside the window. ``across_periods``: how outages count where
@@ -65,7 +118,7 @@ class AvailabilityByOutages(Noun):
     across_periods: AcrossPeriods | None = None
 
 
-class OutageTime(Noun):
+class OutageTime(_OfOutages):
     """Outage time in the metric's unit. Each outage keeps its own duration as evidence.
 
     ``merged`` counts overlapping outages of one subject once; ``each`` counts every outage alone.
@@ -90,7 +143,7 @@ class OutageTime(Noun):
         return self
 
 
-class OutageCount(Noun):
+class OutageCount(_OfOutages):
     """Number of outages.
 
     ``across_periods``: an outage over the window's end is counted where it begins, where it ends,
@@ -105,6 +158,7 @@ class Ratio(Noun):
     """Good out of total over all counts, in percent."""
 
     kind: Literal["ratio"]
+    nothing_to_count: NothingToCount
 
 
 class Total(Noun):
@@ -199,6 +253,12 @@ class TicketsInTime(Noun):
     across_periods: Literal["begins", "ends"]
     open_past_limit: Literal["late", "left_out"]
     late_counts: Literal["in_each_period", "once"] | None = None
+    nothing_to_count: NothingToCount
+    incomplete: Literal["wait", "left_out", "from_first_change"] = Field(
+        description="A ticket whose first known change neither opens nor assigns it. wait: the "
+        "period waits for its opening. from_first_change: it counts from that change; where it is "
+        "its resolution, it was in time with 0 minutes."
+    )
     priorities: tuple[Name, ...] = ()
     business_hours: BusinessHours | None = None
     counts_for: Literal["holder", "everyone"] = "holder"
@@ -235,6 +295,7 @@ class DeliveryDelay(Noun):
     """
 
     kind: Literal["delivery_delay"]
+    nothing_to_count: NothingToCount
     across_periods: AcrossPeriods
     until_delivered: Literal["waits", "late_so_far"] | None = None
 
@@ -296,6 +357,22 @@ class Metric(Noun):
                 f"of {', '.join(TIME_UNITS)}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _unknown_time_can_be_left_out(self) -> Self:
+        heartbeat = self.heartbeat
+        share = isinstance(self.measure, AvailabilityByOutages)
+        if heartbeat is not None and heartbeat.unknown_time == "left_out" and not share:
+            raise ValueError(
+                f"metric {self.metric} has no total to leave unknown time out of; write "
+                "unknown_time: no_data"
+            )
+        return self
+
+    @property
+    def heartbeat(self) -> Heartbeat | None:
+        """By which facts it is known that somebody looked; None where silence is as stated."""
+        return self.measure.heartbeat if isinstance(self.measure, _OfOutages) else None
 
     @property
     def figure_unit(self) -> Unit:
@@ -364,6 +441,21 @@ class Programme(Noun):
                         f"metric {metric.metric} is made of {unknown[0]}, which the programme does "
                         "not define; add it or correct the name"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _heartbeats_are_facts_in_time(self) -> Self:
+        for metric in self.metrics:
+            if metric.heartbeat is None:
+                continue
+            beats = self.metric(metric.heartbeat.metric)
+            if beats is None or not isinstance(
+                beats.measure, AvailabilityBySamples | AvailabilityByStatus
+            ):
+                raise ValueError(
+                    f"the heartbeat of metric {metric.metric} is {metric.heartbeat.metric}, which "
+                    "is no metric of samples or status; name one"
+                )
         return self
 
     @model_validator(mode="after")

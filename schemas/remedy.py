@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from schemas.absence import IfAbsentNumber
 from schemas.bands import Threshold
 from schemas.base import Name, Noun, Number
 from schemas.credit import Limit
@@ -48,12 +49,17 @@ class SingleEvent(Noun):
     circumstance: Name
     keep: Literal["largest_credit", "highest_share", "chosen"]
     choice: Name | None = None
+    if_absent: Literal["wait", "largest_credit"] = Field(
+        "wait", description="keep: chosen, where no choice of the event's levels is stated."
+    )
     adds: tuple[tuple[Name, Name], ...] = ()
 
     @model_validator(mode="after")
     def _choice_is_named(self) -> Self:
         if (self.keep == "chosen") != (self.choice is not None):
             raise ValueError("keep: chosen needs 'choice', the circumstance that names the level")
+        if self.if_absent != "wait" and self.keep != "chosen":
+            raise ValueError("if_absent speaks of the choice, which only keep: chosen reads")
         return self
 
 
@@ -61,8 +67,7 @@ class CriticalFailure(Noun):
     """A critical failure replaces the ordinary credits of its period.
 
     It is stated by a circumstance, or is a level's result below its minimum. Instead the buyer may
-    withhold charges: the circumstance ``decision`` states how much, in main units. Without it
-    nothing is withheld.
+    withhold charges: the circumstance ``decision`` states how much, in main units.
     """
 
     circumstance: Name | None = None
@@ -70,6 +75,11 @@ class CriticalFailure(Noun):
     replaces: tuple[Name, ...] = Field(default=(), description="Levels. Empty: all.")
     decision: Name
     withheld_at_most: Limit
+    if_absent: IfAbsentNumber = Field(
+        "wait",
+        description="Where no decision is stated though there was a critical failure. counts_as: "
+        "the amount decided on, such as 0.",
+    )
 
     @model_validator(mode="after")
     def _one_sign(self) -> Self:
@@ -137,6 +147,9 @@ class ByOccurrence(_Right):
     metric: Name
     region: Threshold
     across_periods: Literal["goes_on", "as_counted"]
+    if_absent: Literal["wait", "does_not_hold"] = Field(
+        "wait", description="Where the figure is not there. does_not_hold: no right is opened."
+    )
 
 
 class ByCap(_Right):

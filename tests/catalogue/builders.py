@@ -28,7 +28,7 @@ METRICS = (
     _metric("net.availability", "percent", "higher", "availability_by_samples"),
     _metric("net.rtt", "milliseconds", "lower", "mean"),
     _metric("net.volume", "count", "higher", "total"),
-    _metric("net.delivered", "percent", "higher", "ratio"),
+    _metric("net.delivered", "percent", "higher", "ratio", nothing_to_count="no_data"),
     _metric(
         "net.outages",
         "minutes",
@@ -37,6 +37,8 @@ METRICS = (
         overlap="merged",
         part="exact",
         across_periods="begins",
+        silence="up",
+        incomplete="left_out",
     ),
     _metric("desk.leads", "count", "higher", "declared", at_most=1000),
     _metric(
@@ -46,6 +48,7 @@ METRICS = (
         "delivery_delay",
         across_periods="begins",
         until_delivered="waits",
+        nothing_to_count="no_data",
     ),
     _metric(
         "desk.in-time",
@@ -58,6 +61,8 @@ METRICS = (
         open_past_limit="late",
         across_periods="ends",
         late_counts="once",
+        nothing_to_count="no_data",
+        incomplete="from_first_change",
     ),
 )
 

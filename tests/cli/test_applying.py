@@ -22,7 +22,7 @@ from tests.settlement.builders import an_evaluation
 from tests.settlement.desk import a_desk
 
 NEWER = {"metric": "net.newer", "name": "Newer", "unit": "percent", "better": "higher",
-         "measure": {"kind": "ratio"}}  # fmt: skip
+         "measure": {"kind": "ratio", "nothing_to_count": "no_data"}}  # fmt: skip
 
 
 @pytest.fixture

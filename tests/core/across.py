@@ -19,6 +19,16 @@ MONTHS = ("2025-01", "2025-02", "2025-03", "2025-04", "2025-05")
 START = window_of("2025-01", "Europe/Berlin").start
 
 
+_STATED: dict[str, dict[str, Any]] = {
+    "availability_by_outages": {"silence": "up", "incomplete": "wait"},
+    "outage_time": {"silence": "up", "incomplete": "wait"},
+    "outage_count": {"silence": "up", "incomplete": "wait"},
+    "tickets_in_time": {"nothing_to_count": "no_data", "incomplete": "wait"},
+    "delivery_delay": {"nothing_to_count": "no_data"},
+}
+"""What a measure must state beside what these tests are about."""
+
+
 def metric(kind: str, unit: str = "minutes", **options: Any) -> dict[str, Any]:
     """A metric named ``m``."""
     better = "higher" if kind in ("tickets_in_time", "availability_by_outages") else "lower"
@@ -27,7 +37,7 @@ def metric(kind: str, unit: str = "minutes", **options: Any) -> dict[str, Any]:
         "name": "m",
         "unit": unit,
         "better": better,
-        "measure": {"kind": kind, **options},
+        "measure": {"kind": kind, **_STATED.get(kind, {}), **options},
     }
 
 

@@ -46,11 +46,12 @@ TICK = timedelta(microseconds=1)
 
 METRICS = """\
   - {metric: down, name: Down, unit: minutes, better: lower, measure: {kind: outage_time,
-     overlap: merged, part: exact}}
+     overlap: merged, part: exact,
+     silence: up, incomplete: left_out}}
   - {metric: failures, name: Failures, unit: count, better: lower, measure:
-     {kind: outage_count, across_periods: begins}}
+     {kind: outage_count, silence: up, incomplete: left_out, across_periods: begins}}
   - {metric: late, name: Late, unit: days, better: lower, measure:
-     {kind: delivery_delay, across_periods: ends}}
+     {kind: delivery_delay, nothing_to_count: no_data, across_periods: ends}}
 """
 RATE = "{kind: percent_of, percent: 10, base: fee}"
 ONE = "{kind: one}"
@@ -109,7 +110,8 @@ CHANGES: list[tuple[str, str]] = [
     ("{kind: every_miss}", "{kind: below_minimum}"),
     ("    judged", "    measured: quarter\n    judged"),
     ("    judged", "    measured: week\n    judged"),
-    ("    judged", "    low_volume: {below_total: 20, left_out: 1}\n    judged"),
+    ("    judged",
+     "    low_volume: {below_total: 20, left_out: 1, nothing_left: no_data}\n    judged"),
     ("    judged", "    attributed: {circumstance: cause, unattributed: wait, "
      "shares: [{attributed_to: vendor, percent: 100}]}\n    judged"),
     ("    expected: {at_least: 99}\n", "    moves: {kind: baseline, periods: 2, tie: at_most, "
@@ -394,7 +396,8 @@ IN_ORDER: list[tuple[list[tuple[str, str]], list[tuple[str, str]]]] = [
     ([("metric: uptime", "metric: x")], [("{at_least: 99}", "{at_least: 101}")]),
     ([(ONE, DURATION % ("x", "each"))], [(ONE, DURATION % ("uptime", "each"))]),
     ([(ONE, DURATION % ("x", "total"))], [(ONE, DURATION % ("failures", "total"))]),
-    ([], [("    judged", "    low_volume: {below_total: 20, left_out: 1}\n    judged")]),
+    ([], [("    judged",
+           "    low_volume: {below_total: 20, left_out: 1, nothing_left: no_data}\n    judged")]),
     ([], [(RATE, BANDS % "{above: 100, gives: 9}, {at_most: 100, gives: 5}")]),
     ([("metric: uptime", "metric: x")],
      [NO_LEVEL, ("    judged", "    moves: {kind: baseline, periods: 2, tie: at_most, minimum: "
@@ -422,7 +425,8 @@ OF_PROGRAMME = [
     ("{kind: mean}", "{kind: percentile}"),
     ("unit: minutes", "unit: minute"),
     ("{kind: mean}", "{kind: tickets_in_time, limit_minutes: 60, equal_is_in_time: true, "
-     "across_periods: ends, late_counts: once, "
+     "across_periods: ends, late_counts: once, nothing_to_count: no_data, "
+     "incomplete: from_first_change, "
      "stops_in: [], open_past_limit: late, business_hours: {time_zone: Europe/Berlin, hours: "
      "[{days: [mon, tues], opens: '8:00', closes: '17:00'}]}}"),
     ("restated_for_days: 90", "restated_for_days: -1"),

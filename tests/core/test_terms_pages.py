@@ -31,12 +31,14 @@ sources: [{source: urn:nimbus, reports_for: nimbus}]
 metrics:
   - {metric: uptime, name: U, unit: percent, better: higher,
      measure: {kind: declared, at_least: 0, at_most: 100}}
-  - {metric: tickets-in-time, name: T, unit: percent, better: higher, measure: {kind: ratio}}
+  - {metric: tickets-in-time, name: T, unit: percent, better: higher,
+     measure: {kind: ratio, nothing_to_count: no_data}}
   - {metric: outages, name: O, unit: minutes, better: lower,
      measure: {kind: outage_time, overlap: each, part: exact,
-     across_periods: begins}}
-  - {metric: deliveries, name: D, unit: days, better: lower, 
-     measure: {kind: delivery_delay, across_periods: begins, until_delivered: waits}}
+     across_periods: begins, silence: up, incomplete: left_out}}
+  - {metric: deliveries, name: D, unit: days, better: lower,
+     measure: {kind: delivery_delay, nothing_to_count: no_data,
+     across_periods: begins, until_delivered: waits}}
   - {metric: latency, name: L, unit: milliseconds, better: lower, measure: {kind: mean}}
   - {metric: failures, name: F, unit: count, better: lower, measure: {kind: declared}}
   - {metric: volume, name: V, unit: count, better: higher, measure: {kind: total}}
@@ -103,6 +105,7 @@ def contract(kind: str, text: str) -> str:
         "level": f"{HEAD}levels:\n{indented(text, 2)}",
         "credit": f"{HEAD}levels:\n{LEVEL}    credits:\n{indented(text, 6)}",
         "programme": f"{PROGRAMME}{text}---\n{HEAD}levels:\n{LEVEL}{CREDITS}",
+        "metrics": f"{PROGRAMME}{indented(text, 2)}---\n{HEAD}levels:\n{LEVEL}{CREDITS}",
         "terms": f"{HEAD}levels:\n{LEVEL}{CREDITS}{text}",
         "terms points": f"{HEAD}levels:\n{LEVEL}{CREDITS}{POINTS}{text}",
         "terms shares": f"{HEAD}levels:\n{LEVEL}{CREDITS}{SHARED}{text}",

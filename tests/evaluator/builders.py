@@ -48,7 +48,15 @@ def a_programme(**changes: Any) -> Programme:
             _metric("availability", "percent", "higher", {"kind": "availability_by_samples"}),
             _metric("latency", "milliseconds", "lower", {"kind": "mean"}),
             _metric(
-                "incidents", "count", "lower", {"kind": "outage_count", "across_periods": "begins"}
+                "incidents",
+                "count",
+                "lower",
+                {
+                    "kind": "outage_count",
+                    "silence": "up",
+                    "incomplete": "left_out",
+                    "across_periods": "begins",
+                },
             ),
         ],
     }

@@ -155,11 +155,28 @@ def _metrics(vendor: str) -> Iterator[dict[str, Any]]:
         "overlap": "merged",
         "part": "exact",
         "across_periods": "split",
+        "silence": "up",
+        "incomplete": "left_out",
     }
     for metric, unit, better, measure in (
-        ("availability", "percent", "higher", {"kind": "availability_by_outages"}),
+        (
+            "availability",
+            "percent",
+            "higher",
+            {"kind": "availability_by_outages", "silence": "up", "incomplete": "left_out"},
+        ),
         ("minutes", "minutes", "lower", minutes),
-        ("outages", "count", "lower", {"kind": "outage_count", "across_periods": "begins"}),
+        (
+            "outages",
+            "count",
+            "lower",
+            {
+                "kind": "outage_count",
+                "silence": "up",
+                "incomplete": "left_out",
+                "across_periods": "begins",
+            },
+        ),
     ):
         yield {
             "metric": f"{vendor}-{metric}",

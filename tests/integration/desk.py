@@ -146,6 +146,8 @@ def _programme() -> dict[str, Any]:
                 "better": "higher",
                 "measure": {
                     "kind": "tickets_in_time",
+                    "nothing_to_count": "no_data",
+                    "incomplete": "from_first_change",
                     "limit_minutes": LIMIT_MINUTES,
                     "equal_is_in_time": True,
                     "stops_in": list(STOPS_IN),

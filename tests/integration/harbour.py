@@ -85,7 +85,7 @@ def _programme() -> Mapping[str, Any]:
             "name": "Moves on time",
             "unit": "percent",
             "better": "higher",
-            "measure": {"kind": "ratio"},
+            "measure": {"kind": "ratio", "nothing_to_count": "no_data"},
         }
         for name in AGREEMENTS
     ]

@@ -116,7 +116,7 @@ def a_programme(
                     "name": "Availability",
                     "unit": "percent",
                     "better": "higher",
-                    "measure": {"kind": "ratio"},
+                    "measure": {"kind": "ratio", "nothing_to_count": "no_data"},
                 }
             ],
         }

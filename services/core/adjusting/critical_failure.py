@@ -9,6 +9,7 @@ from schemas.remedy import CriticalFailure
 from services.core.adjusting.caps import before_caps
 from services.core.adjusting.narrowing import of_line
 from services.core.exact.arithmetic import ZERO
+from services.core.inputs.absence import number_or_wait
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.known import says_yes
 from services.core.inputs.worksheet import DraftLine, Worksheet, counts, step
@@ -68,11 +69,15 @@ def _holds(context: PeriodContext, name: str, level: str | None, subject: str | 
 
 
 def _withheld(context: PeriodContext, worksheet: Worksheet, term: CriticalFailure) -> Worksheet:
-    """What the buyer decides to withhold, at most the ceiling; nothing without a decision."""
+    """What the buyer decides to withhold, at most the ceiling."""
     decision = context.inputs.whole_amount(term.decision, context.period)
     decided = decision.circumstance.value if decision is not None else None
     if decided is None:
-        return worksheet.with_figures({"withheld": ZERO})
+        what = f"the decision {term.decision} of {context.period} states no amount"
+        send = "state it with its value, 0 where nothing is withheld"
+        decided = number_or_wait(context, term.if_absent, what, TERM, send)
+        if not decided:
+            return worksheet.with_figures({"withheld": ZERO})
     seen = context.seen
     ceiling = _ceiling(context, term, decided)
     if ceiling is None:

@@ -9,6 +9,7 @@ from itertools import combinations
 
 from schemas.remedy import SingleEvent
 from services.core.exact.arithmetic import ZERO
+from services.core.inputs.absence import wait_for
 from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.known import precedence
@@ -95,6 +96,10 @@ def _chosen(context: PeriodContext, term: SingleEvent, lines: Sequence[DraftLine
         )
     (level,) = chosen
     if level is None:
+        if term.if_absent == "wait" and len(levels) > 1:
+            failed = ", ".join(sorted(map(str, levels)))
+            what = f"the choice {term.choice} of {context.period} names none of {failed}"
+            wait_for(context, what, "single_event", "state it for the level that is paid")
         return lambda amount: amount.value
     return lambda amount: Fraction(amount.level == level)
 

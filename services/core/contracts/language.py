@@ -170,10 +170,103 @@ def _longer_charges(document: ContractBody) -> Iterator[Addition]:
         )
 
 
+_COUNTED_FROM_OUTAGES = ("availability_by_outages", "outage_time", "outage_count")
+_COUNTED_FROM_PARTS = ("ratio", "tickets_in_time", "delivery_delay")
+
+
+def _silence(document: ContractBody) -> Iterator[Addition]:
+    """Language 1: where nobody reports an outage there is none, and 0 of 0 is no data."""
+    for path, measure in each(document, "metrics", "measure"):
+        if measure.get("kind") in _COUNTED_FROM_OUTAGES:
+            said = "a time of which nobody reports counts as without outage; or not_observed"
+            yield Addition(path, "silence", "up", said)
+        if measure.get("kind") in _COUNTED_FROM_PARTS:
+            said = "0 of 0 is as if nothing had been reported; or no_result, or {counts_as: N}"
+            yield Addition(path, "nothing_to_count", "no_data", said)
+    for path, _ in each(document, "levels", "low_volume"):
+        said = "a period of which every one is left out is without data; or no_result"
+        yield Addition(path, "nothing_left", "no_data", said)
+
+
+def _halves(document: ContractBody) -> Iterator[Addition]:
+    """Language 1: what lacks its other half counts as it can, and nobody is told."""
+    for path, measure in each(document, "metrics", "measure"):
+        if measure.get("kind") in _COUNTED_FROM_OUTAGES:
+            said = "an outage that closes and was never opened counts nothing; or wait"
+            yield Addition(path, "incomplete", "left_out", said)
+        if measure.get("kind") == "tickets_in_time":
+            said = "a ticket resolved and never opened was in time with 0 minutes; or wait"
+            yield Addition(path, "incomplete", "from_first_change", said)
+
+
+_ABSENT = "what is not reported or stated counts so; without if_absent the period waits for it"
+
+_COUNTS_AS_NOTHING: Mapping[str, Any] = {
+    "figure": {"counts_as": 0},
+    "circumstance": {"counts_as": 0},
+    "outside_range": "nothing",
+    "against_benchmark": "nothing",
+}
+"""Quantities whose reading counts nothing in language 1 where it is absent."""
+
+
+def _absent_readings(document: ContractBody) -> Iterator[Addition]:
+    """Language 1: a reading that is not there counts as 0, or as no."""
+    for at, level in each(document, "levels"):
+        for path, credit in each(level, "credits"):
+            yield from _absent_in_credit((*at, *path), credit, level)
+        for path, relief in each(level, "relief"):
+            if relief.get("kind") == "volume":
+                yield Addition((*at, *path), "if_absent", "does_not_hold", _ABSENT)
+    for path, base in each(document, "bases"):
+        if base.get("part_of_period") == "by_days_in_use":
+            yield Addition(path, "if_absent", {"counts_as": 1}, _ABSENT)
+    for path, term in each(document, "terminations"):
+        if term.get("kind") == "occurrence":
+            yield Addition(path, "if_absent", "does_not_hold", _ABSENT)
+    for path, term in each(document, "single_event"):
+        if term.get("keep") == "chosen":
+            yield Addition(path, "if_absent", "largest_credit", _ABSENT)
+    for path, _ in each(document, "critical_failure"):
+        yield Addition(path, "if_absent", {"counts_as": 0}, _ABSENT)
+    for path, _ in each(document, "invoicing"):
+        yield Addition(path, "if_absent", "carried", _ABSENT)
+
+
+def _absent_in_credit(path: Path, credit: ContractBody, level: ContractBody) -> Iterator[Addition]:
+    for at, quantity in each(credit, "quantity"):
+        kind = str(quantity.get("kind"))
+        if kind in _COUNTS_AS_NOTHING:
+            yield Addition((*path, *at), "if_absent", _COUNTS_AS_NOTHING[kind], _ABSENT)
+        elif kind in ("shortfall", "excess", "duration") and _may_lack(quantity, level):
+            yield Addition((*path, *at), "if_absent", "nothing", _ABSENT)
+    for at, rate in each(credit, "rate"):
+        if rate.get("of") == "result" and level.get("no_data") == "met":
+            yield Addition((*path, *at), "if_absent", "nothing", _ABSENT)
+    for at, factor in each(credit, "factors"):
+        if factor.get("kind") in ("figure", "by_figure"):
+            yield Addition((*path, *at), "if_absent", {"counts_as": 0}, _ABSENT)
+
+
+def _may_lack(quantity: ContractBody, level: ContractBody) -> bool:
+    """Whether a quantity can be asked for while its figure is absent.
+
+    The level's own is absent only where a period without data has a standing all the same.
+    """
+    if "metric" in quantity:
+        return True
+    if quantity.get("kind") == "duration":
+        return level.get("no_data") != "no_result"
+    return level.get("no_data") == "met"
+
+
 RULES: tuple[LanguageRule, ...] = (
     _last_credit,
     _across_periods,
     _rights_by_occurrence,
     _longer_charges,
+    _silence,
+    _halves,
+    _absent_readings,
 )
 """The rules that bring a document of language 1 to language 2, in order."""

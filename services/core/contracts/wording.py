@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -135,10 +136,29 @@ def _missing(_: Mapping[str, Any], at: _Walked) -> Finding:
     return Finding(at.path, f"'{name}' is not stated", f"add {name}{which}{_described(at.field)}")
 
 
+_JOINED = (Annotated, Literal, Union, UnionType)
+
+
 def _choices(annotation: Any) -> Iterator[object]:
-    for inner in get_args(annotation):
+    """The words, numbers and small mappings that may be written: ``miss``, ``{counts_as: N}``."""
+    for inner in get_args(annotation) if get_origin(annotation) in _JOINED else ():
         if isinstance(inner, (str, int)) and not isinstance(inner, bool):
             yield inner
+        elif get_origin(inner) in _JOINED:
+            yield from _choices(inner)
+        else:
+            yield from _forms([inner])
+
+
+def _forms(models: Iterable[Any]) -> Iterator[str]:
+    """How the nouns among these are written, where they are told by no kind."""
+    for model in models:
+        if not (isinstance(model, type) and issubclass(model, BaseModel)) or _kinds(model):
+            continue
+        fields = [name for name, info in model.model_fields.items() if info.is_required()]
+        value = "N" if len(fields) == 1 else "..."
+        if fields:
+            yield "{" + ", ".join(f"{name}: {value}" for name in fields) + "}"
 
 
 def _unknown(_: Mapping[str, Any], at: _Walked) -> Finding:
@@ -165,6 +185,9 @@ def _bad_kind(detail: Mapping[str, Any], at: _Walked) -> Finding:
 
 def _bad_choice(detail: Mapping[str, Any], at: _Walked) -> Finding:
     expected = str(detail["ctx"]["expected"]).replace("'", "")
+    forms = tuple(_forms(at.models))
+    if forms:
+        expected = " or ".join((expected.replace(" or ", ", "), *forms))
     close = nearest(str(detail["input"]), expected.replace(" or ", ", ").split(", "))
     hint = f"did you mean '{close}'? " if close else ""
     said = as_written(detail["input"])

@@ -32,6 +32,7 @@ from services.core.counting.measures.counting import (
     Counter,
     FactIndex,
     FactSpan,
+    heartbeat_span,
     index_facts,
     needed_span,
     with_parts,
@@ -152,11 +153,14 @@ def needs(
             programme, window = programme_at(programmes, label), window_at(programmes, label)
             for need in with_parts(programme, [Need(each.metric, None, label)]):
                 metric = programme.metric(need.metric)
-                if metric is not None:
-                    hows = frozenset(how for _, how in conventions(programmes, metric, label))
-                    later, _ = views(metric, hows, looks.get(need.metric, frozenset()))
-                    span = needed_span(metric, window, later=later)
-                    spans[need.metric] = _joined(spans.get(need.metric), span)
+                if metric is None:
+                    continue
+                hows = frozenset(how for _, how in conventions(programmes, metric, label))
+                later, _ = views(metric, hows, looks.get(need.metric, frozenset()))
+                own = needed_span(metric, window, later=later)
+                for span in (own, heartbeat_span(metric, window)):
+                    if span is not None:
+                        spans[span.metric] = _joined(spans.get(span.metric), span)
     return tuple(spans[name] for name in sorted(spans))
 
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal
 
+from schemas.absence import CountsAs
 from schemas.agreement import Agreement, Base
 from schemas.base import written
 from schemas.conversion import AgreedRate, Conversion, RateOfDay, RateOfPeriod
@@ -81,7 +82,7 @@ class Charges:
             return ZERO
         amount = sum(filter(None, amounts), ZERO)
         if base.part_of_period == "by_days_in_use":
-            amount *= self._part_in_use(version, charged, of_subject)
+            amount *= self._part_in_use(version, base, charged, of_subject, blockers)
         blockers.bases["/".join(filter(None, (name, of_subject, charged)))] = amount
         return amount
 
@@ -273,7 +274,9 @@ class Charges:
                 self._by_name.setdefault(fact.circumstance.circumstance, []).append(fact)
         return self._by_name.get(name, ())
 
-    def _part_in_use(self, version: Agreement, period: str, subject: str | None) -> Fraction:
+    def _part_in_use(
+        self, version: Agreement, base: Base, period: str, subject: str | None, blockers: Blockers
+    ) -> Fraction:
         known = self.stated[period]
         of_subjects = any(one.per_subject for one in version.bases)
         for each in known.stated(IN_USE):
@@ -282,7 +285,15 @@ class Charges:
         if stated is not None and stated.circumstance.values.get("cancelled") is True:
             return ZERO
         fact = of_window_itself(stated, period)
+        if fact is None and isinstance(base.if_absent, CountsAs):
+            return base.if_absent.counts_as
         if fact is None:
+            whose = f" of {subject}" if subject is not None else ""
+            blockers.add(
+                f"the circumstance {IN_USE}{whose} of {period} is not stated, which the base "
+                f"{base.base} reads; state it with days_in_use and days_in_period, or state "
+                "if_absent there"
+            )
             return Fraction(1)
         days = stated_number(fact, "days_in_period")
         if days <= 0:

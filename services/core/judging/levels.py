@@ -8,11 +8,11 @@ from fractions import Fraction
 from itertools import takewhile
 from typing import Any
 
+from schemas.absence import CountsAs
 from schemas.bands import Rounding
 from schemas.evaluation import MetricFigure
 from schemas.level import (
     BelowMinimumOnly,
-    CountsAs,
     EveryMiss,
     Level,
     LowVolume,
@@ -23,6 +23,7 @@ from schemas.period import next_label
 from schemas.statement import LevelResult, Standing, Step
 from services.core.calendar.windows import parts_of
 from services.core.exact.arithmetic import HUNDRED, ZERO, number_text, rounded
+from services.core.inputs.absence import half_text, halves_awaited
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.worksheet import Worksheet, step
 from services.core.judging.attribution import attributed
@@ -34,18 +35,23 @@ MISSED: frozenset[Standing] = frozenset({"below_expected", "below_minimum"})
 
 @dataclass(frozen=True, slots=True)
 class LevelReading:
-    """A level's result in the making, with the steps so far."""
+    """A level's result in the making, with the steps so far.
+
+    ``nothing``: there was nothing to count, which is no period without data.
+    """
 
     value: Fraction | None
     steps: tuple[Step, ...] = ()
+    nothing: bool = False
 
     def becomes(self, value: Fraction | None, made: Step) -> LevelReading:
         """The reading after one more step."""
-        return LevelReading(value, (*self.steps, made))
+        return replace(self, value=value, steps=(*self.steps, made))
 
 
 def judge(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
     """Every level's result in every measurement period of the settlement period, in order."""
+    halves_awaited(context)
     found: list[LevelResult] = []
     for index, level in enumerate(context.version.levels):
         for subject in _subjects(context, level):
@@ -102,7 +108,7 @@ def _judged(
             f"the evaluation of {context.period} holds no figure of {level.metric}"
         )
     reading = _read(context, level, term, figure, earlier, period)
-    standing, compared = _compared(level, pricing, term, reading.value)
+    standing, compared = _compared(level, pricing, term, reading)
     if standing in MISSED and level.relief:
         excused, why = excuses(context, level, subject, period, term)
         standing, compared = ("excused" if excused else standing), (*compared, *why)
@@ -135,13 +141,15 @@ def _read(
     value = figure.value if figure else None
     said = "no data" if value is None else f"{level.metric} is {number_text(value)}"
     reading = LevelReading(value, (step("figure", f"{term}.metric", f"{said} in {period}", value),))
+    if figure is not None:
+        reading = _as_counted(figure, reading, term, period)
     if level.attributed is not None and figure is not None and figure.value is not None:
         found = attributed(context, level, figure, term)
         figure = found.figure
         reading = LevelReading(figure.value, (*reading.steps, *found.steps))
     if level.low_volume is not None and figure is not None:
         reading = _without_few(level.low_volume, figure, reading, term)
-    if reading.value is None and isinstance(level.no_data, CountsAs):
+    if reading.value is None and not reading.nothing and isinstance(level.no_data, CountsAs):
         worth = level.no_data.counts_as
         text = f"no data counts as {number_text(worth)}"
         reading = reading.becomes(worth, step("no-data", f"{term}.no_data", text, worth))
@@ -150,6 +158,26 @@ def _read(
     if isinstance(level.judged, Rounding) and reading.value is not None:
         reading = _rounded(level.judged, reading, term)
     return reading
+
+
+def _as_counted(
+    figure: MetricFigure, reading: LevelReading, term: str, period: str
+) -> LevelReading:
+    """What must be known of how a figure came about: halves, unknown time, nothing to count."""
+    path = f"{term}.metric"
+    for half in figure.incomplete:
+        reading = reading.becomes(reading.value, step("incomplete", path, half_text(half)))
+    if figure.unknown_seconds:
+        text = f"{number_text(figure.unknown_seconds / 60)} minutes are unknown"
+        text += ", so there is no figure" if figure.value is None else " and left out"
+        made = step("unknown-time", path, text, figure.unknown_seconds)
+        reading = reading.becomes(reading.value, made)
+    if figure.nothing_to_count not in ("no_result", "counts_as"):
+        return reading
+    text = f"there was nothing to count in {period}"
+    text += "" if figure.value is None else f", which counts as {number_text(figure.value)}"
+    made = step("nothing-to-count", path, text, figure.value)
+    return replace(reading.becomes(figure.value, made), nothing=figure.value is None)
 
 
 def _without_few(
@@ -174,7 +202,14 @@ def _without_few(
         step("in-time", f"{path}.low_volume", f"{number_text(figure.good)} good", figure.good),
     )
     reading = replace(reading, steps=(*reading.steps, *counted))
-    return reading.becomes(value, step("low-volume", f"{path}.low_volume", text, value))
+    reading = reading.becomes(value, step("low-volume", f"{path}.low_volume", text, value))
+    if value is not None or term.nothing_left == "no_data":
+        return reading
+    left = term.nothing_left.counts_as if isinstance(term.nothing_left, CountsAs) else None
+    text = "every one is left out: there is nothing to count"
+    text += "" if left is None else f", which counts as {number_text(left)}"
+    made = step("nothing-to-count", f"{path}.low_volume", text, left)
+    return replace(reading.becomes(left, made), nothing=left is None)
 
 
 def _mean_with_earlier(
@@ -196,7 +231,7 @@ def _mean_with_earlier(
     return reading.becomes(mean, step("averaged", f"{term}.averaged", text, mean))
 
 
-_OWN_VALUE = ("figure", "attributed", "low-volume", "no-data")
+_OWN_VALUE = ("figure", "attributed", "low-volume", "nothing-to-count", "no-data")
 """The steps that lead to a period's own value, before it is averaged with others."""
 
 
@@ -216,8 +251,11 @@ def _rounded(how: Rounding, reading: LevelReading, term: str) -> LevelReading:
 
 
 def _compared(
-    level: Level, pricing: LevelInForce, term: str, value: Fraction | None
+    level: Level, pricing: LevelInForce, term: str, reading: LevelReading
 ) -> tuple[Standing, tuple[Step, ...]]:
+    value = reading.value
+    if value is None and reading.nothing:
+        return "no_result", ()
     if value is None:
         return _standing_without_data(level, term)
     expected, minimum = pricing.expected, pricing.minimum

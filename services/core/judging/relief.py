@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from schemas.statement import Step
 from services.core.calendar.days import local_day, months_after
 from services.core.calendar.windows import covers
 from services.core.exact.arithmetic import number_text
+from services.core.inputs.absence import no_figure, said_or_wait, wait_for
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.known import says_yes
 from services.core.inputs.stated import stated_day
@@ -26,15 +28,25 @@ def excuses(
     """Whether a miss is excused by any of the level's reliefs, and what each came to."""
     steps = []
     excused = False
+    aside = replace(context, blockers=replace(context.blockers, reasons=[]))
     for index, relief in enumerate(level.relief):
-        holds, text = _RELIEFS[type(relief)](context, relief, level, subject, period)
-        steps.append(step("relief", f"{term}.relief[{index}]", text))
+        path = f"{term}.relief[{index}]"
+        holds, text = _RELIEFS[type(relief)](aside, relief, level, subject, period, path)
+        steps.append(step("relief", path, text))
         excused = excused or holds
+    if not excused:  # what one relief waits for does not matter where another one holds
+        for reason in aside.blockers.reasons:
+            context.blockers.add(reason)
     return excused, tuple(steps)
 
 
 def _by_proof(
-    context: PeriodContext, term: ReliefByProof, level: Level, subject: str | None, period: str
+    context: PeriodContext,
+    term: ReliefByProof,
+    level: Level,
+    subject: str | None,
+    period: str,
+    _: str,
 ) -> Excuse:
     facts = context.inputs.statements(term.circumstance, period, level.level, subject)
     failed = [
@@ -71,7 +83,12 @@ def _proved(context: PeriodContext, name: str, facts: Sequence[Any], last: date)
 
 
 def _by_volume(
-    context: PeriodContext, term: ReliefByVolume, level: Level, subject: str | None, period: str
+    context: PeriodContext,
+    term: ReliefByVolume,
+    level: Level,
+    subject: str | None,
+    period: str,
+    path: str,
 ) -> Excuse:
     figure = context.inputs.figure(term.metric, subject, period) or context.inputs.figure(
         term.metric, None, period
@@ -80,8 +97,12 @@ def _by_volume(
     if term.normal_from is not None:
         stated = context.inputs.amount_stated(term.normal_from, period, level.level, subject)
         normal = stated.circumstance.value if stated is not None else None
-    if figure is None or figure.value is None or not normal:
-        return False, "not excused: the volume or the normal volume is not known"
+    if figure is None or figure.value is None:
+        what = no_figure(term.metric, subject, period, figure)
+        return _unknown_volume(context, term, what, path, f"send events of {term.metric}")
+    if not normal:
+        what = f"the circumstance {term.normal_from} of {period} states no normal volume"
+        return _unknown_volume(context, term, what, path, "state it with a value above zero")
     times = figure.value / normal
     said = f"{number_text(figure.value)} is {number_text(times)} times {number_text(normal)}"
     if not term.times_normal.met_by(times):
@@ -92,19 +113,30 @@ def _by_volume(
     return True, f"excused: {said}, without notice"
 
 
+def _unknown_volume(
+    context: PeriodContext, term: ReliefByVolume, what: str, path: str, send: str
+) -> Excuse:
+    if term.if_absent == "wait":
+        wait_for(context, what, path, send)
+    holds = term.if_absent == "holds"
+    said = "excused" if holds else "not excused"
+    return holds, f"{said}: the volume or the normal volume is not known"
+
+
 def _by_circumstance(
     context: PeriodContext,
     term: ReliefByCircumstance,
     level: Level,
     subject: str | None,
     period: str,
+    path: str,
 ) -> Excuse:
-    stated = context.inputs.circumstance(term.circumstance, period, level.level, subject)
-    holds = says_yes(stated)
+    fact = context.inputs.circumstance(term.circumstance, period, level.level, subject)
+    holds = said_or_wait(context, fact, term.if_absent, f"{term.circumstance} of {period}", path)
     return holds, f"{'excused' if holds else 'not excused'}: {term.circumstance}"
 
 
-_RELIEFS: dict[type, Callable[[PeriodContext, Any, Level, str | None, str], Excuse]] = {
+_RELIEFS: dict[type, Callable[[PeriodContext, Any, Level, str | None, str, str], Excuse]] = {
     ReliefByProof: _by_proof,
     ReliefByVolume: _by_volume,
     ReliefByCircumstance: _by_circumstance,

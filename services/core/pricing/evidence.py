@@ -7,6 +7,9 @@ from typing import Any
 
 from schemas.base import Noun
 from schemas.evaluation import EventRef
+from schemas.statement import Step
+from services.core.inputs.absence import half_text
+from services.core.inputs.worksheet import step
 from services.core.pricing.quantities import PricingContext
 
 
@@ -22,6 +25,18 @@ def events_behind(pricing: PricingContext) -> tuple[EventRef, ...]:
     for field, name in _names(pricing.credit):
         found += _EVENTS[field](pricing, name)
     return tuple(dict.fromkeys(found))
+
+
+def halves_behind(pricing: PricingContext) -> tuple[Step, ...]:
+    """What lacks a half in the figures that a credit reads beside the level's own."""
+    read = [name for field, name in _names(pricing.credit) if _EVENTS[field] is _of_metric]
+    figures = {name: pricing.figure(name) for name in read if name != pricing.result.metric}
+    return tuple(
+        step("incomplete", pricing.term, f"{name}: {half_text(half)}")
+        for name, figure in figures.items()
+        if figure is not None
+        for half in figure.incomplete
+    )
 
 
 def _names(noun: Any) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from schemas.credit import Constant, FactorByBand, FactorOfFigure, Repeat, When
 from schemas.statement import Step
 from services.core.exact.arithmetic import ONE, ZERO, number_text
-from services.core.inputs.known import says_yes
+from services.core.inputs.absence import said_or_wait
 from services.core.inputs.worksheet import step
 from services.core.judging.levels import consecutive_misses
 from services.core.pricing.quantities import PricingContext
@@ -38,20 +38,22 @@ def _repeat(pricing: PricingContext, term: Repeat) -> tuple[Fraction, tuple[Step
 
 
 def _when(pricing: PricingContext, term: When) -> tuple[Fraction, tuple[Step, ...]]:
-    if says_yes(pricing.circumstance(term.circumstance)):
+    fact, period = pricing.circumstance(term.circumstance), pricing.result.period
+    name = f"{term.circumstance} of {period}"
+    if said_or_wait(pricing.context, fact, term.if_absent, name, pricing.term):
         return _said(pricing, term.factor, term.circumstance)
     return _said(pricing, term.otherwise, f"not {term.circumstance}")
 
 
 def _by_figure(pricing: PricingContext, term: FactorByBand) -> tuple[Fraction, tuple[Step, ...]]:
-    value = pricing.value(term.metric) or ZERO
+    value = pricing.read(term.metric, term.if_absent) or ZERO
     gives, found = looked_up(term, value, pricing.term)
     _, steps = _said(pricing, gives, f"{term.metric} is {number_text(value)}")
     return gives, (found, *steps)
 
 
 def _figure(pricing: PricingContext, term: FactorOfFigure) -> tuple[Fraction, tuple[Step, ...]]:
-    return _said(pricing, pricing.value(term.metric) or ZERO, term.metric)
+    return _said(pricing, pricing.read(term.metric, term.if_absent) or ZERO, term.metric)
 
 
 _FACTORS: dict[type, Callable[[PricingContext, Any], tuple[Fraction, tuple[Step, ...]]]] = {

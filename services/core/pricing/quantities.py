@@ -32,6 +32,7 @@ from services.core.exact.arithmetic import (
     percent_of,
     whole_units,
 )
+from services.core.inputs.absence import no_figure, number_or_wait
 from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.known import says_yes
@@ -120,6 +121,27 @@ class PricingContext:
             )
         return figure.value if figure else None
 
+    def read(self, metric: str | None, if_absent: object) -> Fraction | None:
+        """A metric's value, or the number that the term states where it has none.
+
+        None where nothing counts, or the period waits.
+        """
+        value = self.value(metric)
+        if value is not None or (metric is not None and self.figure(metric) is None):
+            return value  # the period waits already for what its evaluation does not hold
+        return self.absent(metric, if_absent)
+
+    def absent(self, metric: str | None, if_absent: object) -> Fraction | None:
+        """What the term states for a figure that is not there, as `read`."""
+        result = self.result
+        if metric is None:
+            what = f"the level {result.level} has no result of {result.period}"
+            metric = result.metric
+        else:
+            what = no_figure(metric, result.subject, result.period, self.figure(metric))
+        send = f"send events of {metric}"
+        return number_or_wait(self.context, if_absent, what, self.term, send)
+
 
 def quantity(pricing: PricingContext, term: Any) -> tuple[PricedUnits, ...]:
     """The counts of a quantity. Empty where there is nothing to count."""
@@ -131,30 +153,47 @@ def _one(_: PricingContext, __: One) -> tuple[PricedUnits, ...]:
 
 
 def _figure(pricing: PricingContext, term: FigureQuantity) -> tuple[PricedUnits, ...]:
-    value = pricing.value(term.metric)
+    value = pricing.read(term.metric, term.if_absent)
     units = ZERO if value is None else value
-    said = "no data" if value is None else number_text(units)
+    said = number_text(units)
+    if pricing.value(term.metric) is None:
+        said = f"no data, so {said}" if units else "no data"
     return (PricedUnits(units, (step("quantity", pricing.term, f"{term.metric}: {said}", units),)),)
 
 
 def _circumstance(pricing: PricingContext, term: CircumstanceQuantity) -> tuple[PricedUnits, ...]:
     fact = pricing.amount_stated(term.circumstance)
     stated = fact.circumstance.value if fact else None
-    units = ZERO if stated is None else stated
-    said = "not stated, so 0" if stated is None else number_text(units)
+    if stated is None:
+        units = _unstated(pricing, term, fact) or ZERO
+        said = f"not stated, so {number_text(units)}"
+    else:
+        units, said = stated, number_text(stated)
     text = f"{term.circumstance}: {said}"
     return (PricedUnits(units, (step("quantity", pricing.term, text, units),)),)
 
 
+def _unstated(
+    pricing: PricingContext, term: CircumstanceQuantity, fact: CircumstanceFact | None
+) -> Fraction | None:
+    name, subject = term.circumstance, pricing.result.subject
+    whose = f" of {subject}" if subject is not None else ""
+    period = pricing.result.period
+    what = f"the circumstance {name}{whose} of {period} "
+    what += "is not stated" if fact is None else f"states no value (event {fact.event.id})"
+    send = f"state {name} of {period} with its value"
+    return number_or_wait(pricing.context, term.if_absent, what, pricing.term, send)
+
+
 def _shortfall(pricing: PricingContext, term: Shortfall) -> tuple[PricedUnits, ...]:
-    value = pricing.value(term.metric)
+    value = pricing.read(term.metric, term.if_absent)
     if value is None:
         return ()
     return (_steps(pricing, term.counted_from - value, value, term, "under"),)
 
 
 def _excess(pricing: PricingContext, term: Excess) -> tuple[PricedUnits, ...]:
-    value = pricing.value(term.metric)
+    value = pricing.read(term.metric, term.if_absent)
     if value is None:
         return ()
     distance = value - term.counted_from
@@ -186,7 +225,8 @@ def _steps(
 
 
 def _outside_range(pricing: PricingContext, term: OutsideRange) -> tuple[PricedUnits, ...]:
-    highest, lowest = pricing.value(term.highest), pricing.value(term.lowest)
+    highest = pricing.read(term.highest, term.if_absent)
+    lowest = pricing.read(term.lowest, term.if_absent)
     over = ZERO if highest is None else max(highest - term.at_most, ZERO)
     under = ZERO if lowest is None else max(term.at_least - lowest, ZERO)
     units = max(over, under)
@@ -198,8 +238,11 @@ def _outside_range(pricing: PricingContext, term: OutsideRange) -> tuple[PricedU
 
 
 def _duration(pricing: PricingContext, term: Duration) -> tuple[PricedUnits, ...]:
-    found = pricing.attributed(term.metric or pricing.result.metric or "")
+    metric = term.metric or pricing.result.metric or ""
+    found = pricing.attributed(metric)
     if found is None or (found.figure.value is None and not found.figure.unfinished):
+        if found is None or found.figure.nothing_to_count is None:
+            pricing.absent(metric, term.if_absent)
         return ()
     figure = found.figure
     if term.of == "each":
@@ -283,7 +326,9 @@ def _after_grace(grace: Grace | None, length: Fraction, said: list[str]) -> Frac
 
 def _against_benchmark(pricing: PricingContext, term: AgainstBenchmark) -> tuple[PricedUnits, ...]:
     """Above zero: worse than the benchmark. A volume of nothing has no benchmark to hold to."""
-    result, volume = pricing.result.result, pricing.value(term.metric)
+    result, volume = pricing.result.result, pricing.read(term.metric, term.if_absent)
+    if result is None:
+        pricing.absent(None, "nothing" if term.if_absent == "nothing" else "wait")
     if result is None or volume is None:
         return ()
     allowed = term.benchmark * volume / term.per

@@ -214,7 +214,7 @@ def _outside(table: BandTable, value: Fraction, path: str) -> str:
 
 def _by_band(pricing: PricingContext, term: ByBand, counts: Sequence[PricedUnits]) -> Price:
     units = _units(counts)
-    value = units if term.of == "quantity" else pricing.result.result
+    value = units if term.of == "quantity" else pricing.read(None, term.if_absent)
     if value is None or (term.of == "quantity" and not counts):
         return Price(ZERO, "money", ())
     gives, found = looked_up(term, value, pricing.term)

@@ -15,6 +15,7 @@ from typing import Any
 from schemas.payment import Carried, InCash, Invoicing, Lapses, Payable
 from schemas.period import first_day, next_label
 from services.core.exact.arithmetic import ZERO, percent_of
+from services.core.inputs.absence import wait_for
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.openings import stated_money
 from services.core.inputs.stated import stated_day
@@ -63,6 +64,9 @@ def invoiced(context: PeriodContext, total: Fraction) -> tuple[Figures, Fraction
     fact = context.inputs.whole_amount(term.invoice, context.period)
     ends = context.period == context.ends_with
     if fact is None:
+        if term.if_absent == "wait":
+            what = f"the invoice {term.invoice} of {context.period} is not stated"
+            wait_for(context, what, "invoicing", "state it with its date and charges")
         if not ends:
             return {"carried": due}, due + waiting
         return _at_end(context, term, due, waiting, None).figures, ZERO

@@ -15,6 +15,7 @@ from schemas.remedy import ByCap, ByMean, ByMisses, ByOccurrence
 from schemas.statement import LevelResult, TerminationRight
 from services.core.calendar.days import local_day
 from services.core.exact.arithmetic import ZERO, number_text
+from services.core.inputs.absence import no_figure, wait_for
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.worksheet import Worksheet
 from services.core.judging.attribution import attributed
@@ -73,6 +74,13 @@ def _by_misses(context: PeriodContext, worksheet: Worksheet, term: ByMisses) -> 
 
 
 def _by_occurrence(context: PeriodContext, _: Worksheet, term: ByOccurrence) -> str | None:
+    known = context.inputs.figure(term.metric, None, context.period)
+    unknown = known is None or not (
+        known.value is not None or known.unfinished or known.nothing_to_count
+    )
+    if unknown and term.if_absent == "wait":
+        what = no_figure(term.metric, None, context.period, known)
+        wait_for(context, what, f"the right {term.term}", f"send events of {term.metric}")
     for measured in context.inputs.evaluation.figures:
         its_own = (measured.metric, measured.subject, measured.period)
         if its_own != (term.metric, None, context.period):

@@ -147,6 +147,7 @@ critical_failure:
   circumstance: outage-of-all
   decision: withhold
   withheld_at_most: {kind: amount, amount: 250}
+  if_absent: {counts_as: 0}
 """
 
 

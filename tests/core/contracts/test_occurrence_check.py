@@ -56,7 +56,10 @@ TICKETS = (
 
 
 def of(measure: str, unit: str = "minutes", better: str = "lower") -> str:
-    """The programme with one measure."""
+    """The programme with one measure, and what it must state beside what these tests look at."""
+    more = "silence: up, incomplete: wait" if "outage" in measure else "nothing_to_count: no_data"
+    more += ", incomplete: wait" if "tickets" in measure else ""
+    measure = f"{measure.removesuffix('}')}, {more}}}"
     text = PROGRAMME.replace("MEASURE", measure).replace("UNIT", unit)
     return text.replace("BETTER", better)
 

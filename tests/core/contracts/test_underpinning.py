@@ -12,6 +12,7 @@ from services.core.contracts.underpinning import Gap, gaps
 from tests.core.said import agreement, programme
 
 TICKETS = {
+    "nothing_to_count": "no_data", "incomplete": "from_first_change",
     "kind": "tickets_in_time", "limit_minutes": 240, "equal_is_in_time": True, "stops_in": [],
     "across_periods": "ends", "late_counts": "once",
     "open_past_limit": "late",

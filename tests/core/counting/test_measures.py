@@ -565,7 +565,13 @@ def test_a_composite_that_is_made_of_itself_is_refused() -> None:
 
 
 def test_outage_time_needs_a_unit_of_time() -> None:
-    measure = {"kind": "outage_time", "overlap": "merged", "part": "exact"}
+    measure = {
+        "kind": "outage_time",
+        "silence": "up",
+        "incomplete": "left_out",
+        "overlap": "merged",
+        "part": "exact",
+    }
     metric = {"metric": "m", "name": "m", "unit": "count", "better": "lower", "measure": measure}
     with pytest.raises(ValueError, match="cannot be count; write one of milliseconds"):
         programme(metrics=[metric], sources=[{"source": PROBE, "reports_for": "north"}])

@@ -13,7 +13,7 @@ def test_a_metric_keeps_the_tally_window_of_its_first_version() -> None:
         "name": "ratio",
         "unit": "percent",
         "better": "higher",
-        "measure": {"kind": "ratio"},
+        "measure": {"kind": "ratio", "nothing_to_count": "no_data"},
         "tally_window": "day",
     }
     sources = [{"source": PROBE, "reports_for": "north"}]

@@ -57,8 +57,11 @@ def _programme(said: dict[str, Any], measures: dict[str, Any]) -> dict[str, Any]
     stated["sources"] = [{"source": "urn:probe", "reports_for": stated["buyer"]}]
     for metric in stated["metrics"]:
         name = metric["metric"].replace("-", "_")
-        metric |= {"unit": "percent", "measure": {"kind": "ratio"}, **metric,
+        ratio = {"kind": "ratio", "nothing_to_count": "no_data"}
+        metric |= {"unit": "percent", "measure": ratio, **metric,
                    **measures.get(name, {})}  # fmt: skip
+        if metric["measure"]["kind"] == "ratio":
+            metric["measure"] = ratio
     return stated
 
 

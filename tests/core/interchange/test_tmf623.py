@@ -246,7 +246,7 @@ def test_a_violation_that_does_not_fit_is_refused(change: dict[str, Any], reason
 def test_a_metric_that_is_counted_takes_no_declared_figure() -> None:
     statement, agreement = january("98.5")
     (exported,) = to_violations(statement, agreement, campus())
-    counted = campus(("kind: declared", "kind: ratio"))
+    counted = campus(("kind: declared", "kind: ratio, nothing_to_count: no_data"))
     with pytest.raises(ValueError, match="uptime is counted from facts"):
         from_violation(exported.document, agreement, counted, source="urn:nimbus")
 

@@ -312,7 +312,12 @@ def test_a_subject_is_averaged_and_its_misses_are_counted_over_its_own_months_al
 def test_a_few_bad_ones_are_left_out_of_few_in_all_where_both_numbers_are_known(
     good: int | None, total: int | None, result: int | None
 ) -> None:
-    level = with_level(("    judged", "    low_volume: {below_total: 10, left_out: 1}\n    judged"))
+    level = with_level(
+        (
+            "    judged",
+            "    low_volume: {below_total: 10, left_out: 1, nothing_left: no_data}\n    judged",
+        )
+    )
     known = evaluation("2025-01", 98)
     (uptime,) = known.figures
     counted = {

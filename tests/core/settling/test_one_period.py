@@ -33,7 +33,9 @@ def test_the_digest_of_facts_is_the_same_in_every_release() -> None:
 def test_a_month_that_looks_back_waits_for_one_that_nobody_can_read(text: str) -> None:
     unread = [("service_in_use", {"values": {"days_in_period": "many"}})]
     january, february = outcomes(
-        agreement(IN_USE + text),
+        agreement(
+            IN_USE.replace("by_days_in_use", "by_days_in_use, if_absent: {counts_as: 1}") + text
+        ),
         [evaluation("2025-01", 98, circumstances=unread), evaluation("2025-02", 98)],
     )
     assert isinstance(january, Unsettled)

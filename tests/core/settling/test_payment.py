@@ -15,7 +15,8 @@ from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, settled
 
 ENDING = HEAD + "effective_until: 2025-05-01\n"
 TERMS = [
-    f"invoicing: {{invoice: invoice, deducted_from: {taken}, {at_end}rest: {rest}}}\n"
+    f"invoicing: {{invoice: invoice, deducted_from: {taken}, {at_end}if_absent: carried, "
+    f"rest: {rest}}}\n"
     for taken, at_end, rest in (
         ("same_period", "", "{kind: lapses}"),
         ("same_period", "", "{kind: cash, within_days: 5}"),

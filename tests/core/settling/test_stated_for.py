@@ -28,7 +28,7 @@ OUTAGES = [
 ]
 REPAIR = LEVEL.split("levels:\n")[1].replace("uptime", "repair").replace("Uptime", "Repair")
 CRITICAL = (
-    "critical_failure: {circumstance: fire, decision: withhold, "
+    "critical_failure: {circumstance: fire, decision: withhold, if_absent: {counts_as: 0}, "
     "withheld_at_most: {kind: amount, amount: 500}}\n"
 )
 FIRE = ("fire", {"period": MONTH})

@@ -14,6 +14,8 @@ from tests.core.told import HEAD, LEVEL, agreement, evaluation, terms
 
 CLOCK = {
     "kind": "tickets_in_time",
+    "nothing_to_count": "no_data",
+    "incomplete": "from_first_change",
     "limit_minutes": 480,
     "equal_is_in_time": True,
     "stops_in": (),
@@ -148,7 +150,7 @@ def test_a_metric_that_is_new_has_no_facts() -> None:
 
 
 def test_a_measure_of_the_same_events_does_and_one_of_other_events_does_not() -> None:
-    ratio = of(metric(measure={"kind": "ratio"}))
+    ratio = of(metric(measure={"kind": "ratio", "nothing_to_count": "no_data"}))
     assert unfit(ratio, of(metric())) == ()
     assert unfit(of(metric()), ratio) == (
         "uptime was reported by events that ratio does not count",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import reduce
+from typing import Literal
 
 import numpy as np
 
@@ -31,10 +32,25 @@ def composed(measure: Composite, parts: Sequence[CountedFigure], facts: Facts) -
         for name, value in zip(measure.parts, values, strict=True)
         if value is not None
     )
-    if len(known) < len(values):
-        others = tuple(other for part in parts for other in part.others)
-        return CountedFigure(None, rows, telling=telling, parts=shown, others=others)
-    return CountedFigure(_percent(measure, known), rows, telling=telling, parts=shown)
+    others = tuple(other for part in parts for other in part.others)
+    value = _percent(measure, known) if len(known) == len(values) else None
+    return CountedFigure(
+        value,
+        rows,
+        telling=telling,
+        parts=shown,
+        others=others if value is None else (),
+        nothing_to_count=_nothing(parts),
+        incomplete=tuple(half for part in parts for half in part.incomplete),
+    )
+
+
+def _nothing(parts: Sequence[CountedFigure]) -> Literal["no_data", "no_result"] | None:
+    """What is said of the whole where all that it lacks are parts with nothing to count."""
+    lacking = {part.nothing_to_count for part in parts if part.value is None}
+    if lacking == {"no_result"}:
+        return "no_result"
+    return "no_data" if lacking and None not in lacking else None
 
 
 def _percent(measure: Composite, values: Sequence[Fraction]) -> Fraction:

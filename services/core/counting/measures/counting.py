@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from schemas.absence import CountsAs
 from schemas.evaluation import MetricFigure
 from schemas.frame import Facts, Int64s
 from schemas.period import Window
@@ -33,6 +34,7 @@ from services.core.calendar.windows import bounds_us
 from services.core.counting.measures import declared, deliveries, outages, status, tickets, values
 from services.core.counting.measures.boundaries import TermView, conventions, views
 from services.core.counting.measures.composites import composed
+from services.core.counting.measures.observed import known_us
 from services.core.counting.measures.question import NOTHING, CountedFigure, Need, Question, figure
 from services.core.events.facts import Index
 from services.core.events.rules import KINDS_OF_MEASURE
@@ -60,6 +62,14 @@ class FactSpan:
     since_us: int | None
     until_us: int | None
     last_before: bool = False
+
+
+def heartbeat_span(metric: Metric, window: Window) -> FactSpan | None:
+    """What of a metric's heartbeat must be loaded to know which time of a window is unknown."""
+    if metric.heartbeat is None:
+        return None
+    start, end = bounds_us(window)
+    return FactSpan(metric.heartbeat.metric, start - known_us(metric.heartbeat), end)
 
 
 def needed_span(metric: Metric, window: Window, *, later: bool = False) -> FactSpan:
@@ -131,7 +141,7 @@ class Counter:
         known = self._answers.get((need, window))
         if known is None:
             question = self.question(need, window)
-            known = self._count(question)
+            known = _as_stated(question.metric, self._count(question))
             self._answers[need, window] = known
         return known
 
@@ -159,7 +169,25 @@ class Counter:
         looks = self.looks.get(need.metric, frozenset())
         later, touching = views(metric, frozenset(how for _, how in found), looks)
         facts = self.fact_index.facts
-        return Question(metric, need, window, facts, rows, holders, vendors, found, later, touching)
+        beats = self._beats(metric, need, window) if with_rows else None
+        return Question(
+            metric, need, window, facts, rows, holders, vendors, found, later, touching, beats
+        )
+
+    def _beats(self, metric: Metric, need: Need, window: Window) -> Int64s | None:
+        """When the metric's heartbeat was heard: of the need's subject, or of none."""
+        span = heartbeat_span(metric, window)
+        if span is None:
+            return None
+        number = self.numbers.get((self.programme.programme, span.metric))
+        facts = self.fact_index.facts
+        if number is None or span.since_us is None or span.until_us is None:
+            return facts.at_us[NOTHING]
+        rows = self.fact_index.within(number, span.since_us, span.until_us)
+        if need.subject is not None:
+            own = [code for code, name in enumerate(facts.subjects) if name == need.subject]
+            rows = rows[np.isin(facts.subject[rows], [*own, -1])]
+        return np.unique(facts.at_us[rows])
 
     def _rows(self, metric: Metric, need: Need, window: Window) -> Index:
         number = self.numbers.get((self.programme.programme, metric.metric))
@@ -187,11 +215,11 @@ class Counter:
             case AvailabilityByStatus():
                 return status.availability(question, measure)
             case AvailabilityByOutages():
-                return outages.availability(question)
+                return outages.availability(question, measure)
             case OutageTime():
                 return outages.time(question, measure)
             case OutageCount():
-                return outages.count(question)
+                return outages.count(question, measure)
             case Total():
                 return values.total(question)
             case Mean():
@@ -228,13 +256,24 @@ class Counter:
         return tuple(sorted({facts.subjects[code] for code in codes if code >= 0}))
 
 
+def _as_stated(metric: Metric, answer: CountedFigure) -> CountedFigure:
+    """The answer with what the metric states where there was nothing to count."""
+    measure = metric.measure
+    if not answer.nothing or not isinstance(measure, Ratio | TicketsInTime | DeliveryDelay):
+        return answer
+    if isinstance(measure.nothing_to_count, CountsAs):
+        value = measure.nothing_to_count.counts_as
+        return replace(answer, value=value, nothing_to_count="counts_as")
+    return replace(answer, nothing_to_count=measure.nothing_to_count)
+
+
 def _of_part(part: str, need: Need) -> Need:
     """What a composite needs of one of its parts: the same subject, period and vendor."""
     return Need(part, need.subject, need.period, need.vendor)
 
 
 def with_parts(programme: Programme, needs: Sequence[Need]) -> tuple[Need, ...]:
-    """The needs and those of all parts of composites, each once, in order."""
+    """The needs, those of all parts of composites and of heartbeats, each once, in order."""
     found: dict[Need, None] = {}
     waiting = list(reversed(needs))
     while waiting:
@@ -245,4 +284,6 @@ def with_parts(programme: Programme, needs: Sequence[Need]) -> tuple[Need, ...]:
         metric = programme.metric(need.metric)
         if metric is not None and isinstance(metric.measure, Composite):
             waiting.extend(_of_part(part, need) for part in reversed(metric.measure.parts))
+        if metric is not None and metric.heartbeat is not None:
+            waiting.append(_of_part(metric.heartbeat.metric, need))
     return tuple(found)

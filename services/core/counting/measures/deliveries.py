@@ -73,7 +73,18 @@ def delay(question: Question, measure: DeliveryDelay) -> CountedFigure:
             and question.convention(each.extent.start) == "begins"
             and measure.until_delivered != "late_so_far"
         ),
+        nothing=not here and any(_is_heard_of(question, each) for each in known),
     )
+
+
+def _is_heard_of(question: Question, delivery: _DeliveryState) -> bool:
+    """Whether a delivery shows that deliveries are reported: by a fact in the window, or because
+    it is known and not there at the window's start.
+    """
+    start, end = question.bounds
+    times = [int(question.facts.at_us[row]) for row in delivery.rows]
+    pending = delivery.extent.end is None or delivery.extent.end >= start
+    return any(start <= at_us < end for at_us in times) or (min(times) < start and pending)
 
 
 def _counts(question: Question, extent: Extent, how: AcrossPeriods) -> bool:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
 from math import ceil, floor
+from typing import Literal
 
 import msgspec
 import numpy as np
 
 from schemas.base import AcrossPeriods
-from schemas.evaluation import Part
-from schemas.programme import OutageTime
+from schemas.evaluation import IncompleteOccurrence, Part
+from schemas.programme import AvailabilityByOutages, OutageCount, OutageTime
 from services.core.calendar.windows import instant, microseconds
 from services.core.counting.measures.boundaries import Extent
+from services.core.counting.measures.observed import Interval, known_us, unknown_stretches, without
 from services.core.counting.measures.question import (
     NOTHING,
     UNIT_US,
@@ -26,7 +28,7 @@ from services.core.counting.measures.question import (
     reference,
 )
 
-Interval = tuple[int, int]
+OutageMeasure = AvailabilityByOutages | OutageTime | OutageCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,18 @@ class _Stretch:
 
 @dataclass(slots=True)
 class _OutageHistory:
-    """What has been said of one outage so far."""
+    """What has been said of one outage so far.
 
+    ``rows``: the facts that say it, in order of time. ``times``: when each of them was.
+    """
+
+    name: str
     start: int | None = None
     end: int | None = None
     void: bool = False
+    subject: str | None = None
+    rows: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
 
     def hear(self, at_us: int, data: Mapping[str, object]) -> None:
         """Take in the next fact, in order of time. The first open and the first close stand."""
@@ -72,13 +81,55 @@ def _moment(text: object, otherwise: int | None) -> int | None:
     return microseconds(datetime.fromisoformat(text)) if isinstance(text, str) else otherwise
 
 
-def reported(question: Question) -> list[ReportedOutage]:
-    """The outages that are known in the window, by start and name.
+@dataclass(frozen=True, slots=True)
+class _KnownTime:
+    """What is known: outages by start and name, halves, and unknown stretches of the window.
+
+    ``observed``: whether any fact of the metric lies in the window or any outage touches it.
+    """
+
+    outages: list[ReportedOutage]
+    incomplete: tuple[IncompleteOccurrence, ...]
+    unknown: list[Interval]
+    observed: bool
+
+    @property
+    def unknown_us(self) -> int:
+        return sum(end - start for start, end in self.unknown)
+
+
+def _known(question: Question, measure: OutageMeasure) -> _KnownTime:
+    """The outages that are known in the window.
 
     What opens or closes at or after the window's end is not known in it, unless the question asks
-    for what is said later. Corrections are known whenever they were made. An outage that nobody
-    opened, that is void, or that ends before it starts is none.
+    for what is said later. Corrections are known whenever they were made. An outage that is void is
+    none; of one that nobody opened, or that ends before it starts, the measure says what it is.
     """
+    start, end = question.bounds
+    told = [each for each in _histories(question) if question.is_about(each.subject)]
+    incomplete = [
+        _incomplete(question, measure, said, missing)
+        for said in told
+        if (missing := _missing(said, start, end)) is not None
+    ]
+    if measure.incomplete == "from_window_start":
+        told = [
+            replace(said, start=start) if _missing(said, start, end) == "open" else said
+            for said in told
+        ]
+    found = [_outage(said) for said in told]
+    outages = sorted(
+        (outage for outage in found if outage is not None),
+        key=lambda each: (each.extent.start, each.name, each.rows),
+    )
+    inside = [each for each in outages if each.extent.counts(question, "split")]
+    heard = any(start <= at_us < end for said in told for at_us in said.times)
+    unknown = [] if question.beats is None else _unknown(question, inside)
+    return _KnownTime(outages, tuple(incomplete), unknown, heard or bool(inside))
+
+
+def _histories(question: Question) -> list[_OutageHistory]:
+    """What is known of every outage."""
     _, end = question.bounds
     facts = question.facts
     heard: dict[tuple[int, str], list[tuple[int, int, dict[str, object]]]] = {}
@@ -88,24 +139,87 @@ def reported(question: Question) -> list[ReportedOutage]:
         if at_us < end or question.later or data["phase"] == "correct":
             key = int(facts.source[row]), data["outage"]
             heard.setdefault(key, []).append((at_us, row, data))
-    found = [_outage(name, told) for (_, name), told in heard.items()]
-    return sorted(
-        (outage for outage in found if outage is not None and question.is_about(outage.subject)),
-        key=lambda each: (each.extent.start, each.name, each.rows),
+    return [_history(name, told) for (_, name), told in heard.items()]
+
+
+def _history(name: str, told: list[tuple[int, int, dict[str, object]]]) -> _OutageHistory:
+    said = _OutageHistory(name)
+    told.sort(key=lambda each: each[:2])
+    for at_us, row, data in told:
+        said.hear(at_us, data)
+        said.rows.append(row)
+        said.times.append(at_us)
+        if data.get("subject") is not None:
+            said.subject = str(data["subject"])
+    return said
+
+
+def _missing(
+    said: _OutageHistory, start: int, end: int
+) -> Literal["open", "end_after_start"] | None:
+    """The half that is not there of an outage that speaks of the window."""
+    if said.void or said.end is None:
+        return None
+    if said.start is None:
+        return "open" if start <= said.end < end else None
+    turned = said.end < said.start
+    speaks = start <= said.end < end or start <= said.start < end
+    return "end_after_start" if turned and speaks else None
+
+
+def _incomplete(
+    question: Question,
+    measure: OutageMeasure,
+    said: _OutageHistory,
+    missing: Literal["open", "end_after_start"],
+) -> IncompleteOccurrence:
+    from_start = measure.incomplete == "from_window_start"
+    counts: Literal["waits", "left_out", "from_window_start"] = "waits"
+    if measure.incomplete == "left_out":
+        counts = "left_out"
+    elif from_start and missing == "open":
+        counts = "from_window_start"
+    return IncompleteOccurrence(
+        part=said.name,
+        subject=said.subject,
+        missing=missing,
+        counts=counts,
+        events=tuple(reference(question.facts, row) for row in said.rows),
     )
 
 
-def _outage(name: str, told: list[tuple[int, int, dict[str, object]]]) -> ReportedOutage | None:
-    said = _OutageHistory()
-    subject: str | None = None
-    told.sort(key=lambda each: each[:2])
-    for at_us, _, data in told:
-        said.hear(at_us, data)
-        subject = str(data["subject"]) if data.get("subject") is not None else subject
+def _outage(said: _OutageHistory) -> ReportedOutage | None:
     if said.void or said.start is None or (said.end is not None and said.end < said.start):
         return None
-    rows = tuple(row for _, row, _ in told)
-    return ReportedOutage(name, subject, Extent(said.start, said.end), rows, rows[0])
+    rows = tuple(said.rows)
+    return ReportedOutage(said.name, said.subject, Extent(said.start, said.end), rows, rows[0])
+
+
+def _unknown(question: Question, inside: list[ReportedOutage]) -> list[Interval]:
+    """The time of which nobody reports and the heartbeat says nothing."""
+    start, end = question.bounds
+    heartbeat = question.metric.heartbeat
+    assert heartbeat is not None
+    assert question.beats is not None
+    silent = unknown_stretches(question.beats, start, end, known_us(heartbeat))
+    return without(silent, merged(_pieces(question, inside)))
+
+
+def _as_known(
+    question: Question, measure: OutageMeasure, known: _KnownTime, figure: CountedFigure
+) -> CountedFigure:
+    """The figure with what is not known of its window; none where too little is known."""
+    start, end = question.bounds
+    heartbeat = measure.heartbeat
+    silent = measure.silence == "not_observed" and not known.observed
+    if heartbeat is not None and known.unknown:
+        silent = heartbeat.unknown_time == "no_data" or known.unknown_us == end - start
+    return replace(
+        figure,
+        value=None if silent else figure.value,
+        unknown_us=None if question.beats is None else known.unknown_us,
+        incomplete=known.incomplete,
+    )
 
 
 def merged(spans: Iterable[Interval]) -> list[Interval]:
@@ -119,14 +233,19 @@ def merged(spans: Iterable[Interval]) -> list[Interval]:
     return result
 
 
-def availability(question: Question) -> CountedFigure:
-    """Share of the window without outage, in percent; ``good`` and ``total`` are seconds."""
-    outages = reported(question)
+def availability(question: Question, measure: AvailabilityByOutages) -> CountedFigure:
+    """Share of the window without outage, in percent; ``good`` and ``total`` are seconds.
+
+    Unknown time is left out of both.
+    """
+    known = _known(question, measure)
+    outages = known.outages
     inside = [each for each in outages if each.extent.counts(question, "split")]
     start, end = question.bounds
     down = sum(until - since for since, until in merged(_pieces(question, inside)))
-    good, total = end - start - down, end - start
-    return _counted(
+    total = end - start - known.unknown_us
+    good = total - down
+    figure = _counted(
         question,
         CountedFigure(
             value=percent(good, total),
@@ -138,6 +257,7 @@ def availability(question: Question) -> CountedFigure:
         outages,
         [(each, "split") for each in inside],
     )
+    return _as_known(question, measure, known, figure)
 
 
 def time(question: Question, measure: OutageTime) -> CountedFigure:
@@ -145,7 +265,8 @@ def time(question: Question, measure: OutageTime) -> CountedFigure:
 
     There is no value while an outage that counts here as a whole is not over.
     """
-    outages = reported(question)
+    known = _known(question, measure)
+    outages = known.outages
     unit = UNIT_US[question.metric.unit]
     here = _here(question, _stretches(outages, measure))
     counted = [
@@ -157,11 +278,11 @@ def time(question: Question, measure: OutageTime) -> CountedFigure:
         for outage in stretch.members
         if how != "split" or outage.extent.counts(question, "split")
     ]
-    known = all(how != "begins" or stretch.extent.end is not None for stretch, how in here)
-    return _counted(
+    over = all(how != "begins" or stretch.extent.end is not None for stretch, how in here)
+    figure = _counted(
         question,
         CountedFigure(
-            value=sum(counted, Fraction(0)) if known else None,
+            value=sum(counted, Fraction(0)) if over else None,
             rows=NOTHING,
             total=Fraction(len(members)),
         ),
@@ -169,14 +290,17 @@ def time(question: Question, measure: OutageTime) -> CountedFigure:
         members,
         unit,
     )
+    return _as_known(question, measure, known, figure)
 
 
-def count(question: Question) -> CountedFigure:
+def count(question: Question, measure: OutageCount) -> CountedFigure:
     """How many outages count in the window."""
-    outages = reported(question)
+    known = _known(question, measure)
+    outages = known.outages
     alone = [_Stretch(each.extent, (each,)) for each in outages]
     here = [(stretch.members[0], how) for stretch, how in _here(question, alone)]
-    return _counted(question, CountedFigure(value=Fraction(len(here)), rows=NOTHING), outages, here)
+    figure = CountedFigure(value=Fraction(len(here)), rows=NOTHING)
+    return _as_known(question, measure, known, _counted(question, figure, outages, here))
 
 
 def _stretches(outages: list[ReportedOutage], measure: OutageTime) -> list[_Stretch]:

@@ -6,13 +6,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import sha256
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.base import AcrossPeriods
-from schemas.evaluation import Counting, EventRef, Evidence, MetricFigure, OtherFigure, Part
-from schemas.frame import Facts
+from schemas.evaluation import (
+    Counting,
+    EventRef,
+    Evidence,
+    IncompleteOccurrence,
+    MetricFigure,
+    OtherFigure,
+    Part,
+)
+from schemas.frame import Facts, Int64s
 from schemas.period import Window
 from schemas.programme import (
     AvailabilityByOutages,
@@ -65,6 +74,8 @@ class Question:
     ``conventions``: where occurrences over a window's end count, of those that begin from an
     instant on, in order. ``later``: what is said after the window's end is known in it.
     ``with_touching``: also what touches the window and counts in another one is asked for.
+    ``beats``: when the metric's heartbeat was heard, ascending, from as long before the window as
+    it keeps time known; None where it has none.
     """
 
     metric: Metric
@@ -77,6 +88,7 @@ class Question:
     conventions: tuple[tuple[int, AcrossPeriods], ...] = ()
     later: bool = False
     with_touching: bool = False
+    beats: Int64s | None = None
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -102,7 +114,8 @@ class CountedFigure:
 
     ``rows``: the facts that were counted, ascending. ``telling``: those among them that moved the
     figure the wrong way, in any order and number. ``in_pieces``, ``touching``, ``unfinished`` and
-    ``others`` are as in `MetricFigure`.
+    ``others`` are as in `MetricFigure`. ``nothing``: facts say that there was nothing to
+    count; ``nothing_to_count``: what the metric states for that.
     """
 
     value: Fraction | None
@@ -115,6 +128,10 @@ class CountedFigure:
     touching: tuple[Part, ...] = ()
     unfinished: tuple[str, ...] = ()
     others: tuple[OtherFigure, ...] = ()
+    nothing: bool = False
+    nothing_to_count: Literal["no_data", "no_result", "counts_as"] | None = None
+    unknown_us: int | None = None
+    incomplete: tuple[IncompleteOccurrence, ...] = ()
 
 
 def percent(good: int | Fraction, total: int | Fraction) -> Fraction | None:
@@ -175,6 +192,11 @@ def figure(question: Question, answer: CountedFigure) -> MetricFigure:
         value=answer.value,
         good=answer.good,
         total=answer.total,
+        nothing_to_count=answer.nothing_to_count,
+        unknown_seconds=(
+            None if answer.unknown_us is None else Fraction(answer.unknown_us, 1_000_000)
+        ),
+        incomplete=answer.incomplete,
         parts=answer.parts,
         in_pieces=answer.in_pieces,
         touching=answer.touching,

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from schemas.evaluation import Part, WholeOccurrence
+from schemas.evaluation import IncompleteOccurrence, Part, WholeOccurrence
 from schemas.programme import TicketsInTime
 from services.core.calendar.windows import business_us, instant
 from services.core.counting.measures.boundaries import Extent
@@ -42,7 +42,10 @@ class _StateChange(msgspec.Struct):
 
 @dataclass(slots=True)
 class _TicketState:
-    """A ticket as it stands: who holds it, what it cost whom, whether it is resolved."""
+    """A ticket as it stands: who holds it, what it cost whom, whether it is resolved.
+
+    ``has_start``: whether it is known when it began, by being opened or handed to somebody.
+    """
 
     holder: str | None
     opened_us: int
@@ -51,6 +54,7 @@ class _TicketState:
     resolved_us: int | None = None
     priority: str | None = None
     subject: str | None = None
+    has_start: bool = False
     clocks: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
     rows: list[int] = field(default_factory=list)
@@ -84,8 +88,13 @@ def in_time(question: Question, measure: TicketsInTime) -> CountedFigure:
     ``good``: parts in time. ``total``: parts. A part's amount is minutes on the vendor's clock.
     There is no value while a ticket that counts where it began may yet be in time.
     """
-    shares = _shares(question, measure)
+    tickets = list(_tickets(question, measure))
+    shares = _shares(question, measure, tickets)
     counted, still_open = shares["counts"], shares["open"]
+    incomplete = _never_opened(measure, (*counted, *still_open))
+    if measure.incomplete != "from_first_change":
+        counted = [(ticket, part) for ticket, part in counted if ticket.known.has_start]
+        still_open = [(ticket, part) for ticket, part in still_open if ticket.known.has_start]
     touching = [
         (ticket, part)
         for ticket, part in shares["elsewhere"]
@@ -103,11 +112,40 @@ def in_time(question: Question, measure: TicketsInTime) -> CountedFigure:
         parts=tuple(part for _, part in (*counted, *still_open)),
         touching=tuple(part for _, part in touching),
         unfinished=tuple(part.part for _, part in still_open),
+        nothing=not counted and any(_is_heard_of(question, ticket) for ticket in tickets),
+        incomplete=incomplete,
+    )
+
+
+def _is_heard_of(question: Question, ticket: _TicketInWindow) -> bool:
+    """Whether a ticket shows that tickets are reported: it changed or is open in the window."""
+    start, _ = question.bounds
+    state = ticket.by_end
+    if not state.rows or not question.is_about(state.subject):
+        return False
+    changed = any(int(question.facts.at_us[row]) >= start for row in state.rows)
+    return changed or state.resolved_us is None
+
+
+def _never_opened(
+    measure: TicketsInTime, shares: Iterable[tuple[_TicketInWindow, Part]]
+) -> tuple[IncompleteOccurrence, ...]:
+    """Tickets of which a share counts and nobody knows when they began."""
+    found = {part.part: part for ticket, part in shares if not ticket.known.has_start}
+    return tuple(
+        IncompleteOccurrence(
+            part=part.part,
+            subject=part.subject,
+            missing="opened",
+            counts="waits" if measure.incomplete == "wait" else measure.incomplete,
+            events=part.events,
+        )
+        for part in found.values()
     )
 
 
 def _shares(
-    question: Question, measure: TicketsInTime
+    question: Question, measure: TicketsInTime, tickets: Iterable[_TicketInWindow]
 ) -> dict[Share, list[tuple[_TicketInWindow, Part]]]:
     """The vendors' shares of all tickets by what they are in this window, in order of their end."""
     found: dict[Share, list[tuple[_TicketInWindow, Part]]] = {
@@ -115,7 +153,7 @@ def _shares(
         "open": [],
         "elsewhere": [],
     }
-    for ticket in _tickets(question, measure):
+    for ticket in tickets:
         state = _state(question, ticket)
         if measure.priorities and state.priority not in measure.priorities:
             continue
@@ -184,6 +222,9 @@ def _hear(ticket: _TicketState, change: _StateChange, at_us: int, vendors: froze
 
     Who gets a ticket after it was resolved, or is no vendor, has no clock.
     """
+    if not ticket.state:  # the first change that is known: a clock needs its start
+        handed_over = change.assigned_to is not None and change.state != "resolved"
+        ticket.has_start = change.state == "opened" or handed_over
     if change.state == "resolved":
         ticket.resolved_us = at_us if ticket.resolved_us is None else ticket.resolved_us
     elif change.state == "reopened":

@@ -34,6 +34,7 @@ def good_of_total(question: Question) -> CountedFigure:
         good=Fraction(good),
         total=Fraction(total),
         telling=question.rows[a < b],
+        nothing=bool(len(question.rows)) and not total,
     )
 
 

@@ -1,0 +1,26 @@
+"""What a term makes of a fact that is not there.
+
+Nothing is assumed: without a word of the term the period waits for the fact.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import Noun, Number
+
+
+class CountsAs(Noun):
+    """What is absent is taken as this number."""
+
+    counts_as: Number
+
+
+IfAbsentCount = Literal["wait", "nothing"] | CountsAs
+"""Of what is counted from a reading. nothing: no unit. counts_as: the reading is taken as N."""
+
+IfAbsentNumber = Literal["wait"] | CountsAs
+"""Of a number. counts_as: it is taken as N."""
+
+IfAbsentYesNo = Literal["wait", "does_not_hold", "holds"]
+"""Of what holds or does not."""
