@@ -17,7 +17,8 @@ from tests.core.told import HEAD, LEVEL
 
 METRICS = """\
   - {metric: down, name: Down, unit: minutes, better: lower,
-     measure: {kind: outage_time, overlap: each, part: exact, across_periods: split}}
+     measure: {kind: outage_time, overlap: each, part: exact, across_periods: split,
+     silence: up, incomplete: wait}}
   - {metric: both, name: Both, unit: percent, better: higher,
      measure: {kind: series, parts: [uptime]}}
 """

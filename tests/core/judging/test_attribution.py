@@ -30,17 +30,21 @@ sources:
   - {source: "urn:buyer", reports_for: buyer}
 metrics:
   - {metric: up, name: Up, unit: percent, better: higher,
-     measure: {kind: availability_by_outages, across_periods: split}}
+     measure: {kind: availability_by_outages, silence: up, incomplete: wait, across_periods: split}}
   - {metric: out, name: Out, unit: minutes, better: lower,
-     measure: {kind: outage_time, overlap: merged, part: exact, across_periods: split}}
+     measure: {kind: outage_time, overlap: merged, part: exact, across_periods: split,
+     silence: up, incomplete: wait}}
   - {metric: each, name: Each, unit: minutes, better: lower,
-     measure: {kind: outage_time, overlap: each, part: started_counts, across_periods: split}}
+     measure: {kind: outage_time, overlap: each, part: started_counts, across_periods: split,
+     silence: up, incomplete: wait}}
   - {metric: number, name: Number, unit: count, better: lower,
-     measure: {kind: outage_count, across_periods: begins}}
+     measure: {kind: outage_count, silence: up, incomplete: wait, across_periods: begins}}
   - {metric: tickets, name: Tickets, unit: percent, better: higher, measure: {kind: tickets_in_time,
+     nothing_to_count: no_data, incomplete: wait,
      limit_minutes: 60, equal_is_in_time: true, stops_in: [], across_periods: begins,
      open_past_limit: late}}
-  - {metric: late, name: Late, unit: count, better: lower, measure: {kind: delivery_delay,
+  - {metric: late, name: Late, unit: count, better: lower,
+     measure: {kind: delivery_delay, nothing_to_count: no_data,
      across_periods: begins, until_delivered: waits}}
 """
 AGREEMENT = """\
