@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from types import MappingProxyType
@@ -11,43 +12,20 @@ from typing import TypeVar
 
 from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
-from schemas.frame import Facts
-from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement
 from services.catalogue.snapshot import Catalogue, SourceOwner
+from services.cli.asked_periods import AskedPeriods, asked_periods, end_us, ends_none
+from services.cli.early_facts import early_facts
 from services.cli.files import ContractFiles
-from services.core.contracts.versions import version_for
+from services.cli.offline_events import UncountedEvent, accepted_events, corrections_refused
+from services.cli.worked_out import CannotBeWorkedOut, worked_out
+from services.core.adjusting.shared_caps import sharing
 from services.core.counting.evaluation import Ready, evaluate, ready
-from services.core.events.facts import Row, columns
-from services.core.events.horizon import Latest
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History, settle_together
-from services.ingest.event_validator import ANY_PARTY, EventValidator
-from services.ingest.rejection import EventRejection
-from services.shell.http.problems import Fault
 
 _Versioned = TypeVar("_Versioned", Programme, Agreement)
-
-
-@dataclass(frozen=True, slots=True)
-class UncountedEvent:
-    """An event that does not count, where it stood, and why; ``also``: what else is wrong."""
-
-    place: str
-    what: str
-    source: str | None
-    id: str | None
-    reason: str
-    remedy: str
-    also: tuple[Fault, ...] = ()
-
-    def lines(self) -> list[str]:
-        """A line for each thing that is wrong with it."""
-        who = " ".join(part for part in (self.what, self.source, self.id) if part)
-        place = f"{self.place}: {who}" if self.place else who
-        first = f"{place}: {self.reason}; {self.remedy}"
-        return [first, *(f"{place}: {_told(fault)}" for fault in self.also)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,42 +39,118 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class OfflineResult:
-    """What the files come to. ``duplicates``: events sent again, counted once."""
+    """What the files come to. ``duplicates``: events sent again, counted once.
+
+    ``failed``: a sentence for each group of agreements that cannot be settled. ``notes``: what a
+    person should know and what changes nothing.
+    """
 
     statements: tuple[SettlementStatement, ...]
     waiting: tuple[Waiting, ...]
     set_aside: tuple[UncountedEvent, ...]
     counted: int
     duplicates: int
+    failed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def settle_files(
-    contracts: ContractFiles, events: Iterable[tuple[str, bytes]], through: date, now_us: int
+    contracts: ContractFiles,
+    events: Iterable[tuple[str, bytes]],
+    through: date,
+    now_us: int,
+    as_of: date | None = None,
 ) -> OfflineResult:
-    """Settle every period of every agreement that ends on or before a day.
+    """Settle every period of every agreement that ends on or before a day and is over.
 
-    ``events``: place and bytes of each, in the order in which they came. ``now_us``: bounds how far
-    ahead an event's time may lie, and nothing else.
+    ``events``: place and bytes of each, in the order in which they came. ``now_us``: the moment
+    by which periods are over, and ahead of which no event may lie. ``as_of``: a day at whose end
+    it is taken to be now instead. Agreements that cannot be settled leave the others settled.
+    Raises ValueError where the day asks for no period at all.
     """
     catalogue = catalogue_of(contracts.programmes, contracts.agreements)
-    accepted = _accepted(catalogue, events, now_us)
-    settled: dict[str, tuple[PeriodOutcome, ...]] = {}
+    nothing = ends_none(list(catalogue.agreements.values()), through)
+    if nothing:
+        raise ValueError(nothing)
+    accepted = accepted_events(catalogue, events, now_us, as_of)
+    found = _Settled()
     for programmes in catalogue.programmes.values():
-        stock = ready(programmes, accepted.facts, catalogue.numbers)
-        accepted.set_aside.extend(_corrections_refused(stock))
-        settled |= _settled(catalogue, programmes, stock, through)
-    outcomes = [(name, one) for name in sorted(settled) for one in settled[name]]
+        own = {
+            name: versions
+            for name, versions in catalogue.agreements.items()
+            if versions[-1].programme == programmes[-1].programme
+        }
+        zone = programmes[-1].time_zone
+        now = now_us if as_of is None else end_us(as_of, zone)
+        asked = {name: asked_periods(one, through, now, zone) for name, one in own.items()}
+        found.still_open(asked)
+        with found.or_failed(own):
+            stock = ready(programmes, accepted.facts, catalogue.numbers)
+            accepted.set_aside.extend(corrections_refused(stock))
+            for group in _groups(programmes, own):
+                with found.or_failed(group):
+                    found.outcomes |= _settled(catalogue, programmes, stock, group, asked)
     return OfflineResult(
-        tuple(one for _, one in outcomes if not isinstance(one, Unsettled)),
-        tuple(
-            Waiting(name, one.period, one.reasons)
-            for name, one in outcomes
-            if isinstance(one, Unsettled)
-        ),
+        found.statements(),
+        found.waiting(),
         tuple(accepted.set_aside),
         counted=len(accepted.facts),
         duplicates=accepted.duplicates,
+        failed=tuple(found.failed),
+        notes=tuple(early_facts(catalogue, accepted.facts)),
     )
+
+
+@dataclass(slots=True)
+class _Settled:
+    """What the agreements come to so far."""
+
+    outcomes: dict[str, tuple[PeriodOutcome, ...]] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    open: list[Waiting] = field(default_factory=list)
+
+    def still_open(self, asked: Mapping[str, AskedPeriods]) -> None:
+        """Note the periods that are asked for and not over."""
+        self.open += [
+            Waiting(name, one.still_open[0], (one.why_open(),))
+            for name, one in asked.items()
+            if one.still_open
+        ]
+
+    @contextmanager
+    def or_failed(self, agreements: Iterable[str]) -> Iterator[None]:
+        """Note what the core cannot work out, and go on."""
+        try:
+            with worked_out(" and ".join(sorted(agreements))):
+                yield
+        except CannotBeWorkedOut as reason:
+            self.failed.append(str(reason))
+
+    def statements(self) -> tuple[SettlementStatement, ...]:
+        """All statements, by agreement and period."""
+        return tuple(one for _, one in self._outcomes() if not isinstance(one, Unsettled))
+
+    def waiting(self) -> tuple[Waiting, ...]:
+        """All periods that wait, and those that are not over."""
+        waits = [
+            Waiting(name, one.period, one.reasons)
+            for name, one in self._outcomes()
+            if isinstance(one, Unsettled)
+        ]
+        return (*waits, *self.open)
+
+    def _outcomes(self) -> Iterator[tuple[str, PeriodOutcome]]:
+        for name in sorted(self.outcomes):
+            for one in self.outcomes[name]:
+                yield name, one
+
+
+def _groups(
+    programmes: Sequence[Programme], agreements: Mapping[str, Sequence[Agreement]]
+) -> list[tuple[str, ...]]:
+    """The agreements of a programme: those that share caps together, each other one alone."""
+    groups = {sharing(programmes, agreements, name) or (name,) for name in agreements}
+    return sorted(groups)
 
 
 def evaluated(
@@ -109,15 +163,15 @@ def evaluated(
 
     ``events`` and ``now_us`` as in `settle_files`.
     """
-    accepted = _accepted(catalogue, events, now_us)
+    accepted = accepted_events(catalogue, events, now_us)
     (name,) = {catalogue.agreements[one][-1].programme for one in periods}
     programmes = catalogue.programmes[name]
     stock = ready(programmes, accepted.facts, catalogue.numbers)
-    accepted.set_aside.extend(_corrections_refused(stock))
-    found = {
-        one: _evaluations(catalogue, catalogue.agreements[one], labels, stock)
-        for one, labels in periods.items()
-    }
+    accepted.set_aside.extend(corrections_refused(stock))
+    found = {}
+    for one, labels in periods.items():
+        with worked_out(one):
+            found[one] = _evaluations(catalogue, catalogue.agreements[one], labels, stock)
     return found, tuple(accepted.set_aside)
 
 
@@ -132,100 +186,22 @@ def _evaluations(
 
 
 def _settled(
-    catalogue: Catalogue, programmes: Sequence[Programme], stock: Ready, through: date
+    catalogue: Catalogue,
+    programmes: Sequence[Programme],
+    stock: Ready,
+    group: Sequence[str],
+    asked: Mapping[str, AskedPeriods],
 ) -> dict[str, tuple[PeriodOutcome, ...]]:
-    """What the agreements of one programme come to, all together, as they may share caps."""
-    newest = programmes[-1]
+    """What agreements come to that are settled together, as they may share caps."""
     histories = {
         name: History(
-            versions, _evaluations(catalogue, versions, _periods(versions, through), stock)
+            catalogue.agreements[name],
+            _evaluations(catalogue, catalogue.agreements[name], asked[name].over, stock),
         )
-        for name, versions in catalogue.agreements.items()
-        if versions[-1].programme == newest.programme
+        for name in group
     }
+    newest = programmes[-1]
     return settle_together(histories, programmes, buyer=newest.buyer, time_zone=newest.time_zone)
-
-
-def _periods(versions: Sequence[Agreement], through: date) -> Iterator[str]:
-    """The settlement periods that an agreement covers and that end by the day."""
-    ordered = sorted(versions, key=lambda version: (version.effective_from, version.version))
-    day = ordered[0].effective_from
-    while True:
-        begun = [version for version in ordered if version.effective_from <= day]
-        label = label_of(day, begun[-1].settled)
-        after = first_day(next_label(label))
-        if after > through and (after - through).days > 1:
-            return
-        if version_for(ordered, label) is not None:
-            yield label
-        day = after
-
-
-@dataclass(slots=True)
-class _AcceptedEvents:
-    facts: Facts
-    duplicates: int
-    set_aside: list[UncountedEvent]
-
-
-def _accepted(
-    catalogue: Catalogue, events: Iterable[tuple[str, bytes]], now_us: int
-) -> _AcceptedEvents:
-    latest = Latest()
-    validator = EventValidator(catalogue, latest.of)
-    rows: list[Row] = []
-    held: dict[bytes, bytes] = {}
-    set_aside: list[UncountedEvent] = []
-    duplicates = 0
-    for place, raw in events:
-        verdict = validator.admit(raw, ANY_PARTY, now_us)
-        if isinstance(verdict, EventRejection):
-            set_aside.append(_refused(place, verdict))
-        elif verdict.identity not in held:
-            held[verdict.identity] = verdict.payload
-            rows.append(verdict)
-            latest.accepted(verdict.source, verdict.at_us)
-        elif held[verdict.identity] == verdict.payload:
-            duplicates += 1
-        else:
-            set_aside.append(_conflict(place, verdict))
-    return _AcceptedEvents(columns(rows), duplicates, set_aside)
-
-
-def _told(fault: Fault) -> str:
-    field = f"{fault.pointer}: " if fault.pointer else ""
-    return f"{field}{fault.reason}; {fault.remedy}"
-
-
-def _refused(place: str, refusal: EventRejection) -> UncountedEvent:
-    field = f"{refusal.pointer}: " if refusal.pointer else ""
-    reason = f"{field}{refusal.detail}"
-    return UncountedEvent(
-        place, "refused", refusal.source, refusal.id, reason, refusal.remedy, refusal.also
-    )
-
-
-def _conflict(place: str, row: Row) -> UncountedEvent:
-    return UncountedEvent(
-        place,
-        "conflict",
-        row.source,
-        row.id,
-        "the same event came before with another content, which stands",
-        "send a correction of it, or give the new event an id of its own",
-    )
-
-
-def _corrections_refused(stock: Ready) -> Iterator[UncountedEvent]:
-    for each in stock.refused:
-        yield UncountedEvent(
-            "",
-            "refused correction",
-            each.correction.source,
-            each.correction.id,
-            f"{each.problem.field}: {each.problem.reason}",
-            each.problem.remedy,
-        )
 
 
 def catalogue_of(programmes: Sequence[Programme], agreements: Sequence[Agreement]) -> Catalogue:

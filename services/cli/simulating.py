@@ -16,8 +16,10 @@ from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
 from services.cli.client import Client, RequestRefused
 from services.cli.files import ContractFiles, read_contracts, read_events
-from services.cli.offline import UncountedEvent, catalogue_of, evaluated
+from services.cli.offline import catalogue_of, evaluated
+from services.cli.offline_events import UncountedEvent
 from services.cli.stack import Addresses
+from services.cli.worked_out import worked_out
 from services.core.adjusting.shared_caps import sharing
 from services.core.calendar.windows import labels_between
 from services.core.contracts.versions import version_for
@@ -98,14 +100,15 @@ class _SimulationRequest:
     def answer(self, was: Evaluations, anew: Evaluations) -> Simulation:
         """Both sides settled."""
         name = self.other.agreement
-        return simulate(
-            self.was.agreements[name],
-            self.other,
-            was[name],
-            self.around(self.was, was),
-            instead=self.around(self.would, anew),
-            counted_anew=anew[name],
-        )
+        with worked_out(" and ".join(self.names)):
+            return simulate(
+                self.was.agreements[name],
+                self.other,
+                was[name],
+                self.around(self.was, was),
+                instead=self.around(self.would, anew),
+                counted_anew=anew[name],
+            )
 
 
 def simulate_files(
@@ -244,7 +247,8 @@ async def _fit(
     metrics.update(found)
     subject = recount.target_of(asked.would, name, closed.period)
     snapshot = await recount.take(connection, subject)
-    made, _ = await asyncio.to_thread(
-        recount.evaluation, subject, snapshot, closed.revision, "changed_agreement"
-    )
+    with worked_out(name):
+        made, _ = await asyncio.to_thread(
+            recount.evaluation, subject, snapshot, closed.revision, "changed_agreement"
+        )
     return made

@@ -33,33 +33,47 @@ def settle(
     through: Annotated[
         str, typer.Option(help="Settle periods that end by this day, such as 2025-01-31.")
     ],
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            help="Take it to be the end of this day, to try a contract on past or future events."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Settle files offline: the same figures as the services give, without broker or database.
 
-    Exit code 1 where a contract is refused, an event is set aside, or a period cannot be settled;
-    what can be settled is settled all the same.
+    Exit code 1 where a contract is refused, an event is set aside, or a period cannot be settled,
+    such as one that is not over; what can be settled is settled all the same.
     """
     from services.cli.files import read_contracts, read_events
     from services.cli.offline import settle_files
     from services.shell.clock import now_us
 
     found = read_contracts([contracts]).in_order()
-    outcome = settle_files(found, read_events([events]), _day(through), now_us())
+    outcome = settle_files(
+        found,
+        read_events([events]),
+        _day("--through", through),
+        now_us(),
+        None if as_of is None else _day("--as-of", as_of),
+    )
     print_set_aside(outcome.set_aside)
+    for line in (*outcome.notes, *outcome.failed):
+        typer.echo(line, err=True)
     for waits in outcome.waiting:
         typer.echo(f"{waits.agreement} {waits.period} waits: {'; '.join(waits.reasons)}", err=True)
     _print_outcome(outcome, as_json)
-    if outcome.set_aside or outcome.waiting:
+    if outcome.set_aside or outcome.waiting or outcome.failed:
         raise typer.Exit(REFUSED)
 
 
-def _day(text: str) -> date:
+def _day(option: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"--through {text}: not a valid date; use YYYY-MM-DD, such as 2025-01-31"
+            f"{option} {text}: not a valid date; use YYYY-MM-DD, such as 2025-01-31"
         ) from None
 
 

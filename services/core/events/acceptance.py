@@ -6,7 +6,7 @@ fact and a metric is looked up in one step, so that the usual event costs micros
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -17,12 +17,14 @@ from schemas.event import (
     Charge,
     Circumstance,
     Correction,
+    Delivery,
     Figure,
     Outage,
     Ticket,
 )
 from schemas.period import LENGTHS, first_day, label_of, period_length
 from schemas.programme import Declared, Programme, Source
+from services.core.calendar.windows import microseconds
 from services.core.events.agreement_facts import of_agreement
 from services.core.events.facts import (
     CHARGE,
@@ -90,7 +92,8 @@ def accept(
         return another_party(source)
     if not printable(event_id, 200):
         return bad_identity("/id")
-    if received_us is not None and at_us > received_us + rules.ahead_us:
+    until_us = None if received_us is None else received_us + rules.ahead_us
+    if until_us is not None and at_us > until_us:
         return in_the_future()
     kind = path.kind
     # The quick look first: an event no older than the days of restatement is never too old.
@@ -100,7 +103,7 @@ def accept(
             return late
     quick = QUICK.get(kind)
     if quick is None:
-        return _with_data(path, source, event_id, at_us, data, latest_us)
+        return _with_data(path, source, event_id, at_us, data, latest_us, until_us)
     pair = quick(path, data)
     if not isinstance(pair, tuple):
         return explained(path, data, pair)
@@ -124,6 +127,7 @@ def _with_data(
     at_us: int,
     data: Mapping[str, object],
     latest_us: int | None,
+    until_us: int | None,
 ) -> Row | Rejection:
     """An outage, ticket, delivery or declared figure."""
     unit = data.get("unit")
@@ -143,13 +147,26 @@ def _with_data(
             path.horizon, at_us, noun.period, latest_us
         )
     elif isinstance(noun, Outage):
-        problem = _outage(noun)
+        problem = _outage(noun) or _ahead(noun, ("started_at", "ended_at"), until_us)
+    elif isinstance(noun, Delivery):
+        problem = _ahead(noun, ("delivered_at",), until_us)
     elif isinstance(noun, Ticket):
         problem = _ticket(path.programme, noun)
     if problem is not None:
         return problem
     subject = getattr(noun, "subject", None)
     return _row(source, event_id, path.kind, path.number, at_us, (a, b), noun, subject)
+
+
+def _ahead(noun: Noun, names: Sequence[str], until_us: int | None) -> Rejection | None:
+    """Whether a moment that the data states as past lies ahead of the event's arrival."""
+    if until_us is None:
+        return None
+    for name in names:
+        moment = getattr(noun, name)
+        if moment is not None and microseconds(moment) > until_us:
+            return in_the_future(f"/data/{name}")
+    return None
 
 
 def _row(
@@ -289,10 +306,13 @@ def _off_the_path(
         return another_party(source)
     if not printable(event_id, 200):
         return bad_identity("/id")
-    if received_us is not None and at_us > received_us + rules.ahead_us:
+    until_us = None if received_us is None else received_us + rules.ahead_us
+    if until_us is not None and at_us > until_us:
         return in_the_future()
     if kind in (CORRECTION, CHARGE, CIRCUMSTANCE):
-        return _without_metric(rules, programme, reporting, kind, event_id, at_us, data, latest_us)
+        return _without_metric(
+            rules, programme, reporting, kind, event_id, at_us, data, received_us, latest_us
+        )
     shape = shaped(EVENT_TYPES_BY_KIND[kind], data)
     if isinstance(shape, Rejection) and shape.field == "/data/metric":
         return shape
@@ -335,6 +355,7 @@ def _without_metric(
     event_id: str,
     at_us: int,
     data: Mapping[str, object],
+    received_us: int | None,
     latest_us: int | None,
 ) -> Row | Rejection:
     """A correction, charge or circumstance."""
@@ -342,8 +363,11 @@ def _without_metric(
     if isinstance(noun, Rejection):
         return noun
     problem: Rejection | None = None
-    if isinstance(noun, Correction) and noun.data is not None:
-        problem = _replacement(rules, source, event_id, at_us, noun.data)
+    if isinstance(noun, Correction):
+        until_us = None if received_us is None else received_us + rules.ahead_us
+        problem = _ahead(noun, ("time",), until_us)
+        if problem is None and noun.data is not None:
+            problem = _replacement(rules, source, event_id, at_us, noun.data, received_us)
     if isinstance(noun, Charge | Circumstance):
         problem = of_agreement(rules, programme, source, noun)
         horizon = rules.horizons[programme.programme]
@@ -355,7 +379,12 @@ def _without_metric(
 
 
 def _replacement(
-    rules: Rules, source: Source, event_id: str, at_us: int, data: Mapping[str, object]
+    rules: Rules,
+    source: Source,
+    event_id: str,
+    at_us: int,
+    data: Mapping[str, object],
+    received_us: int | None,
 ) -> Rejection | None:
     """Whether the data could stand in some event of this source. Which one, ingest may not know.
 
@@ -366,7 +395,7 @@ def _replacement(
         needed = {name for name, field in model.model_fields.items() if field.is_required()}
         if not needed <= data.keys() <= model.model_fields.keys():
             continue
-        found = accept(rules, source.source, event_id, type_, at_us, data, None, None)
+        found = accept(rules, source.source, event_id, type_, at_us, data, None, received_us)
         if isinstance(found, Row):
             return None
         problem = problem or found

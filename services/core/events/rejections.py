@@ -123,11 +123,21 @@ def bad_identity(field: str) -> Rejection:
     )
 
 
-def in_the_future() -> Rejection:
+def in_the_future(field: str = "/time") -> Rejection:
+    """``field``: of the event's time, or of a moment that its data states as past."""
+    own = field == "/time"
+    what, arrival = (
+        ("the event's time", "its arrival")
+        if own
+        else (
+            "the time stated here",
+            "the event's arrival",
+        )
+    )
     return Rejection(
         RejectionCode.IN_THE_FUTURE,
-        "/time",
-        "the event's time lies ahead of its arrival by more than clocks may differ",
+        field,
+        f"{what} lies ahead of {arrival} by more than clocks may differ",
         "set the source's clock, or send the event when it has happened",
     )
 

@@ -186,6 +186,54 @@ def test_a_bad_event_is_told_its_field_reason_and_remedy(
     assert found.remedy
 
 
+LATER = (AT + timedelta(minutes=5, microseconds=1)).isoformat()
+SOON = (AT + timedelta(minutes=5)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "field"),
+    [
+        ("outage", FIXED | {"started_at": LATER}, "/data/started_at"),
+        ("outage", FIXED | {"ended_at": LATER}, "/data/ended_at"),
+        ("outage", FIXED | {"started_at": SOON, "ended_at": LATER}, "/data/ended_at"),
+        ("delivery", DELIVERY | {"delivered_at": LATER}, "/data/delivered_at"),
+        ("correction", CORRECTION | {"time": LATER}, "/data/time"),
+        ("correction", CORRECTION | {"data": FIXED | {"ended_at": LATER}}, "/data/data/ended_at"),
+        (
+            "correction",
+            CORRECTION | {"data": DELIVERY | {"delivered_at": LATER}},
+            "/data/data/delivered_at",
+        ),
+        ("correction", CORRECTION | {"data": CORRECTION | {"time": LATER}}, "/data/data/time"),
+    ],
+)
+def test_what_has_happened_lies_no_further_ahead_than_clocks_may_differ(
+    kind: str, data: dict[str, Any], field: str
+) -> None:
+    said = Said(PROBE, "e1", kind, AT, data)
+    found = judged(said, party="north", received_us=NOW)
+    assert isinstance(found, Rejection)
+    assert (found.code, found.field) == (RejectionCode.IN_THE_FUTURE, field)
+    assert found.reason == (
+        "the time stated here lies ahead of the event's arrival by more than clocks may differ"
+    )
+    assert isinstance(judged(said, party="north"), Row), "where arrival does not matter"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("outage", FIXED | {"started_at": SOON, "ended_at": SOON}),
+        ("delivery", DELIVERY | {"due_at": "2031-01-01T00:00:00Z"}),
+        ("delivery", DELIVERY | {"delivered_at": SOON}),
+        ("correction", CORRECTION | {"time": SOON}),
+    ],
+)
+def test_what_is_due_may_lie_ahead_and_clocks_may_differ(kind: str, data: dict[str, Any]) -> None:
+    found = judged(Said(PROBE, "e1", kind, AT, data), party="north", received_us=NOW)
+    assert isinstance(found, Row)
+
+
 def test_data_with_several_wrong_fields_is_told_all_of_them_but_no_more_than_ten() -> None:
     wrong = COUNT | {"good": "1", "total": -0.5}
     for kind, data, within in (
