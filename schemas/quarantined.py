@@ -35,7 +35,7 @@ class FactQuarantined(Noun):
     ``told``: what came. ``held``: in a conflict, what was accepted under its identity and stands.
     """
 
-    reason: Literal["conflict", "beyond_horizon", "unreadable"]
+    reason: Literal["conflict", "beyond_horizon", "unreadable", "refused_correction"]
     problem: Text
     event_source: str
     event_id: str

@@ -21,7 +21,13 @@ from services.catalogue.cached import CatalogueCopy
 from services.catalogue.snapshot import Catalogue
 from services.core.calendar.windows import instant
 from services.core.counting.evaluation import EvaluationReason
-from services.evaluator import evaluation_store, gauges, late_facts, recount
+from services.evaluator import (
+    evaluation_store,
+    gauges,
+    late_facts,
+    recount,
+    refused_corrections,
+)
 from services.evaluator.evaluation_store import AgreementPeriod
 from services.evaluator.recount import NoSuchPeriod, RecountTarget, Snapshot
 from services.evaluator.topics import EvaluatorTopics
@@ -269,8 +275,20 @@ class Closer:
             outcome: CloseOutcome = "closed" if last is None else "revised"
             done = Done(outcome, f"revision {revision}", revision)
             made_new = made
-        full = {**record, "versions": target.versions, "refused_corrections": refused}
-        await self._commit(connection, place, made_new, snapshot, full, done, requests)
+        full = {**record, "versions": target.versions}
+
+        async def corrections() -> None:
+            await refused_corrections.record(
+                connection,
+                self._topics.quarantine,
+                place,
+                target.programmes,
+                snapshot.loaded,
+                refused,
+                catalogue.metrics,
+            )
+
+        await self._commit(connection, place, made_new, snapshot, full, done, requests, corrections)
         metrics.CLOSE_SECONDS.observe(monotonic() - started)
         pa.default_memory_pool().release_unused()  # a recount may have held millions of facts
         log(__name__).info(
@@ -293,9 +311,11 @@ class Closer:
         record: Mapping[str, Any],
         done: Done,
         requests: Sequence[int],
+        corrections: Callable[[], Awaitable[None]],
     ) -> None:
-        """The evaluation, its announcement and the answers, all or nothing."""
+        """The evaluation, its announcement, the answers and refused corrections, all or nothing."""
         async with connection.transaction():
+            await corrections()
             if made is not None:
                 body = await evaluation_store.insert(
                     connection, made, snapshot.counted_through, record

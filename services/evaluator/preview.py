@@ -15,6 +15,7 @@ from services.core.calendar.windows import bounds_us, instant
 from services.core.counting.evaluation import window_at
 from services.core.events.facts import identity_of, number
 from services.evaluator import columns, fact_reader, recount, store
+from services.evaluator.refused_corrections import REFUSED_CORRECTION
 from services.shell.frames import partition_of, read_batch
 from services.shell.postgres import Connection, Pool
 
@@ -67,7 +68,10 @@ async def verdict(
         }
         repeated = await store.repetitions(connection, high, low, partition)
     aside = await _aside(connection, source, event_id)
-    standing = "accepted" if accepted else "quarantined" if aside else "not_seen"
+    unfit = any(
+        each["reason"] == REFUSED_CORRECTION and each["resolved_at"] is None for each in aside
+    )
+    standing = "accepted" if accepted and not unfit else "quarantined" if aside else "not_seen"
     return {
         "source": source,
         "id": event_id,
@@ -80,8 +84,9 @@ async def verdict(
 
 async def _aside(connection: Connection, source: str, event_id: str) -> list[dict[str, Any]]:
     rows = await connection.fetch(
-        "select number, reason, problem, told, times, first_at, last_at from quarantine_item"
-        " where source = $1 and event_id = $2 order by number",
+        "select q.number, reason, problem, told, times, first_at, last_at, a.seen_at as resolved_at"
+        " from quarantine_item q left join applied_correction a on a.item = q.number"
+        " where source = $1 and event_id = $2 order by q.number",
         source,
         event_id,
     )
@@ -94,6 +99,7 @@ async def _aside(connection: Connection, source: str, event_id: str) -> list[dic
             "times": row["times"],
             "first_at": row["first_at"].isoformat(),
             "last_at": row["last_at"].isoformat(),
+            "resolved_at": row["resolved_at"].isoformat() if row["resolved_at"] else None,
         }
         for row in rows
     ]

@@ -156,7 +156,7 @@ class Quarantine:
             connection, partition, [(item, times[key]) for key, item in once.items()]
         )
         first.sort(key=lambda one: (one[0].offset, one[0].key))
-        notices = [_notice(item, at) for item, at in first]
+        notices = [notice(item, at) for item, at in first]
         await enqueue_many(connection, self._topics.quarantine, notices)
         return len(first)
 
@@ -185,7 +185,7 @@ def _unreadable(place: str, record: Record, why: str) -> Aside:
     )
 
 
-def _notice(item: Aside, at: datetime) -> Outgoing:
+def notice(item: Aside, at: datetime) -> Outgoing:
     """The record that tells operations of something set aside, and when."""
     name = f"{item.reason}-{item.id128.hex()}-{item.payload.hex()}"
     event = {

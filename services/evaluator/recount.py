@@ -16,6 +16,7 @@ from schemas.frame import Facts
 from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue
 from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
+from services.core.events.corrections import RejectedCorrection
 from services.core.events.facts import CORRECTION, identity_of, joined
 from services.evaluator import evaluation_store, fact_reader
 from services.evaluator.columns import identities_from
@@ -132,7 +133,7 @@ def differences(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 def evaluation(
     target: RecountTarget, snapshot: Snapshot, revision: int, reason: EvaluationReason
-) -> tuple[PeriodEvaluation, list[dict[str, Any]]]:
+) -> tuple[PeriodEvaluation, tuple[RejectedCorrection, ...]]:
     """The evaluation, and the corrections that could not be applied. Takes as long as it takes."""
     parts = [snapshot.loaded.facts, *([snapshot.extra] if snapshot.extra is not None else [])]
     stock = ready(target.programmes, joined(parts), target.numbers)
@@ -145,15 +146,7 @@ def evaluation(
         revision,
         reason,
     )
-    refused = [
-        {
-            "source": each.correction.source,
-            "id": each.correction.id,
-            "reason": str(each.problem),
-        }
-        for each in stock.refused
-    ]
-    return made, refused
+    return made, stock.refused
 
 
 def same_content(evaluation: PeriodEvaluation, body: str) -> bool:

@@ -291,18 +291,19 @@ async def statements_of_run(connection: Connection, run_id: UUID) -> list[Databa
 
 
 _SUMMARY = (
-    "number, set_aside_by, reason, party, source, event_id, problem, times, first_at, last_at"
+    "number, set_aside_by, reason, party, source, event_id, problem, times, first_at, last_at,"
+    " resolved_at"
 )
 _ASIDE = """
     (
         select number, 'evaluator' as set_aside_by, reason, source, event_id, null as party,
-               problem, times, first_at, last_at, told::text, held::text, null as document,
-               null as place, null as headers, raw
-          from quarantine_item
+               problem, times, first_at, last_at, a.seen_at as resolved_at, told::text,
+               held::text, null as document, null as place, null as headers, raw
+          from quarantine_item left join applied_correction a on a.item = number
          where $1::text[] is null or source = any($1)
         union all
         select number, 'ingest', code, source, event_id, party,
-               detail, 1, refused_at, refused_at, null, null,
+               detail, 1, refused_at, refused_at, null, null, null,
                problem::text, topic || '/' || partition || '/' || kafka_offset, headers::text, raw
           from intake_refusal
          where $2::text[] is null or party = any($2)
@@ -329,7 +330,8 @@ async def quarantine(
 ) -> list[DatabaseRow]:
     """What the evaluator and ingest set aside, by number."""
     rows: list[DatabaseRow] = await connection.fetch(
-        f"select {_SUMMARY} from {_ASIDE} where number > $4 order by number limit $5",  # noqa: S608
+        f"select {_SUMMARY} from {_ASIDE} where number > $4 and resolved_at is null"  # noqa: S608
+        " order by number limit $5",
         scope.sources,
         scope.parties,
         scope.partners,
@@ -344,7 +346,8 @@ async def set_aside_at_doors(
 ) -> list[DatabaseRow]:
     """What ingest set aside under the name of one event, by number."""
     rows: list[DatabaseRow] = await connection.fetch(
-        "select number, set_aside_by, reason, problem, null as told, times, first_at, last_at"  # noqa: S608
+        "select number, set_aside_by, reason, problem, null as told, times, first_at, last_at,"  # noqa: S608
+        " null as resolved_at"
         f" from {_ASIDE} where set_aside_by = 'ingest' and source = $4 and event_id = $5"
         " order by number",
         scope.sources,

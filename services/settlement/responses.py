@@ -317,6 +317,10 @@ class QuarantineSummary(Noun):
     times: int
     first_at: Instant
     last_at: Instant
+    resolved_at: Instant | None = Field(
+        description="Since when a refused correction fits its event; null for all else. Items "
+        "with it are not in the list."
+    )
 
 
 class QuarantineItem(QuarantineSummary):
@@ -354,6 +358,9 @@ class QuarantinedEvent(BaseModel):
     times: int = Field(description="By ingest always 1: the same bytes are kept once.")
     first_at: Instant
     last_at: Instant
+    resolved_at: Instant | None = Field(
+        None, description="Since when a refused correction fits its event; null for all else."
+    )
 
 
 class EventVerdict(BaseModel):

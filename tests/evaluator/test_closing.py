@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -12,10 +14,11 @@ from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
 from services.evaluator import closing, preview
 from services.evaluator.preview import BEGINNING
-from tests.evaluator.bench import House
+from tests.evaluator.bench import TOPICS, House
 from tests.evaluator.builders import (
     CIRRUS,
     NIMBUS,
+    PARTITIONS,
     TOWN,
     Event,
     an_agreement,
@@ -184,6 +187,78 @@ async def test_a_correction_to_another_metric_touches_that_metrics_period(house:
     await house.look()
     made = await house.evaluations("other")
     assert [each.figures[0].value for each in made] == [None, Fraction(250)]
+
+
+async def _looked(house: House) -> None:
+    await house.look()
+    await asyncio.sleep(0.05)
+    await house.look()
+
+
+async def _verdict(house: House, event_id: str) -> dict[str, Any]:
+    return await preview.verdict(house.connection, house.copy.current, NIMBUS, event_id, PARTITIONS)
+
+
+async def _aside(house: House) -> list[tuple[str, str, str]]:
+    rows = await house.connection.fetch(
+        "select source, event_id, problem from quarantine_item where reason = 'refused_correction'"
+        " order by number"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_a_correction_that_does_not_fit_is_set_aside_once_and_published(house: House):
+    await a_closed_january(house)
+    wrong = a_month(NIMBUS)[0]
+    unfit = {"metric": "availability", "up": "yes"}
+    await house.send([correction("c1", DUE + timedelta(days=1), wrong, unfit)])
+    await _looked(house)
+    await house.ask_to_close("hosting", "2025-01")
+    await house.ask_to_close("hosting", "2025-02")
+    await house.look()
+    (item,) = await _aside(house)
+    assert item[:2] == (NIMBUS, "c1")
+    assert item[2] == "/data/up: Input should be a valid boolean; correct the value"
+    (told,) = [
+        json.loads(row["body"])["data"]
+        for row in await house.connection.fetch(
+            "select body from outbox where topic = $1", TOPICS.quarantine
+        )
+    ]
+    assert (told["reason"], told["event_id"]) == ("refused_correction", "c1")
+    assert told["told"]["data"]["corrects"] == wrong.id
+    found = await _verdict(house, "c1")
+    assert found["standing"] == "quarantined"
+    assert found["accepted"] is not None, "it is stored all the same"
+    assert [each["resolved_at"] for each in found["quarantined"]] == [None]
+
+
+async def test_a_refused_correction_that_is_mended_is_told_to_apply_and_stays_on_record(
+    house: House,
+):
+    await a_closed_january(house)
+    wrong = a_month(NIMBUS)[9]
+    unfit = {"metric": "availability", "up": "yes"}
+    first = correction("c1", DUE + timedelta(days=1), wrong, unfit)
+    await house.send([first])
+    await _looked(house)
+    assert len(await _aside(house)) == 1
+    fits = {"corrects": wrong.id, "reason": "mended", "data": {**unfit, "up": True}}
+    second = correction("c2", DUE + timedelta(days=2), first, fits)
+    await house.send([second])
+    await _looked(house)
+    assert len(await _aside(house)) == 1
+    found = await _verdict(house, "c1")
+    assert found["standing"] == "accepted"
+    assert [each["resolved_at"] is None for each in found["quarantined"]] == [False]
+    await house.send([correction("c3", DUE + timedelta(days=3), second)])
+    await _looked(house)
+    again = await _verdict(house, "c1")
+    assert again["standing"] == "quarantined"
+    rows = await house.connection.fetch("select refused from correction_verdict order by number")
+    assert [row["refused"] for row in rows] == [False, True]
+    last = (await house.evaluations())[-1]
+    assert (last.figures[0].good, last.figures[0].total) == (27, 30)
 
 
 async def test_a_correction_of_a_correction_restores_what_was_said_first(house: House):

@@ -170,6 +170,7 @@ LISTS = {
     "balances",
     "runs",
     "pending",
+    "restatements",
     "quarantine",
     "disputes",
     "dispute-states",
@@ -581,6 +582,28 @@ async def test_what_was_set_aside_is_shown_with_both_payloads(database: str) -> 
         whole = (await desk.get("nimbus", f"/v1/quarantine/{item['number']}")).json()
         assert (whole["told"], whole["held"]) == ({"good": 1}, {"good": 2})
         assert await desk.walk("cirrus", "/v1/quarantine") == []
+
+
+async def test_a_refused_correction_leaves_the_list_once_it_applies(database: str) -> None:
+    async with a_desk(database) as desk:
+        number = await desk.house.pool.fetchval(
+            "insert into quarantine_item (reason, id128, payload, source, event_id, partition,"
+            " first_offset, told, problem) values ('refused_correction', '\\x01', '\\x02',"
+            " 'urn:nimbus:probe/1', 'c-1', 0, 0, '{}', '/data/up: no; correct it')"
+            " returning number"
+        )
+        (item,) = await desk.walk("nimbus", "/v1/quarantine")
+        assert (item["reason"], item["resolved_at"]) == ("refused_correction", None)
+        verdict = (
+            "insert into correction_verdict (item, refused, agreement, period)"
+            " values ($1, $2, 'hosting', '2025-01')"
+        )
+        await desk.house.pool.execute(verdict, number, False)
+        assert await desk.walk("nimbus", "/v1/quarantine") == []
+        whole = (await desk.get("nimbus", f"/v1/quarantine/{number}")).json()
+        assert whole["resolved_at"] is not None
+        await desk.house.pool.execute(verdict, number, True)
+        assert len(await desk.walk("nimbus", "/v1/quarantine")) == 1
 
 
 async def _refused(desk: Desk, party: str, source: str | None, place: int | None) -> None:
