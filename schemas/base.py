@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from io import BytesIO
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -42,12 +45,25 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 """An identifier people write: lower case, digits, dot, dash, underscore; at most 80 characters."""
 
 
-@lru_cache(maxsize=256)
+TZDATA: str = version("tzdata")
+"""The version of the time zone database that zones come from."""
+
+_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_ZONES = files("tzdata") / "zoneinfo"
+
+
+@cache  # one object per zone: datetimes of two would be compared another way
 def zone_of(name: str) -> ZoneInfo:
-    """The IANA zone of that name. Raises ValueError for an unknown one."""
+    """The IANA zone of that name, from the locked tzdata and never from the host's database.
+
+    Raises ValueError for an unknown one.
+    """
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
+        if not _ZONE.fullmatch(name):
+            raise ValueError("no name of a zone")
+        written_zone = _ZONES.joinpath(*name.split("/")).read_bytes()
+        return ZoneInfo.from_file(BytesIO(written_zone), key=name)
+    except (ValueError, OSError) as unknown:
         raise ValueError(
             f"'{name}' is not an IANA zone; write one such as Europe/Berlin or UTC"
         ) from unknown

@@ -190,3 +190,6 @@ class PeriodEvaluation(Noun):
     figures: tuple[MetricFigure, ...]
     charges: tuple[ChargeFact, ...]
     circumstances: tuple[CircumstanceFact, ...]
+    tzdata: str | None = Field(
+        None, description="Version of the time zone database that cut the windows; null: not noted."
+    )

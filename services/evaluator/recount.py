@@ -150,9 +150,9 @@ def evaluation(
 
 
 def same_content(evaluation: PeriodEvaluation, body: str) -> bool:
-    """Whether a new revision would say nothing new."""
+    """Whether a new revision would say nothing new, as with another version of tzdata alone."""
     before = PeriodEvaluation.model_validate_json(body)
-    alike = {"revision": before.revision, "reason": before.reason}
+    alike = {"revision": before.revision, "reason": before.reason, "tzdata": before.tzdata}
     return evaluation.model_copy(update=alike) == before
 
 

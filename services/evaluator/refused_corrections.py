@@ -14,7 +14,7 @@ import numpy as np
 
 from schemas.frame import Facts
 from schemas.programme import Programme
-from services.core.events.corrections import RejectedCorrection
+from services.core.events.corrections import EventKey, RejectedCorrection
 from services.core.events.facts import identity_of
 from services.evaluator import columns, store
 from services.evaluator.evaluation_store import AgreementPeriod
@@ -26,9 +26,6 @@ from services.shell.outbox import enqueue_many
 from services.shell.postgres import Connection
 
 REFUSED_CORRECTION = "refused_correction"
-
-Identity = tuple[str, str]
-"""Source and id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ async def record(
     )
 
 
-async def _held(connection: Connection, sources: Sequence[str]) -> dict[Identity, HeldCorrection]:
+async def _held(connection: Connection, sources: Sequence[str]) -> dict[EventKey, HeldCorrection]:
     rows = await connection.fetch(
         "select q.number, q.source, q.event_id, a.item is null as refused"
         "  from quarantine_item q left join applied_correction a on a.item = q.number"

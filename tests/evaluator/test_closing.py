@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from schemas.base import TZDATA
 from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
 from services.evaluator import closing, preview
@@ -61,6 +62,7 @@ async def test_a_period_closes_when_every_feeding_partition_has_passed_it(house:
     await house.look()
     (made,) = await house.evaluations()
     assert (made.period, made.revision, made.reason) == ("2025-01", 1, "closed")
+    assert made.tzdata == TZDATA
     (figure,) = made.figures
     assert (figure.good, figure.total, figure.value) == (27, 30, Fraction(90))
     assert figure.evidence.facts == 30

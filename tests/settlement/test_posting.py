@@ -51,6 +51,28 @@ async def test_a_closed_period_is_posted_as_statement_and_entries(database: str)
         assert (entry["minor_units"], entry["owed_minor"]) == (20000, 20000)
 
 
+async def test_one_that_an_earlier_release_kept_with_fewer_fields_is_the_same(
+    database: str,
+) -> None:
+    async with a_house(database) as house:
+        evaluation = an_evaluation(9700)
+        body = evaluation.model_dump(mode="json")
+        del body["tzdata"]
+        kept = msgspec.json.encode(body, order="sorted")
+        async with house.pool.acquire() as connection:
+            await connection.execute(
+                "insert into evaluation_received"
+                " (agreement, period, revision, programme, reason, body, sha256)"
+                " values ('hosting', '2025-01', 1, 'campus', 'closed', $1, $2)",
+                kept.decode(),
+                sha256(kept).digest(),
+            )
+            assert not await receive(connection, evaluation)
+            other = evaluation.model_copy(update={"charges": an_evaluation(1, charge="5").charges})
+            with pytest.raises(Unprocessable, match="is kept with other content"):
+                await receive(connection, other)
+
+
 async def test_a_replayed_evaluation_posts_nothing(database: str) -> None:
     async with a_house(database) as house:
         await house.settle(an_evaluation(9700), an_evaluation(9700), an_evaluation(9700))

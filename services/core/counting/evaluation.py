@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from schemas.agreement import Agreement
+from schemas.base import TZDATA
 from schemas.credit import Duration
 from schemas.evaluation import (
     ChargeFact,
@@ -219,6 +220,7 @@ def evaluate(
         figures=tuple(sorted(found.values(), key=_place)),
         charges=_charges(stock.fact_index.facts, programmes, agreements, period),
         circumstances=_circumstances(stock.fact_index.facts, programmes, agreements, period),
+        tzdata=TZDATA,
     )
 
 
