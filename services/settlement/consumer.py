@@ -21,6 +21,7 @@ from services.core.settling.settlement import History
 from services.settlement import gauges, store
 from services.settlement.finance_events import DECLARED, Posting, SettlementTopics
 from services.settlement.replay import (
+    CannotBeReplayed,
     OpenBooks,
     changed,
     digests,
@@ -147,8 +148,11 @@ async def _settle(
         connection, contract.programmes, applies_from=first_open
     )
     programmes = prospective_programmes(contract.programmes, activated)
-    outcomes = await replayed(contract, _histories(books), programmes)
-    untouched = await _untouched(connection, contract, books, programmes, outcomes, evaluation)
+    try:
+        outcomes = await replayed(contract, _histories(books), programmes)
+        untouched = await _untouched(connection, contract, books, programmes, outcomes, evaluation)
+    except CannotBeReplayed as reason:
+        return await _cannot_settle(connection, evaluation, books, str(reason), at=at)
     postings: list[Posting] = []
     for name, outcome in outcomes.items():
         waiting = {each.period: each.reasons for each in outcome if isinstance(each, Unsettled)}
@@ -168,6 +172,26 @@ async def _settle(
     await store.post(connection, postings, topics=topics, at=at)
     first = sum(posting.revision == 1 for posting in postings)
     return Counter(settled=1, posted=first, adjusted=len(postings) - first)
+
+
+async def _cannot_settle(
+    connection: Connection,
+    evaluation: PeriodEvaluation,
+    books: Mapping[str, OpenBooks],
+    reason: str,
+    *,
+    at: datetime,
+) -> Counter[str]:
+    """Let the period evaluated wait, with the reason; nothing is posted, and the others go on.
+
+    Trying again would come to the same: the next evaluation or release may come to something else.
+    """
+    name, period = evaluation.agreement, evaluation.period
+    run = await store.begin_run(connection, name, evaluation, at=at)
+    waiting = {**books[name].waiting, period: (reason,)}
+    await store.wait(connection, run, waiting)
+    _say(run, (), waiting)
+    return Counter(settled=1)
 
 
 async def _untouched(

@@ -14,6 +14,11 @@ from services.core.settling.one_period import PeriodOutcome
 from services.core.settling.settlement import History, settle_together
 from services.settlement.finance_events import Posting
 from services.settlement.store import LatestRevision, SettlementTerms
+from services.shell.logs import log
+
+
+class CannotBeReplayed(Exception):
+    """Agreements that the core cannot work out. The text says which, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +34,25 @@ class OpenBooks:
 async def replayed(
     contract: SettlementTerms, histories: Mapping[str, History], programmes: Sequence[Programme]
 ) -> Mapping[str, Sequence[PeriodOutcome]]:
-    """The outcome of every period of agreements that share caps, by agreement, in a thread."""
-    return await asyncio.to_thread(
-        settle_together,
-        histories,
-        programmes,
-        buyer=contract.buyer,
-        time_zone=contract.time_zone,
-    )
+    """The outcome of every period of agreements that share caps, by agreement, in a thread.
+
+    Raises CannotBeReplayed.
+    """
+    try:
+        return await asyncio.to_thread(
+            settle_together,
+            histories,
+            programmes,
+            buyer=contract.buyer,
+            time_zone=contract.time_zone,
+        )
+    except Exception as error:
+        names = " and ".join(sorted(histories))
+        log(__name__).exception("settling_failed", agreements=names)
+        raise CannotBeReplayed(
+            f"{names} cannot be settled: working it out failed ({type(error).__name__}: {error}); "
+            "this is a defect of earnback: report it with the contract and the period"
+        ) from error
 
 
 def digests(outcome: Sequence[PeriodOutcome]) -> dict[str, bytes]:

@@ -434,6 +434,7 @@ async def test_every_post_needs_an_idempotency_key(database: str) -> None:
         bodies: dict[str, tuple[str, Any]] = {
             "/v1/agreements": ("town", an_agreement(version=2).model_dump(mode="json")),
             "/v1/closes": ("town", {"agreement": "hosting", "period": "2025-01"}),
+            "/v1/restatements": ("town", {"agreement": "hosting", "reason": "as agreed"}),
             "/v1/disputes": (
                 "nimbus",
                 {"agreement": "hosting", "period": "2025-01", "line": "x", "comment": "No."},

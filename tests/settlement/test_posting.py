@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +17,8 @@ from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue.store import apply
 from services.core.books.ledger import differences
+from services.core.settling.settlement import settle_together
+from services.settlement import replay
 from services.settlement.consumer import Settler, read
 from services.settlement.finance_events import DECLARED, Posting
 from services.settlement.replay import changed
@@ -71,6 +74,31 @@ async def test_one_that_an_earlier_release_kept_with_fewer_fields_is_the_same(
             other = evaluation.model_copy(update={"charges": an_evaluation(1, charge="5").charges})
             with pytest.raises(Unprocessable, match="is kept with other content"):
                 await receive(connection, other)
+
+
+async def test_an_agreement_that_cannot_be_worked_out_waits_and_the_others_are_settled(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(histories: Any, *rest: Any, **given: Any) -> Any:
+        if "hosting" in histories:
+            raise ZeroDivisionError("by nothing")
+        return settle_together(histories, *rest, **given)
+
+    monkeypatch.setattr(replay, "settle_together", fails)
+    async with a_house(database) as house:
+        one, other = an_evaluation(9700), an_evaluation(9600, agreement="network")
+        await house.apply(a_record(one), a_record(other, offset=1))
+        (waits,) = await house.rows("select agreement, period, reasons from settlement_pending")
+        assert (waits["agreement"], waits["period"]) == ("hosting", "2025-01")
+        assert msgspec.json.decode(waits["reasons"]) == [
+            "hosting cannot be settled: working it out failed (ZeroDivisionError: by nothing); "
+            "this is a defect of earnback: report it with the contract and the period"
+        ]
+        assert await house.owed("2025-01", "network") == 30000
+        monkeypatch.undo()
+        await house.settle(an_evaluation(9700, revision=2))
+        assert await house.owed("2025-01") == 20000
+        assert await house.rows("select * from settlement_pending") == []
 
 
 async def test_a_replayed_evaluation_posts_nothing(database: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
@@ -14,6 +15,7 @@ from services.core.settling.one_period import Unsettled
 from services.core.whatif.restatement import HeldDifference, LineDifference
 from services.settlement import store
 from services.settlement.access import BookReaderPrincipal, Buyer
+from services.settlement.replay import CannotBeReplayed
 from services.settlement.responses import (
     HeldRestatement,
     MoneyAmount,
@@ -75,7 +77,8 @@ async def list_restatements(
         older = await store.agreements_of_older_rules(connection)
         names = [each for each in older if each in seen and each > after]
         for name in names[:limit]:
-            items += [_held(one) for one in await held_differences(connection, name)]
+            with suppress(CannotBeReplayed):  # logged where it is raised; the others are shown
+                items += [_held(one) for one in await held_differences(connection, name)]
     following = encode_cursor(scope, names[limit - 1]) if len(names) > limit else None
     body = {"items": [one.model_dump(mode="json") for one in items], "next": following}
     return tagged(request, msgspec.json.encode(body))
@@ -137,7 +140,7 @@ async def order_restatement(
             run, postings = await restate(
                 connection, wanted, topics=parts_of(request).topics, at=now()
             )
-        except NothingToRestate as nothing:
+        except (NothingToRestate, CannotBeReplayed) as nothing:
             raise Problem(
                 409, "nothing-to-restate", "There is nothing to restate.", str(nothing)
             ) from nothing
