@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from schemas.absence import CountsAs
 from schemas.base import AcrossPeriods, Count, Instant, Name, Noun, Number
 from schemas.event import Charge, Circumstance, EventId, Subject
 from schemas.period import PeriodLabel, Window
@@ -97,6 +98,9 @@ class Counting(Noun):
     overlap: Literal["merged", "each"] | None = Field(None, description="Of outage time.")
     part: Literal["exact", "started_counts", "full_only"] | None = Field(
         None, description="Of outage time."
+    )
+    nothing_to_count: Literal["no_data", "no_result"] | CountsAs | None = Field(
+        None, description="Of tickets and deliveries: what follows where none is left."
     )
 
 

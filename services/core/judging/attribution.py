@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from schemas.absence import CountsAs
 from schemas.credit import PartOfUnit
 from schemas.evaluation import CircumstanceFact, Counting, EventRef, MetricFigure, Part
 from schemas.level import Attribution, Level
@@ -235,13 +236,30 @@ def _number(
 
 
 def _tickets(
-    figure: MetricFigure, _: Counting, occurrences: Sequence[_Occurrence]
+    figure: MetricFigure, counting: Counting, occurrences: Sequence[_Occurrence]
 ) -> _CountAndWords:
     """A ticket that is attributed elsewhere is neither in time nor late: it is left out."""
     good, total = _left(figure, occurrences)
     said = f"{number_text(good)} in time of {number_text(total)} whose share is above zero"
-    value = percent(good, total)
-    return figure.model_copy(update={"value": value, "good": good, "total": total}), said
+    return _of_those(figure, counting, percent(good, total), good, total), said
+
+
+def _of_those(
+    figure: MetricFigure,
+    counting: Counting,
+    value: Fraction | None,
+    good: Fraction,
+    total: Fraction,
+) -> MetricFigure:
+    """The figure of what is left; where nothing is, what the metric states for nothing to count."""
+    found = figure.model_copy(update={"value": value, "good": good, "total": total})
+    if total or not figure.total:
+        return found
+    stated = counting.nothing_to_count
+    if isinstance(stated, CountsAs):
+        counts_as = {"value": stated.counts_as, "nothing_to_count": "counts_as"}
+        return found.model_copy(update=counts_as)
+    return found.model_copy(update={"value": None, "nothing_to_count": stated})
 
 
 def _left(figure: MetricFigure, occurrences: Sequence[_Occurrence]) -> tuple[Fraction, Fraction]:
@@ -253,12 +271,11 @@ def _left(figure: MetricFigure, occurrences: Sequence[_Occurrence]) -> tuple[Fra
 
 
 def _deliveries(
-    figure: MetricFigure, _: Counting, occurrences: Sequence[_Occurrence]
+    figure: MetricFigure, counting: Counting, occurrences: Sequence[_Occurrence]
 ) -> _CountAndWords:
     good, total = _left(figure, occurrences)
-    value = total - good
-    said = f"{number_text(value)} late of {number_text(total)} whose share is above zero"
-    return figure.model_copy(update={"value": value, "good": good, "total": total}), said
+    said = f"{number_text(total - good)} late of {number_text(total)} whose share is above zero"
+    return _of_those(figure, counting, total - good, good, total), said
 
 
 _COUNTS: dict[str, Callable[[MetricFigure, Counting, Sequence[_Occurrence]], _CountAndWords]] = {

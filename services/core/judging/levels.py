@@ -141,12 +141,12 @@ def _read(
     value = figure.value if figure else None
     said = "no data" if value is None else f"{level.metric} is {number_text(value)}"
     reading = LevelReading(value, (step("figure", f"{term}.metric", f"{said} in {period}", value),))
-    if figure is not None:
-        reading = _as_counted(figure, reading, term, period)
     if level.attributed is not None and figure is not None and figure.value is not None:
         found = attributed(context, level, figure, term)
         figure = found.figure
         reading = LevelReading(figure.value, (*reading.steps, *found.steps))
+    if figure is not None:
+        reading = _as_counted(figure, reading, term, period)
     if level.low_volume is not None and figure is not None:
         reading = _without_few(level.low_volume, figure, reading, term)
     if reading.value is None and not reading.nothing and isinstance(level.no_data, CountsAs):

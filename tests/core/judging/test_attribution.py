@@ -412,3 +412,26 @@ def test_an_evaluation_that_does_not_show_how_outages_overlap_is_made_again() ->
     found = before("out", two_that_overlap("out"))
     assert isinstance(found, Unsettled)
     assert "have the period evaluated again" in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("stated", "standing"), [("no_result", "no_result"), ("{counts_as: 100}", "met")]
+)
+def test_where_every_ticket_is_attributed_elsewhere_there_was_nothing_to_count(
+    stated: str, standing: str
+) -> None:
+    events = [
+        {**one, "data": {**one["data"], "values": {"to": "buyer"}}}
+        if "values" in one["data"]
+        else one
+        for one in three_tickets()
+    ]
+    contracts = contracts_of("tickets")
+    (tickets,) = (one for one in contracts.programme.metrics if one.metric == "tickets")
+    stated_text = PROGRAMME.replace("nothing_to_count: no_data", f"nothing_to_count: {stated}")
+    assert tickets.measure.kind == "tickets_in_time"
+    (programme,) = read_documents(stated_text, "p.yaml")[0].programmes
+    known = evaluations(Contracts(programme, contracts.agreements, ()), "s", events, "2025-04")
+    (april,) = settled(contracts, "s", known)
+    assert isinstance(april, SettlementStatement)
+    assert april.results[0].standing == standing

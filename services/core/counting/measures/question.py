@@ -171,13 +171,13 @@ def counting_of(metric: Metric) -> Counting | None:
     match metric.measure:
         case OutageTime(kind=kind, overlap=overlap, part=part):
             return Counting(measure=kind, unit=metric.unit, overlap=overlap, part=part)
-        case (
-            AvailabilityByOutages(kind=kind)
-            | OutageCount(kind=kind)
-            | TicketsInTime(kind=kind)
-            | DeliveryDelay(kind=kind)
-        ):
+        case AvailabilityByOutages(kind=kind) | OutageCount(kind=kind):
             return Counting(measure=kind, unit=metric.unit)
+        case (
+            TicketsInTime(kind=kind, nothing_to_count=nothing)
+            | DeliveryDelay(kind=kind, nothing_to_count=nothing)
+        ):
+            return Counting(measure=kind, unit=metric.unit, nothing_to_count=nothing)
     return None
 
 
