@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple, Self
@@ -161,17 +162,17 @@ class BandTable(Noun):
     @model_validator(mode="after")
     def _every_value_once(self) -> Self:
         ordered = self.ordered()
-        wrong = [_between(low, high, self.rounded) for low, high in pairwise(ordered)]
-        if self.otherwise is None:
-            wrong.append(self._outside(ordered[0].lower, "below", 0))
-            wrong.append(self._outside(ordered[-1].upper, "above", 1))
-        said = [reason for reason in wrong if reason is not None]
-        if said:
-            raise ValueError(
-                f"{', and '.join(said)}; let the bands meet (at_least/below), state 'rounded' with "
-                "the decimals that the table is printed in, or say with 'otherwise' or 'domain' "
-                "what lies outside"
+        inside = [_between(low, high, self.rounded) for low, high in pairwise(ordered)]
+        outside = [
+            None if self.otherwise is not None else self._outside(end, side, index)
+            for end, side, index in (
+                (ordered[0].lower, "below", 0),
+                (ordered[-1].upper, "above", 1),
             )
+        ]
+        said = [reason for reason in (*inside, *outside) if reason is not None]
+        if said:
+            raise ValueError(f"{', and '.join(said)}; {_remedy(inside, outside)}")
         return self
 
     def ordered(self) -> list[Band]:
@@ -196,6 +197,19 @@ class BandTable(Noun):
     def find(self, value: Fraction) -> Band | None:
         """The band of a value (already rounded), or None where ``otherwise`` applies."""
         return next((band for band in self.bands if band.holds(value)), None)
+
+
+def _remedy(inside: Sequence[str | None], outside: Sequence[str | None]) -> str:
+    """What to do about values between bands, and about values outside of all."""
+    found = []
+    if any(inside):
+        found.append(
+            "let the bands meet (at_least/below), or state 'rounded' with the decimals that the "
+            "table is printed in"
+        )
+    if any(outside):
+        found.append("say with 'otherwise' or 'domain' what lies outside")
+    return "; and ".join(found)
 
 
 def _between(low: Band, high: Band, rounded: Rounding | None) -> str | None:

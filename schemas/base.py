@@ -81,6 +81,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 # Not \d, which takes the digits of every script, and not $, which takes a newline after it.
 _NUMBER = re.compile(r"[+-]?[0-9]{1,24}(\.[0-9]{1,18})?")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _RATIO = re.compile(r"[+-]?[0-9]{1,24}/[1-9][0-9]{0,23}")
 _WORKED_OUT = re.compile(r"-?[0-9]{1,4000}([./][0-9]{1,4000})?")
 
@@ -98,6 +99,9 @@ def exact(value: Any) -> Fraction:
         return Fraction(value)
     if isinstance(value, str) and (_NUMBER.fullmatch(value) or _RATIO.fullmatch(value)):
         return Fraction(value)
+    if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value):
+        raise ValueError(f"not an exact number; write {value.replace(',', '.')}: a decimal point, "
+                         "not a comma")  # fmt: skip
     raise ValueError(
         "not an exact number; write an integer, a decimal ('99.9') or a ratio ('1/30')"
     )

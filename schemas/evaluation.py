@@ -22,8 +22,8 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class EventRef(Noun):
     """The identity of an event."""
 
-    source: SourceUri
-    id: EventId
+    source: SourceUri = Field(description="The event's `source`.")
+    id: EventId = Field(description="The event's `id`.")
 
 
 class Evidence(Noun):
@@ -35,7 +35,7 @@ class Evidence(Noun):
     of its parts, a state that began earlier counts on, and corrections move facts.
     """
 
-    facts: Count
+    facts: Count = Field(description="How many facts were counted.")
     digest: Digest
     telling: tuple[EventRef, ...] = ()
 

@@ -24,14 +24,14 @@ TIME_UNITS = ("milliseconds", "seconds", "minutes", "hours", "days")
 class Vendor(Noun):
     """A party that owes service levels."""
 
-    vendor: Name
-    name: Text
+    vendor: Name = Field(description="Its name in contracts, events and statements.")
+    name: Text = Field(description="Its name for people.")
 
 
 class Source(Noun):
     """A system that may report, and for whom. A vendor's key can send only from its own sources."""
 
-    source: SourceUri
+    source: SourceUri = Field(description="The `source` of its events.")
     reports_for: Name = Field(description="A vendor of the programme, or its buyer.")
     metrics: tuple[Name, ...] = Field(
         default=(), description="Metrics this source may report. Empty: every metric."
@@ -121,10 +121,11 @@ class AvailabilityByOutages(_OfOutages):
 class OutageTime(_OfOutages):
     """Outage time in the metric's unit. Each outage keeps its own duration as evidence.
 
-    ``merged`` counts overlapping outages of one subject once; ``each`` counts every outage alone.
-    ``part``: how a part of a unit of one outage counts. ``across_periods``: where an outage over
-    the window's end counts; overlapping ones that are merged count as one. May be left out with
-    ``merged`` and ``exact``, where no term counts single outages: time is then cut at the end.
+    ``overlap``: ``merged`` counts overlapping outages of one subject once; ``each`` counts every
+    outage alone. ``part``: how a part of a unit of one outage counts. ``across_periods``: where an
+    outage over the window's end counts; overlapping ones that are merged count as one. May be left
+    out with ``merged`` and ``exact``, where no term counts single outages: time is then cut at the
+    end.
     """
 
     kind: Literal["outage_time"]
@@ -183,15 +184,15 @@ class Percentile(Noun):
     """Nearest rank: the smallest value with at least ``percent`` of all values at or below it."""
 
     kind: Literal["percentile"]
-    percent: Annotated[Number, Field(gt=0, le=100)]
+    percent: Annotated[Number, Field(gt=0, le=100, description="Which percentile, such as 95.")]
 
 
 class WithinLimit(Noun):
     """Share of values at or under (or only under) a limit in the metric's unit, in percent."""
 
     kind: Literal["within_limit"]
-    limit: Number
-    equal_is_within: bool
+    limit: Number = Field(description="The limit, in the metric's unit.")
+    equal_is_within: bool = Field(description="Whether a value equal to the limit is within it.")
 
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -201,9 +202,11 @@ WallClock = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5
 class Opening(Noun):
     """Hours of a day, on the wall clock: ``[opens, closes)``. ``24:00`` is the day's end."""
 
-    days: Annotated[tuple[Weekday, ...], Field(min_length=1)]
-    opens: WallClock
-    closes: WallClock
+    days: Annotated[
+        tuple[Weekday, ...], Field(min_length=1, description="The weekdays that it holds for.")
+    ]
+    opens: WallClock = Field(description="From this time on.")
+    closes: WallClock = Field(description="Up to this time, which is outside.")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -216,7 +219,7 @@ class BusinessHours(Noun):
     """When a clock of business hours runs. Openings of one weekday must not overlap."""
 
     time_zone: TimeZone = Field(description="IANA zone of the wall clock.")
-    hours: Annotated[tuple[Opening, ...], Field(min_length=1)]
+    hours: Annotated[tuple[Opening, ...], Field(min_length=1, description="When the clock runs.")]
     holidays: tuple[date, ...] = Field(default=(), description="Days on which the clock stands.")
 
     @model_validator(mode="after")
@@ -236,20 +239,23 @@ class TicketsInTime(Noun):
     handed on, and stands in the states of ``stops_in``. All stretches with one vendor are added.
     A ticket that a vendor's own source reports is with that vendor until it is assigned.
     ``resolved`` ends the clock and only ``reopened`` starts it again. A ticket counts once for
-    each vendor that held it, in the window in which it is resolved (``across_periods``: ``ends``)
-    or in which it was first reported (``begins``; what is still open then is waited for).
+    each vendor that held it. ``across_periods``: ``ends``, in the window in which it is resolved,
+    or ``begins``, in that in which it was first reported; what is still open then is waited for.
     ``open_past_limit``: whether a ticket still open, whose time with its holder is over, counts as
-    late. ``late_counts``, where tickets count where they end: ``in_each_period``, at the end of
+    late. ``late_counts``: where tickets count where they end; ``in_each_period``, at the end of
     every window until it is resolved, and in that one again; ``once``, in the window in which its
-    time runs out, and not again when it is resolved. Without ``business_hours`` the clock runs day
-    and night. ``counts_for`` ``holder``: an agreement's figure counts what its own vendor held;
-    ``everyone``: what all vendors held.
+    time runs out, and not again when it is resolved. ``counts_for``: ``holder`` counts what the
+    agreement's own vendor held, ``everyone`` what all vendors held.
     """
 
     kind: Literal["tickets_in_time"]
-    limit_minutes: Annotated[Number, Field(gt=0)]
-    equal_is_in_time: bool
-    stops_in: tuple[Name, ...]
+    limit_minutes: Annotated[
+        Number, Field(gt=0, description="How long a ticket may be with a vendor, in minutes.")
+    ]
+    equal_is_in_time: bool = Field(description="Whether a ticket that took just that is in time.")
+    stops_in: tuple[Name, ...] = Field(
+        description="States in which the clock stands, such as `waiting`. Empty: it never stands."
+    )
     across_periods: Literal["begins", "ends"]
     open_past_limit: Literal["late", "left_out"]
     late_counts: Literal["in_each_period", "once"] | None = None
@@ -259,8 +265,12 @@ class TicketsInTime(Noun):
         "period waits for its opening. from_first_change: it counts from that change; where it is "
         "its resolution, it was in time with 0 minutes."
     )
-    priorities: tuple[Name, ...] = ()
-    business_hours: BusinessHours | None = None
+    priorities: tuple[Name, ...] = Field(
+        default=(), description="Only tickets of these priorities. Empty: all."
+    )
+    business_hours: BusinessHours | None = Field(
+        None, description="When the clock runs. Left out: day and night."
+    )
     counts_for: Literal["holder", "everyone"] = "holder"
 
     @model_validator(mode="after")
@@ -313,7 +323,9 @@ class Composite(Noun):
     """A figure made of other metrics' percentages: parts in series or in parallel."""
 
     kind: Literal["series", "parallel"]
-    parts: Annotated[tuple[Name, ...], Field(min_length=1)]
+    parts: Annotated[
+        tuple[Name, ...], Field(min_length=1, description="Metrics of the programme, in percent.")
+    ]
 
 
 Measure = Annotated[
@@ -339,12 +351,14 @@ Measure = Annotated[
 class Metric(Noun):
     """What is counted and how. Defined once, used by any number of agreements."""
 
-    metric: Name
-    name: Text
-    unit: Unit
-    better: Literal["higher", "lower"]
-    measure: Measure
-    tally_window: Literal["minute", "hour", "day"] = "minute"
+    metric: Name = Field(description="Its name in events, levels and statements.")
+    name: Text = Field(description="Its name for people.")
+    unit: Unit = Field(description="The unit of its values.")
+    better: Literal["higher", "lower"] = Field(description="Which values are better.")
+    measure: Measure = Field(description="How its events are counted.")
+    tally_window: Literal["minute", "hour", "day"] = Field(
+        "minute", description="Width of the running counts that an open period shows early."
+    )
     decimals: Annotated[int, Field(ge=0, le=9)] = Field(
         3, description="Most decimals a reported value may have; more is refused, not rounded."
     )
@@ -385,19 +399,25 @@ class Programme(Noun):
 
     kind: Literal["programme"]
     language: Language
-    programme: Name
-    version: Version
-    effective_from: date
-    buyer: Name
-    name: Text
+    programme: Name = Field(description="Its name in agreements.")
+    version: Version = Field(description="Number of the version; higher than those before.")
+    effective_from: date = Field(description="First day on which the version holds.")
+    buyer: Name = Field(description="Whom the levels are owed to.")
+    name: Text = Field(description="Its name for people.")
     time_zone: TimeZone = Field(description="IANA zone of the calendar that cuts periods.")
     restated_for_days: Annotated[int, Field(ge=1, le=36600)] = Field(
         description="How long after a period's end its facts may still arrive and be settled. "
         "What is older goes to review."
     )
-    vendors: Annotated[tuple[Vendor, ...], Field(min_length=1)]
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
-    metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
+    vendors: Annotated[
+        tuple[Vendor, ...], Field(min_length=1, description="Who owes service levels.")
+    ]
+    sources: Annotated[
+        tuple[Source, ...], Field(min_length=1, description="Which systems may report.")
+    ]
+    metrics: Annotated[
+        tuple[Metric, ...], Field(min_length=1, description="What is counted, and how.")
+    ]
     shared_caps: tuple[SharedCap, ...] = Field(
         default=(), description="Ceilings over several agreements, in the order in which they cut."
     )

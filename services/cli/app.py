@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
 from services.cli.commands import (
     contracts,
+    disputes,
     events,
+    example,
     keys,
+    looking,
     offline,
     restatements,
     running,
@@ -27,9 +31,12 @@ app = typer.Typer(
 app.add_typer(contracts.contract, name="contract")
 app.add_typer(violations.violation, name="violation")
 app.add_typer(keys.key, name="key")
+app.add_typer(disputes.dispute, name="dispute")
+app.add_typer(example.example, name="example")
 for command in (
     running.demo,
     running.up,
+    running.env,
     running.prepare,
     offline.goal,
     events.submit,
@@ -37,9 +44,33 @@ for command in (
     statements.statements,
     statements.explain,
     restatements.restate,
+    looking.preview,
+    looking.pending,
+    looking.quarantine,
+    looking.balances,
     offline.settle,
 ):
     app.command()(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"earnback {version('earnback')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Settles the service levels of many vendors: what each owes, to the cent, and why."""
 
 
 def main() -> None:

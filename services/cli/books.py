@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from schemas.period import first_day
+from schemas.period import first_day, period_length
 from services.cli.client import Client, RequestRefused
+from services.core.calendar.windows import labels_between
 
 SETTLED_SECONDS = 20.0
 """How long a close is waited for to reach the books; it takes a moment."""
@@ -62,6 +63,22 @@ def explanation(
     return found
 
 
+def events_behind(
+    client: Client, agreement: str, period: str, line: str, revision: int | None
+) -> Iterator[dict[str, Any]]:
+    """All events that moved the figures behind a line, page by page. Raises RequestRefused."""
+    path = f"{_path(agreement, period)}/lines/{quote(line)}/explanation"
+    query: dict[str, str | int] = {**_revision(revision), "limit": 500}
+    while True:
+        page = client.get(path, **query)["facts"]
+        if page["unavailable"]:
+            raise RequestRefused(page["unavailable"])
+        yield from page["items"]
+        if not page["next"]:
+            return
+        query["cursor"] = page["next"]
+
+
 def _tell_of_an_older_line(
     client: Client, agreement: str, period: str, line: str, refused: RequestRefused
 ) -> None:
@@ -95,8 +112,8 @@ def order_restatement(
     return done
 
 
-def after_close(client: Client, order: dict[str, Any]) -> str:
-    """What the books say once a close has reached them: the total, or what the statement waits for.
+def waits_after_close(client: Client, order: dict[str, Any]) -> str | None:
+    """Why there is no statement once a close has reached the books; None where there is one.
 
     A sentence too where that takes longer than SETTLED_SECONDS.
     """
@@ -105,18 +122,33 @@ def after_close(client: Client, order: dict[str, Any]) -> str:
     while not _is_in_the_books(client, agreement, period, order.get("revision") or 1):
         if time.monotonic() > until:
             return (
-                "settlement has not processed this close yet; look again with: "
+                "settlement has not processed it yet; look again with: "
                 f"earnback statements {agreement} {period}"
             )
         time.sleep(0.1)
     for waits in client.items("/v1/pending"):
         if (waits["agreement"], waits["period"]) == (agreement, period):
             return (
-                f"no statement yet, it waits: {'; '.join(waits['reasons'])}. It will be issued "
-                "automatically once that is there"
+                f"no statement yet, it waits: {'; '.join(waits['reasons'])}. It is made by itself "
+                "once that is there"
             )
-    total = statement(client, agreement, period, None)["total"]
-    return f"statement: {total['amount']} {total['currency']}"
+    return None
+
+
+def labels_of(text: str) -> Sequence[str]:
+    """A period's label, or all labels from a first to a last: ``2025-01..2025-03``.
+
+    Raises ValueError where they are not of one length, or the last comes before the first.
+    """
+    first, dots, last = text.partition("..")
+    if not dots:
+        return (first,)
+    if period_length(first) != period_length(last):
+        raise ValueError(f"{text}: write both periods in one length, such as 2025-01..2025-03")
+    labels = tuple(labels_between(first, last))
+    if not labels:
+        raise ValueError(f"{text}: the last period comes before the first; exchange them")
+    return labels
 
 
 def _is_in_the_books(client: Client, agreement: str, period: str, revision: int) -> bool:

@@ -196,11 +196,7 @@ def read_committed(kafka: str, topic: str) -> list[dict[str, Any]]:
 def _owed(client: Client) -> None:
     _heading("Who owes what")
     for balance in client.get("/v1/balances")["items"]:
-        owed = balance["owed"]
-        payer = {"vendor": balance["vendor"], "buyer": balance["buyer"]}.get(balance["owes"])
-        payee = balance["buyer"] if payer == balance["vendor"] else balance["vendor"]
-        text = f"{owed['amount']} {owed['currency']}"
-        show.out.print(f"  {payer} owes {payee} {text}" if payer else f"  {payee}: nothing is owed")
+        show.out.print(f"  {show.owed_between(balance)}")
 
 
 def _heading(text: str) -> None:

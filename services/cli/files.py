@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,15 +81,19 @@ def read_contracts(
     """
     documents: list[Document] = []
     refusals: list[Refusal] = []
-    for path in files_of(paths, CONTRACTS):
-        found, refused = read_documents(path.read_text(encoding="utf-8"), path.name)
+    faulty: set[str] = set()
+    for name, text in contract_texts(paths):
+        found, refused = read_documents(text, name)
         documents += found.documents
         refusals += refused
+        faulty |= found.faulty_programmes
     inherited = resolve(documents)
     refusals += inherited.refusals
     partial = bool(refusals)
     programmes = [*beside, *(one.noun for one in documents if isinstance(one.noun, Programme))]
     for document in inherited.documents:
+        if document.noun.programme in faulty and not _known(document, programmes):
+            continue  # the faults of its programme are told; nothing can be said beside it
         refusals += _checked(document, programmes, inherited.documents, applied)
     refusals += _started_inside(inherited.documents, beside, applied)
     agreements = [one.noun for one in inherited.documents if isinstance(one.noun, Agreement)]
@@ -98,6 +103,26 @@ def read_contracts(
         found_gaps = (gap.text() for gap in gaps(agreements, programmes))
         warnings = (*found_gaps, *unused([*agreements, *applied], own))
     return ContractFiles(inherited.documents, tuple(refusals), warnings, tuple(documents), partial)
+
+
+def _known(document: Document, programmes: Sequence[Programme]) -> bool:
+    return any(one.programme == document.noun.programme for one in programmes)
+
+
+STANDARD_INPUT = Path("-")
+
+
+def contract_texts(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """Name and text of every contract file; of ``-`` what comes on standard input.
+
+    Raises NothingThere.
+    """
+    for path in paths:
+        if path == STANDARD_INPUT:
+            yield "standard input", sys.stdin.read()
+            continue
+        for file in files_of([path], CONTRACTS):
+            yield file.name, file.read_text(encoding="utf-8")
 
 
 def _checked(

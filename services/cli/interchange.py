@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from services.cli.applied import applied
 from services.cli.files import read_contracts
 from services.core.contracts.interchange.carried import Exported, Imported, read_as_text
 from services.core.contracts.interchange.openslo import from_openslo, to_openslo
@@ -42,11 +43,13 @@ def export_contract(form: str, paths: list[Path]) -> tuple[str, list[str]]:
     """All agreements of some files in another format, and what it has no place for."""
     if form not in WRITES:
         raise ValueError(f"{form} is not written; choose one of {', '.join(WRITES)}")
-    found = read_contracts(paths).in_order()
+    beside = applied()
+    found = read_contracts(paths, beside.programmes, beside.agreements).in_order()
+    programmes = [*beside.programmes, *found.programmes]
     exported: list[Exported] = []
     for agreement in found.agreements:
         programme = next(
-            one for one in reversed(found.programmes) if one.programme == agreement.programme
+            one for one in reversed(programmes) if one.programme == agreement.programme
         )
         one = (agreement, programme)
         exported += to_openslo(*one) if form == "openslo" else [to_sla(*one)]

@@ -9,6 +9,7 @@ from datetime import date
 from schemas.frame import Facts
 from services.catalogue.snapshot import Catalogue
 from services.cli.asked_periods import end_us
+from services.cli.grouped import PlacedLine
 from services.core.counting.evaluation import Ready
 from services.core.events.facts import Row, columns
 from services.core.events.horizon import Latest
@@ -29,12 +30,11 @@ class UncountedEvent:
     remedy: str
     also: tuple[Fault, ...] = ()
 
-    def lines(self) -> list[str]:
+    def lines(self) -> list[PlacedLine]:
         """A line for each thing that is wrong with it."""
         who = " ".join(part for part in (self.what, self.source, self.id) if part)
-        place = f"{self.place}: {who}" if self.place else who
-        first = f"{place}: {self.reason}; {self.remedy}"
-        return [first, *(f"{place}: {_told(fault)}" for fault in self.also)]
+        texts = [f"{self.reason}; {self.remedy}", *map(_told, self.also)]
+        return [PlacedLine(self.place, who, text) for text in texts]
 
 
 @dataclass(slots=True)

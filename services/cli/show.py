@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.tree import Tree
@@ -14,7 +15,11 @@ from rich.tree import Tree
 from infra.progress import Progress as Report
 from schemas.money import amount_text
 from schemas.statement import SettlementStatement
+from services.cli import statement_text
 from services.core.whatif.simulation import SimulatedLine, SimulatedPeriod, Simulation
+
+EVENTS_SHOWN = 10
+"""So many events of a figure are shown at once."""
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -60,32 +65,41 @@ def revisions(told: Sequence[str]) -> None:
 
 
 def statement(found: SettlementStatement, revision: int | None = None) -> None:
-    """One statement: how each level stood, each line, the total."""
+    """One statement, whole: how each level stood, each line, the total, and all figures."""
     which = "" if revision is None else f"  revision {revision}"
     out.print(_heading(found) + which, soft_wrap=True)  # wider than the table it may well be
+    columns, rows = statement_text.result_rows(found)
     table = Table(show_edge=False, pad_edge=False)
-    table.add_column("level", no_wrap=True)
-    table.add_column("measured", justify="right")
-    table.add_column("promised", justify="right")
-    table.add_column("standing")
-    for result in found.results:
-        table.add_row(
-            result.level + (f" ({result.subject})" if result.subject else ""),
-            _number(result.result if result.result is not None else result.figure),
-            _number(result.expected),
-            result.standing.replace("_", " "),
-        )
+    for column in columns:
+        numeric = column not in ("level", "standing")
+        table.add_column(column, no_wrap=column == "level", justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*row)
     out.print(table)
+    _notes(statement_text.result_notes(found))
     lines = Table.grid(padding=(0, 2))
     for justify in ("left", "left", "right", "left"):
         lines.add_column(justify=justify, overflow="fold")
     for line in found.lines:
-        amount = amount_text(line.minor_units, found.currency)
-        lines.add_row(line.kind.replace("_", " "), line.line, amount, found.currency)
+        lines.add_row(*statement_text.line_row(line, found))
     total = amount_text(abs(found.total_minor), found.currency)
     lines.add_row("[bold]total[/bold]", _who(found), f"[bold]{total}[/bold]", found.currency)
     out.print(lines)
+    claim = statement_text.claim_note(found)
+    _notes(statement_text.line_notes(found))
+    _notes([claim] if claim else [])
+    _notes(statement_text.right_notes(found))
+    figures = Table.grid(padding=(0, 2))
+    for label, value in statement_text.figure_rows(found):
+        figures.add_row(f"[dim]  {label}[/dim]", f"[dim]{value}[/dim]")
+    if figures.row_count:
+        out.print(figures)
     out.print()
+
+
+def _notes(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        out.print(f"  {sentence}", soft_wrap=True, markup=False)
 
 
 def _heading(found: SettlementStatement) -> str:
@@ -101,53 +115,80 @@ def _who(found: SettlementStatement) -> str:
     return f"{payer} owes {payee}"
 
 
-def _number(value: Any) -> str:
-    if value is None:
-        return "-"
-    whole, places = divmod(round(abs(value) * 10**4), 10**4)
-    text = f"{whole}.{places:04d}".rstrip("0").rstrip(".")
-    return f"-{text}" if value < 0 else text
-
-
 def explanation(found: Mapping[str, Any]) -> None:
     """An amount, led back to rules, terms, figures, windows and event ids."""
     amount = found["amount"]
     tree = Tree(f"[bold]{amount['amount']} {amount['currency']}[/bold]  {found['line']}")
     rules = tree.add(f"rules, by version {found['contract_version']} of {found['agreement']}")
-    for step in found["steps"]:
-        rules.add(f"{step['text']}  [dim]{step['term']}[/dim]")
+    _add_steps(rules, found["steps"])
     for result in found["results"]:
+        standing = result["standing"].replace("_", " ")
         branch = tree.add(
-            f"level {result['level']} in {result['period']}: {result['standing'].replace('_', ' ')}"
+            f"level {_named(result['level'], result)} in {result['period']}: {standing}"
         )
-        for step in result.get("steps", ()):
-            branch.add(f"{step['text']}  [dim]{step['term']}[/dim]")
-    for figure in found["figures"]:
+        _add_steps(branch, result.get("steps", ()))
+    page = found["facts"]
+    for number, figure in enumerate(found["figures"]):
+        branch = tree.add(_figure_heading(figure))
         window = figure["window"]
-        branch = tree.add(f"figure {figure['metric']} = {figure['value']}")
         branch.add(f"window {window['start']} to {window['end']}")
         branch.add(f"{figure['facts']} facts, digest {figure['digest'][:16]}…")
-        _add_events(branch, figure["telling"], "events that moved it down")
-    told = [event for figure in found["figures"] for event in figure["telling"]]
-    stated = [event for event in found["events"] if event not in told]
-    _add_events(tree, stated, "events that state what it is reckoned from")
-    page = found["facts"]
+        if number in page.get("changed_since", ()):
+            branch.add("other events are counted now than then: the listed ones are today's")
+        _add_events(branch, figure["telling"], "the first events that moved it the wrong way")
+        moved = [event for event in page["items"] if event.get("figure") == number]
+        _add_events(branch, moved, "events behind it, and their corrections")
+    _add_events(tree, found["events"], "events that the amount itself is reckoned from")
     if page.get("unavailable"):
         tree.add(f"events: {page['unavailable']}")
-    else:
-        _add_events(tree, page["items"], "events behind it, the first page")
+    if page["withheld"]:
+        tree.add(f"{page['withheld']} events of other parties are not shown")
+    if page.get("next"):
+        tree.add("there are more events: list all of them with --events")
     out.print(tree)
 
 
-def _add_events(tree: Tree, events: Iterable[Mapping[str, str]], title: str) -> None:
+def _figure_heading(figure: Mapping[str, Any]) -> str:
+    value = "nothing measured" if figure["value"] is None else figure["value"]
+    parts = (
+        f", {figure['good']} of {figure['total']}"
+        if figure["good"] is not None and figure["total"] is not None
+        else ""
+    )
+    name = _named(figure["metric"], figure)
+    return f"figure {name} of {figure['period']} = {value}{parts}"
+
+
+def _named(name: str, about: Mapping[str, Any]) -> str:
+    return f"{name} ({about['subject']})" if about.get("subject") else name
+
+
+def _add_steps(tree: Tree, steps: Iterable[Mapping[str, Any]]) -> None:
+    for step in steps:
+        tree.add(f"{escape(step['text'])}  [dim]{escape(step['term'])}[/dim]")
+
+
+def _add_events(tree: Tree, events: Iterable[Mapping[str, Any]], title: str) -> None:
     shown = list(events)
     if not shown:
         return
     branch = tree.add(title)
-    for event in shown[:5]:
-        branch.add(f"{event['source']}  {event['id']}")
-    if len(shown) > 5:
-        branch.add(f"… and {len(shown) - 5} more on this page")
+    for event in shown[:EVENTS_SHOWN]:
+        branch.add(event_line(event))
+    if len(shown) > EVENTS_SHOWN:
+        branch.add(f"and {len(shown) - EVENTS_SHOWN} more; list all of them with --events")
+
+
+def event_line(event: Mapping[str, Any]) -> str:
+    """An event by its identity; and, where that is known, its time, and what it corrects."""
+    about = [event["source"], event["id"]]
+    if event.get("time"):
+        about.append(event["time"])
+    if event.get("metric"):
+        about.append(_named(event["metric"], event))
+    if event.get("corrects"):
+        about.append(f"corrects {event['corrects']}")
+    return "  ".join(about)
 
 
 def simulation(found: Simulation, counted_anew: Sequence[str] = ()) -> None:
@@ -157,7 +198,7 @@ def simulation(found: Simulation, counted_anew: Sequence[str] = ()) -> None:
         told = [*period.waits_for, *period.would_wait_for]
         rows.append((period.period, "total", *_both(period, found.currency), "; ".join(told)))
         rows += [("", line.line, *_both(line, found.currency), "") for line in period.lines]
-    table(("period", "line", "was", "would be", "cannot be told"), rows)
+    table(("period", "line", "was", "would be", "cannot be worked out"), rows)
     was, would = (amount_text(each, found.currency) for each in (found.was, found.would_be))
     out.print(f"in all {was} {found.currency} was, {would} {found.currency} would be")
     if counted_anew:
@@ -198,6 +239,17 @@ def _three(row: Mapping[str, Any]) -> tuple[str, str, str]:
     currency = (standing or today)["currency"]
     units = [0 if each is None else each["minor_units"] for each in (standing, today)]
     return then, now, f"{amount_text(units[1] - units[0], currency)} {currency}"
+
+
+def owed_between(balance: Mapping[str, Any]) -> str:
+    """Who owes what, of one vendor and buyer."""
+    owed = balance["owed"]
+    vendor, buyer = balance["vendor"], balance["buyer"]
+    text = f"{owed['amount']} {owed['currency']}"
+    if balance["owes"] == "nobody":
+        return f"{vendor} and {buyer}: nothing is owed"
+    payer, payee = (vendor, buyer) if balance["owes"] == "vendor" else (buyer, vendor)
+    return f"{payer} owes {payee} {text}"
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

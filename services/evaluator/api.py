@@ -18,9 +18,9 @@ from schemas.base import Name, Noun
 from schemas.period import PeriodLabel
 from services.catalogue.cached import CatalogueCopy
 from services.core.counting.evaluation import window_at
+from services.core.counting.measures.question import Need
 from services.evaluator import evaluation_store, preview
 from services.evaluator.closing import Ends
-from services.evaluator.preview import BEGINNING, After
 from services.evaluator.recount import NoSuchPeriod, RecountTarget, target_of
 from services.shell import clock
 from services.shell.http.cursors import decode_cursor, encode_cursor
@@ -139,27 +139,27 @@ async def list_facts(
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
-    """List the accepted events of a metric in a period, by time."""
+    """List the events that moved a figure: what was counted, and its corrections, by time."""
     parts = _parts(request)
     scope = json.dumps(["facts", agreement, metric, period, subject])
-    after = BEGINNING
+    after = None
     if cursor:
         at_us, high, low = decode_cursor(scope, cursor, [int, int, int])
-        after = After(at_us, high, low)
+        after = at_us, high, low
+    need = Need(metric, subject, period)
     try:
-        items, following = await preview.facts_of(
-            parts.pool,
-            parts.catalogue.current,
-            agreement,
-            metric,
-            period,
-            subject,
-            after,
-            limit,
+        found = await preview.events_behind(
+            parts.pool, parts.catalogue.current, agreement, need, after, limit
         )
     except NoSuchPeriod as error:
         raise Problem(404, "not-found", "There is nothing to list.", str(error)) from error
-    page = {"items": items, "next": encode_cursor(scope, *following) if following else None}
+    except ValueError as error:
+        raise Problem(409, "cannot-count", "The period cannot be counted.", str(error)) from error
+    page = {
+        "items": found.items,
+        "next": encode_cursor(scope, *found.following) if found.following else None,
+        "digest": found.digest,
+    }
     return tagged(request, json.dumps(page).encode())
 
 

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from schemas.frame import Facts
+from schemas.period import first_day, label_of
 from schemas.statement import canonical
 from services.catalogue.snapshot import Catalogue
-from services.core.calendar.windows import bounds_us, instant
-from services.core.counting.evaluation import window_at
+from services.core.counting.evaluation import agreement_at, programme_at
+from services.core.counting.evidence import EvidenceEvent, Place, evidence_of
+from services.core.counting.measures.counting import with_parts
+from services.core.counting.measures.question import Need
 from services.core.events.facts import identity_of, number
 from services.evaluator import columns, fact_reader, recount, store
+from services.evaluator.recount import RecountTarget
 from services.evaluator.refused_corrections import REFUSED_CORRECTION
 from services.shell.frames import partition_of, read_batch
 from services.shell.postgres import Connection, Pool
 
 
-class After(NamedTuple):
-    """A place in the order of facts: time, then identity."""
+class EventsPage(NamedTuple):
+    """Some of a figure's events, the place to go on from, and the digest of its evidence."""
 
-    at_us: int
-    high: int
-    low: int
-
-
-BEGINNING = After(fact_reader.EVER[0], 0, 0)
+    items: list[dict[str, Any]]
+    following: Place | None
+    digest: str
 
 
 async def preview(pool: Pool, catalogue: Catalogue, agreement: str, period: str) -> bytes:
@@ -105,65 +104,71 @@ async def _aside(connection: Connection, source: str, event_id: str) -> list[dic
     ]
 
 
-async def facts_of(
-    pool: Pool,
-    catalogue: Catalogue,
-    agreement: str,
-    metric: str,
-    period: str,
-    subject: str | None,
-    after: After,
-    limit: int,
-) -> tuple[list[dict[str, Any]], After | None]:
-    """The accepted facts of a metric in a period, by time and identity, from a place on.
+async def events_behind(
+    pool: Pool, catalogue: Catalogue, agreement: str, need: Need, after: Place | None, limit: int
+) -> EventsPage:
+    """The events that moved a figure of an agreement, by time and identity, from a place on.
 
-    Gives at most ``limit`` and the place to go on from, None at the end. Raises NoSuchPeriod.
+    Every fact that the figure was counted from, whenever it lies, and the corrections of these.
+    Raises NoSuchPeriod.
     """
     versions = catalogue.agreements.get(agreement)
     if not versions:
         raise recount.NoSuchPeriod(f"agreement {agreement} is not applied; correct the name")
-    programmes = catalogue.programmes[versions[-1].programme]
-    numbered = catalogue.numbers.get((versions[-1].programme, metric))
-    if numbered is None:
+    settled = label_of(first_day(need.period), agreement_at(versions, need.period).settled)
+    target = _only(recount.target_of(catalogue, agreement, settled), need)
+    async with pool.acquire() as connection:
+        snapshot = await recount.take(connection, target)
+    return await asyncio.to_thread(_page, target, snapshot, need, after, limit)
+
+
+def _only(target: RecountTarget, need: Need) -> RecountTarget:
+    """The target with no more facts than one figure needs. Raises NoSuchPeriod."""
+    if need.metric not in target.metrics:
         raise recount.NoSuchPeriod(
-            f"programme {versions[-1].programme} has no metric {metric}; correct the name"
+            f"agreement {target.place[0]} looks at no metric {need.metric}; use one of "
+            f"{', '.join(sorted(target.metrics))}"
         )
-    start, end = bounds_us(window_at(programmes, period))
-    span = (max(start, after.at_us), end)
-    if span[0] >= end:
-        return [], None
-    async with pool.acquire() as connection, connection.transaction(readonly=True):
-        loaded = await fact_reader.load(connection, {numbered: span})
-    facts = loaded.facts
-    rows = _in_order(facts, start, end, subject, after)
-    items = [_item(facts, row) for row in rows[:limit].tolist()]
-    if len(rows) <= limit:
-        return items, None
-    last = int(rows[limit - 1])
-    return items, After(int(facts.at_us[last]), int(facts.id_high[last]), int(facts.id_low[last]))
+    programme = programme_at(target.programmes, need.period)
+    wanted = {
+        target.numbers.get((programme.programme, one.metric))
+        for one in with_parts(programme, [need])
+    }
+    spans = {
+        number: span
+        for number, span in target.spans.items()
+        if number in wanted or number == fact_reader.NO_METRIC
+    }
+    return replace(target, spans=spans)
 
 
-def _in_order(facts: Facts, start: int, end: int, subject: str | None, after: After) -> Any:
-    keep = (facts.at_us >= start) & (facts.at_us < end)
-    if subject is not None:
-        known = list(facts.subjects)
-        keep &= facts.subject == (known.index(subject) if subject in known else -2)
-    rows = np.flatnonzero(keep)
-    rows = rows[np.lexsort((facts.id_low[rows], facts.id_high[rows], facts.at_us[rows]))]
-    if after == BEGINNING:
-        return rows
-    at_us, high, low = facts.at_us[rows], facts.id_high[rows], facts.id_low[rows]
-    wanted_high, wanted_low = np.uint64(after.high), np.uint64(after.low)
-    beyond = (high > wanted_high) | ((high == wanted_high) & (low > wanted_low))
-    return rows[(at_us > after.at_us) | ((at_us == after.at_us) & beyond)]
+def _page(
+    target: RecountTarget,
+    snapshot: recount.Snapshot,
+    need: Need,
+    after: Place | None,
+    limit: int,
+) -> EventsPage:
+    found = evidence_of(
+        target.programmes,
+        target.agreements,
+        need,
+        recount.facts_in(snapshot),
+        target.numbers,
+    )
+    names = {number: metric for (_, metric), number in target.numbers.items()}
+    events, following = found.page(after, limit, names)
+    return EventsPage([_item(event) for event in events], following, found.digest)
 
 
-def _item(facts: Facts, row: int) -> dict[str, Any]:
-    code = int(facts.subject[row])
+def _item(event: EvidenceEvent) -> dict[str, Any]:
     return {
-        "source": facts.sources[int(facts.source[row])],
-        "id": facts.ids[row],
-        "type": columns.TYPES[int(facts.kind[row])],
-        "time": instant(int(facts.at_us[row])).isoformat(),
-        "subject": None if code < 0 else facts.subjects[code],
+        "source": event.event.source,
+        "id": event.event.id,
+        "type": event.type,
+        "time": event.time.isoformat(),
+        "metric": event.metric,
+        "subject": event.subject,
+        "payload": event.payload,
+        "corrects": event.corrects,
     }

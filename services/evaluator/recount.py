@@ -135,8 +135,7 @@ def evaluation(
     target: RecountTarget, snapshot: Snapshot, revision: int, reason: EvaluationReason
 ) -> tuple[PeriodEvaluation, tuple[RejectedCorrection, ...]]:
     """The evaluation, and the corrections that could not be applied. Takes as long as it takes."""
-    parts = [snapshot.loaded.facts, *([snapshot.extra] if snapshot.extra is not None else [])]
-    stock = ready(target.programmes, joined(parts), target.numbers)
+    stock = ready(target.programmes, facts_in(snapshot), target.numbers)
     made = evaluate(
         target.programmes,
         target.agreements,
@@ -147,6 +146,12 @@ def evaluation(
         reason,
     )
     return made, stock.refused
+
+
+def facts_in(snapshot: Snapshot) -> Facts:
+    """All facts of a snapshot."""
+    parts = [snapshot.loaded.facts, *([snapshot.extra] if snapshot.extra is not None else [])]
+    return joined(parts)
 
 
 def same_content(evaluation: PeriodEvaluation, body: str) -> bool:

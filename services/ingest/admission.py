@@ -171,10 +171,10 @@ def _conflict(row: Row, known: bytes) -> EventRejection:
     return EventRejection(
         CONFLICT,
         "/id",
-        "this door took an event of that source and id with another type, time or data; this one "
-        "is set aside",
-        "send a correction of the first, or give what is another event an id of its own; which one "
-        "counts is told by GET /v1/events/{source}/{id} of the settlement API",
+        "an event of that source and id was accepted before with another type, time or data; this "
+        "one is set aside",
+        "send a correction of the first, or give what is another event an id of its own; GET "
+        "/v1/events/{source}/{id} of the settlement API shows which one counts",
         source=row.source,
         id=row.id,
         more=(("first_payload", known.hex()), ("second_payload", row.payload.hex())),

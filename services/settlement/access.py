@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -141,14 +141,27 @@ class Principal:
         owner = self.catalogue.sources.get(source)
         return owner is not None and owner.party in (self.vendor, self.buyer_of(owner.programme))
 
+    def is_settled_by(self, source: str, data: Mapping[str, object]) -> bool:
+        """Whether an event of a source is one that an agreement they may see is settled by: it
+        names the agreement, or a metric that the agreement's levels are measured by."""
+        owner = self.catalogue.sources.get(source)
+        mine = [self.catalogue.agreements[name] for name in self.agreements()]
+        return owner is not None and any(
+            data.get("agreement") == version.agreement
+            or data.get("metric") in {level.metric for level in version.levels}
+            for versions in mine
+            for version in versions
+            if version.programme == owner.programme
+        )
+
 
 def not_found(what: str) -> Problem:
     """There is none, or none that the asker may know of: the answer is the same."""
     return Problem(
         404,
         "not-found",
-        f"There is no {what}.",
-        "Check the name. What belongs to another party is not found either.",
+        f"There is no {what}, or it is not visible to you.",
+        "Check the name, and whose key it is: what belongs to another party is not shown.",
     )
 
 
@@ -166,8 +179,8 @@ def asks(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
             raise Problem(
                 401,
                 "not-authenticated",
-                "The request does not say who asks.",
-                "Send a valid key as 'Authorization: Bearer eb_...'.",
+                "This key is not known or was revoked." if text else "The request has no key.",
+                "Send a key that is not revoked as 'Authorization: Bearer eb_...'.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
         if key.role not in roles:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from schemas.agreement import Agreement
@@ -11,9 +11,10 @@ from schemas.evaluation import EventRef, MetricFigure, Part, PeriodEvaluation
 from schemas.programme import Programme
 from schemas.statement import LevelResult, SettlementStatement, StatementLine
 from services.core.contracts.versions import caps_for
+from services.core.pricing.credits import line_name
 from services.settlement.access import Principal
 from services.settlement.evaluator_client import EvaluatorClient
-from services.settlement.responses import ContractTerm, FactsPage, FigureSource
+from services.settlement.responses import ContractTerm, FactsPage, FigureEvent, FigureSource
 from services.shell.http.cursors import decode_cursor, encode_cursor
 from services.shell.http.problems import Problem
 
@@ -22,9 +23,30 @@ NO_FACTS = FactsPage(items=(), withheld=0, next=None, unavailable=None)
 _PART = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)|\[(\d+)\]")
 
 
-def results_behind(statement: SettlementStatement, line: StatementLine) -> tuple[LevelResult, ...]:
-    """The results that a line speaks of: its level's, or all where it names no level."""
-    return tuple(result for result in statement.results if line.level in (None, result.level))
+def results_behind(
+    statement: SettlementStatement, line: StatementLine, agreement: Agreement
+) -> tuple[LevelResult, ...]:
+    """The results that a line speaks of: of its credit and subject, else of its level, else all.
+
+    ``agreement``: the version that decides the line.
+    """
+    own = tuple(
+        result
+        for result in statement.results
+        if line.line in _lines_of(statement, result, agreement)
+    )
+    return own or tuple(one for one in statement.results if line.level in (None, one.level))
+
+
+def _lines_of(
+    statement: SettlementStatement, result: LevelResult, agreement: Agreement
+) -> set[str]:
+    """The names of the lines that a result can make, by its level's credits and by its points."""
+    names = {f"points/{result.subject}"} if result.points is not None and result.subject else set()
+    level = next((one for one in agreement.levels if one.level == result.level), None)
+    for credit in level.credits if level is not None else ():
+        names.add(line_name(statement.period, result, credit))
+    return names
 
 
 AgreementDocument = Mapping[str, Any]
@@ -56,33 +78,76 @@ def term_at(document: Any, path: str) -> Any:
     return found
 
 
+def metrics_read(terms: Iterable[ContractTerm]) -> frozenset[str]:
+    """The metrics that terms name: of a quantity, a factor, a range, a condition."""
+    return frozenset(name for term in terms for name in _metrics_in(term.text))
+
+
+def _metrics_in(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, inner in node.items():
+            if name in ("metric", "highest", "lowest") and isinstance(inner, str):
+                yield inner
+            else:
+                yield from _metrics_in(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _metrics_in(inner)
+
+
 def figures_behind(
-    results: Iterable[LevelResult], evaluations: Sequence[PeriodEvaluation]
+    results: Iterable[LevelResult],
+    evaluations: Sequence[PeriodEvaluation],
+    also: Collection[str] = (),
 ) -> tuple[FigureSource, ...]:
-    """The figures that results were judged by.
+    """The figures that results were judged by, and those of other metrics that priced them.
 
     ``evaluations``: every revision that may hold them, newest first. A result names its evidence by
     digest; the figure of that digest is taken, so that an older statement is explained by the
-    figures it was made from.
+    figures it was made from. ``also``: metrics that the line's terms read.
     """
     found: dict[tuple[str, str, str | None], FigureSource] = {}
     for result in results:
-        if result.metric is None:
-            continue
         digest = result.evidence.digest if result.evidence else None
         for evaluation, figure in _figures(result, evaluations):
             key = (figure.metric, figure.period, figure.subject)
             if key not in found or figure.evidence.digest == digest:
                 found[key] = _source(figure, evaluation.revision)
+        for evaluation, figure in _figures_read(result, evaluations, also):
+            key = (figure.metric, figure.period, figure.subject)
+            found.setdefault(key, _source(figure, evaluation.revision))
     return tuple(found.values())
 
 
 def _figures(
     result: LevelResult, evaluations: Sequence[PeriodEvaluation]
 ) -> Iterable[tuple[PeriodEvaluation, MetricFigure]]:
+    """The result's figure in each evaluation; in one of another period, all of its metric."""
     for evaluation in evaluations:
-        for figure in evaluation.figures:
-            if (figure.metric, figure.subject) == (result.metric, result.subject):
+        of_metric = [
+            one
+            for one in evaluation.figures
+            if (one.metric, one.subject) == (result.metric, result.subject)
+        ]
+        own = [one for one in of_metric if one.period == result.period]
+        for figure in own or of_metric:
+            yield evaluation, figure
+
+
+def _figures_read(
+    result: LevelResult, evaluations: Sequence[PeriodEvaluation], metrics: Collection[str]
+) -> Iterable[tuple[PeriodEvaluation, MetricFigure]]:
+    """Figures of these metrics in the result's period: of its subject, else of all together."""
+    for evaluation in evaluations:
+        in_period = [
+            one
+            for one in evaluation.figures
+            if one.metric in metrics and one.period == result.period
+        ]
+        own = {one.metric for one in in_period if one.subject == result.subject}
+        for figure in in_period:
+            subject = result.subject if figure.metric in own else None
+            if figure.subject == subject and figure.metric != result.metric:
                 yield evaluation, figure
 
 
@@ -112,23 +177,28 @@ async def facts_behind(
     cursor: str | None,
     limit: int,
 ) -> FactsPage:
-    """A page of the events behind the figures, figure by figure, as the evaluator stores them."""
+    """A page of the events that moved the figures, figure by figure, as they are stored now."""
     index, inner = decode_cursor(scope, cursor, [int, str]) if cursor else (0, "")
     while index < len(figures):
         try:
             page = await evaluator.facts(_query(agreement, figures[index], inner, limit))
         except Problem as problem:
-            return FactsPage(
-                items=(), withheld=0, next=cursor, unavailable=problem.detail or problem.title
+            return NO_FACTS.model_copy(
+                update={"next": cursor, "unavailable": problem.detail or problem.title}
             )
-        items, following = page["items"], page.get("next")
+        at, following = index, page.get("next")
         index, inner = (index, following) if following else (index + 1, "")
-        if items:
-            shown, withheld = visible(
-                asker, (EventRef(source=item["source"], id=item["id"]) for item in items)
-            )
+        if page["items"]:
+            events = [FigureEvent.model_validate({**one, "figure": at}) for one in page["items"]]
+            shown = tuple(one for one in events if asker.may_see_evidence_of(one.source))
             rest = encode_cursor(scope, index, inner) if index < len(figures) else None
-            return FactsPage(items=shown, withheld=withheld, next=rest, unavailable=None)
+            return FactsPage(
+                items=shown,
+                withheld=len(events) - len(shown),
+                next=rest,
+                unavailable=None,
+                changed_since=(at,) if page["digest"] != figures[at].digest else (),
+            )
     return NO_FACTS
 
 

@@ -174,16 +174,38 @@ class FigureSource(Noun):
     revision: int = Field(description="Revision of the evaluation that holds it.")
 
 
+class FigureEvent(Noun):
+    """An event that moved a figure, as it stands now."""
+
+    source: str
+    id: str
+    type: str
+    time: Instant
+    metric: str | None = Field(description="Of a composite's figure: the part's metric.")
+    subject: str | None
+    payload: str = Field(
+        description="Hash of what it says after corrections. SHA-256 over identities and hashes of "
+        "all that were counted, in order of identity, is the figure's digest."
+    )
+    corrects: str | None = Field(
+        description="The id of the event that it corrects; null for one that was counted itself."
+    )
+    figure: int = Field(description="Which of the explanation's figures it moved, from 0.")
+
+
 class FactsPage(Noun):
-    """Identities of the events behind the figures, figure by figure.
+    """The events that moved the figures, figure by figure: also corrections, and what began before.
 
     ``unavailable``: why the evaluator could not be asked; the figures and their digests stand.
+    ``changed_since``: of which figures other events are counted now than the statement's, as facts
+    came since.
     """
 
-    items: tuple[EventRef, ...]
+    items: tuple[FigureEvent, ...]
     withheld: int
     next: str | None
     unavailable: str | None
+    changed_since: tuple[int, ...] = ()
 
 
 class Explanation(Noun):

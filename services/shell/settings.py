@@ -283,7 +283,10 @@ def _file(text: str) -> str:
 
 
 def _between(text: str, low: int, high: int) -> int:
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is not a number") from None
     if not low <= value <= high:
         raise ValueError(f"outside {low} to {high}")
     return value

@@ -236,7 +236,7 @@ def test_an_amount_is_explained_down_to_event_ids(closed: Installation) -> None:
     assert said.code == 0
     assert "1600.00 EUR" in said.out
     assert "urn:acme:probe:portal  portal-20250114T0800" in said.out
-    assert "events that state what it is reckoned from" in said.out
+    assert "events that the amount itself is reckoned from" in said.out
     (invoice,) = [
         each["id"]
         for each in story.invoices()
@@ -398,7 +398,8 @@ def test_a_role_that_is_none_is_refused_with_those_that_are(installation: Instal
 
 def test_a_close_tells_the_total_or_what_the_statement_waits_for(closed: Installation) -> None:
     said = closed.shell.run("close", "northnet-wan", "2025-01")
-    assert said.out.splitlines()[1:] == ["statement: 1600.00 EUR"]
+    assert "northnet owes acme" in said.out
+    assert "1600.00" in said.out
     waits = closed.shell.run("close", "northnet-wan", "2025-05")
     assert waits.code == 0, waits.err
     outcome, why = waits.out.splitlines()

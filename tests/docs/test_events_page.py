@@ -151,6 +151,7 @@ def test_a_curl_command_on_the_page_sends_an_event_that_is_let_in() -> None:
 
 def test_every_earnback_command_on_the_page_is_one() -> None:
     known = {(each.name or each.callback.__name__) for each in app.registered_commands}  # type: ignore[union-attr]
+    known |= {each.name for each in app.registered_groups if each.name}
     lines = [line for text in blocks(PAGE, "sh") for line in text.splitlines()]
     used = [line.split()[1] for line in lines if line.startswith("earnback ")]
     assert used

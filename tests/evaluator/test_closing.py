@@ -13,8 +13,8 @@ import pytest
 from schemas.base import TZDATA
 from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
+from services.core.counting.measures.question import Need
 from services.evaluator import closing, preview
-from services.evaluator.preview import BEGINNING
 from tests.evaluator.bench import TOPICS, House
 from tests.evaluator.builders import (
     CIRRUS,
@@ -505,14 +505,17 @@ async def test_a_preview_says_what_a_close_would_and_stores_nothing(house: House
 async def test_the_events_behind_a_figure_come_in_pages_by_time(house: House):
     await house.send(a_month(NIMBUS), a_month(TOWN), a_month(CIRRUS, DUE))
     await house.copy.refresh()
-    found, after = [], BEGINNING
-    while after is not None:
-        items, after = await preview.facts_of(
-            house.pool, house.copy.current, "hosting", "availability", "2025-01", None, after, 7
-        )
-        found += [(item["source"], item["id"], item["time"]) for item in items]
+    need, found, after = Need("availability", None, "2025-01"), [], None
+    catalogue = house.copy.current
+    while True:
+        page = await preview.events_behind(house.pool, catalogue, "hosting", need, after, 7)
+        found += [(item["source"], item["id"], item["time"]) for item in page.items]
+        if (after := page.following) is None:
+            break
     assert len(set(found)) == len(found) == 20
     assert [time for _, _, time in found] == sorted(time for _, _, time in found)
+    body = await preview.preview(house.pool, catalogue, "hosting", "2025-01")
+    assert f'"digest":"{page.digest}"'.encode() in body
 
 
 async def test_the_verdict_on_an_event_names_where_it_is_and_what_became_of_it(house: House):

@@ -102,6 +102,7 @@ async def test_the_facts_of_an_amount_are_asked_for_in_words_the_evaluator_takes
             "withheld": 0,
             "next": None,
             "unavailable": None,
+            "changed_since": [],
         }
 
 

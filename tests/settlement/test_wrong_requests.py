@@ -211,7 +211,7 @@ async def test_why_a_statement_is_not_there_is_nobody_elses_business(database: s
             answer = await desk.get("cirrus", f"/v1/statements/{agreement}/{period}")
             assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
             told.add(answer.json()["title"].replace(agreement, "..."))
-        assert told == {"There is no agreement ...."}
+        assert told == {"There is no agreement ..., or it is not visible to you."}
 
 
 ODD: list[Any] = ["", "\0", "a b", "x" * 3000, 10**30, -1, 0, None, [], {}, True, "9999-12-31"]

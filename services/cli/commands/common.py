@@ -15,8 +15,14 @@ REFUSED = 1
 CANNOT = 70
 """Exit code: the command could not do its work."""
 
-ContractPath = Annotated[Path, typer.Argument(help="A contract file, or a folder of them.")]
+ContractPath = Annotated[
+    Path, typer.Argument(help="A contract file, or a folder of them; - reads standard input.")
+]
 Files = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
+ContractFilesOption = Annotated[
+    list[Path],
+    typer.Argument(help="Contract files or folders; - reads standard input.", show_default=False),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 RevisionOption = Annotated[int | None, typer.Option(min=1, help="Absent: the latest.")]
 
@@ -27,11 +33,22 @@ def fail(text: str, code: int) -> None:
     sys.exit(code)
 
 
+def check_period(text: str, usage: str) -> None:
+    """End the process where a text is no period, with how the command is used."""
+    from schemas.period import period_length
+
+    try:
+        period_length(text)
+    except ValueError as error:
+        fail(f"{error}. Usage: {usage}", REFUSED)
+
+
 def print_set_aside(events: Iterable[Any]) -> None:
-    """Print the events that do not count, each with its place and reason, to stderr."""
-    for aside in events:
-        for line in aside.lines():
-            typer.echo(line, err=True)
+    """Print the events that do not count, with place and reason, to stderr; many equal as one."""
+    from services.cli.grouped import grouped
+
+    for line in grouped(line for aside in events for line in aside.lines()):
+        typer.echo(line, err=True)
 
 
 def print_made(text: str, told: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from services.cli.commands.common import (
     REFUSED,
+    ContractFilesOption,
     Files,
     client_of_running,
     fail,
@@ -22,7 +23,7 @@ contract = typer.Typer(no_args_is_help=True, help="Check and apply contract file
 
 
 @contract.command("check")
-def check(files: Files) -> None:
+def check(files: ContractFilesOption) -> None:
     """Check contract files, beside what is applied where an earnback runs.
 
     Every fault with its line, column, reason and remedy. Nothing is applied.
@@ -176,7 +177,7 @@ def export(
 
 
 @contract.command("apply")
-def apply(files: Files) -> None:
+def apply(files: ContractFilesOption) -> None:
     """Apply contract files to a running earnback. An applied version never changes."""
     from services.cli.applying import apply_files
     from services.cli.where import reached

@@ -43,8 +43,10 @@ def settle(
 ) -> None:
     """Settle files offline: the same figures as the services give, without broker or database.
 
-    Exit code 1 where a contract is refused, an event is set aside, or a period cannot be settled,
-    such as one that is not over; what can be settled is settled all the same.
+    Exit code 0: everything is settled. 1: a contract is refused (then nothing is settled), an event
+    is set aside or a period waits, such as one that is not over (the rest is settled all the same),
+    or an option is wrong. 2: the command is not used as shown here. 70: a file cannot be read or
+    the work not be done.
     """
     from services.cli.files import read_contracts, read_events
     from services.cli.offline import settle_files

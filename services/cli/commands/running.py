@@ -48,8 +48,25 @@ def up(
         show.out.print(f"Kafka       {where.kafka}")
         show.out.print(f"logs        {home() / 'logs'}")
         show.out.print("Ctrl-C stops everything. Other commands find it by themselves.")
+        show.out.print('For curl and other programs, in another terminal: eval "$(earnback env)"')
         asked.wait()
     show.out.print("Stopped.")
+
+
+def env() -> None:
+    """Print the exports that other programs need: eval "$(earnback env)".
+
+    Addresses of the earnback that runs, and its operator's key.
+    """
+    from dataclasses import asdict
+    from shlex import quote
+
+    from services.cli.where import reached, variable
+
+    where = reached("ingest", "settlement", "key")
+    for name, value in asdict(where).items():
+        if value:
+            typer.echo(f"export {variable(name)}={quote(value)}")
 
 
 def _stop_at_once() -> None:

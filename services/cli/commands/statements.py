@@ -7,23 +7,48 @@ from typing import Annotated, Any
 
 import typer
 
-from services.cli.commands.common import REFUSED, AsJson, RevisionOption, client_of_running, fail
+from services.cli.commands.common import (
+    REFUSED,
+    AsJson,
+    RevisionOption,
+    check_period,
+    client_of_running,
+    fail,
+)
+from services.cli.commands.looking import statement_of
 
 
-def close(agreement: str, period: str) -> None:
+def close(
+    agreement: str,
+    period: Annotated[
+        str, typer.Argument(help="Such as 2025-01, or 2025-01..2025-03 for several, in order.")
+    ],
+) -> None:
     """Close a period now, whatever the watermark says; or look again at a closed one.
 
-    Tells what the statement comes to, or what it waits for.
+    Shows the statement, or what it waits for. Of several periods the first that is refused ends it.
     """
-    from services.cli.books import after_close
+    from services.cli.books import labels_of
 
     with client_of_running() as client:
-        order = client.close_period(agreement, period)
-        detail = f": {order['detail']}" if order.get("detail") else ""
-        typer.echo(f"{agreement} {period}: {order['outcome']}{detail}")
-        if order["outcome"] in ("refused", "alarm"):
-            raise typer.Exit(REFUSED)
-        typer.echo(after_close(client, order))
+        for label in labels_of(period):
+            _close(client, agreement, label)
+
+
+def _close(client: Any, agreement: str, period: str) -> None:
+    from services.cli import books, show
+
+    order = client.close_period(agreement, period)
+    detail = f": {order['detail']}" if order.get("detail") else ""
+    typer.echo(f"{agreement} {period}: {order['outcome']}{detail}")
+    if order["outcome"] in ("refused", "alarm"):
+        raise typer.Exit(REFUSED)
+    waits = books.waits_after_close(client, order)
+    if waits is not None:
+        typer.echo(waits)
+        return
+    found = books.statement(client, agreement, period, None)
+    show.statement(statement_of(found["statement"]), found["revision"])
 
 
 def statements(
@@ -35,13 +60,15 @@ def statements(
     """List statements, or show one."""
     from services.cli import books, show
 
+    if period:
+        check_period(period, "earnback statements AGREEMENT PERIOD")
     with client_of_running() as client:
         if agreement and period:
             if as_json:
                 typer.echo(books.document(client, agreement, period, revision).decode())
                 return
             found = books.statement(client, agreement, period, revision)
-            show.statement(_statement(found["statement"]), found["revision"])
+            show.statement(statement_of(found["statement"]), found["revision"])
             show.revisions(books.history(client, agreement, period))
             return
         if revision is not None:
@@ -58,20 +85,25 @@ def explain(
     period: str,
     line: str,
     revision: RevisionOption = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="List all events behind it instead, one a line.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Lead one amount back to rule, contract version, figures, windows and event ids."""
+    """Lead one amount back to rule, contract version, figures, windows and event ids.
+
+    The events are those that were counted, whenever they lie, and the corrections of these.
+    """
     from services.cli import books, show
 
+    check_period(period, "earnback explain AGREEMENT PERIOD LINE")
     with client_of_running() as client:
+        if events:
+            for event in books.events_behind(client, agreement, period, line, revision):
+                typer.echo(json.dumps(event) if as_json else show.event_line(event))
+            return
         found = books.explanation(client, agreement, period, line, revision)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:
         show.explanation(found)
-
-
-def _statement(body: dict[str, Any]) -> Any:
-    from schemas.statement import SettlementStatement
-
-    return SettlementStatement.model_validate_json(json.dumps(body))

@@ -6,7 +6,7 @@ half accepted: a document with a refusal is not among the documents.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from re import compile as pattern
 from typing import Any
@@ -69,6 +69,8 @@ class Documents:
     """The accepted documents of a file, in its order."""
 
     documents: tuple[Document, ...] = ()
+    faulty_programmes: frozenset[str] = frozenset()
+    """Names of programmes that are written here and refused."""
 
     @property
     def programmes(self) -> tuple[Programme, ...]:
@@ -104,12 +106,27 @@ def read_documents(text: str, name: str) -> tuple[Documents, tuple[Refusal, ...]
         return Documents(), (empty(name),)
     accepted: list[Document] = []
     refused: list[Refusal] = []
+    faulty: set[str] = set()
     for node in nodes:
         document, refusals = _read(node, name)
         refused.extend(refusals)
         if document is not None:
             accepted.append(document)
-    return Documents(tuple(accepted)), tuple(refused)
+        else:
+            faulty.update(_programme_of(node))
+    return Documents(tuple(accepted), frozenset(faulty)), tuple(refused)
+
+
+def _programme_of(node: Any) -> Iterator[str]:
+    """The name of a programme, of a document that could not be read whole."""
+    pairs = node.value if isinstance(node, MappingNode) else []
+    said = {
+        key.value: child.value
+        for key, child in pairs
+        if isinstance(key, ScalarNode) and isinstance(child, ScalarNode)
+    }
+    if said.get("kind") == "programme" and "programme" in said:
+        yield str(said["programme"])
 
 
 def empty(name: str) -> Refusal:
@@ -123,7 +140,41 @@ def unreadable(error: YAMLError, name: str) -> Refusal:
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return Refusal(name, line, column, "", f"not readable as YAML: {problem}", "correct the YAML")
+    reason, remedy = next(
+        (said for sign, said in _YAML_CAUSES.items() if sign in problem),
+        (problem, "correct the YAML here, or in the line above"),
+    )
+    return Refusal(name, line, column, "", f"not readable as YAML: {reason}", remedy)
+
+
+_YAML_CAUSES: Mapping[str, tuple[str, str]] = {
+    "mapping values are not allowed": (
+        "a second colon in one value",
+        "put the name or text in quotes: it holds a colon; or begin a line of its own",
+    ),
+    "cannot start any token": (
+        "a character that no value begins with, such as a tab, @ or `",
+        "indent with spaces, and put such a text in quotes",
+    ),
+    "could not find expected ':'": (
+        "a line without a colon among named terms",
+        "write a colon and a space after the name, and indent the lines of a text",
+    ),
+    "expected <block end>": (
+        "a line that is not indented as those before it",
+        "indent it as deep as the terms beside it; put a text that begins with a quote in quotes",
+    ),
+    "expected ',' or": (
+        "a bracket or brace that is not closed, or a comma that is missing",
+        "close it, and put a comma between its parts",
+    ),
+    "found unexpected end of stream": ("a quote that is not closed", "close the quote"),
+    "undefined alias": (
+        "a text that begins with *, which YAML takes for a reference",
+        "put it in quotes",
+    ),
+}
+"""What ruamel says of a text, by a part of it: the usual cause, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from schemas.field_words import field_words
+
 Path = tuple[str | int, ...]
 
 NAME_WORDS = "names are lower case letters, digits, dot, dash and underscore, at most 80"
@@ -163,6 +165,9 @@ def _forms(models: Iterable[Any]) -> Iterator[str]:
 
 def _unknown(_: Mapping[str, Any], at: _Walked) -> Finding:
     name = str(at.path[-1])
+    if name.isdigit() and at.node is None:
+        reason = f"'{name}' stands alone after a comma"
+        return Finding(at.path, reason, "write numbers with a decimal point: 99.9, not 99,9")
     known = sorted({one for model in at.above for one in model.model_fields})
     close = nearest(name, known)
     remedy = f"did you mean '{close}'?" if close else f"known here: {', '.join(known)}"
@@ -215,6 +220,9 @@ def as_written(node: Any) -> str:
 
 
 def _no_list(_: Mapping[str, Any], at: _Walked) -> Finding:
+    if at.path[-1] == "domain":
+        remedy = "write domain: [lowest, highest], such as [0, 100]"
+        return Finding(at.path, f"{as_written(at.node)} is no pair of ends", remedy)
     return Finding(at.path, f"{as_written(at.node)} is no list", "write each term after a dash")
 
 
@@ -260,9 +268,12 @@ def _bad_name(detail: Mapping[str, Any], at: _Walked) -> Finding:
 
 
 def _other(detail: Mapping[str, Any], at: _Walked) -> Finding:
-    reason = str(detail["msg"])
-    reason = reason.replace("Input should be", f"{as_written(detail['input'])} should be")
-    return Finding(at.path, reason, f"correct the value{_described(at.field)}")
+    reason, remedy = field_words(detail, "correct the value")
+    said = as_written(detail["input"])
+    for subject in ("it is", "the number is"):
+        if reason.startswith(subject):
+            reason = f"{said} is{reason.removeprefix(subject)}"
+    return Finding(at.path, reason, f"{remedy}{_described(at.field)}")
 
 
 _SAYINGS: dict[str, Callable[[Mapping[str, Any], _Walked], Finding]] = {

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.base import Noun
+from schemas.field_words import field_words
 from services.core.events.horizon import Horizon
 from services.core.events.rules import FactRule
 
@@ -85,7 +86,7 @@ def shaped(
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
+        found = error.errors(include_url=False, include_input=False)
         first, *also = [fault(each, within) for each in found[:MOST_FAULTS]]
         return replace(first, also=tuple(also))
 
@@ -98,11 +99,11 @@ def fault(found: ErrorDetails, within: str) -> Rejection:
     said = found["msg"].removeprefix("Value error, ")
     exact = said.startswith(("not an exact number", "write the number"))
     code = RejectionCode.NOT_EXACT if exact else RejectionCode.BAD_DATA
-    remedy = {
-        "missing": "add the field",
-        "extra_forbidden": "leave the field out; put it into an extension attribute",
-    }.get(found["type"], "correct the value")
-    return Rejection(code, within + pointer, said, remedy)
+    if found["type"] == "extra_forbidden":
+        remedy = "leave the field out; put it into an extension attribute"
+        return Rejection(code, within + pointer, "the field does not belong here", remedy)
+    reason, remedy = field_words(found, "correct the value")
+    return Rejection(code, within + pointer, reason, remedy)
 
 
 def another_party(source: str) -> Rejection:

@@ -27,7 +27,7 @@ from services.core.inputs.absence import half_text, halves_awaited
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.worksheet import Worksheet, step
 from services.core.judging.attribution import attributed
-from services.core.judging.moving_levels import LevelInForce, in_force, same_term
+from services.core.judging.moving_levels import LevelInForce, in_force, same_term, word_of
 from services.core.judging.relief import excuses
 
 MISSED: frozenset[Standing] = frozenset({"below_expected", "below_minimum"})
@@ -120,7 +120,9 @@ def _judged(
         figure=figure.value if figure else None,
         result=reading.value,
         expected=pricing.expected.limit if pricing.expected else None,
+        expected_tie=word_of(pricing.expected) if pricing.expected else None,
         minimum=pricing.minimum.limit if pricing.minimum else None,
+        minimum_tie=word_of(pricing.minimum) if pricing.minimum else None,
         standing=standing,
         defaulted=False,
         evidence=figure.evidence if figure else None,

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, get_args
 
 from schemas.agreement import Agreement
 from schemas.bands import Rounding, Threshold
 from schemas.level import Baseline, Level, Ratchet
 from schemas.period import next_label
-from schemas.statement import LevelResult
+from schemas.statement import LevelResult, Tie
 from services.core.exact.arithmetic import ZERO, percent_of, rounded
 from services.core.inputs.context import PeriodContext
 
@@ -71,11 +71,9 @@ def _same(one: Level | None, other: Level) -> bool:
     )
 
 
-def word_of(threshold: Threshold) -> str:
+def word_of(threshold: Threshold) -> Tie:
     """Which of the four words a limit uses."""
-    return next(
-        name for name in type(threshold).model_fields if getattr(threshold, name) is not None
-    )
+    return next(word for word in get_args(Tie) if getattr(threshold, word) is not None)
 
 
 def _limit(word: str, value: Fraction) -> Threshold:

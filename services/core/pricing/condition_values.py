@@ -14,38 +14,47 @@ from services.core.inputs.known import says_yes
 from services.core.inputs.worksheet import step
 from services.core.pricing.quantities import PricingContext
 
+ConditionVerdict = tuple[bool, tuple[Step, ...]]
+"""Whether the credit is due, and the step that says why."""
 
-def condition_holds(
-    pricing: PricingContext, condition: Condition | None
-) -> tuple[Step, ...] | None:
-    """The steps that say why the credit is due; None where it is not.
+
+def condition_holds(pricing: PricingContext, condition: Condition | None) -> ConditionVerdict:
+    """Whether a credit's condition holds, with the reason; without a condition it does.
 
     Where a name has no value yet, ``unknown`` decides; a period that waits is noted as such.
     """
     if condition is None:
-        return ()
+        return True, ()
     found = {name: _value(pricing, condition, name) for name in used(condition)}
     known = {name: value for name, value in found.items() if value is not None}
     unknown = [name for name in found if name not in known]
     if unknown:
         return _unknown(pricing, condition, ", ".join(unknown))
-    if not holds(condition, known):
-        return None
     listed = ", ".join(f"{name} is {_said(value)}" for name, value in known.items())
+    if not holds(condition, known):
+        why = f": {listed}" if listed else ""
+        return _not_due(pricing, f"'{condition.holds}' does not hold{why}")
     text = f"'{condition.holds}' holds: {listed or 'always'}"
-    return (step("condition", pricing.term, text),)
+    return True, (step("condition", pricing.term, text),)
 
 
-def _unknown(pricing: PricingContext, condition: Condition, names: str) -> tuple[Step, ...] | None:
+def _not_due(pricing: PricingContext, why: str) -> ConditionVerdict:
+    credit = pricing.credit
+    name = f" '{credit.name}'" if credit.name else ""
+    text = f"{credit.is_a.replace('_', ' ')}{name} is not due: {why}"
+    return False, (step("condition", pricing.term, text),)
+
+
+def _unknown(pricing: PricingContext, condition: Condition, names: str) -> ConditionVerdict:
     if condition.unknown == "due":
         text = f"'{condition.holds}': {names} not known, which counts as due"
-        return (step("condition", pricing.term, text),)
+        return True, (step("condition", pricing.term, text),)
     if condition.unknown == "wait":
         result = pricing.result
         pricing.context.blockers.add(
             f"the condition of a credit of {result.level} needs {names} of {result.period}"
         )
-    return None
+    return _not_due(pricing, f"'{condition.holds}': {names} not known, which counts as not due")
 
 
 def _value(pricing: PricingContext, condition: Condition, name: str) -> Value | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -42,16 +42,27 @@ _KINDS: dict[str, tuple[LineKind, int]] = {
 
 
 def price_results(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
-    """Every credit of every level that is due, as lines and points."""
+    """Every credit of every level that is due, as lines and points; why others are not."""
+    not_due: dict[ResultKey, list[Step]] = {}
     for result, index, number in _priced_results(context, worksheet):
         credit = context.version.levels[index].credits[number]
         term = f"levels[{index}].credits[{number}]"
         pricing = PricingContext(context, result, credit, term, worksheet.results)
         if _DUE[type(credit.due)](pricing, credit.due):
-            said = condition_holds(pricing.within("when"), credit.when)
-            if said is not None:
+            due, said = condition_holds(pricing.within("when"), credit.when)
+            if due:
                 worksheet = _with_price(worksheet, pricing, credit, said)
-    return replace(worksheet, results=_with_points(worksheet))
+            else:
+                not_due.setdefault(_key(result), []).extend(said)
+    return replace(worksheet, results=_with_reasons(worksheet, not_due))
+
+
+ResultKey = tuple[str, str | None, str]
+"""What tells a period's results apart: level, subject, measurement period."""
+
+
+def _key(result: LevelResult | PointsScored) -> ResultKey:
+    return result.level, result.subject, result.period
 
 
 def _priced_results(
@@ -81,7 +92,7 @@ def _with_price(
     kind, sign = _kind_of(credit, priced.value)
     return worksheet.adding(
         DraftLine(
-            line=line_name(pricing.context, result, credit),
+            line=line_name(pricing.context.period, result, credit),
             kind=kind,
             level=result.level,
             for_period=pricing.context.period,
@@ -108,14 +119,17 @@ def _kind_of(credit: Credit, value: Fraction) -> tuple[LineKind, int]:
     return _KINDS[credit.is_a]
 
 
-def line_name(context: PeriodContext, result: LevelResult, credit: Credit) -> str:
-    """The line's name: level, consequence, subject and measurement period, where there are any."""
+def line_name(settled: str, result: LevelResult, credit: Credit) -> str:
+    """The line's name: level, consequence, subject and measurement period, where there are any.
+
+    ``settled``: the label of the settlement period.
+    """
     parts = [result.level]
     if credit.name is not None:
         parts.append(credit.name)
     if result.subject is not None:
         parts.append(result.subject)
-    if result.period != context.period:
+    if result.period != settled:
         parts.append(result.period)
     return "/".join(parts)
 
@@ -255,19 +269,19 @@ _DUE: dict[type, Callable[[PricingContext, Any], bool]] = {
 }
 
 
-def _with_points(worksheet: Worksheet) -> tuple[LevelResult, ...]:
-    """The results with the points that they scored and how."""
+def _with_reasons(
+    worksheet: Worksheet, not_due: Mapping[ResultKey, Sequence[Step]]
+) -> tuple[LevelResult, ...]:
+    """The results with the points that they scored and how, and with what is not due and why."""
     found = []
     for result in worksheet.results:
-        own = [
-            scored
-            for scored in worksheet.points
-            if (scored.level, scored.subject, scored.period)
-            == (result.level, result.subject, result.period)
-        ]
+        own = [scored for scored in worksheet.points if _key(scored) == _key(result)]
+        made = [one for scored in own for one in scored.steps]
+        made += not_due.get(_key(result), ())
         if own:
             total = sum((scored.points for scored in own), ZERO)
-            made = tuple(one for scored in own for one in scored.steps)
-            result = result.model_copy(update={"points": total, "steps": (*result.steps, *made)})
+            result = result.model_copy(update={"points": total})
+        if made:
+            result = result.model_copy(update={"steps": (*result.steps, *made)})
         found.append(result)
     return tuple(found)

@@ -159,7 +159,7 @@ def _amount(pricing: PricingContext, term: Amount, counts: Sequence[PricedUnits]
     each = pricing.context.own(term.amount, term.currency)
     value = units * each
     money = pricing.context.money
-    text = f"{_times(units)}{money(each)} = {money(value)}"
+    text = f"{number_text(units)} x {money(each)} = {money(value)}"
     return Price(value, "money", (step("rate", pricing.term, text, value),))
 
 

@@ -97,7 +97,10 @@ async def act_on_dispute(
             state = after(dispute.state, order.act)
         except ActNotAllowed as reason:
             raise Problem(
-                409, "act-not-allowed", "The dispute does not stand there.", str(reason)
+                409,
+                "act-not-allowed",
+                "That step is not possible in the dispute's present state.",
+                str(reason),
             ) from reason
         await dispute_store.add_event(
             connection,

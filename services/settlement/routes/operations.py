@@ -36,6 +36,7 @@ from services.settlement.routes.common import (
     IdempotencyKey,
     PageSize,
     RowNumber,
+    SettlementApiState,
     listed,
     page,
     parts_of,
@@ -181,9 +182,9 @@ async def get_verdict(
     the evaluator. Both parts are percent-encoded, slashes too.
     """
     source, event_id = _identity(request, source, event_id)
-    if not asker.sees_source(source):
-        raise not_found(f"event {event_id} of source {source}")
     parts = parts_of(request)
+    if not asker.sees_source(source):
+        return shown(request, await _as_evidence(parts, asker, source, event_id))
     counted = await parts.evaluator.verdict(source, event_id)
     async with parts.pool.acquire() as connection:
         rows = await queries.set_aside_at_doors(connection, _aside_of(asker), source, event_id)
@@ -196,6 +197,23 @@ async def get_verdict(
         "quarantined": sorted(aside, key=lambda each: int(each["number"])),
     }
     return shown(request, EventVerdict.model_validate(told))
+
+
+async def _as_evidence(
+    parts: SettlementApiState, asker: Principal, source: str, event_id: str
+) -> EventVerdict:
+    """An event of the buyer that an agreement of the asking vendor is settled by, as it counts.
+
+    Raises a 404 for every other event; what was set aside under its name is not shown.
+    """
+    unknown = not_found(f"event {event_id} of source {source}")
+    if not asker.may_see_evidence_of(source):
+        raise unknown
+    counted = await parts.evaluator.verdict(source, event_id)
+    accepted = counted["accepted"]
+    if accepted is None or not asker.is_settled_by(source, accepted["event"]["data"]):
+        raise unknown
+    return EventVerdict.model_validate({**counted, "quarantined": ()})
 
 
 def _identity(request: Request, source: str, event_id: str) -> tuple[str, str]:

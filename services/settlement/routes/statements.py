@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from schemas.evaluation import PeriodEvaluation
-from schemas.statement import SettlementStatement, StatementLine
+from schemas.statement import LevelResult, SettlementStatement, StatementLine
 from services.core.contracts.versions import version_for
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import History, settle_together
@@ -187,7 +187,10 @@ async def explain_line(
     versions = contract.agreements[agreement]
     deciding = next(each for each in versions if each.version == found.version)
     document = explain.document(deciding, ruling.programmes, statement.period)
-    explanation = _explained(asker, statement, row["revision"], found, document, evaluations)
+    results = explain.results_behind(statement, found, deciding)
+    explanation = _explained(
+        asker, statement, row["revision"], found, document, evaluations, results
+    )
     facts = await explain.facts_behind(
         parts.evaluator,
         asker,
@@ -207,8 +210,9 @@ def _explained(
     line: StatementLine,
     document: explain.AgreementDocument,
     evaluations: Sequence[PeriodEvaluation],
+    results: Sequence[LevelResult],
 ) -> Explanation:
-    results = explain.results_behind(statement, line)
+    terms = explain.terms_behind(document, line)
     return Explanation(
         agreement=statement.agreement,
         period=statement.period,
@@ -220,10 +224,12 @@ def _explained(
         amount=MoneyAmount.of(line.minor_units, statement.currency),
         steps=line.steps,
         contract_version=line.version,
-        terms=explain.terms_behind(document, line),
+        terms=terms,
         results=tuple(explain.shown_result(asker, result) for result in results),
         figures=explain.figures_behind(
-            results, [explain.shown_to(asker, e)[0] for e in evaluations]
+            results,
+            [explain.shown_to(asker, one)[0] for one in evaluations],
+            explain.metrics_read(terms),
         ),
         events=explain.visible(asker, line.events)[0],
         facts=explain.NO_FACTS,

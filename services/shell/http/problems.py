@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from schemas.field_words import field_words
 from services.shell.logs import correlation_id
 
 PROBLEM = "application/problem+json"
@@ -107,13 +108,13 @@ def answer_with_problems(api: FastAPI) -> None:
 _PLAIN = {
     401: (
         "not-authenticated",
-        "The request does not say who asks.",
-        "Send a valid key as 'Authorization: Bearer eb_...'.",
+        "The request has no valid key.",
+        "Send a key that is not revoked as 'Authorization: Bearer eb_...'.",
     ),
-    403: ("not-allowed", "Who asks may not do this.", "Use a key of a role that may."),
+    403: ("not-allowed", "This key may not do this.", "Use a key of a role that may."),
     404: (
         "not-found",
-        "There is nothing at this address.",
+        "There is no such address.",
         "Check its spelling; /openapi.json lists all addresses.",
     ),
     405: (
@@ -130,35 +131,6 @@ _PLAIN = {
 }
 
 
-_WHOLE = "write a whole number, such as 1"
-
-
-_REMEDIES = {
-    "missing": "add it",
-    "extra_forbidden": "remove it, or check its spelling",
-    "model_attributes_type": "send a JSON object, with Content-Type: application/json",
-    "int_parsing": _WHOLE,
-    "int_type": _WHOLE,
-    "int_from_float": _WHOLE,
-    "int_parsing_size": _WHOLE,
-    "bool_parsing": "write true or false",
-    "string_type": "write it as a string, in quotes",
-    "string_too_short": "write at least {min_length} character(s)",
-    "string_too_long": "write at most {max_length} character(s)",
-    "string_pattern_mismatch": "write it in the form {pattern}",
-    "greater_than_equal": "give {ge} or more",
-    "less_than_equal": "give {le} or less",
-    "enum": "write {expected}",
-    "literal_error": "write {expected}",
-    "uuid_parsing": "write a UUID, such as 0b2f9f3e-8d1c-4c1e-9a53-5d0f6f0f4a11",
-    "timezone_aware": "add the offset, such as Z or +01:00",
-    "datetime_from_date_parsing": "write it as 2025-01-31T12:00:00Z",
-    "datetime_parsing": "write it as 2025-01-31T12:00:00Z",
-    "date_from_datetime_parsing": "write it as 2025-01-31",
-    "date_parsing": "write it as 2025-01-31",
-}
-
-
 def fault_of(error: Mapping[str, Any]) -> Fault:
     """Turn one of pydantic's errors into a fault: where, why, and what to do."""
     kind, given = str(error["type"]), error.get("ctx") or {}
@@ -170,13 +142,11 @@ def fault_of(error: Mapping[str, Any]) -> Fault:
         pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
     else:
         pointer = ".".join(path)
-    reason = str(error["msg"]).removeprefix("Value error, ")
-    if kind in _REMEDIES:
-        return Fault(pointer, reason, _REMEDIES[kind].format_map(given), within)
-    # Our own checks say what is wrong and, behind a semicolon, what to do about it.
-    why, _, remedy = reason.rpartition("; ")
-    plain = "correct it; its schema is in /openapi.json"
-    return Fault(pointer, why or reason, remedy if why else plain, within)
+    if kind in ("model_attributes_type", "model_type") and not path:
+        remedy = "send a JSON object, with Content-Type: application/json"
+        return Fault(pointer, "the body is not a JSON object", remedy, within)
+    reason, remedy = field_words(error, "correct it; its schema is in /openapi.json")
+    return Fault(pointer, reason, remedy, within)
 
 
 NUL_REFUSAL = ("it holds the character U+0000 (%00), which no name has", "leave the character out")

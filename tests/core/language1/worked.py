@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from re import sub
 from typing import Any
 
 from schemas.statement import SettlementStatement, canonical
@@ -50,9 +51,40 @@ def _said(outcome: SettlementStatement | Unsettled) -> Record:
         return {"period": outcome.period, "waits": list(outcome.reasons)}
     body = json.loads(canonical(outcome))
     body.pop("rules", None)
+    for result in body["results"]:
+        _without_what_came_since(result)
+    for name in FIGURES_SINCE:
+        body["figures"].pop(name, None)
+    for line in body["lines"]:
+        line["steps"] = [_as_worded(one) for one in line["steps"]]
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return {
         "period": outcome.period,
         "total": outcome.total_minor,
         "sha256": sha256(text.encode()).hexdigest(),
     }
+
+
+FIGURES_SINCE = ("claimable", "claim-by")
+"""Figures that statements have since: they say more of the same amounts."""
+
+FIELDS_SINCE = ("expected_tie", "minimum_tie")
+"""Fields of a result that statements have since."""
+
+
+def _without_what_came_since(result: Record) -> None:
+    """Take the ties out, and the steps that tell why a credit is not due."""
+    for name in FIELDS_SINCE:
+        result.pop(name, None)
+    result["steps"] = [
+        one
+        for one in result["steps"]
+        if one["rule"] != "condition" or " is not due: " not in one["text"]
+    ]
+
+
+def _as_worded(made: Record) -> Record:
+    """The step in the words of language 1, which left out a factor of one: ``5.00 = 5.00``."""
+    if made["rule"] != "rate":
+        return made
+    return made | {"text": sub(r"^1 x (?=(-?[0-9,.]+) = \1$)", "", made["text"])}

@@ -1,0 +1,109 @@
+"""`earnback preview`, `pending`, `quarantine`, `balances`: what stands where it is asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from services.cli.commands.common import REFUSED, AsJson, check_period, client_of_running
+
+
+def preview(agreement: str, period: str, as_json: AsJson = False) -> None:
+    """What a period that is not closed would come to now. Nothing is stored.
+
+    Exit code 1 where it could not be settled yet; the output says what it waits for.
+    """
+    from services.cli import show
+
+    check_period(period, "earnback preview AGREEMENT PERIOD")
+    with client_of_running() as client:
+        path = f"/v1/previews/{quote(agreement, safe='')}/{quote(period, safe='')}"
+        found = client.get(path)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    elif found["statement"] is not None:
+        show.out.print("preview: nothing is stored")
+        show.statement(statement_of(found["statement"]))
+    else:
+        typer.echo(f"{agreement} {period} waits: {'; '.join(found['waits_for'])}")
+    if found["statement"] is None:
+        raise typer.Exit(REFUSED)
+
+
+def pending(as_json: AsJson = False) -> None:
+    """Closed periods that have no statement yet, and what each waits for."""
+    _list(
+        "/v1/pending",
+        ("agreement", "period", "since", "waits for"),
+        lambda row: (row["agreement"], row["period"], row["since"][:16], "; ".join(row["reasons"])),
+        as_json,
+        "nothing is pending",
+    )
+
+
+def quarantine(
+    number: Annotated[int | None, typer.Argument(help="One of them, in full.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What was set aside and does not count: refused, in conflict, too late, or unreadable."""
+    if number is not None:
+        with client_of_running() as client:
+            typer.echo(json.dumps(client.get(f"/v1/quarantine/{number}"), indent=1))
+        return
+    _list(
+        "/v1/quarantine",
+        ("number", "by", "reason", "source", "id", "problem"),
+        lambda row: (
+            str(row["number"]),
+            row["set_aside_by"],
+            row["reason"],
+            row["source"] or "-",
+            row["event_id"] or "-",
+            row["problem"],
+        ),
+        as_json,
+        "nothing is set aside",
+    )
+
+
+def balances(
+    as_of: Annotated[
+        str | None, typer.Option(help="As the book stood before a moment: 2025-04-01T00:00:00Z.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Who owes what, by vendor, buyer and currency."""
+    from services.cli import show
+
+    with client_of_running() as client:
+        found = client.get("/v1/balances", **({"as_of": as_of} if as_of else {}))
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for one in found["items"]:
+        show.out.print(show.owed_between(one))
+    if not found["items"]:
+        typer.echo("nothing is booked")
+
+
+def _list(path: str, columns: tuple[str, ...], cells: Any, as_json: bool, nothing: str) -> None:
+    from services.cli import show
+
+    with client_of_running() as client:
+        rows = list(client.items(path))
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+    elif rows:
+        show.table(columns, map(cells, rows))
+    else:
+        typer.echo(nothing)
+
+
+def statement_of(body: dict[str, Any]) -> Any:
+    """A statement as the API answers it, as the noun."""
+    from schemas.statement import SettlementStatement
+
+    return SettlementStatement.model_validate_json(json.dumps(body))

@@ -1,0 +1,1 @@
+"""The example of docs/settlement-api.md: a contract and a month of events, ready to be loaded."""
