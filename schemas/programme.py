@@ -299,8 +299,8 @@ class DeliveryDelay(Noun):
     negative when early. It goes on until the delivery or until it is called off; what is called
     off before it is due is no delivery. ``across_periods``: a delivery counts in the window in
     which it is due (``begins``), in the one in which it is delivered or called off (``ends``), or
-    late in each window with the time that lies in it (``split``). ``until_delivered``, with
-    ``begins``: whoever prices the delay ``waits`` for the delivery, or takes it as ``late_so_far``
+    late in each window with the time that lies in it (``split``). ``until_delivered``: with
+    ``begins``, whoever prices the delay ``waits`` for the delivery, or takes it as ``late_so_far``
     at the window's end, and corrects that once it is delivered.
     """
 

@@ -142,6 +142,7 @@ STEP_RULES: Mapping[str, str] = {
     "factor": "A factor of the price. Value: the factor.",
     "fee": "An incentive fee by its formula. Value: in main units.",
     "figure": "What the evaluation counted. Value: in the metric's unit.",
+    "floor": "What is payable may not fall below zero. Value: what is booked of it, in main units.",
     "in-time": "What a low-volume rule counts as good. Value: a number of events.",
     "low-volume": "The ratio without so many bad events. Value: in percent.",
     "no-data": "What the level states for a period without data. Value: where it counts as one.",

@@ -24,7 +24,7 @@ _OF_RESULTS = frozenset(
 """The steps of a result that are told: what was done to it, and what follows."""
 
 _OF_LINES = frozenset(
-    "ceiling cap claim critical-failure deferred deposit earn-back fee retainage set-off"
+    "ceiling cap claim critical-failure deferred deposit earn-back fee floor retainage set-off"
     " single-event small-amount withheld".split()
 )
 """The steps of a line that are told: what cut it, and where it comes from if from no level."""

@@ -16,7 +16,16 @@ from services.core.exact.arithmetic import money_text, number_text
 from tests.core import rules_told
 from tests.core.told import evaluation, outcomes, settled, terms
 
-CUTS = {"cap", "claim", "critical-failure", "single-event", "small-amount", "deferred", "set-off"}
+CUTS = {
+    "cap",
+    "floor",
+    "claim",
+    "critical-failure",
+    "single-event",
+    "small-amount",
+    "deferred",
+    "set-off",
+}
 CLAIM = "claim: {within_days: 30}\n"
 CAP = "caps: [{cap: top, window: period, limit: {kind: amount, amount: 40}}]\n"
 
