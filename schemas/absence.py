@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from schemas.base import Noun, Number
 
 
 class CountsAs(Noun):
     """What is absent is taken as this number."""
 
-    counts_as: Number
+    counts_as: Number = Field(description="The number, in the unit of what is absent.")
 
 
 IfAbsentCount = Literal["wait", "nothing"] | CountsAs

@@ -48,6 +48,9 @@ _FORMS: tuple[tuple[Any, str], ...] = (
 """How the annotations that many nouns share are called; the more special ones come first."""
 
 
+MEASURES = "schemas.programme"
+"""Where nouns are that a contract chooses by their kind."""
+
 _ELSEWHERE: Mapping[str, str] = {"SharedCap": "terms/adjustments.md"}
 """Nouns that another page tells of."""
 
@@ -156,9 +159,9 @@ def _link(noun: type[BaseModel]) -> str:
 
 def heading(noun: type[BaseModel]) -> str:
     """What a page calls a noun: by its kinds where a contract chooses it by them."""
-    first, info = next(iter(noun.model_fields.items()))
-    if first == "kind":
-        return ", ".join(f"`{kind}`" for kind in get_args(info.annotation))
+    kind = noun.model_fields.get("kind")
+    if kind is not None and noun.__module__ == MEASURES:
+        return ", ".join(f"`{one}`" for one in get_args(kind.annotation))
     return re.sub(r"(?<!^)(?=[A-Z])", " ", noun.__name__).capitalize()
 
 

@@ -57,7 +57,9 @@ class Heartbeat(Noun):
     """
 
     metric: Name = Field(description="A metric of samples or status of the same subjects.")
-    unknown_after_minutes: Annotated[Number, Field(gt=0)]
+    unknown_after_minutes: Annotated[
+        Number, Field(gt=0, description="How long after such a fact the time counts as known.")
+    ]
     unknown_time: Literal["left_out", "no_data"] = Field(
         description="left_out: taken out of the total, for a share of time. no_data: with any of "
         "it the figure is none."

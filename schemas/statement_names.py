@@ -144,8 +144,12 @@ STEP_RULES: Mapping[str, str] = {
     "figure": "What the evaluation counted. Value: in the metric's unit.",
     "floor": "What is payable may not fall below zero. Value: what is booked of it, in main units.",
     "in-time": "What a low-volume rule counts as good. Value: a number of events.",
+    "incomplete": "An occurrence of which a half is missing, such as a close without an open, and "
+    "how it counts.",
     "low-volume": "The ratio without so many bad events. Value: in percent.",
     "no-data": "What the level states for a period without data. Value: where it counts as one.",
+    "not-attributed": "An attribution of an occurrence that no figure of the period counts.",
+    "nothing-to-count": "0 of 0: there was nothing to count. Value: where it counts as one.",
     "percent": "Percent of a charge that the credit comes to. Value: in percent.",
     "points": "The points that are added up. Value: in points.",
     "points-to-money": "Points turned into money. Value: in main units.",
@@ -161,6 +165,7 @@ STEP_RULES: Mapping[str, str] = {
     "single-event": "Paid for by another level that the same event made fail. Value: what is left.",
     "small-amount": "A small total was dropped or raised. Value: what is left, in main units.",
     "units": "Units of an occurrence, after grace. Value: a number of units.",
+    "unknown-time": "Time of which nothing is known, by the heartbeat. Value: in seconds.",
     "withheld": "What the buyer withholds, under its ceiling. Value: in main units.",
 }
 """Every rule of a step, and what the step's value is."""
