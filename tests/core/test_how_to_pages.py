@@ -109,7 +109,8 @@ levels:
     )
     (shown,) = findall(r"```text\n(.*?)```", CHANGED, DOTALL)
     found = contract_diff(agreement(HEAD + table), agreement(new))
-    assert [line.strip() for line in shown.strip().splitlines()] == [one.text() for one in found]
+    lines = [line.strip() for line in shown.strip().splitlines()]
+    assert lines == [f"agreement hosting: {one.text()}" for one in found]
 
 
 @pytest.mark.parametrize("kind", ["service", "customer", "corporate", "ola", "underpinning",
