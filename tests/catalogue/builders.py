@@ -92,7 +92,7 @@ def a_programme(version: int = 1, **changes: Any) -> Programme:
 
 
 def an_agreement(version: int = 1, **changes: Any) -> Agreement:
-    """Agreement campus-network of vendor north: one level, settled by the month."""
+    """Agreement campus-network of vendor north: 5 % of the charge for a month below 99.9 %."""
     document: dict[str, Any] = {
         "kind": "agreement",
         "language": 2,
@@ -125,6 +125,14 @@ def an_agreement(version: int = 1, **changes: Any) -> Agreement:
                 "judged": "exact",
                 "no_data": "no_result",
                 "defaults": {"kind": "every_miss"},
+                "credits": [
+                    {
+                        "is_a": "service_credit",
+                        "due": {"kind": "on_default"},
+                        "quantity": {"kind": "one"},
+                        "rate": {"kind": "percent_of", "percent": 5, "base": "monthly"},
+                    }
+                ],
             }
         ],
     }
