@@ -24,5 +24,11 @@ IfAbsentCount = Literal["wait", "nothing"] | CountsAs
 IfAbsentNumber = Literal["wait"] | CountsAs
 """Of a number. counts_as: it is taken as N."""
 
+IfAbsentOpening = Literal["wait", "nothing"]
+"""Of what was given or banked before. nothing: there was none."""
+
 IfAbsentYesNo = Literal["wait", "does_not_hold", "holds"]
 """Of what holds or does not."""
+
+NO_OPENING = "if_absent speaks of the 'opening', and none is named; leave it out, or name one"
+"""Why an ``if_absent`` beside no opening is refused."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from schemas.absence import NO_OPENING, IfAbsentOpening
 from schemas.base import Name, Noun, Number
 from schemas.credit import AmountLimit, Limit, PercentLimit
 from schemas.money import Currency
@@ -37,6 +38,11 @@ class Cap(Noun):
         description="Circumstance with 'charges' and 'credits' of the window's periods before the "
         "first one settled here.",
     )
+    if_absent: IfAbsentOpening = Field(
+        "wait",
+        description="While no 'opening' is stated and the window reaches the time before. nothing: "
+        "nothing was charged or credited then.",
+    )
 
     @model_validator(mode="after")
     def _earned_back_is_said(self) -> Self:
@@ -44,6 +50,12 @@ class Cap(Noun):
             raise ValueError(
                 "a cap of one period looks at no other; leave out earned_back, opening"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _absence_is_read(self) -> Self:
+        if self.if_absent != "wait" and self.opening is None:
+            raise ValueError(NO_OPENING)
         return self
 
     @model_validator(mode="after")
@@ -113,6 +125,11 @@ class SharedCap(Noun):
         description="Circumstance with 'charges' and 'credits' of the window's periods before the "
         "first one settled here, stated for any of the agreements; what they state is added up.",
     )
+    if_absent: IfAbsentOpening = Field(
+        "wait",
+        description="While no 'opening' is stated and the window reaches the time before. nothing: "
+        "nothing was charged or credited then.",
+    )
 
     @model_validator(mode="after")
     def _window_is_whole(self) -> Self:
@@ -133,6 +150,12 @@ class SharedCap(Noun):
                     f"begins {self.begins} lies inside a {self.settled}; write the first day of "
                     f"one, such as {opens}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _absence_is_read(self) -> Self:
+        if self.if_absent != "wait" and self.opening is None:
+            raise ValueError(NO_OPENING)
         return self
 
     @model_validator(mode="after")

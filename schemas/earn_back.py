@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from schemas.absence import NO_OPENING, IfAbsentOpening
 from schemas.bands import Threshold
 from schemas.base import Name, Noun, Number
 
@@ -80,3 +81,14 @@ class Bank(Noun):
         None, description="Periods that it can be used in. Absent: until the agreement ends."
     )
     opening: Name | None = None
+    if_absent: IfAbsentOpening = Field(
+        "wait",
+        description="While no 'opening' is stated and there are credits that it could pay for. "
+        "nothing: nothing was brought along.",
+    )
+
+    @model_validator(mode="after")
+    def _absence_is_read(self) -> Self:
+        if self.if_absent != "wait" and self.opening is None:
+            raise ValueError(NO_OPENING)
+        return self

@@ -6,12 +6,12 @@ from dataclasses import replace
 from fractions import Fraction
 
 from schemas.earn_back import Bank
-from schemas.period import first_day
+from schemas.period import first_day, next_label
 from services.core.adjusting.set_off_room import SetOffRoom
 from services.core.exact.arithmetic import ZERO
 from services.core.inputs.banking import main_to_minor, minor_to_main, with_balance
 from services.core.inputs.context import PeriodContext
-from services.core.inputs.openings import bank_openings, money_of
+from services.core.inputs.openings import LookBack, bank_openings, is_stated, money_of, unstated
 from services.core.inputs.worksheet import Balance, DraftLine, Worksheet, step
 
 
@@ -26,6 +26,7 @@ def set_off(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
         if used:
             worksheet = _with_line(worksheet, _line(context, balance, used))
         kept.append(replace(balance, left=balance.left - used))
+    _await_openings(context, room)
     return replace(worksheet, balances=tuple(kept))
 
 
@@ -50,6 +51,25 @@ def _with_openings(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
         amount = money_of(context.charges, context.version, context.blockers, facts, "value")
         worksheet = _opened(context, worksheet, bank, amount)
     return worksheet
+
+
+def _await_openings(context: PeriodContext, room: SetOffRoom) -> None:
+    """Note each opening that nobody states, where the balances leave credits it could pay for."""
+    for index, bank in enumerate(context.version.banks):
+        if bank.opening is None or bank.if_absent == "nothing" or not room.left(bank.pays_for):
+            continue
+        if _is_over(context, bank) or is_stated(context.charges, bank.opening, context.period):
+            continue
+        begins = first_day(context.begins)
+        look = LookBack("term", context.period, context.begins, begins, begins)
+        context.blockers.add(unstated(bank.opening, f"banks[{index}]", "'value'", look))
+
+
+def _is_over(context: PeriodContext, bank: Bank) -> bool:
+    """Whether what was banked before the agreement can no longer be used."""
+    if bank.lasts is None:
+        return False
+    return first_day(context.period) >= first_day(next_label(context.begins, bank.lasts))
 
 
 def _opened(

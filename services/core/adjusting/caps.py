@@ -11,11 +11,19 @@ from schemas.ceiling import Cap, DropSmall, EarnedBack, RaiseSmall
 from schemas.credit import AmountLimit, AtRiskLimit, PercentLimit
 from schemas.money import exponent
 from schemas.period import first_day, next_label
+from schemas.remedy import ByCap
 from schemas.statement import LineKind
 from services.core.exact.arithmetic import ZERO, rounded
 from services.core.exact.sharing import in_proportion
 from services.core.inputs.context import PeriodContext
-from services.core.inputs.openings import LookBack, money_of, openings_in
+from services.core.inputs.openings import (
+    LookBack,
+    is_stated,
+    looks_before,
+    money_of,
+    openings_in,
+    unstated,
+)
 from services.core.inputs.worksheet import OWED_BY_VENDOR, Worksheet, counts, step
 from services.core.pricing.ceilings import limit_amount
 
@@ -45,8 +53,13 @@ def before_caps(worksheet: Worksheet) -> Worksheet:
 def _apply(context: PeriodContext, worksheet: Worksheet, cap: Cap, term: str) -> Worksheet:
     window = _WINDOWS[cap.window](context, cap)
     due = worksheet.owed(cap.levels)
-    if due <= 0 and context.if_known(lambda aside: _ceiling(aside, cap, window)) is None:
-        return worksheet  # nothing is due, so nothing waits for the ceiling's charges
+    reason = _unstated(context, cap, term)
+    if reason is not None and (due > 0 or _opens_a_right(context, cap)):
+        context.blockers.add(reason)
+    if due <= 0 and (
+        reason is not None or context.if_known(lambda aside: _ceiling(aside, cap, window)) is None
+    ):
+        return worksheet  # nothing is due, so nothing waits for the opening or the charges
     seen = context.seen
     ceiling = _ceiling(context, cap, window)
     given = _given(context, cap, window[:-1])
@@ -125,16 +138,35 @@ def _opening(context: PeriodContext, cap: Cap, what: str) -> Fraction:
     """What was charged or credited in the window before the first period settled here."""
     if cap.opening is None:
         return ZERO
+    facts = openings_in(context.charges, cap.opening, _look_back(context, cap))
+    return money_of(context.charges, context.version, context.blockers, facts, what)
+
+
+def _look_back(context: PeriodContext, cap: Cap) -> LookBack:
     begins = first_day(context.begins)
     since = {
         "trailing": first_day(next_label(context.period, 1 - (cap.periods or 1))),
         "contract_year": first_day(context.contract_year()[0]),
     }
-    look = LookBack(
-        cap.window, context.period, context.begins, begins, since.get(cap.window, begins)
-    )
-    facts = openings_in(context.charges, cap.opening, look)
-    return money_of(context.charges, context.version, context.blockers, facts, what)
+    since_then = since.get(cap.window, begins)
+    return LookBack(cap.window, context.period, context.begins, begins, since_then)
+
+
+def _unstated(context: PeriodContext, cap: Cap, term: str) -> str | None:
+    """Why the headroom is not known, where nobody states the opening; else None."""
+    look = _look_back(context, cap)
+    if cap.opening is None or cap.if_absent == "nothing" or not looks_before(look):
+        return None
+    if is_stated(context.charges, cap.opening, context.period):
+        return None
+    values = "'charges' and 'credits'" if _share(context, cap) else "'credits'"
+    return unstated(cap.opening, term, values, look)
+
+
+def _opens_a_right(context: PeriodContext, cap: Cap) -> bool:
+    """Whether somebody may terminate when the cap is reached, as it can be where nothing is due."""
+    terms = context.version.terminations
+    return any(isinstance(term, ByCap) and term.cap == cap.cap for term in terms)
 
 
 def apply_small_amounts(context: PeriodContext, worksheet: Worksheet) -> Worksheet:

@@ -30,7 +30,14 @@ from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.charges import Charges
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.history import SettlementHistory
-from services.core.inputs.openings import LookBack, money_of, openings_in
+from services.core.inputs.openings import (
+    LookBack,
+    is_stated,
+    looks_before,
+    money_of,
+    openings_in,
+    unstated,
+)
 from services.core.inputs.worksheet import Worksheet
 
 
@@ -259,19 +266,35 @@ class _CapAllowance:
         """What the agreements state of the window's time before it was settled here."""
         if self.cap.opening is None:
             return ZERO
+        if self.cap.if_absent == "wait":
+            self._await(self.cap.opening)
         return sum((self._stated(name, self.cap.opening, what) for name in self.covered), ZERO)
+
+    def _await(self, opening: str) -> None:
+        """Note that the opening is not known, where no agreement under the cap states it.
+
+        The time before is the one before the first of them is settled here. The reason names
+        nobody, so that it can be read by all.
+        """
+        first = min((self._look(name) for name in self.covered), key=lambda one: one.begins)
+        stated = (is_stated(one.charges, opening, first.period) for one in self.covered.values())
+        if looks_before(first) and not any(stated):
+            share = isinstance(self.cap.limit, PercentLimit)
+            values = "'charges' and 'credits'" if share else "'credits'"
+            self.blockers.add(unstated(opening, self.term, values, first))
+
+    def _look(self, name: str) -> LookBack:
+        begins = label_of(self.covered[name].versions[0].effective_from, self.cap.settled)
+        first_year = self.cap.begins or first_day(begins)
+        since = first_day(self.window[0])
+        return LookBack(self.cap.window, self.window[-1], begins, first_year, since)
 
     def _stated(self, name: str, opening: str, what: str) -> Fraction:
         party, period, blockers = self.covered[name], self.window[-1], Blockers()
-        begins = label_of(party.versions[0].effective_from, self.cap.settled)
-        since = first_day(self.window[0])
-        look = LookBack(
-            self.cap.window, period, begins, self.cap.begins or first_day(begins), since
-        )
         version = _bound(self.cap, name, party, period) or party.versions[-1]
         amount = ZERO
         try:
-            facts = openings_in(party.charges, opening, look)
+            facts = openings_in(party.charges, opening, self._look(name))
             amount = money_of(party.charges, version, blockers, facts, what)
         except InvalidDeclaration as misstated:
             blockers.add(str(misstated))

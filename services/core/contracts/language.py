@@ -233,6 +233,17 @@ def _absent_readings(document: ContractBody) -> Iterator[Addition]:
         yield Addition(path, "if_absent", "carried", _ABSENT)
 
 
+def _openings(document: ContractBody) -> Iterator[Addition]:
+    """Language 1: an opening that nobody states is nothing, whatever was given before."""
+    for section in ("caps", "shared_caps", "banks"):
+        for path, term in each(document, section):
+            if term.get("opening") is not None:
+                yield Addition(path, "if_absent", "nothing", _UNSTATED)
+
+
+_UNSTATED = "an opening that nobody states is nothing; without if_absent the period waits for it"
+
+
 def _absent_in_credit(path: Path, credit: ContractBody, level: ContractBody) -> Iterator[Addition]:
     for at, quantity in each(credit, "quantity"):
         kind = str(quantity.get("kind"))
@@ -268,5 +279,6 @@ RULES: tuple[LanguageRule, ...] = (
     _silence,
     _halves,
     _absent_readings,
+    _openings,
 )
 """The rules that bring a document of language 1 to language 2, in order."""

@@ -14,7 +14,7 @@ from fractions import Fraction
 from schemas.agreement import Agreement
 from schemas.ceiling import CapWindow
 from schemas.evaluation import CircumstanceFact
-from schemas.period import first_day, label_of, next_label
+from schemas.period import first_day, label_of, next_label, period_length
 from services.core.calendar.windows import holds
 from services.core.exact.arithmetic import ZERO
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
@@ -65,6 +65,34 @@ def openings_in(charges: Charges, name: str, look: LookBack) -> tuple[Circumstan
             f"in one sum (event {sums[-1].event.id}); take one of them back"
         )
     return (sums[-1],)
+
+
+def is_stated(charges: Charges, name: str, period: str) -> bool:
+    """Whether anything is stated of an opening for a period or for an earlier time.
+
+    One statement answers for all of the time before: what it leaves out was nothing.
+    """
+    return any(_first_day(one) <= first_day(period) for one in charges.statements(name))
+
+
+def looks_before(look: LookBack) -> bool:
+    """Whether a window holds a time before the first period that is settled here."""
+    in_first_year = look.window == "contract_year" and look.since == look.first_year
+    return look.window == "term" or in_first_year or look.since < first_day(look.begins)
+
+
+def unstated(name: str, reader: str, values: str, look: LookBack) -> str:
+    """Why a period waits for an opening that nobody states, and what to state for which period."""
+    state = f"state its {values} of the time before {look.begins} for {look.begins}"
+    if look.window == "trailing":  # a sum could not be taken apart for the next window
+        first, last = label_of(look.since, period_length(look.period)), next_label(look.begins, -1)
+        state = f"state its {values} for {first}"
+        if first != last:
+            state = f"state its {values} for each of the periods {first} to {last}"
+    return (
+        f"the circumstance {name} is not stated, which {reader} reads; {state}, 0 where nothing "
+        "was given before, or state if_absent there"
+    )
 
 
 def _of_this_window(

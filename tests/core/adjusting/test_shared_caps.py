@@ -316,6 +316,25 @@ def test_what_was_given_before_the_first_period_here_is_stated() -> None:
     assert "'credits'" in reasons(found["hosting"][0])[0]
 
 
+def test_a_shared_cap_waits_for_an_opening_that_none_of_the_agreements_states() -> None:
+    year = cap(150, window="contract_year", begins=date(2024, 7, 1), opening="before-us")
+    known = [history(named("hosting"), *missed(1000)), history(named("network"), *missed(0))]
+    found = together(programme(year), *known)
+    (reason,) = reasons(found["hosting"][0])
+    assert reason == (
+        "the circumstance before-us is not stated, which shared_caps[0] reads; state its 'credits' "
+        "of the time before 2025-01 for 2025-01, 0 where nothing was given before, or state "
+        "if_absent there"
+    )
+    assert totals(found) == {"hosting": [None], "network": [0]}
+    found = together(programme(year | {"if_absent": "nothing"}), *known)
+    assert totals(found) == {"hosting": [10000], "network": [0]}
+    late = year | {"begins": date(2025, 1, 1)}
+    later = [evaluation(label, 99) for label in months(12)]
+    told = history(named("hosting"), *later, *missed(1000, start="2026-01"))
+    assert totals(together(programme(late), told))["hosting"] == [0] * 12 + [10000]
+
+
 @pytest.mark.parametrize(("said", "third_month"), [("still_counts", 0), ("frees_the_cap", 10000)])
 def test_earned_back_credits_free_the_cap_only_where_that_is_said(
     said: str, third_month: int
@@ -452,6 +471,7 @@ def test_what_is_settled_never_exceeds_the_cap_in_whatever_order_it_comes(
             "begins 2025-01-15 lies inside a month; write the first day of one, such as 2025-01-01",
         ),
         ({"earned_back": "still_counts"}, "a cap of one period looks at no other"),
+        ({"if_absent": "nothing"}, "if_absent speaks of the 'opening', and none is named"),
         ({"opening": "before-us"}, "a cap of one period looks at no other"),
         (
             {"limit": {"kind": "amount", "amount": "90", "currency": "USD"}},

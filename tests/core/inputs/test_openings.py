@@ -152,3 +152,86 @@ def test_a_banks_opening_is_converted_and_may_be_of_the_time_before() -> None:
     (one, _) = outcomes(terms(BANK), history(2, {FIRST: [{"values": {"held": 5}}]}))
     assert not isinstance(one, SettlementStatement)
     assert "states nothing as 'value'" in one.reasons[0]
+
+
+NOT_STATED = "the circumstance brought is not stated, which %s reads; state its %s"
+BEFORE = "of the time before 2025-01 for 2025-01, 0 where nothing was given before"
+NOTHING = ", if_absent: nothing}]\n"
+
+
+def waits(text: str, *values: float, start: str = FIRST, **stated: Stated) -> list[list[str]]:
+    """What each month waits for, with nothing stated of the time before but ``stated``."""
+    known = [
+        evaluation(
+            month,
+            value,
+            circumstances=[("brought", one) for one in stated.get("by", {}).get(month, [])],
+        )
+        for month, value in zip(months(len(values), start), values, strict=True)
+    ]
+    return [
+        [] if isinstance(one, SettlementStatement) else list(one.reasons)
+        for one in outcomes(terms(text), known)
+    ]
+
+
+@pytest.mark.parametrize("window", ["term", "contract_year"])
+def test_a_cap_waits_for_an_opening_that_nobody_states(window: str) -> None:
+    ((reason,),) = waits(CAP % window, 98)
+    assert reason.startswith(f"{NOT_STATED % ('caps[0]', chr(39) + 'credits' + chr(39))} {BEFORE}")
+    assert waits(CAP % window, 98, by={FIRST: [given()]}) == [[]]
+    nothing = (CAP % window).replace("}]\n", NOTHING)
+    assert waits(nothing, 98) == [[]]
+
+
+def test_a_trailing_cap_asks_for_each_month_while_it_looks_back() -> None:
+    ((reason,),) = waits(CAP % "trailing, periods: 3", 98)
+    assert "state its 'credits' for each of the periods 2024-11 to 2024-12, 0 where" in reason
+    assert waits(CAP % "trailing, periods: 3", 100, 100, 98) == [[], [], []]
+    *_, (reason,) = waits(CAP % "trailing, periods: 3", 100, 98)
+    assert "state its 'credits' for 2024-12, 0 where" in reason
+
+
+def test_the_second_contract_year_looks_at_no_time_before() -> None:
+    assert waits(CAP % "contract_year", *[100] * 12, 98) == [[]] * 13
+    assert waits(CAP % "term", *[100] * 12, 98)[-1]
+
+
+def test_where_nothing_is_owed_an_opening_is_asked_for_by_a_right_alone() -> None:
+    assert waits(CAP % "term", 100) == [[]]
+    right = "terminations: [{kind: cap_reached, term: used-up, cap: all, exercise_days: 30}]\n"
+    ((reason,),) = waits(CAP % "term" + right, 100)
+    assert "the circumstance brought is not stated" in reason
+
+
+def test_an_opening_of_a_later_period_says_nothing_of_an_earlier_one() -> None:
+    first, second = waits(CAP % "term", 98, 100, by={"2025-02": [given()]})
+    assert "the circumstance brought is not stated" in first[0]
+    assert "not stated" not in "".join(second)
+
+
+def test_a_ceiling_that_is_a_share_asks_for_the_charges_too() -> None:
+    cap = "caps: [{cap: all, window: term, limit: {kind: percent_of, percent: 5, base: fee}, "
+    ((reason,),) = waits(cap + "earned_back: still_counts, opening: brought}]\n", 98)
+    assert "state its 'charges' and 'credits' of the time before 2025-01" in reason
+
+
+def test_a_bank_waits_for_its_opening_while_it_could_pay() -> None:
+    ((reason,),) = waits(BANK, 98)
+    assert reason.startswith(f"{NOT_STATED % ('banks[0]', chr(39) + 'value' + chr(39))} {BEFORE}")
+    assert waits(BANK, 100) == [[]]
+    assert waits(BANK.replace("}]\n", NOTHING), 98) == [[]]
+    assert waits(BANK, 98, by={FIRST: [{"value": 0}]}) == [[]]
+    short = BANK.replace("opening", "lasts: 2, opening")
+    assert waits(short, 100, 100, 98) == [[], [], []]
+    assert waits(short, 100, 98)[-1]
+    beside = "banks: [{bank: other, usable: next_period, opening: banked}, " + BANK.split("[", 1)[1]
+    paid = evaluation(FIRST, 98, circumstances=[("banked", {"value": 100})])
+    assert isinstance(outcomes(terms(beside), [paid])[0], SettlementStatement)
+
+
+@pytest.mark.parametrize("text", [CAP % "term", BANK])
+def test_if_absent_beside_no_opening_is_refused(text: str) -> None:
+    without = text.replace(", opening: brought", ", if_absent: nothing")
+    with pytest.raises(AssertionError, match="if_absent speaks of the 'opening'"):
+        terms(without)
