@@ -30,16 +30,17 @@ class Facts:
     ``id_high``/``id_low``: BLAKE2b-128 of source, NUL, id. ``payload``: BLAKE2b-64 of the
     normalised type, time and data, by `services.core.events.facts`. ``kind``: position of the
     type in ``EVENT_TYPES``. ``metric``: number of the metric in the catalogue, -1 for none.
-    ``at_us``: the event's time in microseconds since 1970 UTC. ``a`` and ``b`` by kind:
+    ``at_us``: the event's time in microseconds since 1970 UTC. ``value`` and ``scale_or_total`` by
+    kind:
 
     ========== ================================ =========================
-    kind       a                                b
+    kind       value                            scale_or_total
     ========== ================================ =========================
     sample     1 up, 0 down                     1
     count      good                             total
-    response   value x 10**b                    decimals
-    volume     value x 10**b                    decimals
-    figure     value x 10**b                    decimals
+    response   stated value x 10**decimals      decimals
+    volume     stated value x 10**decimals      decimals
+    figure     stated value x 10**decimals      decimals
     others     0                                0
     ========== ================================ =========================
 
@@ -55,8 +56,8 @@ class Facts:
     kind: Int8s
     metric: Int32s
     at_us: Int64s
-    a: Int64s
-    b: Int64s
+    value: Int64s
+    scale_or_total: Int64s
     source: Int32s
     subject: Int32s
     data: Sequence[str]

@@ -16,7 +16,14 @@ from schemas.base import written
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
 from schemas.frame import Bools, Int8s, Int32s, Int64s, UInt64s
 from services.core.calendar.windows import instant
-from services.shell.frames import MAX_ROWS, NotAFrame, numbers_of, read_batch, write_batch
+from services.shell.frames import (
+    MAX_ROWS,
+    NotAFrame,
+    column_of,
+    numbers_of,
+    read_batch,
+    write_batch,
+)
 
 TYPES = tuple(EVENT_TYPES)
 SAMPLE = KIND_OF_TYPE["earnback.sample.v1"]
@@ -52,8 +59,8 @@ class Columns:
     kind: Int8s
     metric: Int32s
     at_us: Int64s
-    a: Int64s
-    b: Int64s
+    value: Int64s
+    scale_or_total: Int64s
 
     def __len__(self) -> int:
         return len(self.at_us)
@@ -68,7 +75,7 @@ class Columns:
 
 
 _COLUMNS = {"high": "id_high", "low": "id_low"}
-_NAMES = ("high", "low", "payload", "kind", "metric", "at_us", "a", "b")
+_NAMES = ("high", "low", "payload", "kind", "metric", "at_us", "value", "scale_or_total")
 
 
 def checked(body: bytes) -> Any:
@@ -94,14 +101,14 @@ def checked(body: bytes) -> Any:
 
 def _check_numbers(numbers: dict[str, Any]) -> None:
     """Raises NotAFrame for what would break the arithmetic later."""
-    kind, metric, at_us, b = (numbers[name] for name in ("kind", "metric", "at_us", "b"))
+    kind, metric, at_us = numbers["kind"], numbers["metric"], numbers["at_us"]
     if kind.min() < 0 or kind.max() >= len(TYPES):
         raise NotAFrame("a kind of event that this version does not know; update this program")
     if at_us.min() < _EARLIEST_US or at_us.max() >= _LATEST_US:
         raise NotAFrame("a time outside the years 1900 to 2199")
     if ((metric < 0) != np.isin(kind, _WITHOUT_METRIC)).any() or metric.min() < -1:
         raise NotAFrame("a metric number that does not go with the kind of event")
-    scale = b[np.isin(kind, _SCALED)]
+    scale = numbers["scale_or_total"][np.isin(kind, _SCALED)]
     if len(scale) and (scale.min() < 0 or scale.max() > MOST_DECIMALS):
         raise NotAFrame(f"a value with less than 0 or more than {MOST_DECIMALS} decimals")
 
@@ -180,7 +187,7 @@ def identities_from(body: bytes) -> tuple[UInt64s, UInt64s]:
     return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
 
 
-_PARTS = ("source", "id", "kind", "at_us", "metric", "a", "b", "subject", "data")
+_PARTS = ("source", "id", "kind", "at_us", "metric", "value", "scale_or_total", "subject", "data")
 
 
 def events_of(
@@ -191,7 +198,7 @@ def events_of(
     ``metrics``: number to programme and name.
     """
     few = batch.take(pa.array(rows, pa.int64()))
-    parts = zip(*(few.column(name).to_pylist() for name in _PARTS), strict=True)
+    parts = zip(*(few.column(column_of(name)).to_pylist() for name in _PARTS), strict=True)
     return [
         {
             "source": source,
@@ -200,21 +207,23 @@ def events_of(
             "time": instant(at_us).isoformat(),
             "data": msgspec.json.decode(data)
             if data
-            else _data(kind, metrics.get(metric, ("", None))[1], a, b, subject),
+            else _data(kind, metrics.get(metric, ("", None))[1], value, scale_or_total, subject),
         }
-        for source, event_id, kind, at_us, metric, a, b, subject, data in parts
+        for source, event_id, kind, at_us, metric, value, scale_or_total, subject, data in parts
     ]
 
 
-def _data(kind: int, metric: str | None, a: int, b: int, subject: str | None) -> dict[str, Any]:
+def _data(
+    kind: int, metric: str | None, value: int, scale_or_total: int, subject: str | None
+) -> dict[str, Any]:
     data: dict[str, Any] = {"metric": metric}
     if subject is not None:
         data["subject"] = subject
     if kind == SAMPLE:
-        return {**data, "up": bool(a)}
+        return {**data, "up": bool(value)}
     if kind == COUNT:
-        return {**data, "good": a, "total": b}
-    return {**data, "value": _decimal(a, b)}
+        return {**data, "good": value, "total": scale_or_total}
+    return {**data, "value": _decimal(value, scale_or_total)}
 
 
 def _decimal(scaled: int, decimals: int) -> str:

@@ -24,7 +24,7 @@ _LATEST = 2**62
 Span = tuple[int, int]
 """Microseconds since 1970 UTC, half open."""
 Sums = tuple[int, int, int, int]
-"""Number of facts, sums of ``a``, ``b`` and payload hashes modulo 2^62."""
+"""Number of facts, sums of ``value``, ``scale_or_total`` and payload hashes modulo 2^62."""
 Key = tuple[int, int, int]
 """Partition, metric number, day since 1970 UTC."""
 
@@ -178,12 +178,12 @@ def counted(loaded: Loaded) -> dict[Key, Sums]:
     n = np.diff(starts, append=len(keys)).tolist()
     sums = [
         modular(np.add.reduceat(column[order], starts))
-        for column in (facts.a, facts.b, facts.payload)
+        for column in (facts.value, facts.scale_or_total, facts.payload)
     ]
     found: dict[Key, Sums] = {}
     for place, (partition, metric, at_day) in enumerate(keys[starts].tolist()):
-        a, b, checksum = (column[place] for column in sums)
-        found[partition, metric, at_day] = (n[place], a, b, checksum)
+        value, scale_or_total, checksum = (column[place] for column in sums)
+        found[partition, metric, at_day] = (n[place], value, scale_or_total, checksum)
     return found
 
 

@@ -42,8 +42,8 @@ class Tallies:
     metric: list[int]
     window_us: list[int]
     n: list[int]
-    a: list[int]
-    b: list[int]
+    value: list[int]
+    scale_or_total: list[int]
     checksum: list[int]
 
 
@@ -140,8 +140,8 @@ async def add_tallies(connection: Connection, partition: int, sums: Tallies) -> 
             sums.metric,
             sums.window_us,
             sums.n,
-            sums.a,
-            sums.b,
+            sums.value,
+            sums.scale_or_total,
             sums.checksum,
         )
 

@@ -35,7 +35,7 @@ def tallies(columns: Columns, fresh: Bools, widths: Mapping[int, int]) -> Tallie
         metric=metric[starts].tolist(),
         window_us=window[starts].tolist(),
         n=np.diff(starts, append=len(metric)).tolist(),
-        a=store.modular(np.add.reduceat(columns.a[fresh][order], starts)),
-        b=store.modular(np.add.reduceat(columns.b[fresh][order], starts)),
+        value=store.modular(np.add.reduceat(columns.value[fresh][order], starts)),
+        scale_or_total=store.modular(np.add.reduceat(columns.scale_or_total[fresh][order], starts)),
         checksum=store.modular(np.add.reduceat(payload, starts)),
     )

@@ -49,8 +49,8 @@ class ColumnBuilder:
     identities: list[bytes] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
     at_us: list[int] = field(default_factory=list)
-    a: list[int] = field(default_factory=list)
-    b: list[int] = field(default_factory=list)
+    value: list[int] = field(default_factory=list)
+    scale_or_total: list[int] = field(default_factory=list)
     data: dict[int, str] = field(default_factory=dict)
     """By place; most events have none."""
 
@@ -66,8 +66,8 @@ class ColumnBuilder:
         self.identities.append(row.identity)
         self.payloads.append(row.payload)
         self.at_us.append(row.at_us)
-        self.a.append(row.a)
-        self.b.append(row.b)
+        self.value.append(row.value)
+        self.scale_or_total.append(row.scale_or_total)
 
     def facts(self, table: SeriesTable) -> Facts:
         """All of it as columns."""
@@ -87,8 +87,8 @@ class ColumnBuilder:
             kind=np.array([key.kind for key in used], np.int8)[place],
             metric=np.array([key.metric for key in used], np.int32)[place],
             at_us=np.fromiter(self.at_us, np.int64, size),
-            a=np.fromiter(self.a, np.int64, size),
-            b=np.fromiter(self.b, np.int64, size),
+            value=np.fromiter(self.value, np.int64, size),
+            scale_or_total=np.fromiter(self.scale_or_total, np.int64, size),
             source=np.array([sources.place(key.source) for key in used], np.int32)[place],
             subject=np.array([subjects.place(key.subject) for key in used], np.int32)[place],
             data=data,

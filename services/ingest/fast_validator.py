@@ -140,13 +140,13 @@ class FastValidator:
         ):
             return self._learn(raw, event, party, now_us)
         if event.__class__ is _SampleEvent:
-            a, b = (1 if data.up else 0), 1
+            value, scale_or_total = (1 if data.up else 0), 1
         else:
             pair = _pair(known, data)
             if pair is None:
                 return self.put(self._validator.admit(raw, party, now_us))
-            a, b = pair
-        said = f"{known.before}{at_us}{known.after}{a}\0{b}\0"
+            value, scale_or_total = pair
+        said = f"{known.before}{at_us}{known.after}{value}\0{scale_or_total}\0"
         builder = self.builders[known.partition]
         builder.series.append(known.series)
         builder.ids.append(event_id)
@@ -155,8 +155,8 @@ class FastValidator:
         )
         builder.payloads.append(blake2b(said.encode(), digest_size=8).digest())
         builder.at_us.append(at_us)
-        builder.a.append(a)
-        builder.b.append(b)
+        builder.value.append(value)
+        builder.scale_or_total.append(scale_or_total)
         return None
 
     def put(self, verdict: Row | EventRejection) -> EventRejection | None:

@@ -40,7 +40,9 @@ _SCHEMA = pa.schema(
     ],
     metadata={_VERSION: str(FRAME_SCHEMA_VERSION)},
 )
-_NUMERIC = ("id_high", "id_low", "payload", "kind", "metric", "at_us", "a", "b")
+_NUMERIC = ("id_high", "id_low", "payload", "kind", "metric", "at_us", "value", "scale_or_total")
+# Frames on the topic and in storage keep these names: a reader takes no others for this version.
+_COLUMN_OF = {"value": "a", "scale_or_total": "b"}
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -105,8 +107,16 @@ def facts_of(batch: Any) -> Facts:
 
 
 def numbers_of(batch: Any) -> dict[str, Any]:
-    """The numeric columns of a record batch by name, as arrays that are not copied."""
-    return {name: batch.column(name).to_numpy(zero_copy_only=True) for name in _NUMERIC}
+    """The numeric columns of a record batch, as arrays that are not copied.
+
+    By the name that `schemas.frame.Facts` has for them.
+    """
+    return {name: batch.column(column_of(name)).to_numpy(zero_copy_only=True) for name in _NUMERIC}
+
+
+def column_of(name: str) -> str:
+    """What a frame calls the column that `schemas.frame.Facts` has by this name."""
+    return _COLUMN_OF.get(name, name)
 
 
 def _check(schema: Any) -> None:

@@ -660,8 +660,8 @@ def _verdict(found: Row | Rejection) -> str:
         return _said(found)
     digest = f"{found.identity.hex()[:12]} {found.payload.hex()[:12]}"
     return (
-        f"    taken: {found.kind} {found.metric} {found.at_us} {found.a} {found.b} "
-        f"{found.subject} {digest} {found.data}"
+        f"    taken: {found.kind} {found.metric} {found.at_us} {found.value} "
+        f"{found.scale_or_total} {found.subject} {digest} {found.data}"
     )
 
 

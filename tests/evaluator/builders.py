@@ -110,8 +110,8 @@ class Event:
     source: str = NIMBUS
     type: str = "earnback.sample.v1"
     metric: str | None = "availability"
-    a: int = 1
-    b: int = 1
+    value: int = 1
+    scale_or_total: int = 1
     subject: str | None = None
     data: str = ""
 
@@ -130,12 +130,14 @@ class Event:
             source=self.source,
             id=self.id,
             identity=identity_of(self.source, self.id),
-            payload=payload_of(kind, at_us, named, self.subject, self.a, self.b, self.data),
+            payload=payload_of(
+                kind, at_us, named, self.subject, self.value, self.scale_or_total, self.data
+            ),
             kind=kind,
             metric=-1 if self.metric is None else NUMBERS[self.metric],
             at_us=at_us,
-            a=self.a,
-            b=self.b,
+            value=self.value,
+            scale_or_total=self.scale_or_total,
             subject=self.subject,
             data=self.data,
         )
@@ -148,7 +150,7 @@ def up(name: str, at: datetime, source: str = NIMBUS) -> Event:
 
 def down(name: str, at: datetime, source: str = NIMBUS) -> Event:
     """A probe that was not answered."""
-    return Event(name, at, source, a=0)
+    return Event(name, at, source, value=0)
 
 
 def correction(

@@ -55,9 +55,9 @@ async def test_a_partition_released_while_its_step_waits_is_no_failure_of_the_wo
 async def test_one_id_with_two_payloads_keeps_the_first_and_quarantines_the_other(house: House):
     first = up("p1", JANUARY)
     await house.send([first])
-    await house.send([first.but(a=0)], [first.but(a=0)])
+    await house.send([first.but(value=0)], [first.but(value=0)])
     await house.claim()
-    await house.send([first.but(a=0), up("p2", JANUARY)])
+    await house.send([first.but(value=0), up("p2", JANUARY)])
     assert await house.stored() == 2
     assert await house.connection.fetchval("select sum(a) from tally") == 2
     (item,) = await house.quarantine()
@@ -74,7 +74,7 @@ async def test_one_id_with_two_payloads_keeps_the_first_and_quarantines_the_othe
 
 async def test_a_conflict_inside_one_frame_knows_both_sides(house: House):
     event = down("p1", JANUARY)
-    await house.send([up("p0", JANUARY), event, event.but(a=1), event])
+    await house.send([up("p0", JANUARY), event, event.but(value=1), event])
     assert await house.stored() == 2
     (item,) = await house.quarantine()
     assert json.loads(item["held"])["data"]["up"] is False
@@ -84,7 +84,7 @@ async def test_a_conflict_inside_one_frame_knows_both_sides(house: House):
 async def test_a_flood_of_conflicts_is_kept_whole(house: House):
     events = probes(1200)
     await house.send(events)
-    await house.send([event.but(a=0) for event in events])
+    await house.send([event.but(value=0) for event in events])
     assert await house.stored() == 1200
     items = await house.quarantine()
     assert {item["event_id"] for item in items} == {event.id for event in events}
@@ -165,7 +165,7 @@ async def test_a_charge_is_as_old_as_the_period_it_is_for(house: House):
 @pytest.mark.parametrize(
     ("event", "why"),
     [
-        (up("p1", JANUARY).but(type="earnback.response.v1", b=10**9), "decimals"),
+        (up("p1", JANUARY).but(type="earnback.response.v1", scale_or_total=10**9), "decimals"),
         (up("p1", JANUARY).but(type="earnback.charge.v1"), "go with the kind"),
         (up("p1", JANUARY).but(metric=None), "go with the kind"),
         (up("p1", datetime(2400, 1, 1, tzinfo=UTC)), "time outside"),
@@ -242,27 +242,29 @@ async def test_stored_facts_can_be_neither_changed_nor_removed(house: House):
     )
 )
 def test_the_sums_of_a_step_are_those_of_the_core_modulo_2_to_the_62(rows):
-    metric, at_us, a, payload = (
+    metric, at_us, value, payload = (
         np.array([row[place] for row in rows], kind)
         for place, kind in enumerate((np.int32, np.int64, np.int64, np.uint64))
     )
     facts = Facts(
         ids=[""] * len(rows), id_high=payload, id_low=payload, payload=payload,
-        kind=np.zeros(len(rows), np.int8), metric=metric, at_us=at_us, a=a, b=a,
-        source=metric, subject=metric, data=[""] * len(rows), sources=[], subjects=[],
+        kind=np.zeros(len(rows), np.int8), metric=metric, at_us=at_us,
+        value=value, scale_or_total=value, source=metric, subject=metric,
+        data=[""] * len(rows), sources=[], subjects=[],
     )  # fmt: skip
-    given_columns = columns.Columns((), payload, payload, payload, facts.kind, metric, at_us, a, a)
+    given_columns = columns.Columns(
+        (), payload, payload, payload, facts.kind, metric, at_us, value, value
+    )
     widths = {0: WINDOW_US["minute"], 1: WINDOW_US["hour"]}
     found = tallies(given_columns, np.ones(len(rows), np.bool_), widths)
     expected: dict[tuple[int, int], list[int]] = {}
-    for number, at, value, digest in rows:
+    for number, at, said, digest in rows:
         width = widths.get(number, DAY_US)
         sums = expected.setdefault((number, at - at % width), [0] * 4)
-        for place, added in enumerate((1, value, value, digest)):
+        for place, added in enumerate((1, said, said, digest)):
             sums[place] += added
     keys = zip(found.metric, found.window_us, strict=True)
-    sums = zip(found.n, found.a, found.b, found.checksum, strict=True)
+    sums = zip(found.n, found.value, found.scale_or_total, found.checksum, strict=True)
     assert dict(zip(keys, sums, strict=True)) == {
-        key: (n, a % 2**62, b % 2**62, checksum % 2**62)
-        for key, (n, a, b, checksum) in expected.items()
+        key: (n, *(each % 2**62 for each in modular)) for key, (n, *modular) in expected.items()
     }

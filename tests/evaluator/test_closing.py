@@ -179,7 +179,9 @@ async def test_a_correction_that_moves_an_event_counts_it_where_it_now_lies(hous
 async def test_a_correction_to_another_metric_touches_that_metrics_period(house: House):
     await catalogue.apply(house.connection, an_agreement("other", "latency"))
     await a_closed_january(house)
-    slow = Event("slow", JANUARY, type="earnback.response.v1", metric="latency", a=250, b=0)
+    slow = Event(
+        "slow", JANUARY, type="earnback.response.v1", metric="latency", value=250, scale_or_total=0
+    )
     other = slow.but(id="other", metric="incidents")
     await house.send([other])
     data = {"metric": "latency", "value": "250", "unit": "milliseconds"}
@@ -520,7 +522,7 @@ async def test_the_events_behind_a_figure_come_in_pages_by_time(house: House):
 
 async def test_the_verdict_on_an_event_names_where_it_is_and_what_became_of_it(house: House):
     event = up("p1", JANUARY)
-    await house.send([up("p0", JANUARY), event], [event], [event.but(a=0)])
+    await house.send([up("p0", JANUARY), event], [event], [event.but(value=0)])
     await house.copy.refresh()
     async with house.pool.acquire() as connection:
         found = await preview.verdict(connection, house.copy.current, NIMBUS, "p1", 4)

@@ -78,10 +78,10 @@ def verdicts(steps: Sequence[Sequence[Event]]) -> list[int]:
 
 
 EVENTS = st.builds(
-    lambda name, days, source, a, charge: (
+    lambda name, days, source, value, charge: (
         stated(f"c{name}", JANUARY + timedelta(days=days), "charge", period=charge, **CHARGE)
         if charge
-        else Event(f"p{name}", JANUARY + timedelta(days=days), source, a=a)
+        else Event(f"p{name}", JANUARY + timedelta(days=days), source, value=value)
     ),
     st.integers(0, 9),
     st.sampled_from([0, 1, 60, 119, 120, 125, 200, 400]),
@@ -109,7 +109,9 @@ def test_the_evaluator_and_the_core_agree_on_what_is_too_late(events: list[Event
     said = []
     for event in events:
         data = (
-            json.loads(event.data) if event.data else {"metric": event.metric, "up": bool(event.a)}
+            json.loads(event.data)
+            if event.data
+            else {"metric": event.metric, "up": bool(event.value)}
         )
         at_us = microseconds(event.at)
         found = accept(
@@ -126,7 +128,7 @@ def test_the_evaluator_and_the_core_agree_on_what_is_too_late(events: list[Event
 
 def test_a_repetition_in_the_same_step_of_what_was_in_time_stays_one() -> None:
     old, beyond = up("old", JANUARY), up("beyond", JANUARY + timedelta(days=125))
-    assert verdicts([[old, beyond, old, old.but(a=0)]]) == [0, 0, 1, CONFLICT]
+    assert verdicts([[old, beyond, old, old.but(value=0)]]) == [0, 0, 1, CONFLICT]
 
 
 def test_what_conflicts_with_something_that_went_to_review_may_still_count() -> None:

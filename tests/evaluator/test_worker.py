@@ -159,7 +159,7 @@ def in_frames(events: list[Event], chance: random.Random) -> list[list[Event]]:
 
 def recounted(events: list[Event], first: datetime, past: datetime) -> tuple[int, int]:
     """Good and total by plain counting of distinct events."""
-    inside = {(e.source, e.id): e.a for e in events if first <= e.at < past}
+    inside = {(e.source, e.id): e.value for e in events if first <= e.at < past}
     return sum(inside.values()), len(inside)
 
 
@@ -239,7 +239,7 @@ async def test_random_kills_of_two_workers_leave_exact_counts(stage: Stage):
 
 async def test_poison_and_conflicts_never_stop_a_partition(stage: Stage):
     event = up("p1", START)
-    stage.send([event], b"poison", [event.but(a=0)], b"", [event], partition=event.partition)
+    stage.send([event], b"poison", [event.but(value=0)], b"", [event], partition=event.partition)
     stage.send([up("p2", START)])
     stage.start()
     await stage.until("both facts", lambda: stage.counted(2))

@@ -256,7 +256,7 @@ def test_how_an_event_is_written_makes_no_difference(variant: Any) -> None:
 def test_how_a_number_is_written_makes_no_difference(value: str) -> None:
     row = admitted(an_event("response", {**RTT, "value": value}))
     assert isinstance(row, Row)
-    assert (row.a, row.b) == (205, 1)
+    assert (row.value, row.scale_or_total) == (205, 1)
     assert row == admitted(an_event("response", RTT))
 
 

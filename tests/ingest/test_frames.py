@@ -14,7 +14,15 @@ from schemas.event import EVENT_TYPES
 from schemas.frame import Facts
 from services.core.events.facts import Row, columns
 from services.ingest.framing import frames_of
-from services.shell.frames import MAX_BYTES, MAX_ROWS, NotAFrame, decode, encode, partition_of
+from services.shell.frames import (
+    MAX_BYTES,
+    MAX_ROWS,
+    NotAFrame,
+    decode,
+    encode,
+    partition_of,
+    read_batch,
+)
 
 _INT64 = st.integers(-(2**63), 2**63 - 1)
 _ROWS = st.lists(
@@ -27,8 +35,8 @@ _ROWS = st.lists(
         kind=st.integers(0, len(EVENT_TYPES) - 1),
         metric=st.integers(-1, 2**31 - 1),
         at_us=_INT64,
-        a=_INT64,
-        b=_INT64,
+        value=_INT64,
+        scale_or_total=_INT64,
         subject=st.one_of(st.none(), st.sampled_from(["", "site-1", "site-2"])),
         data=st.sampled_from(["", "{}", '{"ä":"\\u0000"}']),
     ),
@@ -48,8 +56,8 @@ def rows_of(facts: Facts) -> list[Row]:
             int(facts.kind[place]),
             int(facts.metric[place]),
             int(facts.at_us[place]),
-            int(facts.a[place]),
-            int(facts.b[place]),
+            int(facts.value[place]),
+            int(facts.scale_or_total[place]),
             None if facts.subject[place] < 0 else facts.subjects[facts.subject[place]],
             facts.data[place],
         )
@@ -66,6 +74,16 @@ def test_rows_come_back_from_a_frame_as_they_were(rows: list[Row]) -> None:
 def test_a_frame_read_and_written_again_is_the_same_bytes(rows: list[Row]) -> None:
     body = encode(columns(rows))
     assert encode(decode(body)) == body
+
+
+def test_a_frame_names_its_columns_as_every_reader_expects() -> None:
+    row = _row(1)._replace(value=205, scale_or_total=1)
+    batch = read_batch(encode(columns([row])))
+    assert batch.schema.names == [
+        "id", "id_high", "id_low", "payload", "kind", "metric", "at_us", "a", "b", "source",
+        "subject", "data",
+    ]  # fmt: skip
+    assert (batch.column("a").to_pylist(), batch.column("b").to_pylist()) == ([205], [1])
 
 
 def _row(place: int, data: str = "") -> Row:

@@ -300,4 +300,4 @@ def test_rows_of_http_are_the_rows_of_the_door(running: Ingest) -> None:
     running.post(_body(event))
     row = running.rows(1)[0]
     assert isinstance(row, Row)
-    assert (row.a, row.b, row.subject, row.data, row.kind) == (205, 1, "s", "", 2)
+    assert (row.value, row.scale_or_total, row.subject, row.data, row.kind) == (205, 1, "s", "", 2)

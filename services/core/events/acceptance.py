@@ -107,14 +107,15 @@ def accept(
     pair = quick(path, data)
     if not isinstance(pair, tuple):
         return explained(path, data, pair)
-    a, b = pair
+    value, scale_or_total = pair
     subject: str | None = data.get("subject")  # type: ignore[assignment]
     identity = identity_of(source, event_id)
-    payload = payload_of(kind, at_us, path.name, subject, a, b, "")
+    payload = payload_of(kind, at_us, path.name, subject, value, scale_or_total, "")
     # A named tuple is made of a plain one in half of the time that its own constructor takes.
     return _made(
-        Row, (source, event_id, identity, payload, kind, path.number, at_us, a, b, subject, "")
-    )
+        Row, (source, event_id, identity, payload, kind, path.number, at_us, value,
+              scale_or_total, subject, ""),
+    )  # fmt: skip
 
 
 _made = tuple.__new__
@@ -136,13 +137,13 @@ def _with_data(
     noun = shaped(EVENT_TYPES_BY_KIND[path.kind], data)
     if isinstance(noun, Rejection):
         return noun
-    a = b = 0
+    pair: Pair = (0, 0)
     problem: Rejection | None = None
     if isinstance(noun, Figure):
-        pair = _figure(path, noun)
-        if isinstance(pair, Rejection):
-            return pair
-        a, b = pair
+        figure = _figure(path, noun)
+        if isinstance(figure, Rejection):
+            return figure
+        pair = figure
         problem = _of_wrong_length(path, noun) or beyond(
             path.horizon, at_us, noun.period, latest_us
         )
@@ -155,7 +156,7 @@ def _with_data(
     if problem is not None:
         return problem
     subject = getattr(noun, "subject", None)
-    return _row(source, event_id, path.kind, path.number, at_us, (a, b), noun, subject)
+    return _row(source, event_id, path.kind, path.number, at_us, pair, noun, subject)
 
 
 def _ahead(noun: Noun, names: Sequence[str], until_us: int | None) -> Rejection | None:

@@ -236,7 +236,8 @@ def _moved(facts: Facts, row: int, at_us: int, metrics: Mapping[int, str]) -> Ro
     """The same fact at another time."""
     code, metric = int(facts.subject[row]), int(facts.metric[row])
     subject = None if code < 0 else facts.subjects[code]
-    kind, a, b = int(facts.kind[row]), int(facts.a[row]), int(facts.b[row])
+    kind = int(facts.kind[row])
+    value, scale_or_total = int(facts.value[row]), int(facts.scale_or_total[row])
     name = "" if metric == NO_METRIC else metrics[metric]
     identity = int(facts.id_high[row]).to_bytes(8, "big") + int(facts.id_low[row]).to_bytes(
         8, "big"
@@ -245,12 +246,12 @@ def _moved(facts: Facts, row: int, at_us: int, metrics: Mapping[int, str]) -> Ro
         facts.sources[facts.source[row]],
         facts.ids[row],
         identity,
-        payload_of(kind, at_us, name, subject, a, b, facts.data[row]),
+        payload_of(kind, at_us, name, subject, value, scale_or_total, facts.data[row]),
         kind,
         metric,
         at_us,
-        a,
-        b,
+        value,
+        scale_or_total,
         subject,
         facts.data[row],
     )

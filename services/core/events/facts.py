@@ -52,8 +52,8 @@ class Row(NamedTuple):
     kind: int
     metric: int
     at_us: int
-    a: int
-    b: int
+    value: int
+    scale_or_total: int
     subject: str | None
     data: str
 
@@ -64,10 +64,16 @@ def identity_of(source: str, event_id: str) -> bytes:
 
 
 def payload_of(
-    kind: int, at_us: int, metric: str, subject: str | None, a: int, b: int, data: str
+    kind: int,
+    at_us: int,
+    metric: str,
+    subject: str | None,
+    value: int,
+    scale_or_total: int,
+    data: str,
 ) -> bytes:
     """Eight bytes that stand for all that an event says. ``data`` is canonical JSON, or empty."""
-    said = f"{kind}\0{at_us}\0{metric}\0{subject or ''}\0{a}\0{b}\0{data}"
+    said = f"{kind}\0{at_us}\0{metric}\0{subject or ''}\0{value}\0{scale_or_total}\0{data}"
     return blake2b(said.encode(), digest_size=8).digest()
 
 
@@ -98,7 +104,7 @@ def columns(rows: Sequence[Row]) -> Facts:
     """The rows as columns, in their order."""
     if not rows:
         return EMPTY
-    source, ids, identity, payload, kind, metric, at_us, a, b, subject, data = zip(
+    source, ids, identity, payload, kind, metric, at_us, value, scale_or_total, subject, data = zip(
         *rows, strict=True
     )
     halves = np.frombuffer(b"".join(identity), ">u8").reshape(-1, 2)
@@ -111,8 +117,8 @@ def columns(rows: Sequence[Row]) -> Facts:
         kind=np.array(kind, np.int8),
         metric=np.array(metric, np.int32),
         at_us=np.array(at_us, np.int64),
-        a=np.array(a, np.int64),
-        b=np.array(b, np.int64),
+        value=np.array(value, np.int64),
+        scale_or_total=np.array(scale_or_total, np.int64),
         source=np.array([sources[each] for each in source], np.int32),
         subject=np.array([-1 if each is None else subjects[each] for each in subject], np.int32),
         data=list(data),
@@ -148,8 +154,8 @@ def joined(parts: Sequence[Facts]) -> Facts:
         kind=np.concatenate([part.kind for part in parts]),
         metric=np.concatenate([part.metric for part in parts]),
         at_us=np.concatenate([part.at_us for part in parts]),
-        a=np.concatenate([part.a for part in parts]),
-        b=np.concatenate([part.b for part in parts]),
+        value=np.concatenate([part.value for part in parts]),
+        scale_or_total=np.concatenate([part.scale_or_total for part in parts]),
         source=np.concatenate([_moved(part.source, part.sources, sources) for part in parts]),
         subject=np.concatenate([_moved(part.subject, part.subjects, subjects) for part in parts]),
         data=data,
@@ -177,8 +183,8 @@ def taken(facts: Facts, index: Index) -> Facts:
         kind=facts.kind[index],
         metric=facts.metric[index],
         at_us=facts.at_us[index],
-        a=facts.a[index],
-        b=facts.b[index],
+        value=facts.value[index],
+        scale_or_total=facts.scale_or_total[index],
         source=facts.source[index],
         subject=facts.subject[index],
         data=[facts.data[row] for row in rows],
@@ -201,8 +207,8 @@ def between(facts: Facts, start: int, stop: int) -> Facts:
         kind=facts.kind[start:stop],
         metric=facts.metric[start:stop],
         at_us=facts.at_us[start:stop],
-        a=facts.a[start:stop],
-        b=facts.b[start:stop],
+        value=facts.value[start:stop],
+        scale_or_total=facts.scale_or_total[start:stop],
         source=source,
         subject=subject,
         data=facts.data[start:stop],
@@ -264,7 +270,8 @@ def _empty() -> Facts:
     long, short = np.empty(0, np.int64), np.empty(0, np.int32)
     return Facts(
         ids=(), id_high=wide, id_low=wide, payload=wide, kind=np.empty(0, np.int8), metric=short,
-        at_us=long, a=long, b=long, source=short, subject=short, data=(), sources=(), subjects=(),
+        at_us=long, value=long, scale_or_total=long, source=short, subject=short,
+        data=(), sources=(), subjects=(),
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from services.core.events.facts import (
 from tests.core.said import FINANCE, PROBE, Said, moment, row
 
 AT = moment("2025-01-10 10:00")
+NUMBERS = ("id_high", "id_low", "payload", "kind", "metric", "at_us", "value", "scale_or_total")
 
 
 def payload(kind: str, data: dict[str, Any], at: Any = AT) -> bytes:
@@ -119,7 +120,7 @@ def plain(facts: Any) -> list[tuple[Any, ...]]:
             int(facts.id_high[place]),
             int(facts.id_low[place]),
             int(facts.payload[place]),
-            int(facts.a[place]),
+            int(facts.value[place]),
         )
         for place in range(len(facts))
     ]
@@ -206,7 +207,7 @@ def test_a_stretch_of_facts_names_only_its_own_sources_and_subjects() -> None:
         found, alone = between(facts, start, stop), columns(rows[start:stop])
         assert list(found.ids) == list(alone.ids)
         assert list(found.data) == list(alone.data)
-        for name in ("id_high", "id_low", "payload", "kind", "metric", "at_us", "a", "b"):
+        for name in NUMBERS:
             one, other = getattr(found, name), getattr(alone, name)
             assert one.tolist() == other.tolist()
             assert one.dtype == other.dtype
@@ -235,13 +236,13 @@ def test_joined_facts_have_columns_of_the_same_types_and_no_subject_stays_minus_
         taken(whole, np.array([1, 0])),
     ):
         assert facts.source.dtype == facts.subject.dtype == facts.metric.dtype == np.int32
-        assert facts.at_us.dtype == facts.a.dtype == facts.b.dtype == np.int64
+        assert facts.at_us.dtype == facts.value.dtype == facts.scale_or_total.dtype == np.int64
         assert sorted(facts.subject.tolist()) == [-1, 0]
 
 
 def test_no_facts_have_the_columns_of_facts() -> None:
     some = columns([row(Said(PROBE, "e1", "sample", AT, {"metric": "samples", "up": True}))])
-    for name in ("id_high", "id_low", "payload", "kind", "metric", "at_us", "a", "b", "source"):
+    for name in (*NUMBERS, "source"):
         assert getattr(EMPTY, name).dtype == getattr(some, name).dtype
         assert len(getattr(EMPTY, name)) == 0
     for name in ("ids", "data", "sources", "subjects", "subject"):

@@ -41,7 +41,7 @@ def last_figure(question: Question) -> CountedFigure:
     if standing is None:
         in_order = sorted(others, key=lambda one: (first_day(one.period), one.period))
         return CountedFigure(None, positions(()), others=tuple(in_order))
-    value = Fraction(int(facts.a[standing]), 10 ** int(facts.b[standing]))
+    value = Fraction(int(facts.value[standing]), 10 ** int(facts.scale_or_total[standing]))
     return CountedFigure(value, positions([standing]))
 
 

@@ -63,4 +63,4 @@ def _stretches(question: Question) -> _Stretches:
     until[:-1][~last[:-1]] = at_us[1:][~last[:-1]]
     us = np.maximum(0, until - np.maximum(at_us, start))
     before = whole_sum(np.maximum(0, at_us[first] - start))
-    return _Stretches(rows, us, facts.a[rows] > 0, before)
+    return _Stretches(rows, us, facts.value[rows] > 0, before)

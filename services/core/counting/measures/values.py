@@ -1,7 +1,7 @@
 """Counts and values: what lies in the window is added, averaged, ranked or held to a limit.
 
 Columns are int64; every sum is made of two halves that cannot overflow, and ends in Python's
-integers. A value is ``a / 10**b``.
+integers. A value is ``value / 10**scale_or_total``.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def whole_sum(column: Int64s) -> int:
 
 def good_of_total(question: Question) -> CountedFigure:
     """Samples and counts: good out of total, in percent."""
-    a, b = question.facts.a[question.rows], question.facts.b[question.rows]
-    good, total = whole_sum(a), whole_sum(b)
+    goods, totals = _columns(question)
+    good, total = whole_sum(goods), whole_sum(totals)
     return CountedFigure(
         value=percent(good, total),
         rows=question.rows,
         good=Fraction(good),
         total=Fraction(total),
-        telling=question.rows[a < b],
+        telling=question.rows[goods < totals],
         nothing=bool(len(question.rows)) and not total,
     )
 
@@ -41,8 +41,8 @@ def good_of_total(question: Question) -> CountedFigure:
 def total(question: Question) -> CountedFigure:
     """Sum of what was reported: a count gives its ``good``, the others their value."""
     rows, facts = question.rows, question.facts
-    decimals = np.where(facts.kind[rows] == COUNT, 0, facts.b[rows])
-    value = _sum(facts.a[rows], decimals)
+    decimals = np.where(facts.kind[rows] == COUNT, 0, facts.scale_or_total[rows])
+    value = _sum(facts.value[rows], decimals)
     return CountedFigure(
         value=value if len(rows) else None, rows=rows, good=value, total=Fraction(len(rows))
     )
@@ -50,105 +50,108 @@ def total(question: Question) -> CountedFigure:
 
 def mean(question: Question, measure: Mean) -> CountedFigure:
     """Plain mean of the values; told by the values worse than it."""
-    a, b = _columns(question)
-    value = _sum(a, b) / len(a) if len(a) else None
-    worse = question.rows[_worse(question, a, b, value, or_equal=False)]
-    return CountedFigure(value, question.rows, total=Fraction(len(a)), telling=worse)
+    values, scales = _columns(question)
+    value = _sum(values, scales) / len(values) if len(values) else None
+    worse = question.rows[_worse(question, values, scales, value, or_equal=False)]
+    return CountedFigure(value, question.rows, total=Fraction(len(values)), telling=worse)
 
 
 def extreme(question: Question, measure: Extreme) -> CountedFigure:
     """Largest or smallest value; told by those at it when it is the wrong end."""
-    a, b = _columns(question)
-    value = _extreme(a, b, largest=measure.kind == "maximum")
-    worse = question.rows[_worse(question, a, b, value, or_equal=True)]
-    return CountedFigure(value, question.rows, total=Fraction(len(a)), telling=worse)
+    values, scales = _columns(question)
+    value = _extreme(values, scales, largest=measure.kind == "maximum")
+    worse = question.rows[_worse(question, values, scales, value, or_equal=True)]
+    return CountedFigure(value, question.rows, total=Fraction(len(values)), telling=worse)
 
 
 def percentile(question: Question, measure: Percentile) -> CountedFigure:
     """Nearest rank: the smallest value with at least that share of all at or below it."""
-    a, b = _columns(question)
+    values, scales = _columns(question)
     value: Fraction | None = None
-    if len(a):
-        rank = ceil(measure.percent * len(a) / 100)
-        value = _ranked(a, b, rank - 1)
-    worse = question.rows[_worse(question, a, b, value, or_equal=True)]
-    return CountedFigure(value, question.rows, total=Fraction(len(a)), telling=worse)
+    if len(values):
+        rank = ceil(measure.percent * len(values) / 100)
+        value = _ranked(values, scales, rank - 1)
+    worse = question.rows[_worse(question, values, scales, value, or_equal=True)]
+    return CountedFigure(value, question.rows, total=Fraction(len(values)), telling=worse)
 
 
 def within_limit(question: Question, measure: WithinLimit) -> CountedFigure:
     """Share of values at or under, or only under, the limit."""
-    a, b = _columns(question)
-    within = _at_most(a, b, measure.limit, or_equal=measure.equal_is_within)
+    values, scales = _columns(question)
+    within = _at_most(values, scales, measure.limit, or_equal=measure.equal_is_within)
     good = int(np.count_nonzero(within))
     return CountedFigure(
-        value=percent(good, len(a)),
+        value=percent(good, len(values)),
         rows=question.rows,
         good=Fraction(good),
-        total=Fraction(len(a)),
+        total=Fraction(len(values)),
         telling=question.rows[~within],
     )
 
 
 def _columns(question: Question) -> tuple[Int64s, Int64s]:
-    return question.facts.a[question.rows], question.facts.b[question.rows]
+    return question.facts.value[question.rows], question.facts.scale_or_total[question.rows]
 
 
-def _scales(b: Int64s) -> list[int]:
-    return [int(each) for each in np.unique(b)]
+def _distinct(scales: Int64s) -> list[int]:
+    return [int(each) for each in np.unique(scales)]
 
 
-def _sum(a: Int64s, b: Int64s) -> Fraction:
-    scales = _scales(b)
-    if len(scales) == 1:
-        return Fraction(whole_sum(a), 10 ** scales[0])
-    return sum((Fraction(whole_sum(a[b == each]), 10**each) for each in scales), Fraction(0))
+def _sum(values: Int64s, scales: Int64s) -> Fraction:
+    distinct = _distinct(scales)
+    if len(distinct) == 1:
+        return Fraction(whole_sum(values), 10 ** distinct[0])
+    parts = (Fraction(whole_sum(values[scales == each]), 10**each) for each in distinct)
+    return sum(parts, Fraction(0))
 
 
-def _extreme(a: Int64s, b: Int64s, *, largest: bool) -> Fraction | None:
+def _extreme(values: Int64s, scales: Int64s, *, largest: bool) -> Fraction | None:
     """The largest or smallest of each scale, then of all."""
-    ends = (a[b == each] for each in _scales(b))
-    values = [
+    distinct = _distinct(scales)
+    parts = (values[scales == each] for each in distinct)
+    ends = [
         Fraction(int(part.max() if largest else part.min()), 10**each)
-        for part, each in zip(ends, _scales(b), strict=True)
+        for part, each in zip(parts, distinct, strict=True)
     ]
-    if not values:
+    if not ends:
         return None
-    return max(values) if largest else min(values)
+    return max(ends) if largest else min(ends)
 
 
-def _ranked(a: Int64s, b: Int64s, position: int) -> Fraction:
+def _ranked(values: Int64s, scales: Int64s, position: int) -> Fraction:
     """The value at a position of the sorted values, all brought to one scale."""
-    scale = max(_scales(b))
-    steps = 10 ** (scale - b) if scale > int(b.min()) else None
+    scale = max(_distinct(scales))
+    steps = 10 ** (scale - scales) if scale > int(scales.min()) else None
     if steps is None:
-        return Fraction(int(np.partition(a, position)[position]), 10**scale)
-    largest = int(np.abs(a).max())
+        return Fraction(int(np.partition(values, position)[position]), 10**scale)
+    largest = int(np.abs(values).max())
     if largest * int(steps.max()) < LARGEST:
-        level = a * steps
+        level = values * steps
         return Fraction(int(np.partition(level, position)[position]), 10**scale)
     # Too large for int64 at one scale: rank exact Python integers instead. Rare, and slow.
     exact = sorted(
-        value * 10 ** (scale - places) for value, places in zip(a.tolist(), b.tolist(), strict=True)
+        value * 10 ** (scale - places)
+        for value, places in zip(values.tolist(), scales.tolist(), strict=True)
     )
     return Fraction(exact[position], 10**scale)
 
 
-def _at_most(a: Int64s, b: Int64s, limit: Fraction, *, or_equal: bool) -> Bools:
+def _at_most(values: Int64s, scales: Int64s, limit: Fraction, *, or_equal: bool) -> Bools:
     """Which values are at or under a limit, or only under it; exact at every scale."""
-    found = np.zeros(len(a), np.bool_)
-    for places in _scales(b):
+    found = np.zeros(len(values), np.bool_)
+    for places in _distinct(scales):
         end = floor(limit * 10**places) if or_equal else ceil(limit * 10**places) - 1
-        here = b == places
-        found[here] = a[here] <= max(-LARGEST, min(LARGEST, end))
+        here = scales == places
+        found[here] = values[here] <= max(-LARGEST, min(LARGEST, end))
     return found
 
 
 def _worse(
-    question: Question, a: Int64s, b: Int64s, value: Fraction | None, *, or_equal: bool
+    question: Question, values: Int64s, scales: Int64s, value: Fraction | None, *, or_equal: bool
 ) -> Bools | Index:
     """Which values lie on the wrong side of the figure."""
     if value is None:
-        return np.zeros(len(a), np.bool_)
+        return np.zeros(len(values), np.bool_)
     if question.metric.better == "lower":
-        return ~_at_most(a, b, value, or_equal=not or_equal)
-    return _at_most(a, b, value, or_equal=or_equal)
+        return ~_at_most(values, scales, value, or_equal=not or_equal)
+    return _at_most(values, scales, value, or_equal=or_equal)
