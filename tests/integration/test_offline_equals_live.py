@@ -47,7 +47,9 @@ def settle(contracts: Path, events: Path, through: str, elsewhere: Path) -> Offl
     for line in done.stdout.splitlines():
         read = json.loads(line)
         statements[read["agreement"], read["period"]] = line
-    return Offline(done.returncode, statements, done.stderr.decode().splitlines())
+    lines = done.stderr.decode().splitlines()
+    aside = [line for line in lines if not line.startswith("note: ")]
+    return Offline(done.returncode, statements, aside)
 
 
 def live(running: Living, agreements: list[str]) -> dict[tuple[str, str], bytes]:

@@ -59,7 +59,7 @@ def test_a_broker_started_here_is_not_used_with_settings_for_another(
     monkeypatch.delenv("EARNBACK_KAFKA", raising=False)
     monkeypatch.setenv("EARNBACK_KAFKA_SECURITY", "SSL")
     with (
-        pytest.raises(BadSettings, match="the broker started here asks for nothing"),
+        pytest.raises(BadSettings, match="the broker started here has no authentication"),
         stack(tmp_path),
     ):
         pytest.fail("it was started")

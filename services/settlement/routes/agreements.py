@@ -91,7 +91,10 @@ async def in_todays_language(request: Request, asker: Buyer) -> None:
 
     ``asker``: who may not apply anything is refused before.
     """
-    body = await request.json()
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError):  # no JSON that can be read: refused by the model
+        return
     if not isinstance(body, dict) or language_of(body) == LANGUAGE:
         return
     stated = "language" in body
