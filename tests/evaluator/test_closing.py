@@ -222,7 +222,7 @@ async def test_a_correction_that_does_not_fit_is_set_aside_once_and_published(ho
     await house.look()
     (item,) = await _aside(house)
     assert item[:2] == (NIMBUS, "c1")
-    assert item[2] == "/data/up: Input should be a valid boolean; correct the value"
+    assert item[2] == "/data/up: it is neither true nor false; write true or false"
     (told,) = [
         json.loads(row["body"])["data"]
         for row in await house.connection.fetch(

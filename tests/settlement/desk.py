@@ -57,7 +57,7 @@ class Elsewhere:
                     "source": source,
                     "id": event_id,
                     "standing": "accepted",
-                    "accepted": {"partition": 0},
+                    "accepted": {"partition": 0, "event": {"data": {"metric": "availability"}}},
                     "duplicates": 0,
                     "quarantined": [],
                 },
@@ -80,10 +80,17 @@ class Elsewhere:
         events = self.facts.get((asked["agreement"], asked["metric"], asked["period"]), [])
         start = int(asked.get("cursor", 0))
         end = start + int(asked["limit"])
-        items = [{"source": source, "id": name} for source, name in events[start:end]]
-        return httpx.Response(
-            200, json={"items": items, "next": str(end) if end < len(events) else None}
-        )
+        more = {
+            "type": "earnback.sample.v1",
+            "time": "2025-01-05T08:00:00Z",
+            "metric": asked["metric"],
+            "subject": None,
+            "payload": "0" * 16,
+            "corrects": None,
+        }
+        items = [{"source": source, "id": name, **more} for source, name in events[start:end]]
+        following = str(end) if end < len(events) else None
+        return httpx.Response(200, json={"items": items, "next": following, "digest": "0" * 64})
 
 
 @dataclass
