@@ -188,8 +188,7 @@ def test_the_demo_shows_a_duplicate_a_conflict_and_a_late_difference(run: Run) -
 
 def test_the_demo_leads_one_amount_back_to_its_events(run: Run) -> None:
     explained = run.printed.partition("Why that amount?")[2].partition("What finance reads")[0]
-    assert "portal-availability" in explained
-    assert "33575/336 (about 99.925595) is in" in explained
+    assert "figure portal-availability of 2025-02 = 33575/336" in explained
     assert "urn:acme:probe:portal  portal-20250206T0300" in explained
 
 

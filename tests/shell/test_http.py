@@ -168,7 +168,7 @@ async def test_a_request_that_does_not_fit_is_told_where_why_and_what_to_do() ->
     faults = {(each["in"], each["pointer"]): each for each in document["errors"]}
     assert faults["body", "/amount"]["remedy"] == "add the field"
     assert faults["body", "/amuont"]["remedy"] == "remove it, or check its spelling"
-    assert "integer" in faults["body", "/tags/1"]["reason"]
+    assert "whole number" in faults["body", "/tags/1"]["reason"]
     assert faults["query", "page"]["remedy"] == "give 0 or more"
 
 
