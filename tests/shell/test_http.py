@@ -169,7 +169,7 @@ async def test_a_request_that_does_not_fit_is_told_where_why_and_what_to_do() ->
     assert faults["body", "/amount"]["remedy"] == "add the field"
     assert faults["body", "/amuont"]["remedy"] == "remove it, or check its spelling"
     assert "whole number" in faults["body", "/tags/1"]["reason"]
-    assert faults["query", "page"]["remedy"] == "give 0 or more"
+    assert faults["query", "page"]["remedy"] == "write 0 or more"
 
 
 async def test_a_body_that_is_no_json_is_told_so_as_a_whole() -> None:
