@@ -138,7 +138,10 @@ def explanation(found: Mapping[str, Any]) -> None:
         _add_events(branch, figure["telling"], "the first events that moved it the wrong way")
         moved = [event for event in page["items"] if event.get("figure") == number]
         _add_events(branch, moved, "events behind it, and their corrections")
-    _add_events(tree, found["events"], "events that the amount itself is reckoned from")
+    if found["events"]:  # all of them: --events lists only those behind the figures
+        own = tree.add("events that the amount itself is reckoned from")
+        for event in found["events"]:
+            own.add(event_line(event))
     if page.get("unavailable"):
         tree.add(f"events: {page['unavailable']}")
     if page["withheld"]:
