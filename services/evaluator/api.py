@@ -25,6 +25,7 @@ from services.evaluator.recount import NoSuchPeriod, RecountTarget, target_of
 from services.shell import clock
 from services.shell.http.cursors import decode_cursor, encode_cursor
 from services.shell.http.idempotency import Answer, once
+from services.shell.http.limits import Limits
 from services.shell.http.problems import Fault, Problem, fault_of
 from services.shell.http.server import make_api
 from services.shell.http.tags import tagged
@@ -32,6 +33,8 @@ from services.shell.postgres import Connection, Pool
 from services.shell.settings import Settings
 
 routes = APIRouter(prefix="/v1")
+MAX_BODY = 64 * 1024
+"""Of a request, in bytes: an order to close is the only one with a body."""
 
 
 class CloseCommand(Noun):
@@ -60,7 +63,12 @@ def evaluator_api(settings: Settings, parts: EvaluatorApiState) -> FastAPI:
             await connection.fetchval("select 1")
 
     api = make_api(
-        settings, title="Evaluator", version="1", lifespan=lifespan, probes={"postgres": database}
+        settings,
+        title="Evaluator",
+        version="1",
+        lifespan=lifespan,
+        probes={"postgres": database},
+        limits=Limits(body=MAX_BODY),
     )
     api.state.parts = parts
     api.include_router(routes)

@@ -19,13 +19,15 @@ from services.shell.http.problems import Problem
 
 Status = Literal["accepted", "duplicate", "rejected"]
 
-NOT_LOADED = Problem(
-    503,
-    "starting",
-    "The catalogue is not loaded yet.",
-    "Send it again in a moment.",
-    headers={"Retry-After": "2"},
-)
+
+def _not_loaded() -> Problem:
+    return Problem(
+        503,
+        "starting",
+        "The catalogue is not loaded yet.",
+        "Send it again in a moment.",
+        headers={"Retry-After": "2"},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Admission:
     def _current_validator(self) -> EventValidator:
         catalogue = self._catalogue.current
         if catalogue.revision < 0:
-            raise NOT_LOADED
+            raise _not_loaded()
         if self._validator is None or self._validator.revision != catalogue.revision:
             self._validator = EventValidator(catalogue, self._latest.get)
         return self._validator

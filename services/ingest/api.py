@@ -24,6 +24,7 @@ from services.ingest.admission import (
 from services.ingest.event_validator import ANY_PARTY, EventValidator
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.rejection import EventRejection
+from services.shell.http.limits import Limits
 from services.shell.http.problems import PROBLEM, Fault, Problem
 from services.shell.http.server import Lifespan, make_api
 from services.shell.logs import correlation_id
@@ -77,12 +78,17 @@ def make_ingest_api(
         if catalogue.failure is not None:
             raise RuntimeError(f"the catalogue can't be read anew: {catalogue.failure}")
 
+    async def recognise_sender(request: Request) -> None:
+        request.state.key = await authenticated(request, catalogue)
+
     api = make_api(
         settings,
         title="earnback ingest",
         version=VERSION,
         lifespan=lifespan,
         probes={"broker": publisher.probe, "catalogue": catalogue_is_loaded},
+        limits=Limits(body=body.MAX_BODY),
+        authenticate=recognise_sender,
     )
     admission = Admission(catalogue, publisher, keep, latest, accepted)
 
@@ -95,10 +101,10 @@ def make_ingest_api(
         openapi_extra=_EXTRA,
     )
     async def submit(request: Request) -> Response:
-        key = await authenticated(request, catalogue)
+        key: ApiKey = request.state.key
         party = ANY_PARTY if key.role == "admin" else key.party
         if not accepts:
-            raise _NOT_HERE
+            raise _not_here()
         single, events = await _read(request, party)
         try:
             outcomes = await admission.admit(events, party)
@@ -231,12 +237,13 @@ def _unavailable(error: Unavailable) -> Problem:
     )
 
 
-_NOT_HERE = Problem(
-    503,
-    "not-here",
-    "This process takes no events over HTTP.",
-    "Send to a process that runs the part `http`.",
-)
+def _not_here() -> Problem:
+    return Problem(
+        503,
+        "not-here",
+        "This process takes no events over HTTP.",
+        "Send to a process that runs the part `http`.",
+    )
 
 
 def lifespan_of(*parts: Any) -> Lifespan:

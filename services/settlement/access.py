@@ -165,32 +165,38 @@ def not_found(what: str) -> Problem:
     )
 
 
+async def recognise_sender(request: Request) -> None:
+    """Find out who asks, by the head of a request, for `asks` to read. Raises Problem 401."""
+    copy: CatalogueCopy = request.app.state.parts.catalogue
+    text = bearer(request.headers.get("authorization"))
+    if text:  # else nobody asks, and the database need not be asked either
+        await copy.refresh()  # what was applied a moment ago through another process is there
+    catalogue = copy.current
+    key = recognise(catalogue.keys, text) if text else None
+    if key is None:
+        raise Problem(
+            401,
+            "not-authenticated",
+            "This key is not known or was revoked." if text else "The request has no key.",
+            "Send a key that is not revoked as 'Authorization: Bearer eb_...'.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    request.state.asker = Principal(key.party, key.role, key.prefix, catalogue)
+
+
 def asks(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
     """A dependency that lets only these roles pass."""
 
     async def principal(request: Request) -> Principal:
-        copy: CatalogueCopy = request.app.state.parts.catalogue
-        text = bearer(request.headers.get("authorization"))
-        if text:  # else nobody asks, and the database need not be asked either
-            await copy.refresh()  # what was applied a moment ago through another process is there
-        catalogue = copy.current
-        key = recognise(catalogue.keys, text) if text else None
-        if key is None:
-            raise Problem(
-                401,
-                "not-authenticated",
-                "This key is not known or was revoked." if text else "The request has no key.",
-                "Send a key that is not revoked as 'Authorization: Bearer eb_...'.",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        if key.role not in roles:
+        asker: Principal = request.state.asker
+        if asker.role not in roles:
             raise Problem(
                 403,
                 "not-allowed",
-                f"The role {key.role} may not do this.",
+                f"The role {asker.role} may not do this.",
                 f"It takes a key of the role {' or '.join(roles)}.",
             )
-        return Principal(key.party, key.role, key.prefix, catalogue)
+        return asker
 
     return principal
 

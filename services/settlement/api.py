@@ -10,6 +10,7 @@ import httpx
 from fastapi import FastAPI
 
 from services.catalogue.cached import CatalogueCopy
+from services.settlement.access import recognise_sender
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.finance_events import DECLARED, SettlementTopics
 from services.settlement.routes import (
@@ -21,6 +22,7 @@ from services.settlement.routes import (
     statements,
 )
 from services.settlement.routes.common import SettlementApiState
+from services.shell.http.limits import Limits
 from services.shell.http.server import Probe, make_api
 from services.shell.postgres import open_pool
 from services.shell.settings import Settings
@@ -28,6 +30,8 @@ from services.shell.settings import Settings
 TITLE = "earnback settlement"
 VERSION = "1.0.0"
 CONNECTIONS = 8
+MAX_BODY = 4 * 1024 * 1024
+"""Of a request, in bytes: an agreement of thousands of levels has fewer."""
 ROUTERS = tuple(
     noun.routes for noun in (agreements, statements, ledger, restatements, disputes, operations)
 )
@@ -71,6 +75,8 @@ def settlement_api(
         version=VERSION,
         lifespan=lifespan,
         probes={"postgres": postgres, "catalogue": catalogue, **(probes or {})},
+        limits=Limits(body=MAX_BODY),
+        authenticate=recognise_sender,
     )
     for router in ROUTERS:
         api.include_router(router)

@@ -79,6 +79,8 @@ def configure(service: str, level: str = "info") -> None:
         # They tell every start, stop and rebalance several times over.
         for library in ("faust", "mode", "aiokafka"):
             logging.getLogger(library).setLevel(logging.WARNING)
+        # It warns of every request that is no HTTP: whoever may connect would fill the log.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 def log(name: str) -> Any:

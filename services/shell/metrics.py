@@ -5,10 +5,13 @@ The server runs in a thread of its own: it must answer, and say "not alive", whi
 hangs.
 """
 
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
+from typing import Any
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -49,6 +52,18 @@ REQUEST_SECONDS = Histogram(
     "HTTP requests by route template and status.",
     ["service", "method", "route", "status"],
 )
+REFUSED_EARLY = Counter(
+    "earnback_http_refused_early_total",
+    "Requests and connections refused before anyone was asked who sends, by reason.",
+    ["service", "reason"],
+)
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+def method_label(method: str) -> str:
+    """A method as a label: of a fixed set, since whoever asks invents as many as they like."""
+    return method if method in METHODS else "other"
+
 
 SILENT_FOR = 20.0
 """A loop that has not beaten for this many seconds is not alive."""
@@ -87,12 +102,49 @@ def render() -> tuple[str, bytes]:
     return CONTENT_TYPE_LATEST, generate_latest(REGISTRY)
 
 
+class BoundedServer(ThreadingHTTPServer):
+    """A thread for each connection, of which there are few, and none lives long.
+
+    A connection has one request (HTTP/1.0), so its age is the time that the request took to come
+    and the answer to be read.
+    """
+
+    most, seconds = 32, 10.0
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        self._open: dict[socket.socket, float] = {}
+        super().__init__(*arguments)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Take no more connections than there may be threads."""
+        if len(self._open) >= self.most:
+            return False
+        self._open[request] = monotonic()
+        return True
+
+    def shutdown_request(self, request: Any) -> None:
+        """A thread is done with its connection."""
+        self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """End what is too slow; called twice a second."""
+        oldest = monotonic() - self.seconds
+        for connection, since in list(self._open.items()):
+            if since < oldest:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay silent: a client that went away is not news."""
+
+
 class HealthServer:
     """Serves /livez, /readyz and /metrics from its own thread."""
 
     def __init__(self, health: Health, host: str, port: int) -> None:
-        self._server = ThreadingHTTPServer((host, port), _handler(health))
-        self._server.daemon_threads = True
+        self._server = BoundedServer((host, port), _handler(health))
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="health-server", daemon=True

@@ -39,6 +39,10 @@ class Settings:
     http_host: str = "127.0.0.1"
     http_port: int = 0
     """Port of a service's own API. 0 = the service chooses or has none."""
+    http_connections: int = 500
+    """Open connections of a service's own API, at most."""
+    http_connections_per_client: int = 200
+    """Of them, of one client's address. A proxy before the service is one client."""
     metrics_port: int = 0
     """Port for /livez, /readyz and /metrics of a worker. 0 = off."""
     session_timeout: int = 30
@@ -75,6 +79,10 @@ def read(service: str, environ: Mapping[str, str] | None = None) -> Settings:
         log_level=reader.given("EARNBACK_LOG_LEVEL", _level, " or ".join(LEVELS), "info"),
         http_host=reader.given("EARNBACK_HTTP_HOST", str, "an address to listen on", "127.0.0.1"),
         http_port=reader.given("EARNBACK_HTTP_PORT", _port, "a port, 0 to 65535", 0),
+        http_connections=reader.given("EARNBACK_HTTP_CONNECTIONS", _positive, "a number", 500),
+        http_connections_per_client=reader.given(
+            "EARNBACK_HTTP_CONNECTIONS_PER_CLIENT", _positive, "a number", 200
+        ),
         metrics_port=reader.given("EARNBACK_METRICS_PORT", _port, "a port, 0 = off", 0),
         session_timeout=reader.given("EARNBACK_SESSION_TIMEOUT", _seconds, "seconds, 1 to 60", 30),
         heartbeat=reader.given("EARNBACK_HEARTBEAT", _seconds, "seconds, 1 to 60", 3),

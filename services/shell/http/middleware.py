@@ -7,6 +7,7 @@ from time import monotonic
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.shell import metrics
@@ -14,6 +15,8 @@ from services.shell.http.problems import NUL_REFUSAL, Fault, Problem
 from services.shell.logs import correlated, log
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_CLIENT_GONE = 499
+"""No status of HTTP, and told to nobody: what the metric shows where the client went away."""
 _CORRELATION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -43,13 +46,16 @@ class RequestMiddleware:
                 unusable = _nul_in_address(scope)
                 answering = self._app if unusable is None else unusable.response()
                 await answering(scope, receive, send_marked)
+            except ClientDisconnect:
+                status = status or _CLIENT_GONE
             except Exception:
                 log(__name__).exception("request_failed", path=scope["path"])
                 if status:
                     raise
                 await _unexpected(scope["method"]).response()(scope, receive, send_marked)
         route = getattr(scope.get("route"), "path", "unmatched")
-        metrics.REQUEST_SECONDS.labels(self._service, scope["method"], route, status).observe(
+        method = metrics.method_label(scope["method"])
+        metrics.REQUEST_SECONDS.labels(self._service, method, route, status).observe(
             monotonic() - started
         )
 

@@ -11,12 +11,14 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import uvicorn
 from fastapi import Depends, FastAPI, Response
 
 from services.shell import logs, metrics
 from services.shell.broker import CHECK_BROKER
+from services.shell.http.limits import Authenticate, Limits, RequestLimits, bounded
 from services.shell.http.middleware import RequestMiddleware
 from services.shell.http.parameters import refuse_unknown_parameters
 from services.shell.http.problems import Problem, answer_with_problems
@@ -34,8 +36,13 @@ def make_api(
     version: str,
     lifespan: Lifespan,
     probes: Mapping[str, Probe] | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    authenticate: Authenticate | None = None,
 ) -> FastAPI:
     """Make an API with what all of ours share. Routes are the service's.
+
+    `limits` bounds what a request may cost, also in the server that runs the API. `authenticate` is
+    asked for every request below /v1 before its body is read; None where nobody has a key.
 
     `lifespan` opens and closes what the service holds. `probes` are asked by /readyz, by name: one
     that raises means that the service cannot do its work, and its message says why.
@@ -59,6 +66,11 @@ def make_api(
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     api.state.health = health
+    api.state.limits = limits
+    # The last one added is the first one asked.
+    api.add_middleware(
+        RequestLimits, limits=limits, service=settings.service, authenticate=authenticate
+    )
     api.add_middleware(RequestMiddleware, service=settings.service)
     answer_with_problems(api)
     _add_own_pages(api, health, dict(probes or {}))
@@ -79,6 +91,8 @@ def run_api(api: FastAPI, settings: Settings) -> None:
             host=settings.http_host,
             port=settings.http_port,
             loop="uvloop",
+            http=_protocol(api, settings),
+            ws="none",
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=settings.stop,
@@ -98,6 +112,8 @@ async def serve_beside(api: FastAPI, settings: Settings) -> None:
             api,
             host=settings.http_host,
             port=settings.http_port,
+            http=_protocol(api, settings),
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -113,6 +129,18 @@ async def serve_beside(api: FastAPI, settings: Settings) -> None:
         server.should_exit = True
         await serving
         raise
+
+
+def _protocol(api: FastAPI, settings: Settings) -> type[asyncio.Protocol]:
+    limits: Limits = api.state.limits
+    return bounded(
+        replace(
+            limits,
+            connections=settings.http_connections,
+            per_client=settings.http_connections_per_client,
+        ),
+        settings.service,
+    )
 
 
 class _GuestServer(uvicorn.Server):
