@@ -75,6 +75,11 @@ FIGURES: Mapping[str, FigureName] = {
     "dispute-admitted/…": FigureName(
         "true or false", "dispute {} admitted", "The same of a dispute with a name."
     ),
+    "dropped/…": FigureName(
+        MONEY,
+        "dropped of deferral {}",
+        "Credits that were put off and are lost, as the agreement ends.",
+    ),
     "expired/…": FigureName(
         MONEY, "expired of balance {}", "What of a balance can no longer be used."
     ),

@@ -196,5 +196,6 @@ def facts(draw: st.DrawFn) -> list[dict[str, Any]]:
                 events.circumstance(name, month)
         events.circumstance("withheld", month, value=draw(st.integers(0, 90)))
         events.circumstance("service_in_use", month, days_in_use=20, days_in_period=30)
-    events.circumstance("given-before", MONTHS[0], value=draw(st.integers(0, 290)))
+    given = draw(st.integers(0, 290))
+    events.circumstance("given-before", MONTHS[0], charges=0, credits=given)
     return events.list

@@ -12,6 +12,7 @@ from services.core.exact.arithmetic import ZERO
 from services.core.inputs.absence import number_or_wait
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.known import says_yes
+from services.core.inputs.openings import stated_money
 from services.core.inputs.worksheet import DraftLine, Worksheet, counts, step
 from services.core.pricing.ceilings import limit_amount
 
@@ -70,15 +71,14 @@ def _holds(context: PeriodContext, name: str, level: str | None, subject: str | 
 
 def _withheld(context: PeriodContext, worksheet: Worksheet, term: CriticalFailure) -> Worksheet:
     """What the buyer decides to withhold, at most the ceiling."""
-    decision = context.inputs.whole_amount(term.decision, context.period)
-    decided = decision.circumstance.value if decision is not None else None
+    seen = context.seen
+    decided = _decided(context, term)
     if decided is None:
         what = f"the decision {term.decision} of {context.period} states no amount"
         send = "state it with its value, 0 where nothing is withheld"
         decided = number_or_wait(context, term.if_absent, what, TERM, send)
         if not decided:
             return worksheet.with_figures({"withheld": ZERO})
-    seen = context.seen
     ceiling = _ceiling(context, term, decided)
     if ceiling is None:
         return worksheet.with_figures({"withheld": ZERO})
@@ -91,6 +91,14 @@ def _withheld(context: PeriodContext, worksheet: Worksheet, term: CriticalFailur
     steps = (*context.steps_since(seen), step("withheld", TERM, text, value))
     line = DraftLine("withheld", "penalty", None, context.period, value, steps)
     return worksheet.adding(line).with_figures({"withheld": value})
+
+
+def _decided(context: PeriodContext, term: CriticalFailure) -> Fraction | None:
+    """What is to be withheld, in the agreement's currency; None where nobody states an amount."""
+    decision = context.inputs.whole_amount(term.decision, context.period)
+    if decision is None or decision.circumstance.value is None:
+        return None
+    return stated_money(context.charges, context.version, context.blockers, decision, "value")
 
 
 def _ceiling(context: PeriodContext, term: CriticalFailure, decided: Fraction) -> Fraction | None:

@@ -22,6 +22,7 @@ from services.core.inputs.worksheet import (
     Balance,
     Deferred,
     DraftLine,
+    EarnedBack,
     Worksheet,
     counts,
     step,
@@ -59,12 +60,23 @@ def _put_off(context: PeriodContext, worksheet: Worksheet, term: Deferral, path:
         if not covered or barred or amount.level is None or amount.value <= 0:
             kept.append(amount)
             continue
+        item = Deferred(term.earn_back, amount.line, amount.level, context.period, amount.value)
         text = f"{context.money(amount.value)} is deferred: {term.periods} good periods undo it"
-        held.append(
-            Deferred(term.earn_back, amount.line, amount.level, context.period, amount.value)
-        )
+        if context.ends_with == context.period:
+            text = f"{context.money(amount.value)} is dropped: the agreement ends with this period"
+            worksheet = _dropped(worksheet, item)
+        else:
+            held.append(item)
         kept.append(amount.becomes(ZERO, step("deferred", path, text, ZERO)))
     return replace(worksheet, amounts=tuple(kept), deferred=(*worksheet.deferred, *held))
+
+
+def _dropped(worksheet: Worksheet, item: Deferred) -> Worksheet:
+    """With a credit that was put off and is lost, as the agreement ends."""
+    name = f"dropped/{item.name}"
+    before = worksheet.figures.get(name)
+    held = before if isinstance(before, Fraction) else ZERO
+    return worksheet.with_figures({name: held + item.amount})
 
 
 def _resolved(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
@@ -84,6 +96,8 @@ def _resolved(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
             waiting.append(item)
         elif verdict == "broken" or (verdict == "open" and term and term.at_end == "payable"):
             payable.append(_payable_now(context, item))
+        elif verdict == "open":
+            worksheet = _dropped(worksheet, item)
     return replace(worksheet.adding(*payable), deferred=tuple(waiting))
 
 
@@ -242,7 +256,8 @@ def _give(
         usable = next_label(context.period)
         last = None if term.lasts is None else next_label(usable, term.lasts - 1)
         minor = main_to_minor(context, value)
-        balance = Balance(term.earn_back, failed.period, minor, usable, last)
+        given = EarnedBack(level, context.period, minor)
+        balance = Balance(term.earn_back, failed.period, minor, usable, last, given=given)
         return replace(worksheet, balances=(*worksheet.balances, balance))
     return worksheet.adding(_line(term.earn_back, level, failed.period, -value, made))
 
@@ -267,10 +282,27 @@ def _not_returned(
         line.minor_units for row in context.history for line in row.lines or () if is_of_it(line)
     )
     now = sum((line.value for line in worksheet.amounts if is_of_it(line)), ZERO)
+    booked -= _put_by(context, worksheet, level, period)
     left = max(credit + minor_to_main(context, booked) + now, ZERO)
     if wanted <= left:
         return wanted, ""
     return left, f", of which {context.money(left)} has not come back before"
+
+
+def _put_by(context: PeriodContext, worksheet: Worksheet, level: str | None, period: str) -> int:
+    """What was earned back of a period's credit as balances, in minor units, used up or not.
+
+    A balance cannot be used in the period that gives it, so that period always remembers it.
+    """
+    given = [(row.period, row.balances) for row in context.history]
+    given.append((context.period, worksheet.balances))
+    return sum(
+        balance.given.minor
+        for row, balances in given
+        for balance in balances
+        if balance.given is not None
+        and (balance.given.period, balance.given.level, balance.for_period) == (row, level, period)
+    )
 
 
 def _line(name: str, level: str | None, for_period: str, value: Fraction, made: Any) -> DraftLine:

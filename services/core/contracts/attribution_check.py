@@ -17,7 +17,7 @@ from schemas.programme import (
 )
 from schemas.remedy import ByOccurrence
 from services.core.contracts.references import metrics_in
-from services.core.contracts.wording import Finding, Path
+from services.core.contracts.wording import FieldPath, Finding
 
 _OF_OCCURRENCES = AvailabilityByOutages | OutageTime | OutageCount | TicketsInTime | DeliveryDelay
 
@@ -25,7 +25,7 @@ _OF_OCCURRENCES = AvailabilityByOutages | OutageTime | OutageCount | TicketsInTi
 def broken_attributions(agreement: Agreement, programme: Programme) -> Iterator[Finding]:
     """Attributions without meaning, and terms of which it is open what is attributed of them."""
     for index, level in enumerate(agreement.levels):
-        path: Path = ("levels", index)
+        path: FieldPath = ("levels", index)
         if level.attributed is not None:
             yield from _of_level((*path, "attributed"), level, level.attributed, programme)
             yield from _other_metrics((*path, "credits"), level, programme)
@@ -35,7 +35,7 @@ def broken_attributions(agreement: Agreement, programme: Programme) -> Iterator[
 
 
 def _of_level(
-    path: Path, level: Level, term: Attribution, programme: Programme
+    path: FieldPath, level: Level, term: Attribution, programme: Programme
 ) -> Iterator[Finding]:
     metric = programme.metric(level.metric)
     if metric is not None and not isinstance(metric.measure, _OF_OCCURRENCES):
@@ -51,7 +51,7 @@ def _of_level(
         yield Finding((*path, "shares"), reason, "list whose occurrences count, with a percentage")
 
 
-def _other_metrics(path: Path, level: Level, programme: Programme) -> Iterator[Finding]:
+def _other_metrics(path: FieldPath, level: Level, programme: Programme) -> Iterator[Finding]:
     """Occurrences of another metric: nobody says whom they are attributed to."""
     for at, name in metrics_in(level.credits, path):
         if name != level.metric and _has_occurrences(name, programme):
@@ -72,7 +72,7 @@ def _has_occurrences(name: str, programme: Programme) -> bool:
     return isinstance(metric.measure, _OF_OCCURRENCES)
 
 
-def _of_one_right(path: Path, agreement: Agreement, term: ByOccurrence) -> Iterator[Finding]:
+def _of_one_right(path: FieldPath, agreement: Agreement, term: ByOccurrence) -> Iterator[Finding]:
     levels = [level for level in agreement.levels if level.metric == term.metric]
     for level in levels[1:]:
         if level.attributed != levels[0].attributed:

@@ -9,7 +9,7 @@ from schemas.agreement import Agreement
 from schemas.base import Noun
 from schemas.conversion import RateOfDay
 from schemas.credit import Amount, AmountLimit
-from services.core.contracts.wording import Finding, Path
+from services.core.contracts.wording import FieldPath, Finding
 
 
 def broken_currencies(agreement: Agreement) -> Iterator[Finding]:
@@ -19,7 +19,7 @@ def broken_currencies(agreement: Agreement) -> Iterator[Finding]:
     yield from _rules(agreement, {currency for _, currency in stated})
 
 
-def _stated(noun: Any, path: Path) -> Iterator[tuple[Path, str]]:
+def _stated(noun: Any, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
     """Every currency that an amount of the agreement names, with its path."""
     if isinstance(noun, tuple):
         for index, one in enumerate(noun):
@@ -32,7 +32,7 @@ def _stated(noun: Any, path: Path) -> Iterator[tuple[Path, str]]:
             yield from _stated(getattr(noun, field), (*path, field))
 
 
-def _amounts(agreement: Agreement, stated: list[tuple[Path, str]]) -> Iterator[Finding]:
+def _amounts(agreement: Agreement, stated: list[tuple[FieldPath, str]]) -> Iterator[Finding]:
     own = agreement.currency
     rules = {rule.currency: rule for rule in agreement.conversions}
     for path, currency in stated:
@@ -49,7 +49,7 @@ def _rules(agreement: Agreement, stated: set[str]) -> Iterator[Finding]:
     own = agreement.currency
     seen: set[str] = set()
     for index, rule in enumerate(agreement.conversions):
-        path: Path = ("conversions", index, "currency")
+        path: FieldPath = ("conversions", index, "currency")
         currency = rule.currency
         if currency == own:
             yield Finding(path, f"{own} is the agreement's own currency", "leave the rule out")

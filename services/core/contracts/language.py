@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from services.core.contracts.wording import Path
+from services.core.contracts.wording import FieldPath
 
 LANGUAGE = 2
 """The version of the contract language that this release reads."""
@@ -29,7 +29,7 @@ class Addition:
     meaning is possible.
     """
 
-    path: Path
+    path: FieldPath
     key: str
     value: Any
     decide: str | None = None
@@ -66,14 +66,14 @@ def upgraded(document: ContractBody) -> dict[str, Any]:
     return copy
 
 
-def mapping_at(document: Any, path: Path) -> Any:
+def mapping_at(document: Any, path: FieldPath) -> Any:
     """The mapping at a path of a document."""
     for part in path:
         document = document[part]
     return document
 
 
-def each(document: Any, *keys: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def each(document: Any, *keys: str) -> Iterator[tuple[FieldPath, Mapping[str, Any]]]:
     """Every mapping below a chain of keys, with its path; lists are walked, what is absent is not.
 
     ``each(agreement, "levels", "credits", "quantity")``: the quantity of every credit.
@@ -81,7 +81,9 @@ def each(document: Any, *keys: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     yield from _each(document, (), keys)
 
 
-def _each(node: Any, path: Path, keys: tuple[str, ...]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def _each(
+    node: Any, path: FieldPath, keys: tuple[str, ...]
+) -> Iterator[tuple[FieldPath, Mapping[str, Any]]]:
     if isinstance(node, list | tuple):
         for index, item in enumerate(node):
             yield from _each(item, (*path, index), keys)
@@ -244,7 +246,9 @@ def _openings(document: ContractBody) -> Iterator[Addition]:
 _UNSTATED = "an opening that nobody states is nothing; without if_absent the period waits for it"
 
 
-def _absent_in_credit(path: Path, credit: ContractBody, level: ContractBody) -> Iterator[Addition]:
+def _absent_in_credit(
+    path: FieldPath, credit: ContractBody, level: ContractBody
+) -> Iterator[Addition]:
     for at, quantity in each(credit, "quantity"):
         kind = str(quantity.get("kind"))
         if kind in _COUNTS_AS_NOTHING:

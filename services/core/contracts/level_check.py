@@ -10,7 +10,7 @@ from schemas.period import label_of
 from schemas.remedy import ByMisses
 from services.core.calendar.windows import parts_of
 from services.core.contracts.under_check import Check, ContractUnderCheck
-from services.core.contracts.wording import Finding, Path
+from services.core.contracts.wording import FieldPath, Finding
 
 _RATIOS = frozenset({"ratio", "availability_by_samples", "within_limit", "tickets_in_time"})
 
@@ -65,7 +65,9 @@ def _counts_out_of_reach(contract: ContractUnderCheck) -> Iterator[Finding]:
             yield Finding(at, reason, "ask for fewer misses or a longer window")
 
 
-def _windows_of_misses(contract: ContractUnderCheck) -> Iterator[tuple[Path, Misses | ByMisses]]:
+def _windows_of_misses(
+    contract: ContractUnderCheck,
+) -> Iterator[tuple[FieldPath, Misses | ByMisses]]:
     for path, level in contract.levels():
         if isinstance(level.defaults, Misses):
             yield (*path, "defaults"), level.defaults

@@ -25,7 +25,7 @@ from schemas.credit import (
 from schemas.level import Baseline, BelowMinimumOnly, Level
 from schemas.programme import Metric, Programme
 from services.core.contracts.references import metrics_in, names_used
-from services.core.contracts.wording import Finding, Path
+from services.core.contracts.wording import FieldPath, Finding
 
 _LEAVE_OUT = "leave it out"
 
@@ -33,12 +33,12 @@ _LEAVE_OUT = "leave it out"
 def idle_level_terms(agreement: Agreement, programme: Programme) -> Iterator[Finding]:
     """Everything stated of the levels that never has an effect."""
     for index, level in enumerate(agreement.levels):
-        path: Path = ("levels", index)
+        path: FieldPath = ("levels", index)
         yield from _of_level(path, level)
         yield from _missing_figures(path, level)
         metric = programme.metric(level.metric)
         for number, credit in enumerate(level.credits):
-            at: Path = (*path, "credits", number)
+            at: FieldPath = (*path, "credits", number)
             for look in _OF_CREDIT:
                 yield from look(at, level, credit, metric)
 
@@ -54,7 +54,7 @@ def has_minimum(level: Level) -> bool:
     return level.minimum is not None or found
 
 
-def _of_level(path: Path, level: Level) -> Iterator[Finding]:
+def _of_level(path: FieldPath, level: Level) -> Iterator[Finding]:
     if level.relief and not can_be_missed(level):
         reason = f"level {level.level} has no expected level, so no miss is ever excused"
         remedy = "state expected, or make the excuse a condition (when) of the credit"
@@ -71,7 +71,7 @@ def _of_level(path: Path, level: Level) -> Iterator[Finding]:
 # --- no data ------------------------------------------------------------------------------------
 
 
-def _missing_figures(path: Path, level: Level) -> Iterator[Finding]:
+def _missing_figures(path: FieldPath, level: Level) -> Iterator[Finding]:
     """A missing figure that counts as a miss, and a price that reads that very figure."""
     if level.no_data != "miss":
         return
@@ -102,7 +102,9 @@ def _reads_own_figure(credit: Credit, metric: str) -> str | None:
 # --- credits ------------------------------------------------------------------------------------
 
 
-def _needs_misses(path: Path, level: Level, credit: Credit, _: Metric | None) -> Iterator[Finding]:
+def _needs_misses(
+    path: FieldPath, level: Level, credit: Credit, _: Metric | None
+) -> Iterator[Finding]:
     if can_be_missed(level):
         return
     reason = f"level {level.level} has no expected level, so no run of misses ever begins"
@@ -113,7 +115,7 @@ def _needs_misses(path: Path, level: Level, credit: Credit, _: Metric | None) ->
             yield Finding((*path, "factors", number), reason, "state expected, or leave it out")
 
 
-def _regions(path: Path, _: Level, credit: Credit, metric: Metric | None) -> Iterator[Finding]:
+def _regions(path: FieldPath, _: Level, credit: Credit, metric: Metric | None) -> Iterator[Finding]:
     """Where a result or figure would have to lie that is always a percentage."""
     if metric is None or metric.figure_unit != "percent":
         return
@@ -136,9 +138,9 @@ def never_a_percentage(region: Threshold) -> bool:
     return beyond or (region.limit == edge and not region.met_by(region.limit))
 
 
-def _quantities(path: Path, _: Level, credit: Credit, __: Metric | None) -> Iterator[Finding]:
+def _quantities(path: FieldPath, _: Level, credit: Credit, __: Metric | None) -> Iterator[Finding]:
     quantity = credit.quantity
-    at: Path = (*path, "quantity")
+    at: FieldPath = (*path, "quantity")
     if isinstance(quantity, Excess) and quantity.in_percent_of_start and not quantity.counted_from:
         reason = "a distance in percent of 0 does not exist"
         remedy = "state another counted_from, or in_percent_of_start: false"
@@ -152,9 +154,9 @@ def _quantities(path: Path, _: Level, credit: Credit, __: Metric | None) -> Iter
         yield Finding((*path, "rounded_quantity"), "one is whole already", _LEAVE_OUT)
 
 
-def _factors(path: Path, _: Level, credit: Credit, __: Metric | None) -> Iterator[Finding]:
+def _factors(path: FieldPath, _: Level, credit: Credit, __: Metric | None) -> Iterator[Finding]:
     for number, factor in enumerate(credit.factors):
-        at: Path = (*path, "factors", number)
+        at: FieldPath = (*path, "factors", number)
         if isinstance(factor, When) and factor.factor == factor.otherwise:
             reason = "the factor is the same whether the circumstance holds or not"
             yield Finding(at, reason, "give two factors, or write a constant one")
@@ -164,7 +166,7 @@ def _factors(path: Path, _: Level, credit: Credit, __: Metric | None) -> Iterato
             yield from idle_in_table(at, factor)
 
 
-def _rates(path: Path, _: Level, credit: Credit, __: Metric | None) -> Iterator[Finding]:
+def _rates(path: FieldPath, _: Level, credit: Credit, __: Metric | None) -> Iterator[Finding]:
     rate = credit.rate
     gives_points = isinstance(rate, PointsEach) or (
         isinstance(rate, ByBand) and rate.gives == "points"
@@ -181,7 +183,7 @@ def _rates(path: Path, _: Level, credit: Credit, __: Metric | None) -> Iterator[
         yield from idle_in_table((*path, "rate"), rate)
 
 
-def idle_in_table(path: Path, table: BandTable) -> Iterator[Finding]:
+def idle_in_table(path: FieldPath, table: BandTable) -> Iterator[Finding]:
     """What a table says of values that one of its bands holds already."""
     ordered = table.ordered()
     is_open = ordered[0].lower is None and ordered[-1].upper is None
@@ -195,7 +197,7 @@ def idle_in_table(path: Path, table: BandTable) -> Iterator[Finding]:
         yield Finding(path, "every band gives 0", "correct the bands, or leave the table out")
 
 
-_OF_CREDIT: tuple[Callable[[Path, Level, Credit, Metric | None], Iterator[Finding]], ...] = (
+_OF_CREDIT: tuple[Callable[[FieldPath, Level, Credit, Metric | None], Iterator[Finding]], ...] = (
     _needs_misses,
     _regions,
     _quantities,

@@ -24,7 +24,7 @@ from services.core.contracts.level_effects import (
     idle_in_table,
     never_a_percentage,
 )
-from services.core.contracts.wording import Finding, Path
+from services.core.contracts.wording import FieldPath, Finding
 
 _CREDITS = ("service_credit", "penalty", "two_way")
 _LEAVE_OUT = "leave it out"
@@ -39,7 +39,7 @@ def idle_money_terms(agreement: Agreement, programme: Programme) -> Iterator[Fin
                 yield finding
 
 
-def _term(agreement: Agreement, path: Path) -> str:
+def _term(agreement: Agreement, path: FieldPath) -> str:
     """A path's term as origins name it: ``points``, ``caps.yearly``."""
     section = str(path[0])
     if len(path) < 2 or not isinstance(path[1], int) or section not in NAMED_BY:
@@ -127,7 +127,7 @@ def _caps(agreement: Agreement, _: Programme) -> Iterator[Finding]:
 
 
 def _without_credit(
-    path: Path, levels: tuple[str, ...], agreement: Agreement, what: str
+    path: FieldPath, levels: tuple[str, ...], agreement: Agreement, what: str
 ) -> Iterator[Finding]:
     """Levels that are there, and of which nothing is ever owed."""
     paying = _paying(agreement)
@@ -139,7 +139,7 @@ def _without_credit(
 
 def _banks(agreement: Agreement, _: Programme) -> Iterator[Finding]:
     for index, bank in enumerate(agreement.banks):
-        path: Path = ("banks", index)
+        path: FieldPath = ("banks", index)
         yield from _without_credit((*path, "pays_for"), bank.pays_for, agreement, "be paid from it")
         if not bank.pays_for and not _owes(agreement):
             reason = f"no credit or penalty is ever paid from bank {bank.bank}"
@@ -160,7 +160,7 @@ def _earn_backs(agreement: Agreement, _: Programme) -> Iterator[Finding]:
     """Good results are asked for of a level that asks for nothing."""
     paying = _paying(agreement)
     for index, term in enumerate(agreement.earn_backs):
-        path: Path = ("earn_backs", index)
+        path: FieldPath = ("earn_backs", index)
         if isinstance(term, EarnBackAfterRun):
             if term.lasts is not None and term.given_as == "amount":
                 reason = "an amount is booked back at once, so it does not last"
@@ -194,7 +194,7 @@ def _single_event(agreement: Agreement, _: Programme) -> Iterator[Finding]:
         yield Finding(("single_event",), reason, _LEAVE_OUT)
     seen: set[frozenset[str]] = set()
     for index, pair in enumerate(term.adds):
-        path: Path = ("single_event", "adds", index)
+        path: FieldPath = ("single_event", "adds", index)
         both = frozenset(pair)
         unknown = sorted(name for name in both if agreement.level_named(name) is None)
         if unknown:
@@ -211,7 +211,7 @@ def _single_event(agreement: Agreement, _: Programme) -> Iterator[Finding]:
 def _critical_failure(agreement: Agreement, _: Programme) -> Iterator[Finding]:
     term = agreement.critical_failure
     if term is not None:
-        path: Path = ("critical_failure", "replaces")
+        path: FieldPath = ("critical_failure", "replaces")
         yield from _without_credit(path, term.replaces, agreement, "be replaced")
 
 
@@ -226,7 +226,7 @@ def _retainages(agreement: Agreement, _: Programme) -> Iterator[Finding]:
 
 def _terminations(agreement: Agreement, programme: Programme) -> Iterator[Finding]:
     for index, term in enumerate(agreement.terminations):
-        path: Path = ("terminations", index)
+        path: FieldPath = ("terminations", index)
         if isinstance(term, ByMisses | ByMean):
             level = agreement.level_named(term.level)
             metric = programme.metric(level.metric) if level is not None else None
@@ -246,7 +246,7 @@ _WITH_OCCURRENCES = frozenset(
 )
 
 
-def _occurrences(path: Path, term: ByOccurrence, programme: Programme) -> Iterator[Finding]:
+def _occurrences(path: FieldPath, term: ByOccurrence, programme: Programme) -> Iterator[Finding]:
     metric = programme.metric(term.metric)
     if metric is not None and metric.measure.kind not in _WITH_OCCURRENCES:
         made = "is made of other metrics" if isinstance(metric.measure, Composite) else "has none"
@@ -257,7 +257,7 @@ def _occurrences(path: Path, term: ByOccurrence, programme: Programme) -> Iterat
 def _points(agreement: Agreement, _: Programme) -> Iterator[Finding]:
     term = agreement.points
     if isinstance(term, PointTable):
-        path: Path = ("points", "table")
+        path: FieldPath = ("points", "table")
         yield from idle_in_table(path, term.table)
         if term.table.gives == "points":
             reason = "points are turned into money here, and the table gives points"

@@ -11,7 +11,7 @@ from schemas.ceiling import Cap
 from schemas.earn_back import Bank
 from schemas.level import Level
 from services.core.contracts.under_check import Check, ContractUnderCheck
-from services.core.contracts.wording import Finding, Path, nearest
+from services.core.contracts.wording import FieldPath, Finding, nearest
 
 _REFERS = {
     "metric": "metric",
@@ -69,7 +69,7 @@ def _names(contract: ContractUnderCheck) -> Iterator[Finding]:
         yield Finding(("vendor",), reason, remedy)
 
 
-def _references(noun: Any, path: Path) -> Iterator[tuple[Path, str, str]]:
+def _references(noun: Any, path: FieldPath) -> Iterator[tuple[FieldPath, str, str]]:
     """Every name in an agreement that refers to something, with its path and what it names."""
     if isinstance(noun, tuple):
         for index, one in enumerate(noun):

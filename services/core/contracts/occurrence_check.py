@@ -12,7 +12,7 @@ from schemas.programme import (
     Programme,
     TicketsInTime,
 )
-from services.core.contracts.wording import Finding, Path
+from services.core.contracts.wording import FieldPath, Finding
 
 _MAY_BE_SILENT = (AvailabilityByOutages, OutageTime)
 """Measures whose own figure needs no convention: time is cut at the end of a period."""
@@ -53,17 +53,17 @@ def occurrences_moved(agreement: Agreement, other: Agreement) -> Iterator[Findin
         yield Finding((*path, "across_periods"), reason, remedy)
 
 
-def _of_each(agreement: Agreement) -> Iterator[tuple[Path, Duration, str]]:
+def _of_each(agreement: Agreement) -> Iterator[tuple[FieldPath, Duration, str]]:
     """The durations of single occurrences, with their paths and metrics."""
     for index, level in enumerate(agreement.levels):
         for number, credit in enumerate(level.credits):
             term = credit.quantity
             if isinstance(term, Duration) and term.of == "each":
-                path: Path = ("levels", index, "credits", number, "quantity")
+                path: FieldPath = ("levels", index, "credits", number, "quantity")
                 yield path, term, term.metric or level.metric
 
 
-def _place(agreement: Agreement, path: Path) -> tuple[str, str | None]:
+def _place(agreement: Agreement, path: FieldPath) -> tuple[str, str | None]:
     """What a term is known by in every version: its level and the credit's name."""
     level = agreement.levels[int(path[1])]
     return level.level, level.credits[int(path[3])].name

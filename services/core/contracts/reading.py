@@ -19,7 +19,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.core.contracts.language import LANGUAGE, language_of
-from services.core.contracts.wording import Path, as_written, in_words, nearest, path_text
+from services.core.contracts.wording import FieldPath, as_written, in_words, nearest, path_text
 
 MOST_CHARACTERS = 1_000_000
 MOST_NODES = 50_000
@@ -56,9 +56,9 @@ class Document:
 
     noun: Programme | Agreement
     file: str
-    marks: Mapping[Path, Mark]
+    marks: Mapping[FieldPath, Mark]
 
-    def refusal(self, path: Path, reason: str, remedy: str) -> Refusal:
+    def refusal(self, path: FieldPath, reason: str, remedy: str) -> Refusal:
         """A refusal at the place of a path, or of the nearest part above it that is written."""
         line, column = mark_of(self.marks, path)
         return Refusal(self.file, line, column, path_text(path), reason, remedy)
@@ -183,7 +183,7 @@ class WrittenContract:
 
     data: dict[str, Any]
     model: type[Programme] | type[Agreement]
-    marks: Mapping[Path, Mark]
+    marks: Mapping[FieldPath, Mark]
 
 
 def written_contract(node: Any, name: str) -> WrittenContract | Refusal:
@@ -229,7 +229,7 @@ def _unknown_kind(reading: _YamlReader, data: Mapping[str, Any], name: str) -> R
     return Refusal(name, line, column, "kind", reason, remedy)
 
 
-def _other_language(data: Mapping[str, Any], marks: Mapping[Path, Mark], name: str) -> Refusal:
+def _other_language(data: Mapping[str, Any], marks: Mapping[FieldPath, Mark], name: str) -> Refusal:
     stated = language_of(data)
     line, column = mark_of(marks, ("language",))
     if str(stated) == "1":
@@ -245,10 +245,10 @@ def _other_language(data: Mapping[str, Any], marks: Mapping[Path, Mark], name: s
 class _YamlReader:
     """Turns YAML nodes into plain values, noting where each stands."""
 
-    marks: dict[Path, Mark] = field(default_factory=dict)
+    marks: dict[FieldPath, Mark] = field(default_factory=dict)
     seen: int = 0
 
-    def plain(self, node: Any, path: Path) -> Any:
+    def plain(self, node: Any, path: FieldPath) -> Any:
         """The node's value: numbers as written, mappings without doubles, aliases bounded."""
         self.seen += 1
         if self.seen > MOST_NODES or len(path) > MOST_DEPTH:
@@ -265,7 +265,7 @@ class _YamlReader:
         assert isinstance(node, MappingNode)
         return self._mapping(node, path)
 
-    def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: Any, path: FieldPath) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, child in node.value:
             if not isinstance(key, ScalarNode):
@@ -295,7 +295,7 @@ def _scalar(node: Any) -> Any:
     return text
 
 
-def mark_of(marks: Mapping[Path, Mark], path: Path) -> Mark:
+def mark_of(marks: Mapping[FieldPath, Mark], path: FieldPath) -> Mark:
     """Where a path stands, or the nearest part above it that is written."""
     while path not in marks:
         path = path[:-1]
@@ -306,11 +306,11 @@ def _refusals(
     error: ValidationError,
     model: type[Programme] | type[Agreement],
     data: Mapping[str, Any],
-    marks: Mapping[Path, Mark],
+    marks: Mapping[FieldPath, Mark],
     name: str,
 ) -> list[Refusal]:
     """pydantic's errors in the words of contracts, in the file's order."""
-    found: dict[tuple[Path, str], Refusal] = {}
+    found: dict[tuple[FieldPath, str], Refusal] = {}
     details: Sequence[Any] = error.errors(include_url=False)
     for detail in details:
         said = in_words(detail, model, data)

@@ -8,12 +8,12 @@ from typing import Any
 from schemas.base import Noun
 from schemas.credit import Credit
 from services.core.contracts.conditions import Unfit, used
-from services.core.contracts.wording import Path
+from services.core.contracts.wording import FieldPath
 
 _FIELDS = ("metric", "highest", "lowest")
 
 
-def metrics_in(noun: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def metrics_in(noun: Any, path: FieldPath = ()) -> Iterator[tuple[FieldPath, str]]:
     """Every metric that a term names, with its path; one may come several times."""
     if isinstance(noun, tuple):
         for index, one in enumerate(noun):

@@ -14,16 +14,16 @@ from schemas.base import written
 from schemas.credit import ByBand, FactorByBand, OnTrigger
 from schemas.level import Level, Ratchet
 from schemas.points import PointTable
-from services.core.contracts.wording import Finding, Path
+from services.core.contracts.wording import FieldPath, Finding
 
 
 def coarse_roundings(agreement: Agreement) -> Iterator[Finding]:
     """Every rounding that is coarser than a limit or an end that the rounded value meets."""
     for index, level in enumerate(agreement.levels):
-        path: Path = ("levels", index)
+        path: FieldPath = ("levels", index)
         yield from _of_level(path, level)
         for number, credit in enumerate(level.credits):
-            at: Path = (*path, "credits", number)
+            at: FieldPath = (*path, "credits", number)
             if isinstance(credit.rate, ByBand):
                 yield from _of_table((*at, "rate"), credit.rate)
             for place, factor in enumerate(credit.factors):
@@ -33,7 +33,7 @@ def coarse_roundings(agreement: Agreement) -> Iterator[Finding]:
         yield from _of_table(("points", "table"), agreement.points.table)
 
 
-def _of_level(path: Path, level: Level) -> Iterator[Finding]:
+def _of_level(path: FieldPath, level: Level) -> Iterator[Finding]:
     if isinstance(level.moves, Ratchet) and isinstance(level.moves.rounded, Rounding):
         start = [level.expected.limit] if level.expected is not None else []
         at = (*path, "moves", "rounded")
@@ -62,7 +62,7 @@ def _limit(threshold: Threshold) -> list[Fraction]:
     return [threshold.limit]
 
 
-def _of_table(path: Path, table: BandTable) -> Iterator[Finding]:
+def _of_table(path: FieldPath, table: BandTable) -> Iterator[Finding]:
     if table.rounded is not None:
         yield from _coarser((*path, "rounded"), table.rounded, _ends(table), "an end of the table")
 
@@ -71,7 +71,9 @@ def _ends(table: BandTable) -> list[Fraction]:
     return [end.value for band in table.bands for end in (band.lower, band.upper) if end]
 
 
-def _coarser(path: Path, how: Rounding, limits: Iterable[Fraction], what: str) -> Iterator[Finding]:
+def _coarser(
+    path: FieldPath, how: Rounding, limits: Iterable[Fraction], what: str
+) -> Iterator[Finding]:
     """One finding for the first limit that has more decimals than what is compared with it."""
     for limit in limits:
         if (limit * 10**how.decimals).denominator != 1:

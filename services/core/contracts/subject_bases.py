@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.base import Noun
-from services.core.contracts.wording import Finding, Path
+from services.core.contracts.wording import FieldPath, Finding
 
 
 def waiting_for_ever(agreement: Agreement) -> Iterator[Finding]:
@@ -37,7 +37,9 @@ def waiting_for_ever(agreement: Agreement) -> Iterator[Finding]:
                 yield Finding(path, reason, "take a base that is charged for the whole agreement")
 
 
-def _read(noun: Any, path: Path, bases: set[str], at_risk: set[str]) -> Iterator[tuple[Path, str]]:
+def _read(
+    noun: Any, path: FieldPath, bases: set[str], at_risk: set[str]
+) -> Iterator[tuple[FieldPath, str]]:
     """Where one of these bases, or an amount at risk over one, is read."""
     if isinstance(noun, tuple):
         for index, one in enumerate(noun):

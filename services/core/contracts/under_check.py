@@ -9,7 +9,7 @@ from schemas.agreement import Agreement
 from schemas.credit import Credit
 from schemas.level import Level
 from schemas.programme import Metric, Programme
-from services.core.contracts.wording import Finding, Path
+from services.core.contracts.wording import FieldPath, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class ContractUnderCheck:
         """A metric of the programme."""
         return self.programme.metric(name)
 
-    def levels(self) -> Iterator[tuple[Path, Level]]:
+    def levels(self) -> Iterator[tuple[FieldPath, Level]]:
         """The levels with their paths."""
         for index, level in enumerate(self.agreement.levels):
             yield ("levels", index), level
 
-    def credits(self) -> Iterator[tuple[Path, Level, Credit]]:
+    def credits(self) -> Iterator[tuple[FieldPath, Level, Credit]]:
         """The credits with their paths and levels."""
         for path, level in self.levels():
             for index, credit in enumerate(level.credits):

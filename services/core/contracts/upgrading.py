@@ -24,7 +24,7 @@ from services.core.contracts.reading import (
     unreadable,
     written_contract,
 )
-from services.core.contracts.wording import Path, path_text
+from services.core.contracts.wording import FieldPath, path_text
 
 _PLAIN = pattern(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
@@ -96,7 +96,7 @@ class _Work:
             self.decide.append(f"{where}: {one.decide}")
 
 
-def _node_at(node: Any, path: Path) -> MappingNode:
+def _node_at(node: Any, path: FieldPath) -> MappingNode:
     for part in path:
         if isinstance(node, SequenceNode):
             node = node.value[part]

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from schemas.field_words import field_words
 
-Path = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 NAME_WORDS = "names are lower case letters, digits, dot, dash and underscore, at most 80"
 
@@ -22,12 +22,12 @@ NAME_WORDS = "names are lower case letters, digits, dot, dash and underscore, at
 class Finding:
     """Something wrong, at a path, in words for people."""
 
-    path: Path
+    path: FieldPath
     reason: str
     remedy: str
 
 
-def path_text(path: Path) -> str:
+def path_text(path: FieldPath) -> str:
     """A path as people read it: ``levels[0].credits[0].rate``."""
     text = ""
     for part in path:
@@ -59,7 +59,7 @@ class _Walked:
     ``models``: what may stand at the path. ``above``: what holds it. ``field``: its declaration.
     """
 
-    path: Path
+    path: FieldPath
     node: Any
     models: tuple[type[BaseModel], ...]
     above: tuple[type[BaseModel], ...] = ()
@@ -67,7 +67,7 @@ class _Walked:
     chosen: bool = False
 
 
-def _walk(loc: Path, model: type[BaseModel], data: Any) -> _Walked | None:
+def _walk(loc: FieldPath, model: type[BaseModel], data: Any) -> _Walked | None:
     """Follows a location through the data; names of choices, which pydantic adds, are left out.
 
     None where the location leads into a branch of a choice that does not fit what is written.

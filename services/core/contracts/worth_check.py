@@ -17,7 +17,7 @@ from schemas.credit import (
     WorthOfEach,
 )
 from schemas.programme import DeliveryDelay, Programme
-from services.core.contracts.wording import Finding, Path
+from services.core.contracts.wording import FieldPath, Finding
 
 _PRICES_EACH = (WorthOf, Amount, PercentOf, FractionOf, DayOf)
 """Rates that price a unit of one occurrence as one of any other: the sum is that of its parts."""
@@ -27,7 +27,7 @@ def broken_worths(agreement: Agreement, programme: Programme) -> Iterator[Findin
     """Terms that look at a worth that nothing they look at can state."""
     for index, level in enumerate(agreement.levels):
         for number, credit in enumerate(level.credits):
-            path: Path = ("levels", index, "credits", number)
+            path: FieldPath = ("levels", index, "credits", number)
             yield from _of_credit(path, credit, level.metric, programme)
     for index, cap in enumerate(agreement.caps):
         if isinstance(cap.limit, WorthLimit):
@@ -37,7 +37,9 @@ def broken_worths(agreement: Agreement, programme: Programme) -> Iterator[Findin
         yield _without_deliveries(("critical_failure", "withheld_at_most"))
 
 
-def _of_credit(path: Path, credit: Credit, metric: str, programme: Programme) -> Iterator[Finding]:
+def _of_credit(
+    path: FieldPath, credit: Credit, metric: str, programme: Programme
+) -> Iterator[Finding]:
     single = _counts_deliveries(credit, metric, programme)
     if isinstance(credit.rate, WorthOf) and not single:
         reason = "worth_of needs a duration of deliveries that state their worth"
@@ -61,6 +63,6 @@ def _counts_deliveries(credit: Credit, metric: str, programme: Programme) -> boo
     return counted is None or isinstance(counted.measure, DeliveryDelay)
 
 
-def _without_deliveries(path: Path) -> Finding:
+def _without_deliveries(path: FieldPath) -> Finding:
     reason = "worth_of is a ceiling of the deliveries that one credit counts, and here are none"
     return Finding(path, reason, "use it as at_most of a credit, or another limit here")

@@ -20,7 +20,7 @@ from services.core.exact.arithmetic import ZERO
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.charges import Charges
 from services.core.inputs.conversion import Foreign
-from services.core.inputs.stated import misstated_text, stated_day, stated_number
+from services.core.inputs.stated import misstated_text, not_narrowed, stated_day, stated_number
 
 _DAYS = ("dated", "date")
 """What states the day of an amount, where its rate goes by that."""
@@ -147,18 +147,8 @@ def _statements(charges: Charges, name: str) -> list[CircumstanceFact]:
     """The last statement of each time, in the order of these times."""
     last = {fact.circumstance.period: fact for fact in charges.statements(name)}
     for fact in last.values():
-        _speaks_of_all(fact)
+        not_narrowed(fact, "level", "subject")
     return sorted(last.values(), key=lambda one: (_first_day(one), one.circumstance.period))
-
-
-def _speaks_of_all(fact: CircumstanceFact) -> None:
-    for field in ("level", "subject"):
-        if (named := getattr(fact.circumstance, field)) is not None:
-            raise InvalidDeclaration(
-                f"the circumstance {fact.circumstance.circumstance} of {fact.circumstance.period} "
-                f"(event {fact.event.id}) names the {field} {named}, and what it opens is not kept "
-                f"by {field}; correct it without '{field}'"
-            )
 
 
 def _first_day(fact: CircumstanceFact) -> date:

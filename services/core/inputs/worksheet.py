@@ -15,6 +15,15 @@ OWED_BY_VENDOR: frozenset[LineKind] = frozenset({"service_credit", "penalty"})
 
 
 @dataclass(frozen=True, slots=True)
+class EarnedBack:
+    """What a balance was when it was earned back: of which level's credit, when, minor units."""
+
+    level: str | None
+    period: str
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """Earned-back or banked money that can be set off against later credits, in minor units."""
 
@@ -24,6 +33,8 @@ class Balance:
     usable_from: str
     last_period: str | None
     pays_for: tuple[str, ...] = ()
+    given: EarnedBack | None = None
+    """None: it is banked, or was brought along."""
 
 
 @dataclass(frozen=True, slots=True)

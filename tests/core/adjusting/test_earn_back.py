@@ -129,6 +129,36 @@ def test_a_deferred_credit_can_be_dropped_at_the_end() -> None:
     assert totals(agreement(ENDING + LEVEL + dropped), 99, 98, 99) == [0, 0, 0]
 
 
+def test_the_statement_says_what_is_dropped_at_the_end() -> None:
+    dropped = DEFERRED.replace("payable", "dropped")
+    known = [evaluation(month, value) for month, value in zip(months(3), (99, 98, 98), strict=True)]
+    broken, last = settled(agreement(ENDING + LEVEL + dropped), known)[1:]
+    assert "dropped/later" not in broken.figures
+    assert last.figures["dropped/later"] == 100, "its own; the month before is payable"
+    assert last.lines[0].steps[-1].text == "100.00 is dropped: the agreement ends with this period"
+    known[2] = evaluation("2025-03", 99)
+    (last,) = settled(agreement(ENDING + LEVEL + dropped), known)[2:]
+    assert last.figures["dropped/later"] == 100
+
+
+def test_a_balance_counts_as_given_back_of_its_credit() -> None:
+    balance = RUN.replace("given_as: amount", "given_as: balance\n    lasts: 1")
+    both = balance + YEARLY.replace("\nearn_backs:\n", "")
+    assert totals(terms(both), 98, *["99.9"] * 11) == [10000, *[0] * 11]
+    part = both.replace("percent: 100", "percent: 60", 1)
+    assert totals(terms(part), 98, *["99.9"] * 11) == [10000, *[0] * 10, -4000]
+
+
+def test_two_balances_together_give_back_no_more_than_the_credit() -> None:
+    balance = RUN.replace("given_as: amount", "given_as: balance").replace("100", "70")
+    other = balance.replace("\nearn_backs:\n", "").replace("earn_back: run", "earn_back: other")
+    (*_, last) = settled(
+        terms(balance, other),
+        [evaluation(month, value) for month, value in zip(months(3), (98, 99, 99), strict=True)],
+    )
+    assert (last.figures["balance/run"], last.figures["balance/other"]) == (70, 30)
+
+
 def test_a_good_year_relieves_its_credits() -> None:
     found = totals(terms(YEARLY), 98, *["99.5"] * 11)
     assert found == [10000, *[0] * 10, -10000]

@@ -11,8 +11,19 @@ import pytest
 from schemas.agreement import Agreement
 from schemas.evaluation import Part
 from schemas.statement import SettlementStatement
+from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import settle
-from tests.core.told import HEAD, LEVEL, agreement, evaluation, months, settled, terms, totals
+from tests.core.told import (
+    HEAD,
+    LEVEL,
+    agreement,
+    evaluation,
+    months,
+    outcomes,
+    settled,
+    terms,
+    totals,
+)
 
 ENDING = HEAD + "effective_until: 2025-04-01\n"
 
@@ -159,6 +170,30 @@ def test_a_critical_failure_replaces_credits_by_what_is_withheld(
     if decided is not None:
         told.append(("withhold", {"value": decided}))
     assert first(CRITICAL, circumstances=told).total_minor == total
+
+
+def withheld(stated: dict[str, Any], head: str = HEAD) -> list[PeriodOutcome]:
+    """What a month with a critical failure comes to, with what the decision states."""
+    told: list[tuple[str, dict[str, Any]]] = [("outage-of-all", {}), ("withhold", stated)]
+    return list(
+        outcomes(terms(CRITICAL, head=head), [evaluation("2025-01", 98, circumstances=told)])
+    )
+
+
+def test_a_decision_of_another_currency_is_converted_or_refused() -> None:
+    dollars = {"value": 300, "values": {"currency": "USD"}}
+    half = (
+        "conversions: [{currency: USD, kind: agreed, rate: 0.5, quoted: own_for_foreign, "
+        "source: agreed, rounded: exact}]\n"
+    )
+    (found,) = withheld(dollars, HEAD + half)
+    assert isinstance(found, SettlementStatement)
+    assert found.total_minor == 15000
+    assert [one.rule for one in found.lines[-1].steps] == ["conversion", "withheld"]
+    (waits,) = withheld(dollars)
+    assert isinstance(waits, Unsettled)
+    assert "the value of the circumstance withhold of 2025-01" in waits.reasons[0]
+    assert "converts no USD" in waits.reasons[0]
 
 
 def test_a_critical_failure_that_is_denied_changes_nothing() -> None:
