@@ -156,6 +156,50 @@ def profile_of(present: Mapping[str, Any]) -> Profile:
     return "production" if copies and max(copies) >= COPIES["production"] else "trial"
 
 
+async def check_profile(
+    bootstrap: str,
+    profile: Profile,
+    *,
+    options: Mapping[str, Any] | None = None,
+    connect_seconds: float = SECONDS,
+) -> None:
+    """Nothing where the cluster has no topics yet, or such as the profile makes.
+
+    Raises `TopicError` naming each topic that has fewer copies, or was made by another profile:
+    copies cannot be made here, and settings that ask for more copies than there are stop writers.
+    """
+    said: list[KafkaError] = []
+    admin = AdminClient(
+        {**(options or {}), "bootstrap.servers": bootstrap, "log_level": 0, "error_cb": said.append}
+    )
+    present = await asyncio.to_thread(_present, admin, bootstrap, connect_seconds, said)
+    differing = made_otherwise(present, profile)
+    if differing:
+        raise TopicError(
+            f"these topics do not fit the profile {profile}, and nothing was changed:\n"
+            + "".join(f"  {one}\n" for one in differing)
+            + f"Move them to {COPIES[profile]} copies with kafka-reassign-partitions and run this "
+            f"again, or prepare with --profile {profile_of(present)}, or take an empty cluster"
+        )
+
+
+def made_otherwise(present: Mapping[str, Any], profile: Profile) -> list[str]:
+    """What differs of each topic of a cluster that another profile made; in order of name."""
+    wants = COPIES[profile]
+    other = profile_of(present) != profile
+    said = []
+    for topic in declared().values():
+        for name in filter(topic.owns, present):
+            partitions = present[name].partitions
+            copies = min(len(partition.replicas) for partition in partitions.values())
+            if copies < wants or (other and copies != wants):
+                said.append(
+                    f"{name}: {copies} copies and {len(partitions)} partitions, where {profile} "
+                    f"has {wants} and {topic.partitions[profile]}"
+                )
+    return sorted(said)
+
+
 def _apply(
     options: Mapping[str, Any],
     profile: Profile | None,

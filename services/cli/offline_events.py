@@ -105,11 +105,11 @@ def _conflict(place: str, row: Row) -> UncountedEvent:
 
 
 def corrections_refused(stock: Ready) -> Iterator[UncountedEvent]:
-    """The corrections that do not fit the events that they correct."""
+    """The corrections that do not fit the events that they correct, or wait for them."""
     for each in stock.refused:
         yield UncountedEvent(
             "",
-            "refused correction",
+            "waiting correction" if each.waits else "refused correction",
             each.correction.source,
             each.correction.id,
             f"{each.problem.field}: {each.problem.reason}",

@@ -6,7 +6,7 @@ Safe to repeat, and to run from several places at once; nothing is ever removed.
 from __future__ import annotations
 
 from infra.migrations import migrate
-from infra.topics import Profile, apply_topics, topic_partitions
+from infra.topics import Profile, apply_topics, check_profile, topic_partitions
 from services.catalogue.store import load
 from services.shell.broker import for_librdkafka
 from services.shell.outbox import declare
@@ -22,9 +22,11 @@ async def prepare(
 ) -> list[str]:
     """Bring both servers up to date; a sentence for each thing done, none when all was there.
 
-    How Kafka lets us in is read from the environment. Raises BadSettings.
+    How Kafka lets us in is read from the environment. Raises BadSettings, and TopicError before
+    anything is done where the topics are of another profile.
     """
     options = for_librdkafka(kafka, read_security())
+    await check_profile(kafka, profile, options=options)
     async with connected(postgres, name="earnback-prepare") as connection:
         done = [f"migration {name}" for name in await migrate(postgres)]
         vendors = (await load(connection)).vendors

@@ -265,6 +265,23 @@ async def test_a_refused_correction_that_is_mended_is_told_to_apply_and_stays_on
     assert (last.figures[0].good, last.figures[0].total) == (27, 30)
 
 
+async def test_a_correction_whose_event_is_not_there_is_shown_until_it_is(house: House):
+    *sent, missing = a_month(NIMBUS)
+    await house.send(sent)
+    await house.send([correction("c1", DUE + timedelta(days=1), missing)])
+    await house.ask_to_close("hosting", "2025-01")
+    await _looked(house)
+    (item,) = await _aside(house)
+    assert item[1] == "c1"
+    assert f"it waits for its event: no event {missing.id} of the source {NIMBUS}" in item[2]
+    assert (await _verdict(house, "c1"))["standing"] == "quarantined"
+    await house.send([missing])
+    await _looked(house)
+    assert (await _verdict(house, "c1"))["standing"] == "accepted"
+    last = (await house.evaluations())[-1]
+    assert last.figures[0].total == len(sent)
+
+
 async def test_a_correction_of_a_correction_restores_what_was_said_first(house: House):
     await a_closed_january(house)
     wrong = a_month(NIMBUS)[9]

@@ -22,9 +22,11 @@ from infra.topics import (
     TopicError,
     apply_topics,
     declared,
+    made_otherwise,
     profile_of,
     topic_partitions,
 )
+from services.cli.prepare import prepare
 from tests.infra.waiting import eventually
 from tests.ladder import Rung
 
@@ -115,6 +117,32 @@ def test_a_new_vendor_gets_its_topic_by_the_profile_that_the_cluster_was_prepare
     moved = _with_copies("evaluations", copies=2) | _with_copies("measurements", copies=3)
     assert profile_of(moved) == "production"
     assert profile_of(_with_copies("not-ours", copies=3)) == "trial"
+
+
+def test_topics_of_another_profile_are_named() -> None:
+    made = _with_copies("measurements", "intake.north", "not-ours", copies=1)
+    assert made_otherwise({}, "production") == made_otherwise(made, "trial") == []
+    assert made_otherwise(made, "production") == [
+        "intake.north: 1 copies and 1 partitions, where production has 3 and 12",
+        "measurements: 1 copies and 1 partitions, where production has 3 and 24",
+    ]
+    whole = _with_copies("measurements", "evaluations", copies=3)
+    assert made_otherwise(whole, "production") == []
+    assert len(made_otherwise(whole, "trial")) == 2, "less durable than it was, in silence"
+    moved = whole | _with_copies("evaluations", copies=2)
+    assert [one.split(":")[0] for one in made_otherwise(moved, "production")] == ["evaluations"]
+    assert made_otherwise(whole | _with_copies("evaluations", copies=5), "production") == []
+
+
+async def test_a_cluster_of_the_trial_profile_is_not_prepared_for_production(
+    servers: Rung, topics: tuple[str, ...]
+) -> None:
+    before = config(servers.kafka, topics[0])
+    with pytest.raises(TopicError, match="do not fit the profile production, and nothing was") as e:
+        await prepare(servers.kafka, "postgresql://nobody@127.0.0.1:1/none", "production")
+    assert "measurements: 1 copies and 4 partitions, where production has 3" in str(e.value)
+    assert "or prepare with --profile trial" in str(e.value)
+    assert config(servers.kafka, topics[0]) == before
 
 
 async def test_the_profile_of_a_prepared_cluster_is_found(

@@ -22,7 +22,7 @@ from services.core.inputs.worksheet import (
     Balance,
     Deferred,
     DraftLine,
-    EarnedBack,
+    ReturnedCredit,
     Worksheet,
     counts,
     step,
@@ -256,7 +256,7 @@ def _give(
         usable = next_label(context.period)
         last = None if term.lasts is None else next_label(usable, term.lasts - 1)
         minor = main_to_minor(context, value)
-        given = EarnedBack(level, context.period, minor)
+        given = ReturnedCredit(level, context.period, minor)
         balance = Balance(term.earn_back, failed.period, minor, usable, last, given=given)
         return replace(worksheet, balances=(*worksheet.balances, balance))
     return worksheet.adding(_line(term.earn_back, level, failed.period, -value, made))

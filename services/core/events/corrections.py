@@ -39,15 +39,22 @@ Acceptor = Callable[[str, str, str, int, Mapping[str, object]], Row | Rejection]
 
 @dataclass(frozen=True, slots=True)
 class RejectedCorrection:
-    """A correction that cannot be applied to its event, and why."""
+    """A correction that cannot be applied to its event, and why.
+
+    ``waits``: its event is not there. It applies as soon as it is.
+    """
 
     correction: EventRef
     problem: Rejection
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """Facts without corrections: what stands. ``refused``: corrections that do not fit."""
+    """Facts without corrections: what stands.
+
+    ``refused``: corrections that do not fit, and those whose event is not there.
+    """
 
     facts: Facts
     refused: tuple[RejectedCorrection, ...]
@@ -74,7 +81,10 @@ def corrected(facts: Facts, metrics: Mapping[int, str], judge: Acceptor) -> Corr
     said = [_said(facts, int(row)) for row in positions]
     standing, refused = _standing(said)
     changed: dict[int, Row | None] = {}
-    for row, last in _targets(facts, standing).items():
+    targets = _targets(facts, standing)
+    found_for = {last.key for last in targets.values()}
+    refused += [_waiting(each) for each in standing.values() if each.key not in found_for]
+    for row, last in targets.items():
         found = _applied(facts, row, last, metrics, judge)
         if isinstance(found, Rejection):
             refused.append(RejectedCorrection(EventRef(source=last.key[0], id=last.key[1]), found))
@@ -201,6 +211,21 @@ def _circle(said: _StatedCorrection) -> RejectedCorrection:
             "the corrections correct each other in a circle",
             "correct the original event",
         ),
+    )
+
+
+def _waiting(said: _StatedCorrection) -> RejectedCorrection:
+    source, event_id = _target(said)
+    return RejectedCorrection(
+        EventRef(source=said.key[0], id=said.key[1]),
+        Rejection(
+            RejectionCode.BAD_DATA,
+            "/data/corrects",
+            f"it waits for its event: no event {event_id} of the source {source} is there",
+            "send that event, or correct this correction to take it back; each source corrects "
+            "its own events",
+        ),
+        waits=True,
     )
 
 

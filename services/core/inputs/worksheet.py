@@ -15,7 +15,7 @@ OWED_BY_VENDOR: frozenset[LineKind] = frozenset({"service_credit", "penalty"})
 
 
 @dataclass(frozen=True, slots=True)
-class EarnedBack:
+class ReturnedCredit:
     """What a balance was when it was earned back: of which level's credit, when, minor units."""
 
     level: str | None
@@ -33,7 +33,7 @@ class Balance:
     usable_from: str
     last_period: str | None
     pays_for: tuple[str, ...] = ()
-    given: EarnedBack | None = None
+    given: ReturnedCredit | None = None
     """None: it is banked, or was brought along."""
 
 

@@ -124,19 +124,25 @@ def attributed(
 # --- shares -------------------------------------------------------------------------------------
 
 
+_OccurrenceKey = tuple[str, str | None]
+"""The name of an occurrence and the source that reports it; None where a statement names none."""
+
+
 def _statements(
     context: PeriodContext, term: Attribution, level: Level, period: str
-) -> dict[str, CircumstanceFact]:
+) -> dict[_OccurrenceKey, CircumstanceFact]:
     """By occurrence, the last statement for the period of whom it is attributed to.
 
-    One that names the level goes before one that names none.
+    One that names the level goes before one that names none. Raises InvalidDeclaration for one
+    that names no source, where occurrences of two sources have its name.
     """
+    reporters = _reporters(context, level)
     facts = [
         fact
         for fact in context.inputs.of_any(term.circumstance, period)
         if fact.circumstance.level in (None, level.level)
     ]
-    found: dict[str, CircumstanceFact] = {}
+    found: dict[_OccurrenceKey, CircumstanceFact] = {}
     for fact in sorted(facts, key=lambda one: one.circumstance.level is not None):
         said = fact.circumstance
         if said.subject is None:
@@ -148,14 +154,47 @@ def _statements(
             listed = ", ".join(one.attributed_to for one in term.shares)
             wanted = f"whom it is attributed to, such as one of: {listed}"
             raise InvalidDeclaration(misstated_text(fact, "to", said.values.get("to"), wanted))
-        found[said.subject] = fact
+        found[said.subject, _source(fact, reporters.get(said.subject, ()))] = fact
     return found
 
 
+def _reporters(context: PeriodContext, level: Level) -> Mapping[str, Sequence[str]]:
+    """The sources that report an occurrence, by its name, in all windows of the period."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for figure in context.inputs.evaluation.figures:
+        if figure.metric == level.metric:
+            for part in (*figure.parts, *figure.touching):
+                found[part.part].update(event.source for event in part.events)
+    return {name: sorted(sources) for name, sources in found.items()}
+
+
+def _source(fact: CircumstanceFact, reporters: Sequence[str]) -> str | None:
+    """The source whose occurrence a statement speaks of; None where none is stated or reports."""
+    stated = fact.circumstance.values.get("source")
+    if isinstance(stated, str):
+        return stated
+    if stated is None and len(reporters) < 2:
+        return next(iter(reporters), None)
+    listed = ", ".join(reporters)
+    if stated is not None:
+        wanted = f"the source that reports {fact.circumstance.subject}"
+        raise InvalidDeclaration(misstated_text(fact, "source", stated, wanted))
+    said = fact.circumstance
+    raise InvalidDeclaration(
+        f"the circumstance {said.circumstance} of {said.period} (event {fact.event.id}) attributes "
+        f"{said.subject}, and each of these sources reports one of that name: {listed}; correct it "
+        "with one of them as 'values.source', and state the other one by itself"
+    )
+
+
 def _occurrence(
-    context: PeriodContext, term: Attribution, stated: Mapping[str, CircumstanceFact], part: Part
+    context: PeriodContext,
+    term: Attribution,
+    stated: Mapping[_OccurrenceKey, CircumstanceFact],
+    part: Part,
 ) -> _Occurrence:
-    fact = stated.get(part.part)
+    of_source = (stated.get((part.part, event.source)) for event in part.events)
+    fact = next(filter(None, of_source), stated.get((part.part, None)))
     if fact is None:
         if term.unattributed == "wait":
             context.blockers.add(f"{part.part} is not attributed to anybody yet")
@@ -169,15 +208,21 @@ def _occurrence(
 
 
 def _unknown(
-    context: PeriodContext, term: Attribution, stated: Mapping[str, CircumstanceFact], path: str
+    context: PeriodContext,
+    term: Attribution,
+    stated: Mapping[_OccurrenceKey, CircumstanceFact],
+    path: str,
 ) -> Iterator[Step]:
     """What is attributed although no figure of the period counts it."""
     known = {
-        part.part
+        (part.part, source)
         for one in context.inputs.evaluation.figures
         for part in (*one.parts, *one.touching)
+        for source in (None, *(event.source for event in part.events))
     }
-    names = sorted(stated.keys() - known)
+    names = sorted(
+        f"{name} of {source}" if source else name for name, source in stated.keys() - known
+    )
     if names:
         text = (
             f"{term.circumstance} attributes {', '.join(names)}, which no figure of "

@@ -56,6 +56,26 @@ def test_a_correction_of_what_is_not_known_yet_applies_when_it_arrives() -> None
     assert good([*waiting, TWO[1]]) == (2, 2)
 
 
+def told(events: list[Said]) -> list[str]:
+    """What is said of corrections that change nothing."""
+    return [
+        f"{each.correction.id}: {each.problem.reason}"
+        for each in ready([PROGRAMME], facts(events), NUMBERS).refused
+    ]
+
+
+def test_a_correction_whose_event_is_not_there_is_told_until_it_arrives() -> None:
+    waiting = [TWO[0], correction("c1", "s2", data=UP)]
+    missing = f"c1: it waits for its event: no event s2 of the source {PROBE} is there"
+    assert told(waiting) == [missing]
+    assert told([*waiting, TWO[1]]) == []
+    assert told([*waiting, sample("s2", up=False, source=FINANCE)]) == [missing]
+    assert told([*waiting, correction("c2", "c1")]) == [], "it is taken back"
+    assert told([*waiting, correction("c2", "c9")])[1:] == [
+        f"c2: it waits for its event: no event c9 of the source {PROBE} is there"
+    ]
+
+
 def test_a_correction_of_another_source_touches_nothing() -> None:
     theirs = sample("s2", up=False, source=FINANCE)
     assert good([TWO[0], theirs, correction("c1", "s2")]) == (1, 2)

@@ -114,7 +114,7 @@ def cause(number: int, name: str | None, to: object = "vendor", **more: Any) -> 
     if name is not None:
         said["subject"] = name
     return event(
-        number, "circumstance", f"2025-04-30T00:00:{number:02}Z", values={"to": to}, **said
+        number, "circumstance", f"2025-04-30T00:00:{number:02}Z", **{"values": {"to": to}, **said}
     )
 
 
@@ -316,6 +316,39 @@ def test_what_is_attributed_but_not_counted_is_said() -> None:
     assert found.steps[1].text == (
         "cause attributes b, which no figure of 2025-04 counts: correct the name if it should"
     )
+
+
+def of_two_sources(*statements: Mapping[str, Any]) -> LevelResult | tuple[str, ...]:
+    """60 minutes of one source and 30 of another, both named a, with who they are attributed to."""
+    theirs = [
+        {**one, "id": f"buyers-{one['id']}", "source": "urn:buyer"}
+        for one in outage(3, "out", "a", "04T10:00", "04T10:30")
+    ]
+    found = outcome("out", [*outage(1, "out", "a", "03T10:00", "03T11:00"), *theirs, *statements])
+    return found.reasons if isinstance(found, Unsettled) else found.results[0]
+
+
+def test_a_name_that_two_sources_use_is_attributed_with_its_source() -> None:
+    nimbus = cause(5, "a", values={"to": "vendor", "source": "urn:nimbus"})
+    buyer = cause(6, "a", values={"to": "joint", "source": "urn:buyer"})
+    found = of_two_sources(nimbus, buyer)
+    assert isinstance(found, LevelResult)
+    assert found.result == 60 + 30 * Fraction(3, 10)
+    assert of_two_sources(nimbus) == ("a is not attributed to anybody yet",)
+    said = of_two_sources(cause(5, "a"))
+    assert isinstance(said, tuple)
+    assert "each of these sources reports one of that name: urn:buyer, urn:nimbus" in said[0]
+    said = of_two_sources(cause(5, "a", values={"to": "joint", "source": 7}))
+    assert isinstance(said, tuple)
+    assert "as 'source'; correct it with the source that reports a" in said[0]
+
+
+def test_an_attribution_to_another_source_than_the_one_that_reports_is_said() -> None:
+    events = [*outage(1, "out", "a", "03T10:00", "03T11:00"), cause(3, "a")]
+    other = cause(4, "a", values={"to": "joint", "source": "urn:buyer"})
+    found = result("out", [*events, other])
+    assert found.result == 60
+    assert "cause attributes a of urn:buyer, which no figure" in found.steps[1].text
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ NO_WAIT = "a month that takes 0 % of the next bill no longer waits for it"
 
 BOOKED = "what is payable is at least zero, and so is what is booked"
 
+DROPPED = "the last statement says what is dropped of credits that were put off"
+
 MENDED: dict[str, str] = {
     "G40 g40": ATTRIBUTED,
     "G40 an incident of the operator alone g40": ATTRIBUTED,
@@ -41,6 +43,8 @@ MENDED: dict[str, str] = {
     "G37a fewer than the first row is nothing g37": NO_WAIT,
     "G37c g37": NO_WAIT,
     "payments 9": BOOKED,
+    "earn_backs 13": DROPPED,
+    "earn_backs 15": DROPPED,
     "corners 16": "days of the calendar of an occurrence that is not over were none",
     "claims_and_disputes 8": "a claim of one subject pays no line that is not that subject's",
 }
