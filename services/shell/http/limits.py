@@ -69,7 +69,8 @@ class RequestLimits:
         refused = _refused_head(scope, self._limits) or await self._refused_sender(scope)
         length = _declared_length(scope)
         if refused is None and length is not None and length > self._limits.body:
-            refused = Problem(413, *_BODY_TOO_LARGE, _too_large(self._limits.body))
+            detail = _too_large(self._limits.body)
+            refused = Problem(413, "too-large", "The request is too large.", detail)
         if refused is None:
             await self._app(scope, _counted(receive, self._limits.body), send)
             return
@@ -89,7 +90,6 @@ class RequestLimits:
         return None
 
 
-_BODY_TOO_LARGE = ("too-large", "The request is too large.")
 _WHY = {400: "malformed", 408: "slow", 413: "body", 431: "head", 503: "connections"}
 
 
@@ -172,7 +172,7 @@ class BoundedProtocol(H11Protocol):
         if self._ended:
             # Not counted and not waited for: whoever opens many must not shut others out so.
             metrics.REFUSED_EARLY.labels(self.of_service, _WHY[503]).inc()
-            transport.write(_written(503, *_TOO_MANY))
+            transport.write(_written(_too_many()))
             transport.close()
             return
         self.clients[self._address] += 1
@@ -236,10 +236,11 @@ class BoundedProtocol(H11Protocol):
         """Refuse what is no HTTP, in the form of every other refusal."""
         error = sys.exc_info()[1]
         if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
-            large = _large_head(self.bounds)
-            self._refuse(431, large.code, large.title, large.faults[0].remedy)
+            self._refuse(_large_head(self.bounds))
         else:
-            self._refuse(400, "not-http", "The request is no HTTP.", "Send a request of HTTP/1.1.")
+            self._refuse(
+                Problem(400, "not-http", "The request is no HTTP.", "Send one of HTTP/1.1.")
+            )
 
     def end(self, seconds: float) -> None:
         """Take nothing more, and be gone after so many seconds at the latest."""
@@ -278,44 +279,48 @@ class BoundedProtocol(H11Protocol):
         kind, cycle = self._phase
         answered = cycle is not None and cycle.response_started
         if (kind == "head" and self._received) or (kind == "body" and not answered):
-            self._refuse(408, "too-slow", "The request did not come in time.", _FASTER)
+            title = "The request did not come in time."
+            remedy = "Send it again; over a slow line, send less at a time."
+            self._refuse(Problem(408, "too-slow", title, remedy))
         else:
             self.transport.abort()
 
-    def _refuse(self, status: int, code: str, title: str, detail: str) -> None:
+    def _refuse(self, problem: Problem) -> None:
         """Answer beside the application, which is told that the client is gone."""
-        metrics.REFUSED_EARLY.labels(self.of_service, _WHY[status]).inc()
+        metrics.REFUSED_EARLY.labels(self.of_service, _WHY[problem.status]).inc()
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
         if cycle is None or cycle.response_complete or not cycle.response_started:
-            self.transport.write(_written(status, code, title, detail))
+            self.transport.write(_written(problem))
         self.transport.close()
 
 
-_TOO_MANY = (
-    "too-many-connections",
-    "There are too many connections.",
-    "Send the request again in a moment, and over fewer connections at once.",
-)
-_FASTER = "Send it again; over a slow line, send less at a time."
+def _too_many() -> Problem:
+    return Problem(
+        503,
+        "too-many-connections",
+        "There are too many connections.",
+        "Send the request again in a moment, and over fewer connections at once.",
+        headers={"Retry-After": "5"},
+    )
 
 
-def _written(status: int, code: str, title: str, detail: str) -> bytes:
+def _written(problem: Problem) -> bytes:
     """A whole answer, for which no request need have been read."""
     trace = uuid4().hex
-    document = Problem(status, code, title, detail).document() | {"trace_id": trace}
-    body = json.dumps(document).encode()
-    fields = [
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
-        f"content-type: {PROBLEM}",
-        f"content-length: {len(body)}",
-        "connection: close",
-        f"x-correlation-id: {trace}",
-        *(["retry-after: 5"] if status == 503 else []),
-    ]
-    return "\r\n".join(fields).encode() + b"\r\n\r\n" + body
+    body = json.dumps(problem.document() | {"trace_id": trace}).encode()
+    fields = {
+        "Content-Type": PROBLEM,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        "X-Correlation-Id": trace,
+        **problem.headers,
+    }
+    lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 class _LingeringTransport:
