@@ -149,7 +149,9 @@ def _is(annotation: Any, known: Any) -> bool:
 
 
 def _choices(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
+    """One form, or a list of them; a word that is a list itself goes into it."""
+    flat = ", ".join(word.removeprefix("one of ") for word in words)
+    return flat if len(words) == 1 and words[0] == flat else f"one of {flat}"
 
 
 def _link(noun: type[BaseModel]) -> str:

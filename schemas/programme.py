@@ -222,7 +222,9 @@ class BusinessHours(Noun):
 
     time_zone: TimeZone = Field(description="IANA zone of the wall clock.")
     hours: Annotated[tuple[Opening, ...], Field(min_length=1, description="When the clock runs.")]
-    holidays: tuple[date, ...] = Field(default=(), description="Days on which the clock stands.")
+    holidays: tuple[date, ...] = Field(
+        default=(), description="Days on which the clock is stopped."
+    )
 
     @model_validator(mode="after")
     def _without_overlap(self) -> Self:
@@ -256,7 +258,7 @@ class TicketsInTime(Noun):
     ]
     equal_is_in_time: bool = Field(description="Whether a ticket that took just that is in time.")
     stops_in: tuple[Name, ...] = Field(
-        description="States in which the clock stands, such as `waiting`. Empty: it never stands."
+        description="States in which the clock stops, such as `waiting`. Empty: it never stops."
     )
     across_periods: Literal["begins", "ends"]
     open_past_limit: Literal["late", "left_out"]

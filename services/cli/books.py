@@ -66,17 +66,25 @@ def explanation(
 def events_behind(
     client: Client, agreement: str, period: str, line: str, revision: int | None
 ) -> Iterator[dict[str, Any]]:
-    """All events that moved the figures behind a line, page by page. Raises RequestRefused."""
+    """All events behind a line: those of its figures, page by page, then those of the amount.
+
+    Each once. Raises RequestRefused.
+    """
     path = f"{_path(agreement, period)}/lines/{quote(line)}/explanation"
     query: dict[str, str | int] = {**_revision(revision), "limit": 500}
+    listed = set()
     while True:
-        page = client.get(path, **query)["facts"]
+        found = client.get(path, **query)
+        page = found["facts"]
         if page["unavailable"]:
             raise RequestRefused(page["unavailable"])
+        listed |= {(event["source"], event["id"]) for event in page["items"]}
         yield from page["items"]
         if not page["next"]:
-            return
+            break
         query["cursor"] = page["next"]
+    own = found["events"]
+    yield from (event for event in own if (event["source"], event["id"]) not in listed)
 
 
 def _tell_of_an_older_line(

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from infra.progress import Progress as Report
 from schemas.money import amount_text
 from schemas.statement import SettlementStatement
 from services.cli import statement_text
+from services.core.exact.arithmetic import number_text
 from services.core.whatif.simulation import SimulatedLine, SimulatedPeriod, Simulation
 
 EVENTS_SHOWN = 10
 """So many events of a figure are shown at once."""
 
-out = Console(highlight=False)
+WIDTH_OF_FILES = 160
+"""Columns of a text that goes to a file or another program, where `COLUMNS` says nothing."""
+
+
+def _columns() -> int | None:
+    """The terminal's own width (None), or that of files."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_OF_FILES
+
+
+out = Console(highlight=False, width=_columns())
 err = Console(stderr=True, highlight=False)
 
 
@@ -135,13 +150,13 @@ def explanation(found: Mapping[str, Any]) -> None:
         branch.add(f"{figure['facts']} facts, digest {figure['digest'][:16]}…")
         if number in page.get("changed_since", ()):
             branch.add("other events are counted now than then: the listed ones are today's")
-        _add_events(branch, figure["telling"], "the first events that moved it the wrong way")
-        moved = [event for event in page["items"] if event.get("figure") == number]
+        _add_events(branch, figure["telling"], "the first events that made it worse")
+        moved = [_of_figure(one, figure) for one in page["items"] if one.get("figure") == number]
         _add_events(branch, moved, "events behind it, and their corrections")
-    if found["events"]:  # all of them: --events lists only those behind the figures
-        own = tree.add("events that the amount itself is reckoned from")
+    if found["events"]:
+        own = tree.add("events that the amount itself is calculated from")
         for event in found["events"]:
-            own.add(event_line(event))
+            own.add(Text(event_line(event)))
     if page.get("unavailable"):
         tree.add(f"events: {page['unavailable']}")
     if page["withheld"]:
@@ -152,7 +167,8 @@ def explanation(found: Mapping[str, Any]) -> None:
 
 
 def _figure_heading(figure: Mapping[str, Any]) -> str:
-    value = "nothing measured" if figure["value"] is None else figure["value"]
+    given = figure["value"]
+    value = "nothing measured" if given is None else number_text(Fraction(given))
     parts = (
         f", {figure['good']} of {figure['total']}"
         if figure["good"] is not None and figure["total"] is not None
@@ -166,9 +182,34 @@ def _named(name: str, about: Mapping[str, Any]) -> str:
     return f"{name} ({about['subject']})" if about.get("subject") else name
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step with the term of the contract behind it; below it where the line is too short."""
+
+    text: str
+    term: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        term = Text(self.term, style="dim", overflow="fold")
+        line = Text.assemble(self.text, "  ", term)
+        if line.cell_len <= options.max_width:
+            yield line
+        else:
+            yield Text(self.text)
+            yield Padding(term, (0, 0, 0, 2), expand=False)
+
+
 def _add_steps(tree: Tree, steps: Iterable[Mapping[str, Any]]) -> None:
     for step in steps:
-        tree.add(f"{escape(step['text'])}  [dim]{escape(step['term'])}[/dim]")
+        tree.add(_Step(step["text"], step["term"]))
+
+
+def _of_figure(event: Mapping[str, Any], figure: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An event without what the heading of its figure says already."""
+    same = ("metric", "subject")
+    if any(event.get(name) != figure.get(name) for name in same):
+        return event
+    return {name: value for name, value in event.items() if name not in same}
 
 
 def _add_events(tree: Tree, events: Iterable[Mapping[str, Any]], title: str) -> None:
@@ -177,7 +218,7 @@ def _add_events(tree: Tree, events: Iterable[Mapping[str, Any]], title: str) -> 
         return
     branch = tree.add(title)
     for event in shown[:EVENTS_SHOWN]:
-        branch.add(event_line(event))
+        branch.add(Text(event_line(event), overflow="fold"))
     if len(shown) > EVENTS_SHOWN:
         branch.add(f"and {len(shown) - EVENTS_SHOWN} more; list all of them with --events")
 
@@ -259,7 +300,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """A plain table."""
     drawn = Table(show_edge=False, pad_edge=False)
     for column in columns:
-        drawn.add_column(column)
+        drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*row)
     out.print(drawn)

@@ -103,14 +103,22 @@ def line_row(line: StatementLine, found: SettlementStatement) -> list[str]:
 
 
 def line_notes(found: SettlementStatement) -> Iterator[str]:
-    """A sentence for all that cut an amount or made one; once where it is of several lines."""
+    """A sentence for all that cut an amount, made one, or leaves it at nothing.
+
+    Once where it is of several lines.
+    """
     told: dict[str, list[str]] = {}
     for line in found.lines:
-        for step in line.steps:
-            if _is_told(step):
-                told.setdefault(step.text, []).append(line.line)
+        shown = [step for step in line.steps if _is_told(step)]
+        for step in shown or _why_nothing(line):
+            told.setdefault(step.text, []).append(line.line)
     for text, lines in told.items():
         yield text if len(lines) > 1 else f"{lines[0]}: {text}"
+
+
+def _why_nothing(line: StatementLine) -> Sequence[Step]:
+    """The first step of a line of 0 that comes to 0; none of other lines."""
+    return [step for step in line.steps if step.value == 0][:1] if not line.minor_units else ()
 
 
 def _is_told(step: Step) -> bool:

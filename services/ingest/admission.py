@@ -174,7 +174,7 @@ def _conflict(row: Row, known: bytes) -> EventRejection:
         CONFLICT,
         "/id",
         "an event of that source and id was accepted before with another type, time or data; this "
-        "one is set aside",
+        "one is in quarantine",
         "send a correction of the first, or give what is another event an id of its own; GET "
         "/v1/events/{source}/{id} of the settlement API shows which one counts",
         source=row.source,

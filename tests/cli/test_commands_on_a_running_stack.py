@@ -236,7 +236,7 @@ def test_an_amount_is_explained_down_to_event_ids(closed: Installation) -> None:
     assert said.code == 0
     assert "1600.00 EUR" in said.out
     assert "urn:acme:probe:portal  portal-20250114T0800" in said.out
-    assert "events that the amount itself is reckoned from" in said.out
+    assert "events that the amount itself is calculated from" in said.out
     (invoice,) = [
         each["id"]
         for each in story.invoices()

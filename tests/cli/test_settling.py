@@ -82,6 +82,18 @@ def test_periods_that_are_not_over_as_of_a_day_are_named_and_not_settled(shell: 
     )
 
 
+def test_as_of_alone_settles_all_that_ends_by_that_day(shell: Shell) -> None:
+    events = EXAMPLES / "first-month.ndjson"
+    alone = shell.run("settle", EXAMPLES, events, "--as-of", "2025-01-31")
+    both = shell.run("settle", EXAMPLES, events, "--through", "2025-01-31", "--as-of", "2025-01-31")
+    assert (alone.code, alone.out) == (0, both.out)
+    neither = shell.run("settle", EXAMPLES, events)
+    assert (neither.code, neither.err) == (
+        1,
+        "earnback: settle: give --through DAY, the last day of the periods to settle\n",
+    )
+
+
 def test_as_of_a_day_everything_after_its_last_moment_lies_in_the_future(
     shell: Shell, tmp_path: Path
 ) -> None:

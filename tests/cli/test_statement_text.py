@@ -111,6 +111,15 @@ def test_a_rule_that_cut_several_lines_is_told_once() -> None:
     assert any(notes)
 
 
+@pytest.mark.parametrize("page", sorted(rules_told.STORIES))
+def test_a_line_of_nothing_says_why(page: str) -> None:
+    for found in statements(page):
+        notes = " ".join(statement_text.line_notes(found))
+        for line in found.lines:
+            if not line.minor_units and line.steps:
+                assert any(step.text in notes for step in line.steps), line
+
+
 def test_a_line_is_not_called_twice() -> None:
     rows = [
         statement_text.line_row(line, found)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import blocks, page
+
 MOST_BYTES = 1_500_000_000
 SECONDS = 400
 END = "Who owes what"
@@ -155,7 +157,14 @@ TOTALS = {
 }
 
 
-def test_the_demo_prints_the_totals_that_were_reckoned_by_hand(run: Run) -> None:
+def test_the_readme_shows_lines_that_the_demo_prints_in_their_order(run: Run) -> None:
+    (excerpt,) = [one for one in blocks(page("../README.md"), "text") if "Why that" in one]
+    printed = iter([" ".join(line.split()) for line in run.printed.splitlines()])
+    for line in filter(None, map(str.strip, excerpt.splitlines())):
+        assert " ".join(line.split()) in printed, line
+
+
+def test_the_demo_prints_the_totals_that_were_calculated_by_hand(run: Run) -> None:
     found, heading = {}, None
     for line in run.printed.splitlines():
         if match := re.match(r"(\S+)  \S+ version 1  (2025-\d\d)\s*$", line):

@@ -43,7 +43,7 @@ def check_period(text: str, usage: str) -> None:
         fail(f"{error}. Usage: {usage}", REFUSED)
 
 
-def print_set_aside(events: Iterable[Any]) -> None:
+def print_rejected(events: Iterable[Any]) -> None:
     """Print the events that do not count, with place and reason, to stderr; many equal as one."""
     from services.cli.grouped import grouped
 

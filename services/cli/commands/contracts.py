@@ -16,7 +16,7 @@ from services.cli.commands.common import (
     client_of_running,
     fail,
     print_made,
-    print_set_aside,
+    print_rejected,
 )
 
 contract = typer.Typer(no_args_is_help=True, help="Check and apply contract files.")
@@ -132,7 +132,7 @@ def simulate(
     else:
         with client_of_running() as client:
             told = asyncio.run(simulate_running(reached("postgres"), client, file, against))
-    print_set_aside(told.set_aside)
+    print_rejected(told.set_aside)
     show.simulation(told.simulation, told.counted_anew)
     for label in told.not_closed:
         typer.echo(f"{label}: not closed yet, so it is left out; close it first", err=True)

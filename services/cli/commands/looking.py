@@ -48,7 +48,7 @@ def quarantine(
     number: Annotated[int | None, typer.Argument(help="One of them, in full.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What was set aside and does not count: refused, in conflict, too late, or unreadable."""
+    """Events in quarantine, which never count: rejected, in conflict, too late, or unreadable."""
     if number is not None:
         with client_of_running() as client:
             typer.echo(json.dumps(client.get(f"/v1/quarantine/{number}"), indent=1))
@@ -65,7 +65,7 @@ def quarantine(
             row["problem"],
         ),
         as_json,
-        "nothing is set aside",
+        "the quarantine is empty",
     )
 
 

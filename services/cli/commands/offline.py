@@ -9,7 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from services.cli.commands.common import REFUSED, AsJson, ContractPath, print_set_aside
+from services.cli.commands.common import (
+    REFUSED,
+    AsJson,
+    ContractPath,
+    fail,
+    print_rejected,
+)
 
 
 def goal(
@@ -31,12 +37,16 @@ def settle(
     contracts: ContractPath,
     events: Annotated[Path, typer.Argument(help="An event file (JSON, NDJSON, .gz), or a folder.")],
     through: Annotated[
-        str, typer.Option(help="Settle periods that end by this day, such as 2025-01-31.")
-    ],
+        str | None,
+        typer.Option(
+            help="Settle periods that end by this day, such as 2025-01-31. Default: the day of "
+            "--as-of; one of the two is needed."
+        ),
+    ] = None,
     as_of: Annotated[
         str | None,
         typer.Option(
-            help="Take it to be the end of this day, to try a contract on past or future events."
+            help="Settle as if this day had just ended: to try a contract on past or future events."
         ),
     ] = None,
     as_json: AsJson = False,
@@ -44,7 +54,7 @@ def settle(
     """Settle files offline: the same figures as the services give, without broker or database.
 
     Exit code 0: everything is settled. 1: a contract is refused (then nothing is settled), an event
-    is set aside or a period waits, such as one that is not over (the rest is settled all the same),
+    is rejected or a period waits, such as one that is not over (the rest is settled all the same),
     or an option is wrong. 2: the command is not used as shown here. 70: a file cannot be read or
     the work not be done.
     """
@@ -52,15 +62,19 @@ def settle(
     from services.cli.offline import settle_files
     from services.shell.clock import now_us
 
+    last = through or as_of
+    if last is None:
+        fail("settle: give --through DAY, the last day of the periods to settle", REFUSED)
+        return
     found = read_contracts([contracts]).in_order()
     outcome = settle_files(
         found,
         read_events([events]),
-        _day("--through", through),
+        _day("--through" if through else "--as-of", last),
         now_us(),
         None if as_of is None else _day("--as-of", as_of),
     )
-    print_set_aside(outcome.set_aside)
+    print_rejected(outcome.set_aside)
     for line in (*outcome.notes, *outcome.failed):
         typer.echo(line, err=True)
     for waits in outcome.waiting:

@@ -1,0 +1,91 @@
+"""An explanation is readable on a narrow terminal: no path, identity or time is broken."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from services.cli import show
+
+STEPS = (
+    ("1 is in 'at least 99.5, below 99.95': gives 4", "levels[0].credits[0].rate.bands[1]"),
+    ("4 % of the charge", "levels[0].credits[0].rate"),
+    (
+        "cap quarter: 4,500.00 cut to 4,000.00 (ceiling 7,000.00 from 2025-01 to 2025-02, "
+        "3,000.00 of it given before)",
+        "caps[1]",
+    ),
+)
+EVENT = {
+    "source": "urn:acme:probe:portal",
+    "id": "portal-20250131T2300",
+    "time": "2025-01-31T23:00:00Z",
+    "metric": "portal-availability",
+    "figure": 0,
+}
+ELSEWHERE = {**EVENT, "id": "part-1", "metric": "database"}
+
+
+def explanation() -> dict[str, Any]:
+    """What the API answers, for a line of one level with one figure."""
+    return {
+        "line": "portal-reachable/credit",
+        "agreement": "cloudhaus-hosting",
+        "contract_version": 1,
+        "amount": {"amount": "1777.78", "currency": "EUR"},
+        "steps": [{"text": text, "term": term} for text, term in STEPS],
+        "results": [],
+        "events": [{"source": "urn:acme:finance", "id": "cloudhaus-hosting-2025-02"}],
+        "figures": [
+            {
+                "metric": "portal-availability",
+                "period": "2025-02",
+                "value": "33575/336",
+                "good": "8058",
+                "total": "8064",
+                "window": {"start": "2025-01-31T23:00:00Z", "end": "2025-02-28T23:00:00Z"},
+                "facts": 8064,
+                "digest": "203fdb1522f0a17c" * 4,
+                "telling": [{"source": EVENT["source"], "id": "portal-20250206T0300"}],
+            }
+        ],
+        "facts": {"items": [EVENT, ELSEWHERE], "withheld": 0, "next": None},
+    }
+
+
+def printed(width: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    console = Console(width=width, highlight=False, color_system=None)
+    monkeypatch.setattr(show, "out", console)
+    with console.capture() as text:
+        show.explanation(explanation())
+    return text.get().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_path_identity_or_time_is_broken(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = printed(width, monkeypatch)
+    whole = "\n".join(lines)
+    assert max(map(len, lines)) <= width
+    for _, term in STEPS:
+        assert re.search(rf"{re.escape(term)}$", whole, re.MULTILINE)
+    assert "urn:acme:probe:portal  portal-20250131T2300  2025-01-31T23:00:00Z\n" in whole
+
+
+def test_the_term_stands_beside_its_step_where_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wide, narrow = printed(120, monkeypatch), printed(80, monkeypatch)
+    text, term = STEPS[0]
+    assert any(line.endswith(f"{text}  {term}") for line in wide)
+    assert [line.strip("│ ") for line in narrow if term in line] == [term]
+
+
+def test_an_event_names_its_metric_only_where_the_figures_heading_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = printed(120, monkeypatch)
+    assert any("part-1" in line and line.endswith("database") for line in lines)
+    assert not any("portal-20250131T2300" in line and "portal-av" in line for line in lines)
