@@ -128,8 +128,8 @@ async def apply_topics(
 
     An empty list means that all was as declared. `profile`: None for the one that the cluster was
     prepared with. Vendors get their intake topics; those made before are kept in line too.
-    `options`: how the cluster lets us in, in librdkafka's words. Raises `TopicError` naming the
-    topic when the cluster refuses.
+    `options`: the cluster's security settings, as librdkafka names them. Raises `TopicError`
+    naming the topic when the cluster refuses.
     """
     topics = tuple(declared(folder).values())
     return await asyncio.to_thread(

@@ -40,18 +40,18 @@ def applied() -> AppliedContracts:
     postgres = reached().postgres
     if not postgres:
         return AppliedContracts(
-            unread="no running earnback was found, so what is applied was not looked at: start it "
-            "with 'earnback up', or set EARNBACK_POSTGRES"
+            unread="no running earnback was found, so it was not compared with what is applied: "
+            "start it with 'earnback up', or set EARNBACK_POSTGRES"
         )
     try:
         found = asyncio.run(_catalogue(postgres))
     except NotReached as error:
         return AppliedContracts(
-            unread=f"what is applied was not looked at: {error}, or unset it", failed=True
+            unread=f"it was not compared with what is applied: {error}, or unset it", failed=True
         )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return AppliedContracts(
-            unread=f"what is applied was not looked at, as the database does not let us read it "
+            unread=f"it was not compared with what is applied, as the database cannot be read "
             f"({error or type(error).__name__}): start it, or correct or unset EARNBACK_POSTGRES",
             failed=True,
         )

@@ -137,8 +137,8 @@ def waits_after_close(client: Client, order: dict[str, Any]) -> str | None:
     for waits in client.items("/v1/pending"):
         if (waits["agreement"], waits["period"]) == (agreement, period):
             return (
-                f"no statement yet, it waits: {'; '.join(waits['reasons'])}. It is made by itself "
-                "once that is there"
+                f"no statement yet, it waits: {'; '.join(waits['reasons'])}. It will be issued "
+                "automatically once that is there"
             )
     return None
 

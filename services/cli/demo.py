@@ -208,7 +208,7 @@ def _wait(check: Callable[[], None], what: str, happened: Callable[[], bool]) ->
     while not happened():
         check()
         if time.monotonic() > until:
-            raise RuntimeError(f"waited {PATIENCE_SECONDS:.0f} s for {what} in vain")
+            raise RuntimeError(f"{what}: not there after {PATIENCE_SECONDS:.0f} s")
         time.sleep(0.1)
 
 

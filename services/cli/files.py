@@ -50,7 +50,7 @@ class ContractFiles:
         told = [refusal.text() for refusal in self.refusals]
         if self.partial:
             told.append(
-                "then check again: what depends on a document with these faults was not looked at"
+                "then check again: what depends on a document with these faults was not checked"
             )
         return told
 
@@ -191,7 +191,7 @@ def _events(name: str, text: bytes) -> Iterator[tuple[str, bytes]]:
             items = msgspec.json.decode(text, type=list[msgspec.Raw])
         except msgspec.MsgspecError as error:
             raise ValueError(
-                f"{name}: not a JSON array ({error}); mend it, or write NDJSON"
+                f"{name}: not a JSON array ({error}); correct it, or write NDJSON"
             ) from None
         for number, item in enumerate(items):
             yield f"{name}[{number}]", bytes(item)

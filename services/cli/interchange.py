@@ -33,7 +33,7 @@ def _one_document(text: str) -> Any:
 def import_contract(form: str, path: Path) -> tuple[str, list[str]]:
     """The contract file's text, and everything that is lost or must still be stated."""
     if form not in READS:
-        raise ValueError(f"{form} is not read; choose one of {', '.join(READS)}")
+        raise ValueError(f"format '{form}' cannot be imported; choose one of {', '.join(READS)}")
     found = READS[form](path.read_text(encoding="utf-8"))
     told = [f"lost: {loss.text()}" for loss in found.lost]
     return found.text, told + [f"must be stated: {one.text()}" for one in found.must_be_stated]
@@ -42,7 +42,7 @@ def import_contract(form: str, path: Path) -> tuple[str, list[str]]:
 def export_contract(form: str, paths: list[Path]) -> tuple[str, list[str]]:
     """All agreements of some files in another format, and what it has no place for."""
     if form not in WRITES:
-        raise ValueError(f"{form} is not written; choose one of {', '.join(WRITES)}")
+        raise ValueError(f"format '{form}' cannot be exported; choose one of {', '.join(WRITES)}")
     beside = applied()
     found = read_contracts(paths, beside.programmes, beside.agreements).in_order()
     programmes = [*beside.programmes, *found.programmes]

@@ -70,5 +70,5 @@ def _until(happened: Callable[[], bool], what: str) -> None:
     until = time.monotonic() + SECONDS
     while not happened():
         if time.monotonic() > until:
-            raise RuntimeError(f"waited {SECONDS:.0f} s for {what} in vain; try again")
+            raise RuntimeError(f"waited {SECONDS:.0f} s for {what}; try again")
         time.sleep(0.2)

@@ -99,7 +99,7 @@ def _conflict(place: str, row: Row) -> UncountedEvent:
         "conflict",
         row.source,
         row.id,
-        "the same event came before with another content, which stands",
+        "an event of that source and id came before with other content; the first counts",
         "send a correction of it, or give the new event an id of its own",
     )
 

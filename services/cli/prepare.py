@@ -22,8 +22,8 @@ async def prepare(
 ) -> list[str]:
     """Bring both servers up to date; a sentence for each thing done, none when all was there.
 
-    How Kafka lets us in is read from the environment. Raises BadSettings, and TopicError before
-    anything is done where the topics are of another profile.
+    Kafka's security settings are read from the environment. Raises BadSettings, and TopicError
+    before anything is done where the topics are of another profile.
     """
     options = for_librdkafka(kafka, read_security())
     await check_profile(kafka, profile, options=options)

@@ -149,7 +149,7 @@ def explanation(found: Mapping[str, Any]) -> None:
         branch.add(f"window {window['start']} to {window['end']}")
         branch.add(f"{figure['facts']} facts, digest {figure['digest'][:16]}…")
         if number in page.get("changed_since", ()):
-            branch.add("other events are counted now than then: the listed ones are today's")
+            branch.add("the counted events have changed since: those listed are today's")
         _add_events(branch, figure["telling"], "the first events that made it worse")
         moved = [_of_figure(one, figure) for one in page["items"] if one.get("figure") == number]
         _add_events(branch, moved, "events behind it, and their corrections")
@@ -183,7 +183,7 @@ def _named(name: str, about: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _StepAndTerm:
     """A step with the term of the contract behind it; below it where the line is too short."""
 
     text: str
@@ -201,7 +201,7 @@ class _Step:
 
 def _add_steps(tree: Tree, steps: Iterable[Mapping[str, Any]]) -> None:
     for step in steps:
-        tree.add(_Step(step["text"], step["term"]))
+        tree.add(_StepAndTerm(step["text"], step["term"]))
 
 
 def _of_figure(event: Mapping[str, Any], figure: Mapping[str, Any]) -> Mapping[str, Any]:

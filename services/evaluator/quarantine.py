@@ -34,8 +34,9 @@ _CONFLICT = (
     "the event, or send the new fact under an id of its own."
 )
 _TOO_OLD = (
-    "The fact lies in a period that is past its restatement, held against the latest event of its "
-    "source; a person must decide whether the period is to be opened again."
+    "The fact's period ended more than restated_for_days before the latest event of its source. To "
+    "have it counted, apply a version of the programme with a larger restated_for_days and send "
+    "the event again."
 )
 
 
@@ -180,7 +181,8 @@ def _unreadable(place: str, record: Record, why: str) -> Aside:
         source=place,
         event_id=str(record.offset),
         offset=record.offset,
-        problem=f"{why}. The record was passed over; mend the writer and send its facts again.",
+        problem=f"{why}. The record was skipped; correct the program that wrote it and send its "
+        "facts again.",
         raw=record.value,
     )
 

@@ -141,7 +141,7 @@ async def authenticated(request: Request, catalogue: CatalogueCopy) -> ApiKey:
         raise Problem(
             401,
             "not-authenticated",
-            "The request does not say who sends.",
+            "This key is not known or was revoked." if text else "The request has no key.",
             faults=[
                 Fault(
                     "Authorization",

@@ -58,7 +58,7 @@ def inflated(body: bytes, encoding: str | None) -> bytes:
             "bad-encoding",
             "The body does not have the encoding that it names.",
             faults=[
-                Fault("", f"it can't be read as {name}", "encode it anew, or send it plain"),
+                Fault("", f"it can't be read as {name}", "encode it again, or send it plain"),
             ],
         ) from error
     if len(plain) > MAX_INFLATED:
@@ -104,7 +104,7 @@ def items(media: str, body: bytes) -> Sequence[bytes]:
                 faults=[Fault("", str(error), "send a well-formed JSON array of events, in UTF-8")],
             ) from error
     if len(found) > MAX_ITEMS:
-        raise _too_large("", f"the batch has {len(found)} events; {MAX_ITEMS} are taken")
+        raise _too_large("", f"the batch has {len(found)} events; at most {MAX_ITEMS} are accepted")
     if not found:
         raise Problem(
             400,

@@ -151,7 +151,7 @@ def _too_large(size: int) -> EventRejection:
     return EventRejection(
         TOO_LARGE,
         "",
-        f"the event has {size} bytes; {MAX_EVENT} are taken",
+        f"the event has {size} bytes; at most {MAX_EVENT} are accepted",
         "leave out what the schema does not ask for, or split the event",
     )
 

@@ -193,7 +193,7 @@ def _with_data(value: dict[str, Any]) -> dict[str, Any]:
         data = base64.b64decode(value["data_base64"], validate=True)
     except (binascii.Error, ValueError, TypeError) as error:
         raise EventRejected(
-            why.NOT_AN_EVENT, "/data_base64", "it is not base64", "encode it anew, or send data"
+            why.NOT_AN_EVENT, "/data_base64", "it is not base64", "encode it again, or send data"
         ) from error
     return {**value, "data": parsed(data, "/data_base64")}
 

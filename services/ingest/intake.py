@@ -251,7 +251,7 @@ class Intake:
         while self._sent:
             first = self._sent[0]
             if first.failure is not None:
-                raise IntakeFailed(f"the broker did not take a record: {first.failure}")
+                raise IntakeFailed(f"the broker did not accept a record: {first.failure}")
             if first.outstanding:
                 if len(self._sent) <= most:
                     return
@@ -330,5 +330,5 @@ def _check(error: Any) -> None:
 def _partitions_of(producer: Any, topic: str) -> int:
     found = producer.list_topics(topic, timeout=_ACK_SECONDS).topics[topic]
     if found.error is not None or not found.partitions:
-        raise IntakeFailed(f"topic {topic} is not there; apply the topics before starting")
+        raise IntakeFailed(f"topic {topic} is not there; run 'earnback prepare' before starting")
     return len(found.partitions)

@@ -19,7 +19,7 @@ from services.shell.logs import log
 
 INTAKE_LAG = Gauge(
     "earnback_intake_lag_records",
-    "Records of intake topics that this reader has not taken in and acknowledged.",
+    "Records of intake topics that this reader has not processed and acknowledged.",
     ["topic", "partition"],
 )
 EVERY = 2.0

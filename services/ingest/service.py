@@ -129,9 +129,7 @@ class Opened:
         except Exception as error:
             if not is_transient(error):
                 raise
-            raise Unavailable(
-                f"the database does not keep what was set aside: {error!r}"
-            ) from error
+            raise Unavailable(f"the database cannot store rejected events: {error!r}") from error
 
 
 class IntakeThread:

@@ -56,7 +56,7 @@ class Settings:
     """Published outbox rows are kept this long, for questions and for a broker that lost its
     tail."""
     security: Security = NONE
-    """How the broker lets us in."""
+    """Security settings of the broker: protocol, mechanism, user, certificates."""
 
     @property
     def app(self) -> str:

@@ -50,7 +50,9 @@ def test_where_nothing_runs_an_unknown_programme_is_told_with_what_was_not_looke
     assert said.code == 1
     fault, lacked = said.err.splitlines()
     assert "is not known; give its file as well, or apply it first" in fault
-    assert lacked.startswith("no running earnback was found, so what is applied was not looked at")
+    assert lacked.startswith(
+        "no running earnback was found, so it was not compared with what is applied"
+    )
     assert lacked.endswith("or set EARNBACK_POSTGRES")
 
 
@@ -60,7 +62,7 @@ def test_a_database_that_does_not_answer_is_told_and_the_files_are_checked(tmp_p
     assert said.code == 0
     assert "is in order" in said.out
     assert said.err.startswith(
-        "what is applied was not looked at: Postgres at 127.0.0.1:1 is not reached: "
+        "it was not compared with what is applied: Postgres at 127.0.0.1:1 is not reached: "
     )
     assert "check EARNBACK_POSTGRES, or unset it\n" in said.err
 

@@ -109,7 +109,8 @@ def simulate(
         str, typer.Option(help="Settled periods: 2025-01, or 2025-01..2025-03 for several.")
     ],
     contracts: Annotated[
-        Path | None, typer.Option(help="The contracts in force as files: asks nothing that runs.")
+        Path | None,
+        typer.Option(help="The contracts in force, as files: no running earnback is needed."),
     ] = None,
     events: Annotated[
         list[Path] | None, typer.Option(help="With --contracts: event files or folders.")

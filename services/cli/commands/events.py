@@ -13,7 +13,7 @@ from services.cli.grouped import PlacedLine, grouped
 
 
 def submit(files: Files) -> None:
-    """Submit event files through the ingest API; a line for all that is wrong with an event.
+    """Submit event files through the ingest API; one line per problem of an event.
 
     Of many events with the same fault one is named, with their number.
     """

@@ -83,7 +83,8 @@ def _baselines_point_the_right_way(contract: ContractUnderCheck) -> Iterator[Fin
             continue
         if (level.moves.tie in ("at_least", "above")) != (metric.better == "higher"):
             reason = f"'{level.moves.tie}', but of {metric.metric} {metric.better} is better"
-            yield Finding((*path, "moves", "tie"), reason, "turn the word round")
+            words = "at_least or above" if metric.better == "higher" else "at_most or below"
+            yield Finding((*path, "moves", "tie"), reason, f"write {words}")
 
 
 def _low_volume_fits(contract: ContractUnderCheck) -> Iterator[Finding]:

@@ -200,7 +200,7 @@ def _single_event(agreement: Agreement, _: Programme) -> Iterator[Finding]:
         if unknown:
             yield Finding(path, f"there is no level '{unknown[0]}'", "name two levels")
         elif len(both) < 2:
-            yield Finding(path, f"'{pair[0]}' stands beside itself", "name two levels")
+            yield Finding(path, f"the pair names '{pair[0]}' twice", "name two levels")
         elif both in seen:
             yield Finding(path, f"{pair[0]} and {pair[1]} are a pair already", _LEAVE_OUT)
         else:

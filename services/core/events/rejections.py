@@ -154,5 +154,6 @@ def beyond(
         "/time" if period is None else "/data/period",
         f"its period could be settled again for {horizon.days} days after its end, and this source "
         "has since reported later events than that",
-        "the event waits for review; have it decided there",
+        "it is kept in quarantine; to have it counted, apply a version of the programme with a "
+        "larger restated_for_days and send the event again",
     )

@@ -212,7 +212,7 @@ OF_THE_WHOLE: list[tuple[Changes, str, str]] = [
     ([], OTHER + "single_event: {circumstance: by, keep: largest_credit, adds: [[uptime, othr]]}",
      "single_event.adds[0]: there is no level 'othr'"),
     ([], OTHER + "single_event: {circumstance: by, keep: largest_credit, adds: [[other, other]]}",
-     "single_event.adds[0]: 'other' stands beside itself"),
+     "single_event.adds[0]: the pair names 'other' twice"),
     ([], OTHER + "single_event: {circumstance: by, keep: largest_credit, "
                  "adds: [[other, uptime], [uptime, other]]}",
      "single_event.adds[1]: uptime and other are a pair already"),
