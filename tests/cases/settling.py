@@ -7,14 +7,13 @@ contract is upgraded first; a test may then decide what the upgrade left to a pe
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from services.core.contracts.upgrading import Upgrade, upgrade_text
+from tests.command import run
 
 FOLDER = Path(__file__).parent
 
@@ -69,8 +68,6 @@ def settle(
     contracts.write_text(upgraded(folder) if text is None else text, encoding="utf-8")
     facts = events or FOLDER / folder / "events.ndjson"
     command = ("settle", str(contracts), str(facts), "--through", through, "--json", *more)
-    done = subprocess.run(
-        [sys.executable, "-m", "services.cli.app", *command], capture_output=True, check=False
-    )
-    statements = [json.loads(line) for line in done.stdout.splitlines()]
-    return Settled(done.returncode, statements, done.stderr.decode())
+    done = run(*command)
+    statements = [json.loads(line) for line in done.out.splitlines()]
+    return Settled(done.code, statements, done.err)

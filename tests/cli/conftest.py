@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +9,8 @@ from pathlib import Path
 import pytest
 
 from services.cli.stack import announced
+from tests.command import Said, run
 from tests.integration.living import Living, living
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command answered."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass(frozen=True)
@@ -33,18 +22,8 @@ class Shell:
 
     def run(self, *arguments: str | Path) -> Said:
         """Run ``earnback`` with arguments."""
-        clean = {name: value for name, value in os.environ.items() if "EARNBACK" not in name}
         own = {"EARNBACK_HOME": str(self.home), "COLUMNS": "160", "NO_COLOR": "1", **self.settings}
-        done = subprocess.run(
-            [sys.executable, "-m", "services.cli.app", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**clean, **own},
-            timeout=120,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Said(done.returncode, done.stdout, done.stderr)
+        return run(*map(str, arguments), settings=own)
 
 
 @dataclass(frozen=True)

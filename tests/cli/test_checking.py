@@ -10,8 +10,9 @@ from schemas.programme import Programme
 from services.cli.files import read_contracts
 from services.cli.stack import Addresses
 from tests.catalogue.builders import a_programme, an_agreement
-from tests.cli.conftest import Said, Shell
+from tests.cli.conftest import Shell
 from tests.cli.test_applying import second, where, written
+from tests.command import Said
 
 __all__ = ["where"]
 

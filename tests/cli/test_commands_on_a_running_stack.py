@@ -15,7 +15,8 @@ import pytest
 
 from services.cli.demo import AGREEMENTS, MONTHS, STORY
 from services.cli.story import events as story
-from tests.cli.conftest import Installation, Said, Shell
+from tests.cli.conftest import Installation, Shell
+from tests.command import Said
 from tests.integration.living import wait_for
 
 

@@ -21,7 +21,8 @@ from services.cli.offline import settle_files
 from services.cli.simulating import simulate_files
 from services.cli.story import events as story
 from services.shell.clock import now_us
-from tests.cli.conftest import Said, Shell
+from tests.cli.conftest import Shell
+from tests.command import Said
 from tests.integration import harbour
 
 MONTHS = "2025-01..2025-03"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from services.cli.books import labels_of
 from services.cli.files import read_contracts
 from services.cli.grouped import ALONE, PlacedLine, grouped
 from tests.cli.conftest import Shell
+from tests.command import run
 from tests.docs.pages import ROOT
 
 EXAMPLE = ROOT / "services/cli/example"
@@ -33,27 +32,16 @@ def test_the_version_is_that_of_the_project(shell: Shell) -> None:
     assert (said.code, said.out) == (0, f"earnback {stated}\n")
 
 
-def piped(*arguments: str, text: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "services.cli.app", *arguments],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
 def test_contracts_are_read_from_standard_input() -> None:
-    checked = piped("contract", "check", "-", text=CONTRACTS)
-    assert checked.returncode == 0
-    assert "standard input: agreement hosting version 1 is in order" in checked.stdout
-    settled = piped("settle", "-", str(EXAMPLE / "events.ndjson"), *THROUGH, text=CONTRACTS)
-    assert settled.returncode == 0
-    assert "nimbus owes town" in settled.stdout
-    faulty = piped("contract", "check", "-", text=CONTRACTS.replace("EUR", "EURO"))
-    assert faulty.returncode == 1
-    assert faulty.stderr.startswith("standard input:")
+    checked = run("contract", "check", "-", text=CONTRACTS)
+    assert checked.code == 0
+    assert "standard input: agreement hosting version 1 is in order" in checked.out
+    settled = run("settle", "-", str(EXAMPLE / "events.ndjson"), *THROUGH, text=CONTRACTS)
+    assert settled.code == 0
+    assert "nimbus owes town" in settled.out
+    faulty = run("contract", "check", "-", text=CONTRACTS.replace("EUR", "EURO"))
+    assert faulty.code == 1
+    assert faulty.err.startswith("standard input:")
 
 
 def test_many_events_with_one_fault_are_told_as_one(shell: Shell, tmp_path: Path) -> None:

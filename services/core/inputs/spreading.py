@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
-from schemas.period import period_length
+from schemas.period import PeriodLength, period_length
 from services.core.calendar.windows import days_in, parts_of
 from services.core.exact.sharing import largest_remainder
 
@@ -34,12 +36,8 @@ class SpreadCharge:
 
         Parts have as many decimals. What is left over goes to those with the largest remainder.
         """
-        scale = 10**decimals
-        weights = [self._weight(label) for label in self.periods]
-        whole, together = amount * scale, sum(weights)
-        exact = [Fraction(weight, together) * whole for weight in weights]
-        shares = largest_remainder(exact, int(whole))
-        return Fraction(shares[self.periods.index(self.period)], scale)
+        shares = _parts(self.rule, self.charged, period_length(self.period), amount, decimals)
+        return shares[self.period]
 
     def said(self) -> str:
         """``by days, 30 of 91`` or ``in 3 equal parts``."""
@@ -47,8 +45,19 @@ class SpreadCharge:
             return f"in {len(self.periods)} equal parts"
         return f"by days, {days_in(self.period)} of {days_in(self.charged)}"
 
-    def _weight(self, label: str) -> int:
-        return days_in(label) if self.rule == "by_days" else 1
+
+# A year's charge settled by day is asked for 365 times: its parts are worked out once.
+@lru_cache(maxsize=256)
+def _parts(
+    rule: SpreadRule, charged: str, length: PeriodLength, amount: Fraction, decimals: int
+) -> Mapping[str, Fraction]:
+    """Each settlement period's part of a charge."""
+    periods = parts_of(charged, length)
+    weights = [days_in(label) if rule == "by_days" else 1 for label in periods]
+    scale, together = 10**decimals, sum(weights)
+    exact = [Fraction(weight, together) * amount * scale for weight in weights]
+    shares = largest_remainder(exact, int(amount * scale))
+    return {label: Fraction(share, scale) for label, share in zip(periods, shares, strict=True)}
 
 
 def decimals_of(amount: Fraction, at_least: int) -> int:
