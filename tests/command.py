@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import sys
@@ -41,9 +42,20 @@ def run(*arguments: str, text: str = "", settings: Mapping[str, str] | None = No
 
 
 def _ended(arguments: tuple[str, ...]) -> int:
-    # A command runs its own event loop, which needs a thread without one.
-    with patch.object(sys, "argv", ["earnback", *arguments]), ThreadPoolExecutor(1) as pool:
-        return pool.submit(_code).result()
+    with patch.object(sys, "argv", ["earnback", *arguments]):
+        if not _in_event_loop():
+            return _code()
+        # A command runs its own event loop, which needs a thread without one.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(_code).result()
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _code() -> int:
