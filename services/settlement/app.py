@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.settlement import parking
 from services.settlement.api import settlement_api
 from services.settlement.consumer import Settler
 from services.settlement.finance_events import DECLARED, SettlementTopics
@@ -23,8 +24,10 @@ def settlement_app(
     """The Faust app. The API runs where the settings give it a port; without one it is left out."""
     app = make_app(settings)
     wires = wires_of(app)
-    consume(app, topics.evaluations, Settler(topics), dense=Dense.BY_SEQUENCE, max_records=RECORDS)
+    settler = Settler(topics)
+    consume(app, topics.evaluations, settler, dense=Dense.BY_SEQUENCE, max_records=RECORDS)
     wires.beside("restatements", lambda: watch(wires.pool))
+    wires.beside("parked", lambda: parking.watch(wires.pool, settler.try_again))
     wires.beside("relay", lambda: _relay(settings, wires, topics))
     if settings.http_port:
         wires.beside("api", lambda: _serve(settings, wires, evaluator, topics))

@@ -15,13 +15,13 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import SettlementRun
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement
+from services.catalogue.parked import resolve
 from services.core.contracts.versions import first_open_day, prospective, prospective_programmes
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History
-from services.settlement import gauges, store
+from services.settlement import gauges, parking, store
 from services.settlement.finance_events import DECLARED, Posting, SettlementTopics
 from services.settlement.replay import (
-    CannotBeReplayed,
     OpenBooks,
     changed,
     digests,
@@ -31,8 +31,8 @@ from services.settlement.replay import (
 )
 from services.settlement.store import SettlementTerms, Unprocessable
 from services.shell.clock import now
-from services.shell.logs import log
-from services.shell.postgres import Connection
+from services.shell.logs import correlated, log
+from services.shell.postgres import Connection, is_of_the_work
 from services.shell.progress import PartitionClaim
 from services.shell.steps import Record, StepResult
 
@@ -84,20 +84,39 @@ class Settler:
     async def _one(
         self, connection: Connection, evaluation: PeriodEvaluation | Unprocessable
     ) -> Counter[str]:
-        """Settle one evaluation. Raises Unprocessable before anything of it is written."""
+        """Settle one evaluation, or park it. Raises Unprocessable before anything is written."""
         if isinstance(evaluation, Unprocessable):
             raise evaluation
-        contract = await store.contract(connection, evaluation.agreement)
-        if contract is None:
+        if not await store.is_applied(connection, evaluation.agreement):
             raise Unprocessable(
                 f"agreement {evaluation.agreement} is not applied; apply it, then have the "
                 "period closed again by command"
             )
         if not await store.receive(connection, evaluation):
             return Counter(repeated=1)
-        return await _settle(
-            connection, contract, evaluation, topics=self._topics, at=self._clock()
-        )
+        agreement, period = evaluation.agreement, evaluation.period
+        with correlated(f"evaluation-{agreement}/{period}/{evaluation.revision}"):
+            try:
+                async with connection.transaction():
+                    return await _settle(
+                        connection, evaluation, topics=self._topics, at=self._clock()
+                    )
+            except Exception as error:
+                if not is_of_the_work(error):
+                    raise
+                await parking.park_evaluation(connection, agreement, period, error)
+                return Counter(parked=1)
+
+    async def try_again(self, connection: Connection, agreement: str, period: str) -> None:
+        """Settle the latest evaluation of a period that is parked, inside a transaction.
+
+        Raises what it fails for.
+        """
+        await store.take_turn(connection, {agreement})
+        evaluation = await store.latest_evaluation(connection, agreement, period)
+        if evaluation is None or not await parking.is_parked(connection, agreement, period):
+            return
+        await _settle(connection, evaluation, topics=self._topics, at=self._clock())
 
 
 def _read(record: Record) -> PeriodEvaluation | Unprocessable:
@@ -105,6 +124,8 @@ def _read(record: Record) -> PeriodEvaluation | Unprocessable:
         return read(record)
     except Unprocessable as reason:
         return reason
+    except Exception as error:  # nested too deep, or in another way that no reader expects
+        return Unprocessable(f"not an evaluation that can be read: {type(error).__name__}: {error}")
 
 
 def read(record: Record) -> PeriodEvaluation:
@@ -130,29 +151,23 @@ def read(record: Record) -> PeriodEvaluation:
 
 
 async def _settle(
-    connection: Connection,
-    contract: SettlementTerms,
-    evaluation: PeriodEvaluation,
-    *,
-    topics: SettlementTopics,
-    at: datetime,
+    connection: Connection, evaluation: PeriodEvaluation, *, topics: SettlementTopics, at: datetime
 ) -> Counter[str]:
     """Settle the agreement anew, with all that share a cap with it, and post what differs.
 
     The agreement evaluated always gets a run; another one where the evaluation changes something
     for it.
     """
+    contract = await store.contract(connection, evaluation.agreement)
+    assert contract is not None, "an agreement is applied before it is evaluated"
     books = {name: await _open(connection, name, contract) for name in contract.agreements}
     first_open = first_open_day(period for one in books.values() for period in one.standing)
     activated = await store.activate_programmes(
         connection, contract.programmes, applies_from=first_open
     )
     programmes = prospective_programmes(contract.programmes, activated)
-    try:
-        outcomes = await replayed(contract, _histories(books), programmes)
-        untouched = await _untouched(connection, contract, books, programmes, outcomes, evaluation)
-    except CannotBeReplayed as reason:
-        return await _cannot_settle(connection, evaluation, books, str(reason), at=at)
+    outcomes = await replayed(contract, _histories(books), programmes)
+    untouched = await _untouched(connection, contract, books, programmes, outcomes, evaluation)
     postings: list[Posting] = []
     for name, outcome in outcomes.items():
         waiting = {each.period: each.reasons for each in outcome if isinstance(each, Unsettled)}
@@ -170,28 +185,10 @@ async def _settle(
         _say(run, own, waiting)
         postings += own
     await store.post(connection, postings, topics=topics, at=at)
+    await store.check_now(connection)
+    await resolve(connection, "settlement", "evaluation", contract.agreements)
     first = sum(posting.revision == 1 for posting in postings)
     return Counter(settled=1, posted=first, adjusted=len(postings) - first)
-
-
-async def _cannot_settle(
-    connection: Connection,
-    evaluation: PeriodEvaluation,
-    books: Mapping[str, OpenBooks],
-    reason: str,
-    *,
-    at: datetime,
-) -> Counter[str]:
-    """Let the period evaluated wait, with the reason; nothing is posted, and the others go on.
-
-    Trying again would come to the same: the next evaluation or release may come to something else.
-    """
-    name, period = evaluation.agreement, evaluation.period
-    run = await store.begin_run(connection, name, evaluation, at=at)
-    waiting = {**books[name].waiting, period: (reason,)}
-    await store.wait(connection, run, waiting)
-    _say(run, (), waiting)
-    return Counter(settled=1)
 
 
 async def _untouched(

@@ -23,8 +23,9 @@ HELD = Gauge(
 
 
 def count(counts: Mapping[str, int], waiting: int) -> None:
-    """Count a committed batch. ``settled``, ``repeated`` and ``refused`` are of evaluations."""
-    for outcome in ("settled", "repeated", "refused"):
+    """Count a committed batch. Outcomes of evaluations: settled,
+    repeated, refused, parked."""
+    for outcome in ("settled", "repeated", "refused", "parked"):
         if counts.get(outcome):
             metrics.EVENTS.labels(SERVICE, outcome).inc(counts[outcome])
     for outcome in ("posted", "adjusted"):

@@ -153,9 +153,11 @@ async def latest_evaluation(connection: Connection, agreement: str, period: str)
 
 
 async def pending_of(connection: Connection, agreement: str, period: str) -> DatabaseRow | None:
-    """Why a closed period waits, if it does: ``reasons``."""
+    """Why a closed period waits, or is parked, if it does or is: ``reasons``."""
     return await connection.fetchrow(
-        "select reasons from settlement_pending where agreement = $1 and period = $2",
+        "select reasons from settlement_pending where agreement = $1 and period = $2"
+        " union all select jsonb_build_array(reason) from parked_work"
+        " where resolved_at is null and agreement = $1 and period = $2 limit 1",
         agreement,
         period,
     )
@@ -229,7 +231,7 @@ async def balances(
         "         as side(account, amount)"
         f"  where {_WITHIN} and ($3::text is null or vendor = $3)"
         "     and ($4::timestamptz is null or recorded_at < $4))"
-        " select vendor, buyer, currency, account, sum(amount)::bigint as minor_units"
+        " select vendor, buyer, currency, account, sum(amount) as minor_units"
         "   from side group by 1, 2, 3, 4 order by 1, 2, 3, 4",
         *scope,
         vendor,
@@ -239,13 +241,31 @@ async def balances(
 
 
 async def pending(
-    connection: Connection, agreements: Sequence[str], *, after: tuple[str, str], limit: int
+    connection: Connection,
+    agreements: Sequence[str],
+    scope: tuple[str | None, str | None],
+    *,
+    after: tuple[str, str, int],
+    limit: int,
 ) -> list[DatabaseRow]:
-    """Closed periods that wait, by agreement and period."""
+    """What waits or is parked, by agreement, period and number; ``number`` 0: a period that waits.
+
+    ``agreements``: those whose periods are looked at. ``scope``: vendor and buyer whose parked
+    work is, None for everyone's.
+    """
     rows: list[DatabaseRow] = await connection.fetch(
-        "select agreement, period, run_id, reasons, since from settlement_pending"
-        " where agreement = any($1::text[]) and (agreement, period) > ($2, $3)"
-        " order by agreement, period limit $4",
+        "select * from ("  # noqa: S608 - a constant of ours
+        " select agreement, period, 0::bigint as number, null as vendor, run_id, reasons, since,"
+        "  null as what, null as programme, null as error, null as place, null as input,"
+        "  null as trace_id, null::int as attempts, null::timestamptz as last_at"
+        "  from settlement_pending where agreement = any($3::text[])"
+        " union all"
+        " select agreement, period, number, vendor, null, jsonb_build_array(reason), first_at,"
+        "  what, programme, error, place, input, trace_id, attempts, last_at"
+        f"  from parked_work where resolved_at is null and {_WITHIN}) listed"
+        " where (agreement, period, number) > ($4, $5, $6)"
+        " order by agreement, period, number limit $7",
+        *scope,
         list(agreements),
         *after,
         limit,

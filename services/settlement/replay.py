@@ -17,7 +17,7 @@ from services.settlement.store import LatestRevision, SettlementTerms
 from services.shell.logs import log
 
 
-class CannotBeReplayed(Exception):
+class CannotBeReplayed(ValueError):
     """Agreements that the core cannot work out. The text says which, and why."""
 
 

@@ -239,15 +239,37 @@ class Preview(Noun):
     waits_for: tuple[str, ...] = Field(description="Why it could not be settled yet.")
 
 
-class PendingPeriod(Noun):
-    """A closed period that cannot be settled yet, and why."""
+class ParkedWork(Noun):
+    """Work that failed for a reason of its own, and is tried again when its inputs change."""
 
-    agreement: str
-    vendor: str
-    period: str
+    what: str = Field(
+        description="programme, agreement: the contract cannot be read. close: the period cannot "
+        "be counted. late_facts: facts cannot be held against it. evaluation: it cannot be "
+        "settled. restatement: it cannot be worked out by today's rules."
+    )
+    programme: str
+    error: str = Field(description="The class of what was raised.")
+    place: str = Field(description="Where in earnback it was raised.")
+    input: str = Field(description="Digest of what it was tried with.")
+    trace_id: str = Field(description="The `correlation_id` of its log lines.")
+    attempts: int
+    last_at: Instant
+
+
+class PendingPeriod(Noun):
+    """A closed period that has no statement yet, or work on an agreement that failed, and why."""
+
+    agreement: str | None = Field(description="Null: the whole programme.")
+    vendor: str | None
+    period: str | None = Field(description="Null: the agreement as a whole.")
+    state: Literal["waits", "parked"] = Field(
+        description="waits: something that the contract asks for is missing. parked: working it "
+        "out failed."
+    )
     reasons: tuple[str, ...]
     since: Instant
-    run_id: UUID
+    run_id: UUID | None = Field(description="The run that found it waiting. Null: it is parked.")
+    parked: ParkedWork | None = Field(None, description="What failed. Null: it waits.")
 
 
 class RunSummary(SettlementRun):

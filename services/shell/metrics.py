@@ -47,6 +47,11 @@ CLOSE_SECONDS = Histogram(
     "Closing one period, recount included.",
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800),
 )
+PARKED = Gauge(
+    "earnback_parked",
+    "Work on single agreements that failed and is kept until its inputs change.",
+    ["service", "what"],
+)
 REQUEST_SECONDS = Histogram(
     "earnback_request_seconds",
     "HTTP requests by route template and status.",

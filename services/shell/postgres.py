@@ -122,6 +122,33 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, OSError | TimeoutError | asyncio.IncompleteReadError)
 
 
+_OF_THE_WORK = (
+    "22",  # a value that does not fit: out of range, not text
+    "23",  # a rule of the tables that the work breaks
+    "54",  # larger than the server takes
+    "P0",  # raised by a trigger of ours
+)
+
+
+def is_of_the_work(error: BaseException) -> bool:
+    """Tell whether what failed is the piece of work at hand, so that other work can go on.
+
+    Everything is but what the servers and the process itself are to blame for: a connection that
+    is gone, a transaction chosen as a victim, a table that is not there, a claim that was lost.
+    """
+    if not isinstance(error, Exception) or is_transient(error):
+        return False
+    if isinstance(error, asyncpg.PostgresError):
+        return str(getattr(error, "sqlstate", "") or "").startswith(_OF_THE_WORK)
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return isinstance(error, ValueError)  # an argument that the driver cannot write
+    return not isinstance(error, Fenced)
+
+
+class Fenced(Exception):
+    """Somebody else owns the work by now: it is being taken care of."""
+
+
 async def attempts(what: str, *, give_up_after: float = GIVE_UP_AFTER) -> AsyncIterator["Attempt"]:
     """Yield attempts with growing pauses until one is done. Work that fails for good raises its
     own error.

@@ -9,10 +9,10 @@ same transaction as its effect.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.shell.postgres import Connection
+from services.shell.postgres import Connection, Fenced
 
 
-class NotOurs(Exception):
+class NotOurs(Fenced):
     """Another worker has claimed this partition since. Drop what is held of it; it is being taken
     care of."""
 

@@ -15,6 +15,7 @@ from schemas.statement import SettlementStatement, canonical
 from services.catalogue import keys
 from services.catalogue.store import apply
 from services.core.settling.settlement import settle
+from services.settlement import replay
 from services.settlement.api import ROUTERS
 from tests.settlement.builders import an_agreement, an_evaluation
 from tests.settlement.desk import Desk, a_desk
@@ -339,6 +340,38 @@ async def test_what_waits_is_listed_with_its_reasons(database: str) -> None:
         (waiting,) = await desk.walk("nimbus", "/v1/pending")
         assert (waiting["agreement"], waiting["period"]) == ("hosting", "2025-01")
         assert "monthly" in " ".join(waiting["reasons"])
+        assert (waiting["state"], waiting["parked"]) == ("waits", None)
+
+
+async def test_what_is_parked_is_shown_to_its_own_parties(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise AssertionError("by nothing")
+
+    monkeypatch.setattr(replay, "settle_together", fails)
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700), an_evaluation(9700, period="2025-02"))
+        for person in ("nimbus", "town", "operator"):
+            first, second = await desk.walk(person, "/v1/pending", limit=1)
+            assert (first["agreement"], first["vendor"], first["period"]) == (
+                "hosting",
+                "nimbus",
+                "2025-01",
+            )
+            assert second["period"] == "2025-02"
+            assert (first["state"], first["run_id"]) == ("parked", None)
+            assert "AssertionError: by nothing" in first["reasons"][0]
+            parked = first["parked"]
+            assert (parked["what"], parked["error"], parked["attempts"]) == (
+                "evaluation",
+                "AssertionError",
+                1,
+            )
+        for person in ("cirrus", "stranger"):
+            assert await desk.walk(person, "/v1/pending") == []
+        missing = (await desk.get("nimbus", "/v1/statements/hosting/2025-01")).json()
+        assert "by nothing" in missing["detail"]
 
 
 async def test_other_vendors_parts_of_an_evaluation_are_withheld_and_counted(

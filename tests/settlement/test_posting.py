@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -21,6 +22,7 @@ from services.core.settling.settlement import settle_together
 from services.settlement import replay
 from services.settlement.consumer import Settler, read
 from services.settlement.finance_events import DECLARED, Posting
+from services.settlement.parking import try_again
 from services.settlement.replay import changed
 from services.settlement.store import (
     LatestRevision,
@@ -76,29 +78,129 @@ async def test_one_that_an_earlier_release_kept_with_fewer_fields_is_the_same(
                 await receive(connection, other)
 
 
-async def test_an_agreement_that_cannot_be_worked_out_waits_and_the_others_are_settled(
+async def test_an_agreement_that_cannot_be_worked_out_is_parked_and_the_others_are_settled(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(histories: Any, *rest: Any, **given: Any) -> Any:
-        if "hosting" in histories:
-            raise ZeroDivisionError("by nothing")
+        assert "hosting" not in histories, "by nothing"
         return settle_together(histories, *rest, **given)
 
     monkeypatch.setattr(replay, "settle_together", fails)
     async with a_house(database) as house:
         one, other = an_evaluation(9700), an_evaluation(9600, agreement="network")
         await house.apply(a_record(one), a_record(other, offset=1))
-        (waits,) = await house.rows("select agreement, period, reasons from settlement_pending")
-        assert (waits["agreement"], waits["period"]) == ("hosting", "2025-01")
-        assert msgspec.json.decode(waits["reasons"]) == [
-            "hosting cannot be settled: working it out failed (ZeroDivisionError: by nothing); "
+        (parked,) = await house.rows("select * from parked_work")
+        assert (parked["what"], parked["agreement"], parked["period"]) == (
+            "evaluation",
+            "hosting",
+            "2025-01",
+        )
+        assert (parked["vendor"], parked["buyer"], parked["programme"]) == (
+            "nimbus",
+            "town",
+            "campus",
+        )
+        assert parked["reason"].startswith(
+            "hosting cannot be settled: working it out failed (AssertionError: by nothing"
+        )
+        assert parked["reason"].endswith(
             "this is a defect of earnback: report it with the contract and the period"
-        ]
+        )
+        assert (parked["error"], parked["trace_id"]) == (
+            "AssertionError",
+            "evaluation-hosting/2025-01/1",
+        )
+        assert parked["place"].endswith(" replayed")
         assert await house.owed("2025-01", "network") == 30000
+        assert await house.rows("select * from settlement_run where agreement = 'hosting'") == []
+        await house.settle(an_evaluation(9700, period="2025-02"))
         monkeypatch.undo()
-        await house.settle(an_evaluation(9700, revision=2))
+        await house.settle(an_evaluation(9700, period="2025-02", revision=2))
+        assert await house.owed("2025-01") == await house.owed("2025-02") == 20000
+        assert await house.rows("select * from parked_work where resolved_at is null") == []
+        assert await house.pool.fetchval("select count(*) from parked_work") == 2
+
+
+async def test_what_breaks_a_rule_of_the_tables_is_parked_by_itself(database: str) -> None:
+    """The rule is checked at the commit only, of a batch with other agreements' evaluations."""
+    async with a_house(database) as house:
+        await house.pool.execute(
+            "create function refused() returns trigger language plpgsql as $$ begin"
+            " raise exception 'refused' using errcode = 'integrity_constraint_violation'; end $$"
+        )
+        await house.pool.execute(
+            "create constraint trigger refused after insert on statement deferrable initially"
+            " deferred for each row when (new.agreement = 'hosting') execute function refused()"
+        )
+        one, other = an_evaluation(9700), an_evaluation(9600, agreement="network")
+        await house.apply(a_record(one), a_record(other, offset=1))
+        (parked,) = await house.rows("select * from parked_work")
+        assert (parked["agreement"], parked["error"]) == (
+            "hosting",
+            "IntegrityConstraintViolationError",
+        )
+        assert (await house.owed("2025-01"), await house.owed("2025-01", "network")) == (0, 30000)
+
+
+async def test_what_is_parked_is_tried_again_when_its_contract_changes_and_not_before(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = Counter[str]()
+
+    def fails(histories: Any, *rest: Any, **given: Any) -> Any:
+        tried.update(list(histories))
+        assert len(histories["hosting"].versions) > 1, "by nothing"
+        return settle_together(histories, *rest, **given)
+
+    monkeypatch.setattr(replay, "settle_together", fails)
+    async with a_house(database) as house, house.pool.acquire() as connection:
+        await house.settle(an_evaluation(9700))
+        for _ in range(3):
+            await try_again(connection, house.settler.try_again)
+        await apply(connection, an_agreement("network", vendor="cirrus", version=2))
+        assert tried["hosting"] == 1
+        await try_again(connection, house.settler.try_again)
+        await try_again(connection, house.settler.try_again)
+        (parked,) = await house.rows("select attempts, resolved_at from parked_work")
+        assert parked == {"attempts": 2, "resolved_at": None}
+        await apply(connection, an_agreement(version=2, effective_from="2025-02-01"))
+        await try_again(connection, house.settler.try_again)
         assert await house.owed("2025-01") == 20000
-        assert await house.rows("select * from settlement_pending") == []
+        assert await house.rows("select * from parked_work where resolved_at is null") == []
+
+
+async def test_charges_as_large_as_they_come_end_nothing(database: str) -> None:
+    """25 charges, each as large as an amount may be, and all of it is owed: no sum of them can be
+    kept in the books."""
+    said = an_evaluation(0, charge="46116860184273879.00")
+    (charge,) = said.charges
+    charges = tuple(
+        charge.model_copy(
+            update={"charge": charge.charge.model_copy(update={"subject": f"part-{number}"})}
+        )
+        for number in range(25)
+    )
+    agreements = [
+        an_agreement(needs_charge=True, per_point=percent, agreement=name)
+        for name, percent in (("hosting", "1"), ("small", "0.01"), ("odd", "1/7"))
+    ]
+    async with a_house(database, [*agreements, an_agreement("network")]) as house:
+        poisoned = [
+            said.model_copy(update={"agreement": one.agreement, "charges": charges})
+            for one in agreements
+        ]
+        honest = an_evaluation(9600, agreement="network")
+        await house.apply(*(a_record(one, offset=n) for n, one in enumerate([*poisoned, honest])))
+        settled = {row["agreement"] for row in await house.rows("select agreement from statement")}
+        waits = await house.rows("select agreement from settlement_pending")
+        waits += await house.rows("select agreement from parked_work")
+        assert settled | {row["agreement"] for row in waits} == {
+            "hosting",
+            "small",
+            "odd",
+            "network",
+        }
+        assert await house.owed("2025-01", "network") == 30000
 
 
 async def test_a_replayed_evaluation_posts_nothing(database: str) -> None:

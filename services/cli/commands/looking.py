@@ -34,14 +34,28 @@ def preview(agreement: str, period: str, as_json: AsJson = False) -> None:
 
 
 def pending(as_json: AsJson = False) -> None:
-    """Closed periods that have no statement yet, and what each waits for."""
+    """Closed periods without a statement, and work that failed: what each waits for, and why."""
     _list(
         "/v1/pending",
-        ("agreement", "period", "since", "waits for"),
-        lambda row: (row["agreement"], row["period"], row["since"][:16], "; ".join(row["reasons"])),
+        ("agreement", "period", "since", "state", "waits for"),
+        lambda row: (
+            row["agreement"] or f"programme {row['parked']['programme']}",
+            row["period"] or "-",
+            row["since"][:16],
+            row["state"],
+            _why(row),
+        ),
         as_json,
         "nothing is pending",
     )
+
+
+def _why(row: dict[str, Any]) -> str:
+    reasons, parked = "; ".join(row["reasons"]), row["parked"]
+    if parked is None:
+        return reasons
+    times = "once" if parked["attempts"] == 1 else f"{parked['attempts']} times"
+    return f"{reasons} (tried {times}, trace {parked['trace_id']})"
 
 
 def quarantine(

@@ -134,7 +134,7 @@ async def get_balances(
 
 
 def _balance(vendor: str, buyer: str, currency: str, rows: Sequence[DatabaseRow]) -> VendorBalance:
-    held = {row["account"]: row["minor_units"] for row in rows}
+    held = {row["account"]: int(row["minor_units"]) for row in rows}
     assert sum(held.values()) == 0, f"the books of {vendor} and {buyer} do not balance"
     owed = held[vendor_account(vendor)]
     return VendorBalance(

@@ -26,6 +26,7 @@ from services.settlement.responses import (
     CloseState,
     EventVerdict,
     Page,
+    ParkedWork,
     PendingPeriod,
     QuarantineItem,
     QuarantineSummary,
@@ -56,23 +57,25 @@ _ORDERS = UUID("7b5f7a44-98c1-5b0e-a0a4-0c9d4a0f2d37")
 async def list_pending(
     request: Request, asker: ReaderPrincipal, cursor: Cursor = None, limit: PageSize = 100
 ) -> Response:
-    """List closed periods that cannot be settled yet, and why each waits."""
+    """List closed periods that cannot be settled yet, and work that failed, each with the reason.
+
+    Work is parked where it failed for one agreement, and is tried again when its inputs change.
+    """
     scope = listed("pending", *asker.scope)
-    agreement, period = decode_cursor(scope, cursor, [str, str]) if cursor else ("", "")
+    first, period, number = (
+        decode_cursor(scope, cursor, [str, str, int]) if cursor else ("", "", -1)
+    )
     async with parts_of(request).pool.acquire() as connection:
         rows = await queries.pending(
-            connection, asker.agreements(), after=(agreement, period), limit=limit + 1
+            connection,
+            asker.agreements(),
+            asker.scope,
+            after=(first, period, number),
+            limit=limit + 1,
         )
 
     def show(row: DatabaseRow) -> PendingPeriod:
-        return PendingPeriod(
-            agreement=row["agreement"],
-            vendor=asker.agreement(row["agreement"])[-1].vendor,
-            period=row["period"],
-            reasons=tuple(json.loads(row["reasons"])),
-            since=row["since"],
-            run_id=row["run_id"],
-        )
+        return _pending(row, asker)
 
     return page(
         request,
@@ -80,7 +83,24 @@ async def list_pending(
         show,
         limit=limit,
         scope=scope,
-        keys=lambda row: (row["agreement"], row["period"]),
+        keys=lambda row: (row["agreement"], row["period"], row["number"]),
+    )
+
+
+_PARKED = tuple(ParkedWork.model_fields)
+
+
+def _pending(row: DatabaseRow, asker: Principal) -> PendingPeriod:
+    waits = row["number"] == 0
+    return PendingPeriod(
+        agreement=row["agreement"] or None,
+        vendor=asker.agreement(row["agreement"])[-1].vendor if waits else row["vendor"],
+        period=row["period"] or None,
+        state="waits" if waits else "parked",
+        reasons=tuple(json.loads(row["reasons"])),
+        since=row["since"],
+        run_id=row["run_id"],
+        parked=None if waits else ParkedWork(**{name: row[name] for name in _PARKED}),
     )
 
 

@@ -1,0 +1,97 @@
+"""Evaluations that cannot be settled are parked, and tried again when contracts or release change.
+
+A new evaluation of the agreement tries again by itself: it settles all of the agreement's periods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from services.catalogue.parked import WorkFailure, WorkItem, input_digest, park, show_parked
+from services.catalogue.revision import revision
+from services.shell.logs import log
+from services.shell.postgres import Connection, Pool, is_of_the_work, is_transient
+
+LOOK_SECONDS = 2.0
+"""Between two looks whether the catalogue has moved; one cheap query."""
+
+Retry = Callable[[Connection, str, str], Awaitable[None]]
+"""Settle an agreement's period once more, inside the caller's transaction; raises as it failed."""
+
+
+async def contract_digest(connection: Connection, agreement: str) -> str:
+    """The digest of the versions that an agreement is settled by, and of this release."""
+    rows = await connection.fetch(
+        "with own as (select programme from agreement_version where agreement = $1 limit 1)"
+        " select 'p' as kind, programme as name, version, sha256 from programme_version"
+        "  where programme in (select programme from own)"
+        " union all select 'a', agreement, version, sha256 from agreement_version"
+        "  where programme in (select programme from own)"
+        " order by kind, name, version",
+        agreement,
+    )
+    return input_digest(*[(row["name"], row["version"], row["sha256"].hex()) for row in rows])
+
+
+async def park_evaluation(
+    connection: Connection, agreement: str, period: str, error: Exception
+) -> None:
+    """Park the evaluation of an agreement's period."""
+    item = WorkItem("evaluation", agreement=agreement, period=period)
+    tried = await contract_digest(connection, agreement)
+    await park(connection, "settlement", item, WorkFailure.of(error), tried)
+
+
+async def is_parked(connection: Connection, agreement: str, period: str) -> bool:
+    """Whether the evaluation of an agreement's period is parked."""
+    found: bool = await connection.fetchval(
+        "select exists (select from parked_work where resolved_at is null"
+        " and service = 'settlement' and what = 'evaluation'"
+        " and agreement = $1 and period = $2)",
+        agreement,
+        period,
+    )
+    return found
+
+
+async def watch(pool: Pool, retry: Retry, *, every: float = LOOK_SECONDS) -> None:
+    """Try parked evaluations again whenever the catalogue has moved, and at the start."""
+    seen: int | None = None
+    while True:
+        try:
+            async with pool.acquire() as connection:
+                now = await revision(connection)
+                if now != seen:
+                    await try_again(connection, retry)
+                seen = now
+                await show_parked(connection, "settlement")
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log(__name__).warning("parked_not_looked_at", error=repr(error))
+        await asyncio.sleep(every)
+
+
+async def try_again(connection: Connection, retry: Retry) -> None:
+    """Settle once more what was parked under other contract versions, or by another release."""
+    rows = await connection.fetch(
+        "select agreement, period, input from parked_work where resolved_at is null"
+        " and service = 'settlement' and what = 'evaluation' order by number"
+    )
+    for row in rows:
+        agreement, period = row["agreement"], row["period"]
+        if await contract_digest(connection, agreement) == row["input"]:
+            continue
+        await _once_more(connection, agreement, period, retry)
+
+
+async def _once_more(connection: Connection, agreement: str, period: str, retry: Retry) -> None:
+    try:
+        async with connection.transaction():
+            await retry(connection, agreement, period)
+    except Exception as error:
+        if not is_of_the_work(error):
+            raise
+        log(__name__).exception("settling_failed", agreement=agreement, period=period)
+        await park_evaluation(connection, agreement, period, error)
