@@ -122,7 +122,10 @@ class Correction(Noun):
 
 
 class Charge(Noun):
-    """What the vendor bills for a period: the base of percentages and at-risk amounts."""
+    """What the vendor bills for a period: the base of percentages and at-risk amounts.
+
+    A credit note stands beside the charge that it takes from, and is taken off it.
+    """
 
     agreement: Name
     base: Name = Field(description="Which charge: a base that the agreement names.")
@@ -132,6 +135,9 @@ class Charge(Noun):
     subject: Subject | None = None
     dated: DayLabel | None = Field(
         None, description="The invoice's date; needed where its day decides the rate."
+    )
+    credit_note: Literal[True] | None = Field(
+        None, description="The amount is below zero, and is taken off what is charged otherwise."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from fractions import Fraction
 from itertools import pairwise
 from typing import Annotated, Literal, Self, get_args
 
@@ -164,32 +165,51 @@ class Ratio(Noun):
     nothing_to_count: NothingToCount
 
 
-class Total(Noun):
+class _OfValues(Noun):
+    """What is measured as a value: the range that a reported one may have."""
+
+    at_least: Number | None = Field(
+        None,
+        description="Smallest possible value. Absent: 0, but of money and points any.",
+    )
+    at_most: Number | None = Field(
+        None, description="Largest possible value. Absent: 100 of percent, else any."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        low, high = self.at_least, self.at_most
+        if low is not None and high is not None and low > high:
+            raise ValueError("at_least is above at_most, so no value is possible; exchange them")
+        return self
+
+
+class Total(_OfValues):
     """Sum of what was reported: counts take ``good``, volumes and responses their value."""
 
     kind: Literal["total"]
 
 
-class Mean(Noun):
+class Mean(_OfValues):
     """Plain mean of the values."""
 
     kind: Literal["mean"]
 
 
-class Extreme(Noun):
+class Extreme(_OfValues):
     """Largest or smallest value."""
 
     kind: Literal["maximum", "minimum"]
 
 
-class Percentile(Noun):
+class Percentile(_OfValues):
     """Nearest rank: the smallest value with at least ``percent`` of all values at or below it."""
 
     kind: Literal["percentile"]
     percent: Annotated[Number, Field(gt=0, le=100, description="Which percentile, such as 95.")]
 
 
-class WithinLimit(Noun):
+class WithinLimit(_OfValues):
     """Share of values at or under (or only under) a limit in the metric's unit, in percent."""
 
     kind: Literal["within_limit"]
@@ -288,12 +308,10 @@ class TicketsInTime(Noun):
         return self
 
 
-class Declared(Noun):
+class Declared(_OfValues):
     """The figure a named party declares for the period. The last declared figure stands."""
 
     kind: Literal["declared"]
-    at_least: Number | None = Field(None, description="Smallest possible value.")
-    at_most: Number | None = Field(None, description="Largest possible value.")
 
 
 class DeliveryDelay(Noun):
@@ -391,6 +409,22 @@ class Metric(Noun):
     def heartbeat(self) -> Heartbeat | None:
         """By which facts it is known that somebody looked; None where silence is as stated."""
         return self.measure.heartbeat if isinstance(self.measure, _OfOutages) else None
+
+    @property
+    def value_range(self) -> tuple[Number | None, Number | None]:
+        """The smallest and the largest value that may be reported; None: no bound on that side.
+
+        A time, a number of things and a share are never below nothing, a share never above all.
+        """
+        measure = self.measure
+        low, high = (
+            (measure.at_least, measure.at_most) if isinstance(measure, _OfValues) else (None, None)
+        )
+        if low is None and self.unit not in ("money", "points"):
+            low = Fraction(0)
+        if high is None and self.unit == "percent":
+            high = Fraction(100)
+        return low, high
 
     @property
     def figure_unit(self) -> Unit:

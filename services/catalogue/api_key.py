@@ -10,10 +10,8 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-Role = Literal["vendor", "procurement", "finance", "admin", "probe"]
-ROLES: tuple[Role, ...] = get_args(Role)
+from schemas.role import Role
 
 MARK = "eb"
 

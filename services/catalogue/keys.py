@@ -6,7 +6,8 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.catalogue.api_key import MARK, ROLES, ApiKey, Role, digest
+from schemas.role import ROLES, Role
+from services.catalogue.api_key import MARK, ApiKey, digest
 from services.catalogue.revision import move
 from services.shell.postgres import Connection
 

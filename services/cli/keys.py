@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from schemas.role import ROLES, Role
 from services.catalogue import keys
-from services.catalogue.api_key import ROLES, Role
 from services.catalogue.keys import KnownKey
 from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from services.catalogue.api_key import Role
+from schemas.role import Role
 from services.cli import keys
 from services.cli.applying import apply_files
 from services.cli.client import Client

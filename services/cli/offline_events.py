@@ -13,7 +13,7 @@ from services.cli.grouped import PlacedLine
 from services.core.counting.evaluation import Ready
 from services.core.events.facts import Row, columns
 from services.core.events.horizon import Latest
-from services.ingest.event_validator import ANY_PARTY, EventValidator
+from services.ingest.event_validator import ANYBODY, EventValidator
 from services.ingest.rejection import EventRejection
 from services.shell.http.problems import Fault
 
@@ -66,7 +66,7 @@ def accepted_events(
     set_aside: list[UncountedEvent] = []
     duplicates = 0
     for place, raw in events:
-        verdict = validator.admit(raw, ANY_PARTY, now_us)
+        verdict = validator.admit(raw, ANYBODY, now_us)
         if isinstance(verdict, EventRejection):
             set_aside.append(_refused(place, verdict))
         elif verdict.identity not in held:

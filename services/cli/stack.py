@@ -21,7 +21,7 @@ from infra.processes import free_port, kept_port, listens
 from infra.progress import Progress, silent
 from infra.servers import Servers, servers
 from infra.supervisor import Supervisor
-from services.catalogue.api_key import Role
+from schemas.role import Role
 from services.catalogue.keys import create
 from services.cli.prepare import prepare
 from services.shell.broker import NONE

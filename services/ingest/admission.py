@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
+from services.core.events.roles import Sender
 from services.ingest.dedupe_cache import Recent
 from services.ingest.event_validator import EventValidator
 from services.ingest.publisher import Publisher
@@ -80,7 +81,7 @@ class Admission:
         self._validator: EventValidator | None = None
 
     async def admit(
-        self, events: Sequence[tuple[bytes, EventCheck]], party: str | None
+        self, events: Sequence[tuple[bytes, EventCheck]], sender: Sender | None
     ) -> list[AdmissionResult]:
         """Admit events; each has an outcome, and the accepted ones are with the broker.
 
@@ -96,7 +97,7 @@ class Admission:
         ]
         outcomes = await self._without_repeats(outcomes)
         kept = [
-            RejectedRecord(None, party or "operator", raw, outcome.refusal, now)
+            RejectedRecord(None, sender.party if sender else "operator", raw, outcome.refusal, now)
             for (raw, _), outcome in zip(events, outcomes, strict=True)
             if outcome.refusal is not None and outcome.refusal.for_review
         ]

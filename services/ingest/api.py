@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 
 from services.catalogue.api_key import ApiKey, bearer, recognise
 from services.catalogue.cached import CatalogueCopy
+from services.core.events.roles import Sender
 from services.ingest import body
 from services.ingest.admission import (
     AcceptedLookup,
@@ -21,7 +22,7 @@ from services.ingest.admission import (
     EventCheck,
     KeepRejected,
 )
-from services.ingest.event_validator import ANY_PARTY, EventValidator
+from services.ingest.event_validator import ANYBODY, EventValidator
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.rejection import EventRejection
 from services.shell.http.limits import Limits
@@ -102,12 +103,12 @@ def make_ingest_api(
     )
     async def submit(request: Request) -> Response:
         key: ApiKey = request.state.key
-        party = ANY_PARTY if key.role == "admin" else key.party
+        sender = ANYBODY if key.role == "admin" else Sender(key.party, key.role)
         if not accepts:
             raise _not_here()
-        single, events = await _read(request, party)
+        single, events = await _read(request, sender)
         try:
-            outcomes = await admission.admit(events, party)
+            outcomes = await admission.admit(events, sender)
         except Unavailable as error:
             raise _unavailable(error) from error
         return _answer_one(outcomes[0]) if single else _answer_all(outcomes)
@@ -156,29 +157,29 @@ async def authenticated(request: Request, catalogue: CatalogueCopy) -> ApiKey:
 
 
 async def _read(
-    request: Request, party: str | None
+    request: Request, sender: Sender | None
 ) -> tuple[bool, Sequence[tuple[bytes, EventCheck]]]:
     """Whether the request is one event, and each event with how to judge it."""
     content_type = request.headers.get("content-type")
     if "ce-specversion" in request.headers:
         data = await body.read(request.stream(), request.headers.get("content-encoding"))
-        return True, [(data, _binary(request, content_type, data, party))]
+        return True, [(data, _binary(request, content_type, data, sender))]
     media = body.media_type(content_type)
     text = await body.read(request.stream(), request.headers.get("content-encoding"))
     if body.is_single(media, text):
-        return True, [(text, _structured(text, party))]
-    return False, [(raw, _structured(raw, party)) for raw in body.items(media, text)]
+        return True, [(text, _structured(text, sender))]
+    return False, [(raw, _structured(raw, sender)) for raw in body.items(media, text)]
 
 
-def _structured(raw: bytes, party: str | None) -> EventCheck:
+def _structured(raw: bytes, sender: Sender | None) -> EventCheck:
     def check(validator: EventValidator, now: int) -> Any:
-        return validator.admit(raw, party, now)
+        return validator.admit(raw, sender, now)
 
     return check
 
 
 def _binary(
-    request: Request, content_type: str | None, data: bytes, party: str | None
+    request: Request, content_type: str | None, data: bytes, sender: Sender | None
 ) -> EventCheck:
     attributes = {
         name[3:]: unquote(value)
@@ -187,7 +188,7 @@ def _binary(
     }
 
     def check(validator: EventValidator, now: int) -> Any:
-        return validator.admit_binary(attributes, content_type, data, party, now)
+        return validator.admit_binary(attributes, content_type, data, sender, now)
 
     return check
 
@@ -314,7 +315,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     **_problems(
         (400, "The body can't be read."),
         (401, "No valid API key."),
-        (403, "The source reports for another party."),
+        (403, "The role may not send this, or the source reports for another party."),
         (409, "The same event was sent with another content; it is in quarantine."),
         (413, "The body, the batch or the event is too large."),
         (415, "Content type, charset or encoding is not understood."),

@@ -16,6 +16,7 @@ from services.catalogue.snapshot import Catalogue
 from services.core.events.acceptance import accept
 from services.core.events.facts import TYPE_OF_KIND, Row
 from services.core.events.rejections import RejectionCode
+from services.core.events.roles import Sender
 from services.core.events.rules import FactRule, Rules, rules_of
 from services.ingest.events import (
     JSON_TYPES,
@@ -30,7 +31,7 @@ from services.ingest.events import (
 from services.ingest.rejection import TOO_LARGE, EventRejected, EventRejection, from_core
 
 MAX_EVENT = 64 * 1024
-ANY_PARTY = None
+ANYBODY = None
 """Stands for the operator, who may send for every party."""
 
 LatestOf = Callable[[str], int | None]
@@ -65,14 +66,14 @@ class EventValidator:
         rule = self._rules.paths[row.source, TYPE_OF_KIND[row.kind], metric][0]
         return rule if row.at_us >= rule.from_us else None
 
-    def admit(self, raw: bytes, party: str | None, now_us: int) -> Row | EventRejection:
+    def admit(self, raw: bytes, sender: Sender | None, now_us: int) -> Row | EventRejection:
         """Judge one event in structured mode: the JSON of a CloudEvent."""
         if len(raw) > MAX_EVENT:
             return _too_large(len(raw))
         try:
             event = decode_envelope(raw)
         except _MALFORMED:
-            return self._by_the_model(lambda: parsed(raw), party, now_us)
+            return self._by_the_model(lambda: parsed(raw), sender, now_us)
         at_us = microseconds_of(event.time)
         content = event.datacontenttype
         if (
@@ -80,15 +81,15 @@ class EventValidator:
             or (content is not None and content not in JSON_TYPES)
             or too_deep(raw, event.data)
         ):
-            return self._by_the_model(lambda: parsed(raw), party, now_us)
-        return self._judged(event.source, event.id, event.type, at_us, event.data, party, now_us)
+            return self._by_the_model(lambda: parsed(raw), sender, now_us)
+        return self._judged(event.source, event.id, event.type, at_us, event.data, sender, now_us)
 
     def admit_binary(
         self,
         attributes: Mapping[str, str],
         content_type: str | None,
         raw: bytes,
-        party: str | None,
+        sender: Sender | None,
         now_us: int,
     ) -> Row | EventRejection:
         """Judge one event in binary mode: attributes beside the data, names without ``ce_``."""
@@ -104,10 +105,10 @@ class EventValidator:
             at_us = microseconds_of(attributes["time"])
             usual = attributes["specversion"] == "1.0" and content_type in (None, *JSON_TYPES)
         except _MALFORMED:
-            return self._by_the_model(whole, party, now_us, attributes)
+            return self._by_the_model(whole, sender, now_us, attributes)
         if at_us is None or not usual or too_deep(raw, data):
-            return self._by_the_model(whole, party, now_us, attributes)
-        return self._judged(source, event_id, kind, at_us, data, party, now_us)
+            return self._by_the_model(whole, sender, now_us, attributes)
+        return self._judged(source, event_id, kind, at_us, data, sender, now_us)
 
     def _judged(
         self,
@@ -116,24 +117,24 @@ class EventValidator:
         kind: str,
         at_us: int,
         data: Mapping[str, Any],
-        party: str | None,
+        sender: Sender | None,
         now_us: int,
     ) -> Row | EventRejection:
         latest = self.latest_of(source)
-        verdict = accept(self._rules, source, event_id, kind, at_us, data, party, now_us, latest)
+        verdict = accept(self._rules, source, event_id, kind, at_us, data, sender, now_us, latest)
         if isinstance(verdict, Row):
             return verdict
         row = None
         if verdict.code is RejectionCode.BEYOND_HORIZON:
             # Its age alone stands against it; it may have been accepted when it was young.
-            young = accept(self._rules, source, event_id, kind, at_us, data, party, now_us)
+            young = accept(self._rules, source, event_id, kind, at_us, data, sender, now_us)
             row = young if isinstance(young, Row) else None
         return from_core(verdict, source, event_id, row)
 
     def _by_the_model(
         self,
         read: Callable[[], Any],
-        party: str | None,
+        sender: Sender | None,
         now_us: int,
         known: Mapping[str, str] | None = None,
     ) -> Row | EventRejection:
@@ -144,7 +145,7 @@ class EventValidator:
             event, at_us = read_event(value)
         except EventRejected as refused:
             return refused.refusal(_told(value, "source"), _told(value, "id"))
-        return self._judged(event.source, event.id, event.type, at_us, event.data, party, now_us)
+        return self._judged(event.source, event.id, event.type, at_us, event.data, sender, now_us)
 
 
 def _too_large(size: int) -> EventRejection:

@@ -8,13 +8,14 @@ validator. A test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from services.core.events.facts import LARGEST, Row, scaled
+from services.core.events.roles import Sender
 from services.ingest.column_builder import ColumnBuilder, SeriesKey, SeriesTable
 from services.ingest.event_validator import MAX_EVENT, EventValidator
 from services.ingest.events import JSON_TYPES, microseconds_of
@@ -79,12 +80,13 @@ _UNUSUAL = (msgspec.MsgspecError, RecursionError, UnicodeError)
 class _LearnedSeries(NamedTuple):
     """What the verdict on one event says about others like it."""
 
-    party: str | None
+    sender: Sender | None
     from_us: int
     """The newest version of the programme holds from here on; older ones are not learned."""
     horizon_us: int
     unit: str
     decimals: int
+    is_possible: Callable[[int, int], bool]
     identity: str
     """How the text begins whose hash is the identity."""
     before: str
@@ -117,12 +119,12 @@ class FastValidator:
         if len(self.series.keys) > self._most_known:
             self._known, self.series = {}, SeriesTable()
 
-    def take(self, raw: bytes, party: str | None, now_us: int) -> EventRejection | None:
+    def take(self, raw: bytes, sender: Sender | None, now_us: int) -> EventRejection | None:
         """Judge one event in structured mode; gives why it does not count, else None."""
         try:
             event = _decode(raw)
         except _UNUSUAL:
-            return self.put(self._validator.admit(raw, party, now_us))
+            return self.put(self._validator.admit(raw, sender, now_us))
         data, event_id = event.data, event.id
         latest = self._latest_of(event.source)
         known = self._known.get((event.source, data.metric, data.subject, event.__class__))
@@ -130,7 +132,7 @@ class FastValidator:
         if (
             known is None
             or at_us is None
-            or party != known.party
+            or sender != known.sender
             or not known.from_us <= at_us <= now_us + self._validator.ahead_us
             or (latest is not None and latest - at_us > known.horizon_us)
             or event.datacontenttype not in _CONTENT
@@ -138,13 +140,13 @@ class FastValidator:
             or " " in event_id
             or len(raw) > MAX_EVENT
         ):
-            return self._learn(raw, event, party, now_us)
+            return self._learn(raw, event, sender, now_us)
         if event.__class__ is _SampleEvent:
             value, scale_or_total = (1 if data.up else 0), 1
         else:
             pair = _pair(known, data)
             if pair is None:
-                return self.put(self._validator.admit(raw, party, now_us))
+                return self.put(self._validator.admit(raw, sender, now_us))
             value, scale_or_total = pair
         said = f"{known.before}{at_us}{known.after}{value}\0{scale_or_total}\0"
         builder = self.builders[known.partition]
@@ -168,21 +170,22 @@ class FastValidator:
         return None
 
     def _learn(
-        self, raw: bytes, event: Any, party: str | None, now_us: int
+        self, raw: bytes, event: Any, sender: Sender | None, now_us: int
     ) -> EventRejection | None:
         """Have it validated, and where it is accepted, know others like it from now on."""
-        verdict = self._validator.admit(raw, party, now_us)
+        verdict = self._validator.admit(raw, sender, now_us)
         if isinstance(verdict, Row):
             metric = event.data.metric
             rule = self._validator.newest_rule(verdict, metric)
             if rule is not None:
                 key = (verdict.source, metric, verdict.subject, event.__class__)
                 self._known[key] = _LearnedSeries(
-                    party=party,
+                    sender=sender,
                     from_us=rule.from_us,
                     horizon_us=rule.horizon_us,
                     unit=rule.unit,
                     decimals=rule.decimals,
+                    is_possible=rule.is_possible,
                     identity=f"{verdict.source}\0",
                     before=f"{verdict.kind}\0",
                     after=f"\0{metric}\0{verdict.subject or ''}\0",
@@ -205,4 +208,4 @@ def _pair(known: _LearnedSeries, data: Any) -> tuple[int, int] | None:
     pair = scaled(data.value)
     if data.unit != known.unit or pair is None or pair[1] > known.decimals:
         return None
-    return pair if -LARGEST < pair[0] < LARGEST else None
+    return pair if -LARGEST < pair[0] < LARGEST and known.is_possible(*pair) else None

@@ -17,6 +17,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from services.catalogue.snapshot import Catalogue
+from services.core.events.roles import Sender
 from services.ingest.event_validator import EventValidator
 from services.ingest.fast_validator import FastValidator
 from services.ingest.framing import HEADERS, TOPIC, cut
@@ -205,37 +206,37 @@ class Intake:
         assert self._fast is not None
         take, now = self._fast.take, now_us()
         judged = 0
-        vendor_of = _Vendors()
+        sender_of = _Senders()
         for message in messages:
             if message.error() is not None:
                 _check(message.error())
                 continue
             judged += 1
             topic = message.topic()
-            vendor, raw, headers = vendor_of[topic], message.value() or b"", message.headers()
+            sender, raw, headers = sender_of[topic], message.value() or b"", message.headers()
             if headers is None:
-                refusal = take(raw, vendor, now)
+                refusal = take(raw, sender, now)
             else:
-                refusal = self._with_headers(raw, headers, vendor, now)
+                refusal = self._with_headers(raw, headers, sender, now)
             batch.offsets[topic, message.partition()] = message.offset() + 1
             if refusal is not None:
                 place = RecordPosition(topic, message.partition(), message.offset())
                 texts = _texts(headers or [])
-                batch.refused.append(RejectedRecord(place, vendor, raw, refusal, now, texts))
+                batch.refused.append(RejectedRecord(place, sender.party, raw, refusal, now, texts))
         _count(accepted=judged - len(batch.refused))
 
     def _with_headers(
-        self, raw: bytes, headers: list[tuple[str, bytes]], vendor: str, now: int
+        self, raw: bytes, headers: list[tuple[str, bytes]], sender: Sender, now: int
     ) -> EventRejection | None:
         """Judge a record that has headers: in binary mode they are the event's envelope."""
         assert self._validator is not None
         assert self._fast is not None
         texts = _texts(headers)
         if _BINARY_MARK not in texts:
-            return self._fast.take(raw, vendor, now)
+            return self._fast.take(raw, sender, now)
         attributes = {name[3:]: value for name, value in texts.items() if name.startswith("ce_")}
         content = texts.get("content-type")
-        return self._fast.put(self._validator.admit_binary(attributes, content, raw, vendor, now))
+        return self._fast.put(self._validator.admit_binary(attributes, content, raw, sender, now))
 
     def _send(self, batch: _Batch, topic: str, value: bytes, **more: Any) -> None:
         batch.outstanding += 1
@@ -295,11 +296,11 @@ def _places(partitions: Sequence[TopicPartition]) -> frozenset[tuple[str, int]]:
     return frozenset((each.topic, each.partition) for each in partitions)
 
 
-class _Vendors(dict[str, str]):
-    """The vendor that a topic is bound to."""
+class _Senders(dict[str, Sender]):
+    """Who speaks through a topic: the vendor that it is bound to."""
 
-    def __missing__(self, topic: str) -> str:
-        return self.setdefault(topic, topic[len(PREFIX) :])
+    def __missing__(self, topic: str) -> Sender:
+        return self.setdefault(topic, Sender(topic[len(PREFIX) :], "vendor"))
 
 
 def _count(**outcomes: int) -> None:

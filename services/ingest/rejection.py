@@ -30,6 +30,7 @@ CONFLICT = ProblemKind("conflict", 409, "The same event was sent with another co
 
 _TITLES: dict[Code, tuple[int, str]] = {
     Code.UNKNOWN_TYPE: (422, "The event's type is not known."),
+    Code.KIND_NOT_OF_ROLE: (403, "The role may not send this kind of event."),
     Code.UNKNOWN_SOURCE: (422, "The event's source is not known."),
     Code.SOURCE_OF_ANOTHER_PARTY: (403, "The source reports for another party."),
     Code.BAD_IDENTITY: (422, "The event's identity is not written as it must be."),

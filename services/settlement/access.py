@@ -9,7 +9,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from schemas.agreement import Agreement
-from services.catalogue.api_key import Role, bearer, recognise
+from schemas.role import Role
+from services.catalogue.api_key import bearer, recognise
 from services.catalogue.cached import CatalogueCopy
 from services.catalogue.snapshot import Catalogue
 from services.shell.http.problems import Problem

@@ -15,6 +15,7 @@ from services.core.counting.evaluation import evaluate
 from services.core.events.acceptance import accept
 from services.core.events.facts import Row, columns
 from services.core.events.rejections import Rejection
+from services.core.events.roles import Sender
 from services.core.events.rules import Rules, rules_of
 
 PROBE, DESK, FINANCE = "urn:north:probe", "urn:desk:tickets", "urn:acme:finance"
@@ -268,7 +269,7 @@ def judged(said: Said, rules: Rules = RULES, **door: Any) -> Row | Rejection:
         f"earnback.{said.kind}.v1",
         microseconds(said.at),
         said.data,
-        door.get("party"),
+        None if door.get("party") is None else Sender(door["party"], door.get("role", "vendor")),
         door.get("received_us"),
         door.get("latest_us"),
     )

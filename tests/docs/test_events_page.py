@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from schemas.event import EVENT_TYPES
+from schemas.event import EVENT_TYPES, KIND_OF_TYPE
+from schemas.role import ROLES
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.cli.app import app
 from services.cli.files import EVENTS, read_contracts, read_events
@@ -18,6 +19,7 @@ from services.cli.offline import settle_files
 from services.core.calendar.windows import day_start, microseconds
 from services.core.events.facts import TYPE_OF_KIND, Row
 from services.core.events.rejections import MOST_FAULTS
+from services.core.events.roles import MAY_SEND, Sender
 from services.core.events.rules import KINDS_OF_MEASURE
 from services.ingest import rejection
 from services.ingest.body import LINES, MAX_BODY, MAX_INFLATED, MAX_ITEMS, MEDIA_TYPES
@@ -28,6 +30,7 @@ from tests.docs.pages import ROOT, blocks, names, page, rows, section
 PAGE = page("events.md")
 EXAMPLES: list[dict[str, Any]] = [json.loads(text) for text in blocks(PAGE, "json")]
 CONTRACTS = read_contracts([ROOT / "schemas" / "examples" / "events"])
+NORTH = Sender("north", "vendor")
 NOW_US = microseconds(day_start(date(2025, 3, 1), "Europe/Berlin"))
 
 
@@ -52,15 +55,16 @@ def a_door() -> EventValidator:
     )
 
 
-def party_of(source: str) -> str:
-    """Whom a source of the page's programme reports for."""
+def sender_of(source: str) -> Sender:
+    """Who sends for a source of the page's programme."""
     (programme,) = CONTRACTS.programmes
-    return next(each.reports_for for each in programme.sources if each.source == source)
+    party = next(each.reports_for for each in programme.sources if each.source == source)
+    return Sender(party, "procurement" if party == programme.buyer else "vendor")
 
 
 @pytest.mark.parametrize("event", EXAMPLES, ids=[each["id"] for each in EXAMPLES])
 def test_an_example_is_let_in_from_its_own_party(event: dict[str, Any]) -> None:
-    verdict = a_door().admit(json.dumps(event).encode(), party_of(event["source"]), NOW_US)
+    verdict = a_door().admit(json.dumps(event).encode(), sender_of(event["source"]), NOW_US)
     assert isinstance(verdict, Row), verdict.detail
     assert (verdict.source, verdict.id) == (event["source"], event["id"])
 
@@ -109,6 +113,22 @@ def test_the_table_of_measures_is_that_of_the_core() -> None:
         assert kinds or f"`{measure}`" in section(PAGE, "## Measurements")
 
 
+def test_the_table_of_roles_is_that_of_the_code() -> None:
+    told_there = section(PAGE, "## Who may send what")
+    said = rows(told_there)
+    (header,) = (line for line in told_there.splitlines() if line.startswith("| role |"))
+    kinds = [f"earnback.{name}.v1" for name in names(header)]
+    assert set(kinds) == set(EVENT_TYPES)
+    told = {
+        names(role)[0]: {
+            KIND_OF_TYPE[kind] for kind, cell in zip(kinds, cells, strict=True) if cell == "yes"
+        }
+        for role, *cells in said
+    }
+    assert told == dict(MAY_SEND)
+    assert set(told) == set(ROLES)
+
+
 def test_the_table_of_refusals_is_that_of_the_code() -> None:
     said = [row for row in rows(section(PAGE, "## Refusals")) if len(row) == 4]
     own = [each for each in vars(rejection).values() if isinstance(each, rejection.ProblemKind)]
@@ -142,9 +162,9 @@ def test_a_curl_command_on_the_page_sends_an_event_that_is_let_in() -> None:
         body = words[words.index("-d") + 1].encode()
         attributes = {name[3:]: value for name, value in told.items() if name.startswith("ce-")}
         verdict = (
-            a_door().admit_binary(attributes, told["content-type"], body, "north", NOW_US)
+            a_door().admit_binary(attributes, told["content-type"], body, NORTH, NOW_US)
             if attributes
-            else a_door().admit(body, "north", NOW_US)
+            else a_door().admit(body, NORTH, NOW_US)
         )
         assert isinstance(verdict, Row), verdict.detail
 

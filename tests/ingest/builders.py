@@ -8,8 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from schemas.programme import Programme
+from schemas.role import Role
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.core.events.facts import Row
+from services.core.events.roles import Sender
 from services.ingest.event_validator import EventValidator
 from services.ingest.rejection import EventRejection
 from services.shell.clock import microseconds
@@ -65,10 +67,11 @@ def a_door() -> EventValidator:
     return EventValidator(a_catalogue(), lambda _: NOW_US)
 
 
-def admitted(event: Any, party: str | None = None) -> Row | EventRejection:
+def admitted(event: Any, party: str | None = None, role: Role = "vendor") -> Row | EventRejection:
     """What the door says to an event, given as a dict or as bytes."""
     raw = event if isinstance(event, bytes) else text(event)
-    return a_door().admit(raw, party, NOW_US)
+    sender = None if party is None else Sender(party, role)
+    return a_door().admit(raw, sender, NOW_US)
 
 
 def at(**before_now: float) -> str:

@@ -10,14 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
+from schemas.role import ROLES, Role
 from services.core.events.facts import Row
+from services.core.events.roles import MAY_SEND, Sender
 from services.ingest import rejection
 from services.ingest.event_validator import MAX_EVENT
 from services.ingest.events import decode_envelope, microseconds_of, parsed
 from services.ingest.rejection import EventRejection, ProblemKind
-from tests.catalogue.builders import DESK, NARROW, PROBE, TOWN
+from tests.catalogue.builders import DESK, NARROW, PROBE, TOWN, a_programme
 from tests.ingest.builders import NOW_US, TIME, a_door, admitted, an_event, at, text
 
+PARTIES = {each.source: each.reports_for for each in a_programme().sources}
+NORTH = Sender("north", "vendor")
 RTT = {"metric": "net.rtt", "value": "20.5", "unit": "milliseconds"}
 CHARGE = {
     "agreement": "campus-network",
@@ -32,7 +36,7 @@ GOOD: list[tuple[str, Any, str]] = [
     ("count", {"metric": "net.delivered", "good": 7, "total": 9}, PROBE),
     ("response", RTT, PROBE),
     ("response", {**RTT, "value": 20}, PROBE),
-    ("volume", {"metric": "net.volume", "value": "-3", "unit": "count"}, PROBE),
+    ("volume", {"metric": "net.volume", "value": "3", "unit": "count"}, PROBE),
     ("outage", {"metric": "net.outages", "outage": "o-1", "phase": "open"}, PROBE),
     ("ticket", {"metric": "desk.in-time", "ticket": "t-1", "state": "assigned",
                 "assigned_to": "desk"}, DESK),
@@ -303,7 +307,7 @@ def test_binary_mode_is_refused_as_structured_mode_is(
     event = an_event(**change)
     attributes = {name: value for name, value in event.items() if name != "data"}
     raw = text(event["data"]) if data is None else data
-    said = a_door().admit_binary(attributes, content_type, raw, "north", NOW_US)
+    said = a_door().admit_binary(attributes, content_type, raw, NORTH, NOW_US)
     assert isinstance(said, EventRejection)
     assert (said.reason.code, said.pointer) == (code, pointer)
 
@@ -315,6 +319,22 @@ def test_the_sender_must_be_the_party_of_the_source_or_the_operator() -> None:
         said = admitted(an_event(), stranger)
         assert isinstance(said, EventRejection)
         assert said.reason.code == "source-of-another-party"
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("kind", "data", "source"), GOOD)
+def test_a_role_sends_its_kinds_and_no_others(
+    kind: str, data: Any, source: str, role: Role
+) -> None:
+    said = admitted(an_event(kind, data, source=source), PARTIES[source], role)
+    may = KIND_OF_TYPE[f"earnback.{kind}.v1"] in MAY_SEND[role]
+    assert isinstance(said, Row) == may
+    if isinstance(said, EventRejection):
+        assert (said.reason.code, said.reason.status, said.pointer) == (
+            "kind-not-of-role", 403, "/type",
+        )  # fmt: skip
+        assert role in said.detail
+        assert said.remedy.startswith("use a key of the role vendor, procurement or admin")
 
 
 _WORDS = st.sampled_from(["", "a", "a b", "é", "x" * 121, "site-1", '"', "\\", "\x7f", "\ud800"])
@@ -365,8 +385,8 @@ def _changed(draw: st.DrawFn) -> Any:
 @settings(max_examples=500)
 def test_the_quick_way_takes_and_refuses_what_the_models_do(event: Any) -> None:
     raw, validator = text(event), a_door()
-    quick = validator.admit(raw, "north", NOW_US)
-    by_model = validator._by_the_model(lambda: parsed(raw), "north", NOW_US)
+    quick = validator.admit(raw, NORTH, NOW_US)
+    by_model = validator._by_the_model(lambda: parsed(raw), NORTH, NOW_US)
     assert isinstance(quick, Row) == isinstance(by_model, Row)
     if isinstance(quick, Row):
         assert quick == by_model
@@ -375,7 +395,7 @@ def test_the_quick_way_takes_and_refuses_what_the_models_do(event: Any) -> None:
 
 @given(st.one_of(_changed().map(text), st.binary(max_size=300), st.text().map(str.encode)))
 def test_whatever_is_sent_gets_a_row_or_a_refusal_and_never_an_error(raw: bytes) -> None:
-    assert isinstance(a_door().admit(raw, "north", NOW_US), Row | EventRejection)
+    assert isinstance(a_door().admit(raw, NORTH, NOW_US), Row | EventRejection)
 
 
 @pytest.mark.parametrize(("kind", "data", "source"), GOOD)

@@ -68,7 +68,7 @@ def _send(running: Living, through: Through) -> None:
     given = through.given
     clients = {
         party: running.client_of(
-            running.stack.key_for(party, "probe" if party == given.buyer else "vendor")
+            running.stack.key_for(party, "procurement" if party == given.buyer else "vendor")
         )
         for party in given.parties
     }

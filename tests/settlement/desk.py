@@ -14,7 +14,7 @@ import httpx
 from fastapi import FastAPI
 
 from schemas.evaluation import PeriodEvaluation
-from services.catalogue.api_key import Role
+from schemas.role import Role
 from services.catalogue.keys import create
 from services.settlement.api import settlement_api
 from services.shell.settings import Settings

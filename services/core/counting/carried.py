@@ -14,9 +14,7 @@ from schemas.agreement import Agreement
 from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
 from services.core.calendar.windows import overlaps
-
-IN_USE = "service_in_use"
-"""The circumstance that states on how many of a charged period's days a service was in use."""
+from services.core.events.stated_numbers import IN_USE
 
 
 def carries(

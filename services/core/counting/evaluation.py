@@ -263,15 +263,16 @@ def _charges(
 
     And those of the time after its end that a term looks at; see `carries`.
     """
-    standing: dict[tuple[str, str, str | None], ChargeFact] = {}
+    standing: dict[tuple[str, str, str | None, bool | None], ChargeFact] = {}
     for row, charge in _stated(facts, CHARGE, Charge, agreements):
         if not overlaps(period, charge.period) and not carries(
             programmes, agreements, period, charge.period, charge.base
         ):
             continue
         fact = ChargeFact(event=reference(facts, row), at=_at(facts, row), charge=charge)
-        standing.pop((charge.base, charge.period, charge.subject), None)
-        standing[charge.base, charge.period, charge.subject] = fact
+        name = charge.base, charge.period, charge.subject, charge.credit_note
+        standing.pop(name, None)
+        standing[name] = fact
     return tuple(standing.values())
 
 

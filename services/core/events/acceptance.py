@@ -23,7 +23,7 @@ from schemas.event import (
     Ticket,
 )
 from schemas.period import LENGTHS, first_day, label_of, period_length
-from schemas.programme import Declared, Programme, Source
+from schemas.programme import Programme, Source
 from services.core.calendar.windows import microseconds
 from services.core.events.agreement_facts import of_agreement
 from services.core.events.facts import (
@@ -44,9 +44,12 @@ from services.core.events.rejections import (
     bad_identity,
     beyond,
     in_the_future,
+    not_of_role,
+    out_of_range,
     shaped,
     wrong_unit,
 )
+from services.core.events.roles import MAY_SEND, Sender
 from services.core.events.rules import (
     EVENT_TYPES_BY_KIND,
     KINDS_OF_MEASURE,
@@ -58,7 +61,6 @@ from services.core.events.rules import (
 from services.core.events.usual import QUICK, Pair, explained, printable, whole
 
 _NAMES = {number: name.split(".")[1] for name, number in KIND_OF_TYPE.items()}
-_ZERO = Fraction(0)
 
 
 def accept(
@@ -68,13 +70,13 @@ def accept(
     type_: str,
     at_us: int,
     data: Mapping[str, object],
-    party: str | None,
+    sender: Sender | None,
     received_us: int | None,
     latest_us: int | None = None,
 ) -> Row | Rejection:
     """The row of an event that may count, else the first reason why it may not.
 
-    ``data``: plain decoded JSON. ``party``: who has authenticated itself; None where everyone may
+    ``data``: plain decoded JSON. ``sender``: who has authenticated itself; None where everyone may
     speak for everyone, as offline. ``received_us``: arrival, which no event may lie ahead of; None
     where it does not matter. ``latest_us``: the latest event time accepted from the source, which
     late events are held against (`services.core.events.horizon.Latest`); None where not known.
@@ -83,13 +85,16 @@ def accept(
         paths = rules.paths[source, type_, data["metric"]]  # type: ignore[index]
     except (KeyError, TypeError):
         return _off_the_path(
-            rules, source, event_id, type_, at_us, data, party, received_us, latest_us
+            rules, source, event_id, type_, at_us, data, sender, received_us, latest_us
         )
     path = paths[0]
     if at_us < path.from_us:
         path = next((each for each in paths if at_us >= each.from_us), paths[-1])
-    if party is not None and party != path.party:
-        return another_party(source)
+    if sender is not None:
+        if path.kind not in MAY_SEND[sender.role]:
+            return not_of_role(sender.role, path.kind)
+        if sender.party != path.party:
+            return another_party(source)
     if not printable(event_id, 200):
         return bad_identity("/id")
     until_us = None if received_us is None else received_us + rules.ahead_us
@@ -140,7 +145,7 @@ def _with_data(
     pair: Pair = (0, 0)
     problem: Rejection | None = None
     if isinstance(noun, Figure):
-        figure = _figure(path, noun)
+        figure = whole(path, written(noun.value))
         if isinstance(figure, Rejection):
             return figure
         pair = figure
@@ -150,7 +155,7 @@ def _with_data(
     elif isinstance(noun, Outage):
         problem = _outage(noun) or _ahead(noun, ("started_at", "ended_at"), until_us)
     elif isinstance(noun, Delivery):
-        problem = _ahead(noun, ("delivered_at",), until_us)
+        problem = _worth(noun) or _ahead(noun, ("delivered_at",), until_us)
     elif isinstance(noun, Ticket):
         problem = _ticket(path.programme, noun)
     if problem is not None:
@@ -196,22 +201,6 @@ def _row(
     )
 
 
-def _figure(path: FactRule, noun: Figure) -> Pair | Rejection:
-    pair = whole(path, written(noun.value))
-    measure = path.metric.measure
-    if isinstance(pair, Rejection) or not isinstance(measure, Declared):
-        return pair
-    low, high = measure.at_least, measure.at_most
-    if (low is None or noun.value >= low) and (high is None or noun.value <= high):
-        return pair
-    return Rejection(
-        RejectionCode.OUT_OF_RANGE,
-        "/data/value",
-        f"{written(noun.value)} is not {_range(low, high)}",
-        "check the figure; a result outside the possible range is an error of measurement",
-    )
-
-
 def _of_wrong_length(path: FactRule, noun: Figure) -> Rejection | None:
     """A figure for a period of a length in which no agreement asks for its metric."""
     length = period_length(noun.period)
@@ -226,12 +215,6 @@ def _of_wrong_length(path: FactRule, noun: Figure) -> Rejection | None:
         f"declare it by {' or '.join(asked).replace('_', ' ')}, such as "
         f"{label_of(first_day(noun.period), asked[0])}",
     )
-
-
-def _range(low: Fraction | None, high: Fraction | None) -> str:
-    if low is not None and high is not None:
-        return f"between {written(low)} and {written(high)}"
-    return f"at least {written(low)}" if low is not None else f"at most {written(high or _ZERO)}"
 
 
 def _outage(noun: Outage) -> Rejection | None:
@@ -262,6 +245,13 @@ def _outage(noun: Outage) -> Rejection | None:
     return None
 
 
+def _worth(noun: Delivery) -> Rejection | None:
+    """What is late may be worth nothing, and never less."""
+    if noun.value is None or noun.value >= 0:
+        return None
+    return out_of_range("/data/value", written(noun.value), Fraction(0), None)
+
+
 def _ticket(programme: Programme, noun: Ticket) -> Rejection | None:
     vendors = {vendor.vendor for vendor in programme.vendors}
     if noun.assigned_to is None or noun.assigned_to in {*vendors, programme.buyer}:
@@ -281,7 +271,7 @@ def _off_the_path(
     type_: str,
     at_us: int,
     data: Mapping[str, object],
-    party: str | None,
+    sender: Sender | None,
     received_us: int | None,
     latest_us: int | None,
 ) -> Row | Rejection:
@@ -293,6 +283,8 @@ def _off_the_path(
             f"type {type_!r} is unknown",
             f"use {', '.join(_TYPES)}",
         )
+    if sender is not None and kind not in MAY_SEND[sender.role]:
+        return not_of_role(sender.role, kind)
     versions = rules.sources.get(source)
     if versions is None:
         return Rejection(
@@ -303,7 +295,7 @@ def _off_the_path(
         )
     programme = in_force(versions, at_us)
     reporting = declared(versions, programme, source)
-    if party is not None and party != reporting.reports_for:
+    if sender is not None and sender.party != reporting.reports_for:
         return another_party(source)
     if not printable(event_id, 200):
         return bad_identity("/id")

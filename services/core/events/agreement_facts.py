@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from schemas.agreement import Agreement
+from schemas.base import written
 from schemas.conversion import RateOfDay
 from schemas.event import Charge, Circumstance
 from schemas.money import exponent
@@ -15,6 +16,7 @@ from services.core.calendar.windows import covers
 from services.core.events.facts import LARGEST
 from services.core.events.rejections import Rejection, RejectionCode, too_large
 from services.core.events.rules import Rules
+from services.core.events.stated_ranges import impossible_statement
 
 
 def of_agreement(
@@ -38,9 +40,9 @@ def of_agreement(
             f"{source.reports_for} is no party of the agreement {noun.agreement}",
             "only its vendor and the buyer may speak about it",
         )
-    if isinstance(noun, Circumstance):
-        return None
     version = _covering(versions, first_day(noun.period))
+    if isinstance(noun, Circumstance):
+        return impossible_statement(rules.stated[version.agreement, version.version], noun)
     return _charge(version, noun) or _longer(version, noun)
 
 
@@ -102,4 +104,17 @@ def _charge(agreement: Agreement, noun: Charge) -> Rejection | None:
         )
     if abs(noun.amount * 10**places) >= LARGEST:
         return too_large("/data/amount")
-    return None
+    return _signed(noun)
+
+
+def _signed(noun: Charge) -> Rejection | None:
+    """A charge is nothing or more, and only what says that it is a credit note is less."""
+    if (noun.amount < 0) == (noun.credit_note is True):
+        return None
+    if noun.credit_note is None:
+        reason = f"a charge is {written(noun.amount)}, which is below zero"
+        remedy = "state what is charged; for a credit note add credit_note: true"
+    else:
+        reason = f"a credit note states {written(noun.amount)}, which takes nothing off"
+        remedy = "write its amount below zero, or leave credit_note out of a charge"
+    return Rejection(RejectionCode.OUT_OF_RANGE, "/data/amount", reason, remedy)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from fractions import Fraction
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas.base import Noun
+from schemas.base import Noun, written
 from schemas.field_words import field_words
+from schemas.role import Role
+from services.core.events.facts import TYPE_OF_KIND
 from services.core.events.horizon import Horizon
+from services.core.events.roles import instead_of
 from services.core.events.rules import FactRule
 
 MOST_FAULTS = 10
@@ -22,6 +26,7 @@ class RejectionCode(StrEnum):
     """Why an event does not count, in order of precedence: the first that holds is told."""
 
     UNKNOWN_TYPE = "unknown_type"
+    KIND_NOT_OF_ROLE = "kind_not_of_role"
     UNKNOWN_SOURCE = "unknown_source"
     SOURCE_OF_ANOTHER_PARTY = "source_of_another_party"
     BAD_IDENTITY = "bad_identity"
@@ -70,6 +75,28 @@ def too_large(field: str) -> Rejection:
     )
 
 
+def impossible(path: FactRule, field: str, value: object) -> Rejection:
+    """A value that lies outside what its metric can have."""
+    low, high = path.metric.value_range
+    return out_of_range(field, str(value), low, high)
+
+
+def out_of_range(field: str, value: str, low: Fraction | None, high: Fraction | None) -> Rejection:
+    """``low``, ``high``: what is possible, each included; None: no bound on that side."""
+    if low is not None and high is not None:
+        possible = f"between {written(low)} and {written(high)}"
+    elif low is not None:
+        possible = f"at least {written(low)}"
+    else:
+        possible = f"at most {written(high or Fraction(0))}"
+    return Rejection(
+        RejectionCode.OUT_OF_RANGE,
+        field,
+        f"{value} is not {possible}",
+        "check the figure; a value outside the possible range is an error of measurement",
+    )
+
+
 def wrong_unit(path: FactRule, unit: str) -> Rejection:
     return Rejection(
         RejectionCode.WRONG_UNIT,
@@ -104,6 +131,15 @@ def fault(found: ErrorDetails, within: str) -> Rejection:
         return Rejection(code, within + pointer, "the field does not belong here", remedy)
     reason, remedy = field_words(found, "correct the value")
     return Rejection(code, within + pointer, reason, remedy)
+
+
+def not_of_role(role: Role, kind: int) -> Rejection:
+    return Rejection(
+        RejectionCode.KIND_NOT_OF_ROLE,
+        "/type",
+        f"the role {role} sends no {TYPE_OF_KIND[kind]}",
+        instead_of(role),
+    )
 
 
 def another_party(source: str) -> Rejection:

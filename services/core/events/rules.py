@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil, floor
 from types import MappingProxyType
 
 from schemas.agreement import Agreement
@@ -13,6 +14,7 @@ from schemas.programme import Metric, Programme, Source
 from services.core.calendar.windows import DAY_US, day_start, microseconds
 from services.core.events.facts import COUNT, FIGURE, OUTAGE, RESPONSE, SAMPLE, TICKET, VOLUME
 from services.core.events.horizon import Horizon, horizons_of
+from services.core.events.stated_numbers import StatedNumber, stated_numbers
 from services.core.events.wanted import lengths_asked
 
 KINDS_OF_MEASURE: Mapping[str, tuple[int, ...]] = MappingProxyType(
@@ -40,6 +42,8 @@ KINDS_OF_MEASURE: Mapping[str, tuple[int, ...]] = MappingProxyType(
 
 
 _ALWAYS = -(2**62)
+_ANY = 2**200
+"""More than any value is, in whatever decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,18 @@ class FactRule:
     programme: Programme
     decimals: int
     unit: str
+    lowest: int
+    highest: int
+    """The values that it may have, from the lowest on, in units of its last decimal."""
     horizon: Horizon
     horizon_us: int
     lengths: frozenset[PeriodLength] | None
     """Lengths of the windows in which agreements ask for the metric. None: not known, or none."""
+
+    def is_possible(self, value: int, decimals: int) -> bool:
+        """Whether a value of so many decimals, no more than the metric's, lies in its range."""
+        units: int = value * 10 ** (self.decimals - decimals)
+        return self.lowest <= units <= self.highest
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,8 @@ class Rules:
     """A source's programme: its versions, newest first."""
     agreements: Mapping[str, tuple[Agreement, ...]] | None
     horizons: Mapping[str, Horizon]
+    stated: Mapping[tuple[str, int], tuple[StatedNumber, ...]]
+    """An agreement's version to the numbers that its terms read of circumstances."""
     ahead_us: int
 
 
@@ -112,6 +126,11 @@ def rules_of(
             for name, versions in named.items()
         },
         horizons=horizons,
+        stated={
+            (name, version.version): stated_numbers(version, by_name.get(version.programme, ()))
+            for name, versions in named.items()
+            for version in versions
+        },
         ahead_us=ahead_us,
     )
 
@@ -152,6 +171,7 @@ def _path(
     programme: Programme,
     horizon: Horizon,
 ) -> FactRule:
+    lowest, highest = _bounds(metric)
     return FactRule(
         from_us=from_us,
         kind=kind,
@@ -162,9 +182,21 @@ def _path(
         programme=programme,
         decimals=metric.decimals,
         unit=metric.unit,
+        lowest=lowest,
+        highest=highest,
         horizon=horizon,
         horizon_us=horizon.days * DAY_US,
         lengths=None,
+    )
+
+
+def _bounds(metric: Metric) -> tuple[int, int]:
+    """The range of a metric's values, in units of its last decimal."""
+    low, high = metric.value_range
+    scale = 10**metric.decimals
+    return (
+        -_ANY if low is None else ceil(low * scale),
+        _ANY if high is None else floor(high * scale),
     )
 
 

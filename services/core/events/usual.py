@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from services.core.events.facts import COUNT, LARGEST, RESPONSE, SAMPLE, VOLUME, scaled
-from services.core.events.rejections import Rejection, RejectionCode, shaped, too_large, wrong_unit
+from services.core.events.rejections import (
+    Rejection,
+    RejectionCode,
+    impossible,
+    shaped,
+    too_large,
+    wrong_unit,
+)
 from services.core.events.rules import EVENT_TYPES_BY_KIND, FactRule
 
 
@@ -92,7 +99,9 @@ def whole(path: FactRule, value: object) -> Pair | Rejection:
             f"{path.metric.metric} takes {path.decimals} decimals, this value has {pair[1]}",
             "round at the source, or let the programme allow more decimals",
         )
-    return pair if -LARGEST < pair[0] < LARGEST else too_large("/data/value")
+    if not -LARGEST < pair[0] < LARGEST:
+        return too_large("/data/value")
+    return pair if path.is_possible(*pair) else impossible(path, "/data/value", value)
 
 
 def explained(path: FactRule, data: Mapping[str, object], found: Rejection | None) -> Rejection:

@@ -17,7 +17,7 @@ from schemas.evaluation import ChargeFact, CircumstanceFact, EventRef
 from schemas.money import MOST, exponent
 from schemas.period import first_day, label_of, next_label, period_length
 from services.core.calendar.windows import covers
-from services.core.counting.carried import IN_USE
+from services.core.events.stated_numbers import IN_USE
 from services.core.exact.arithmetic import ZERO, money_text
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.conversion import AppliedRate, Foreign, converted, days_looked_at
@@ -81,6 +81,8 @@ class Charges:
         if None in amounts:
             return ZERO
         amount = sum(filter(None, amounts), ZERO)
+        if amount < 0:
+            raise InvalidDeclaration(_taken_too_much(amount, version.currency, facts[-1], charged))
         if base.part_of_period == "by_days_in_use":
             amount *= self._part_in_use(version, base, charged, of_subject, blockers)
         blockers.bases["/".join(filter(None, (name, of_subject, charged)))] = amount
@@ -91,12 +93,12 @@ class Charges:
         return next_label(period) if _base_of(version, name).of_period == "next" else period
 
     def _standing(self, base: Base, period: str, subject: str | None) -> tuple[ChargeFact, ...]:
-        """The last charge of each part of the period and each subject."""
+        """The last charge and the last credit note of each part of the period and each subject."""
         known = self.stated.get(period)
         if known is None:
             return ()
-        last: dict[tuple[str, str | None], ChargeFact] = {
-            (fact.charge.period, fact.charge.subject): fact
+        last: dict[tuple[str, str | None, bool | None], ChargeFact] = {
+            (fact.charge.period, fact.charge.subject, fact.charge.credit_note): fact
             for fact in known.charges
             if fact.charge.base == base.base
             and (not base.per_subject or fact.charge.subject == subject)
@@ -309,6 +311,14 @@ class Charges:
         return tuple(fact.event for fact in charges if fact.charge.base == name)
 
 
+def _taken_too_much(amount: Fraction, currency: str, last: ChargeFact, period: str) -> str:
+    return (
+        f"the credit notes of '{last.charge.base}' of {period} take "
+        f"{money_text(-amount, currency)} {currency} more than is charged; correct {_said(last)}, "
+        "or state what it is taken from"
+    )
+
+
 def _base_of(version: Agreement, name: str) -> Base:
     return next(base for base in version.bases if base.base == name)
 
@@ -316,19 +326,26 @@ def _base_of(version: Agreement, name: str) -> Base:
 def _foreign(fact: ChargeFact, period: str) -> Foreign:
     """A charge as an amount that belongs to a settlement period."""
     charge = fact.charge
-    key = "/".join(filter(None, (charge.base, charge.subject, charge.period)))
+    key = "/".join(filter(None, (charge.base, charge.subject, charge.period, _note(fact))))
     dated = None if charge.dated is None else first_day(charge.dated)
     return Foreign(key, _said(fact), charge.amount, charge.currency, period, dated)
 
 
 def _said(fact: ChargeFact) -> str:
-    return f"the charge '{fact.charge.base}' of {fact.charge.period} (event {fact.event.id})"
+    what = "credit note" if fact.charge.credit_note else "charge"
+    return f"the {what} '{fact.charge.base}' of {fact.charge.period} (event {fact.event.id})"
 
 
 def _key(fact: ChargeFact, period: str) -> str:
     """The part of a charge by its name, its time and the settlement period."""
     charge = fact.charge
-    return "/".join(filter(None, (charge.base, charge.subject, charge.period, period)))
+    parts = (charge.base, charge.subject, charge.period, period, _note(fact))
+    return "/".join(filter(None, parts))
+
+
+def _note(fact: ChargeFact) -> str | None:
+    """What tells the key of a credit note from that of the charge beside it."""
+    return "credit-note" if fact.charge.credit_note else None
 
 
 def _day_of(fact: CircumstanceFact) -> date:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from schemas.programme import Programme
+from schemas.programme import Metric, Programme
 from services.core.calendar.windows import microseconds
 from services.core.events.facts import Row
 from services.core.events.rejections import Rejection, RejectionCode
@@ -134,6 +135,9 @@ BAD: list[tuple[str, dict[str, Any], RejectionCode, str]] = [
         RejectionCode.BAD_DATA,
         "/data/started_at",
     ),
+    ("response", RESPONSE | {"value": "-0.001"}, RejectionCode.OUT_OF_RANGE, "/data/value"),
+    ("volume", VOLUME | {"value": -1}, RejectionCode.OUT_OF_RANGE, "/data/value"),
+    ("delivery", DELIVERY | {"value": "-0.01"}, RejectionCode.OUT_OF_RANGE, "/data/value"),
     ("ticket", TICKET | {"metric": "samples"}, RejectionCode.KIND_DOES_NOT_FIT, "/type"),
     (
         "ticket",
@@ -157,6 +161,9 @@ BAD: list[tuple[str, dict[str, Any], RejectionCode, str]] = [
     ("charge", CHARGE | {"agreement": "south"}, RejectionCode.UNKNOWN_AGREEMENT, "/data/agreement"),
     ("charge", CHARGE | {"currency": "USD"}, RejectionCode.WRONG_CURRENCY, "/data/currency"),
     ("charge", CHARGE | {"base": "fee"}, RejectionCode.UNKNOWN_BASE, "/data/base"),
+    ("charge", CHARGE | {"amount": "-0.01"}, RejectionCode.OUT_OF_RANGE, "/data/amount"),
+    ("charge", CHARGE | {"credit_note": True}, RejectionCode.OUT_OF_RANGE, "/data/amount"),
+    ("charge", CHARGE | {"credit_note": False}, RejectionCode.BAD_DATA, "/data/credit_note"),
     ("charge", CHARGE | {"amount": "1.005"}, RejectionCode.TOO_MANY_DECIMALS, "/data/amount"),
     ("charge", CHARGE | {"amount": str(2**62)}, RejectionCode.TOO_LARGE, "/data/amount"),
     (
@@ -250,6 +257,129 @@ def test_data_with_several_wrong_fields_is_told_all_of_them_but_no_more_than_ten
     many = judged(Said(PROBE, "e1", "sample", AT, SAMPLE | {f"f{n}": n for n in range(20)}))
     assert isinstance(many, Rejection)
     assert len(many.also) == 9
+
+
+@pytest.mark.parametrize(
+    ("unit", "low", "high"),
+    [
+        ("percent", 0, 100), ("milliseconds", 0, None), ("seconds", 0, None),
+        ("minutes", 0, None), ("hours", 0, None), ("days", 0, None), ("count", 0, None),
+        ("money", None, None), ("points", None, None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["total", "mean", "maximum", "minimum", "declared"])
+def test_a_value_is_in_the_range_of_its_unit_unless_its_metric_says_another(
+    unit: str, low: int | None, high: int | None, kind: str
+) -> None:
+    base = {"metric": "m", "name": "M", "unit": unit, "better": "lower"}
+    metric = Metric.model_validate(base | {"measure": {"kind": kind}})
+    assert metric.value_range == (low, high)
+    stated = {"kind": kind, "at_least": "-1.5", "at_most": 500}
+    metric = Metric.model_validate(base | {"measure": stated})
+    assert metric.value_range == (Fraction(-3, 2), 500)
+
+
+@pytest.mark.parametrize("value", [-2, "-1.5", "-1.501", 0, "9.999", 10, "10.001"])
+def test_a_value_is_held_against_the_stated_range_to_the_last_decimal(value: Any) -> None:
+    metric = {
+        "metric": "mean", "name": "M", "unit": "points", "better": "lower",
+        "measure": {"kind": "mean", "at_least": "-1.5", "at_most": "9.9999"},
+    }  # fmt: skip
+    sources = [{"source": PROBE, "reports_for": "north"}]
+    rules = rules_of([programme(metrics=[metric], sources=sources)], None, {("acme", "mean"): 0})
+    data = {"metric": "mean", "value": value, "unit": "points"}
+    found = judged(Said(PROBE, "e1", "response", AT, data), rules)
+    possible = Fraction(-3, 2) <= Fraction(value) <= Fraction("9.9999")
+    assert isinstance(found, Row) == possible
+    if isinstance(found, Rejection):
+        assert found.code is RejectionCode.OUT_OF_RANGE
+
+
+READING = {
+    "levels": [
+        {
+            "metric": "samples",
+            "credits": [
+                {
+                    "is_a": "penalty",
+                    "due": {"kind": "on_default"},
+                    "quantity": {"kind": "circumstance", "circumstance": "quantity"},
+                    "rate": {"kind": "amount", "amount": 1},
+                }
+            ],
+            "relief": [
+                {
+                    "kind": "volume",
+                    "metric": "total",
+                    "times_normal": {"at_least": 2},
+                    "normal_from": "normal",
+                }
+            ],
+        }
+    ],
+    "conversions": [
+        {
+            "kind": "of_period",
+            "currency": "USD",
+            "quoted": "own_for_foreign",
+            "source": "bank",
+            "rounded": "exact",
+            "circumstance": "rate",
+        }
+    ],
+    "caps": [
+        {
+            "cap": "all",
+            "window": "term",
+            "limit": {"kind": "amount", "amount": 9},
+            "opening": "cap-opening",
+        }
+    ],
+    "banks": [{"bank": "b", "usable": "same_period", "opening": "bank-opening"}],
+    "critical_failure": {
+        "circumstance": "crash",
+        "decision": "decision",
+        "withheld_at_most": {"kind": "amount", "amount": 9},
+    },
+    "invoicing": {
+        "invoice": "invoice",
+        "deducted_from": "same_period",
+        "rest": {"kind": "cash", "within_days": 30},
+    },
+    "disputes": {
+        "circumstance": "dispute",
+        "working_days": 20,
+        "holidays": [],
+        "effect": {"at_least": 3000},
+        "needs_error": True,
+    },
+}
+NUMBERS_READ = rules_of([PROGRAMME], [agreement(**READING)], NUMBERS)
+NUMBERS_STATED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "quantity": ({"value": -5000}, "/data/value", "a quantity"),
+    "rate": ({"value": 0}, "/data/value", "a rate of exchange"),
+    "normal": ({"value": "-1"}, "/data/value", "a normal volume"),
+    "cap-opening": ({"values": {"charges": 10, "credits": -1}}, "/data/values/credits", "begins"),
+    "bank-opening": ({"value": -1}, "/data/value", "begins with"),
+    "decision": ({"value": -1}, "/data/value", "withhold"),
+    "invoice": ({"values": {"charges": -1}}, "/data/values/charges", "invoiced"),
+    "dispute": ({"values": {"effect": -1}}, "/data/values/effect", "effect of an error"),
+    "service_in_use": (
+        {"values": {"days_in_use": 32, "days_in_period": 31}}, "/data/values/days_in_use", "more",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NUMBERS_STATED)
+def test_a_number_that_a_term_reads_is_never_below_nothing(name: str) -> None:
+    stated, field, words = NUMBERS_STATED[name]
+    data = CIRCUMSTANCE | {"circumstance": name} | stated
+    found = judged(Said(PROBE, "e1", "circumstance", AT, data), NUMBERS_READ)
+    assert isinstance(found, Rejection)
+    assert (found.code, found.field) == (RejectionCode.OUT_OF_RANGE, field)
+    assert words in found.reason
+    unread = data | {"circumstance": "unread"}
+    assert isinstance(judged(Said(PROBE, "e1", "circumstance", AT, unread), NUMBERS_READ), Row)
 
 
 def test_a_declared_figure_out_of_range_names_the_range() -> None:
