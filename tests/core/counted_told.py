@@ -71,7 +71,7 @@ def plain() -> Iterator[Said]:
     yield from _named("count", "total", lambda n: {"good": n, "total": 2 * n})
     for metric in ("mean", "maximum", "minimum", "percentile", "within", "under"):
         yield from _named("response", metric, lambda n: {
-            "value": ("2.5", "2.50", "2.499", 3, "-1.25", "7.001", 0)[n % 7],
+            "value": ("2.5", "2.50", "2.499", 3, "1.25", "7.001", 0)[n % 7],
             "unit": "milliseconds"})  # fmt: skip
     for number in range(4):
         yield Said(PROBE, f"tie-{number}", "sample", WINDOW.start,
