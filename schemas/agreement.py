@@ -149,7 +149,7 @@ class Underpins(Noun):
     """A level of this agreement that another agreement's level stands on."""
 
     level: Name = Field(description="A level of this agreement.")
-    agreement: Name = Field(description="The agreement that stands on it.")
+    agreement: Name = Field(description="The agreement that depends on it.")
     their_level: Name = Field(description="The level of that agreement.")
 
 

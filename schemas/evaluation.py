@@ -30,7 +30,7 @@ class Evidence(Noun):
     """Which facts a figure was counted from.
 
     ``digest``: SHA-256 over the sorted identities and payload hashes of all counted facts.
-    ``telling``: the first events, in order of time, that moved the figure the wrong way. The
+    ``telling``: the first events, in order of time, that made the figure worse. The
     counted facts are not only those of the metric that lie in the window: a composite counts those
     of its parts, a state that began earlier counts on, and corrections move facts.
     """

@@ -134,7 +134,7 @@ STEP_RULES: Mapping[str, str] = {
     "cap": "A cap cut credits in proportion. Value: what is left of the line, in main units.",
     "ceiling": "The credit's own ceiling held or cut it. Value: what is left, in main units.",
     "claim": "Without a claim in time nothing is paid. Value: what is left, in main units.",
-    "compared": "The result held against the expected or the minimum level.",
+    "compared": "The result compared with the expected or the minimum level.",
     "condition": "The credit's condition with the values that it read: why it is due, or not due.",
     "conversion": "An amount of another currency, with the rate. Value: in main units of the "
     "agreement's currency.",
@@ -149,7 +149,7 @@ STEP_RULES: Mapping[str, str] = {
     "figure": "What the evaluation counted. Value: in the metric's unit.",
     "floor": "What is payable may not fall below zero. Value: what is booked of it, in main units.",
     "in-time": "What a low-volume rule counts as good. Value: a number of events.",
-    "incomplete": "An occurrence of which a half is missing, such as a close without an open, and "
+    "incomplete": "An occurrence that is incomplete, such as a close without an open, and "
     "how it counts.",
     "low-volume": "The ratio without so many bad events. Value: in percent.",
     "no-data": "What the level states for a period without data. Value: where it counts as one.",

@@ -299,8 +299,8 @@ def owed_between(balance: Mapping[str, Any]) -> str:
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """A plain table."""
     drawn = Table(show_edge=False, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):  # the first one names the row: it stays whole
+        drawn.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         drawn.add_row(*row)
     out.print(drawn)

@@ -59,7 +59,7 @@ REQUEST_SECONDS = Histogram(
 )
 REFUSED_EARLY = Counter(
     "earnback_http_refused_early_total",
-    "Requests and connections refused before anyone was asked who sends, by reason.",
+    "Requests and connections refused before authentication, by reason.",
     ["service", "reason"],
 )
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))

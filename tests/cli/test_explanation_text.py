@@ -89,3 +89,18 @@ def test_an_event_names_its_metric_only_where_the_figures_heading_does_not(
     lines = printed(120, monkeypatch)
     assert any("part-1" in line and line.endswith("database") for line in lines)
     assert not any("portal-20250131T2300" in line and "portal-av" in line for line in lines)
+
+
+def test_the_first_column_of_a_table_stays_whole_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    console = Console(width=80, highlight=False, color_system=None)
+    monkeypatch.setattr(show, "out", console)
+    dispute = "78c86a0e-7bb7-467a-974b-bd9913747ad5"
+    with console.capture() as text:
+        show.table(
+            ("dispute", "agreement", "line"),
+            [(dispute, "campus-network-of-the-town", "network-up/credit/of-the-first-site")],
+        )
+    assert dispute in text.get()
+    assert "…" not in text.get(), "nothing is left out"

@@ -61,6 +61,8 @@ def test_the_defaults_on_the_page_are_those_of_the_code() -> None:
         "EARNBACK_LOG_LEVEL": common.log_level,
         "EARNBACK_HTTP_HOST": common.http_host,
         "EARNBACK_HTTP_PORT": str(common.http_port),
+        "EARNBACK_HTTP_CONNECTIONS": str(common.http_connections),
+        "EARNBACK_HTTP_CONNECTIONS_PER_CLIENT": str(common.http_connections_per_client),
         "EARNBACK_METRICS_PORT": str(common.metrics_port),
         "EARNBACK_SESSION_TIMEOUT": str(common.session_timeout),
         "EARNBACK_HEARTBEAT": str(common.heartbeat),

@@ -273,7 +273,7 @@ class _YamlReader:
             if key.value in values:
                 line = self.marks[(*path, key.value)][0]
                 raise NotReadable(
-                    key, f"'{key.value}' stands twice; first in line {line}", "keep one of them"
+                    key, f"'{key.value}' is stated twice; first in line {line}", "keep one of them"
                 )
             values[key.value] = self.plain(child, (*path, key.value))
             self.marks[(*path, key.value)] = (key.start_mark.line + 1, key.start_mark.column + 1)

@@ -1,7 +1,7 @@
 """Gaps between an agreement and what underpins it: warnings, never refusals.
 
 An underpinning contract or an OLA names the levels that stand on its own. Where it promises less,
-later, for fewer hours or for a shorter time than what stands on it, the party in between bears the
+later, for fewer hours or for a shorter time than what depends on it, the party in between bears the
 difference.
 """
 
@@ -127,12 +127,12 @@ def _meet(one: Agreement, other: Agreement) -> bool:
 def _uncovered(own: Sequence[Agreement], theirs: Sequence[Agreement]) -> Iterator[GapReason]:
     begins, their_begin = (min(one.effective_from for one in side) for side in (own, theirs))
     ends, their_end = _end(own), _end(theirs)
-    remedy = "let it cover the whole time of what stands on it"
+    remedy = "let it cover the whole time of what depends on it"
     if begins > their_begin:
         yield "period_not_covered", f"it begins on {begins}, not by {their_begin}", remedy
     if ends is not None and (their_end is None or ends < their_end):
         until = f"on {their_end}" if their_end is not None else "later, without end"
-        yield "period_not_covered", f"it ends on {ends}, what stands on it {until}", remedy
+        yield "period_not_covered", f"it ends on {ends}, what depends on it {until}", remedy
 
 
 def _end(versions: Sequence[Agreement]) -> date | None:
@@ -145,7 +145,7 @@ def _between(own: _Side, their: _Side) -> Iterator[GapReason]:
     yield from _times(own, their)
     measured, theirs = (side.level.measured or side.agreement.settled for side in (own, their))
     if _MONTHS[measured] > _MONTHS[theirs]:
-        reason = f"it is measured per {measured}, what stands on it per {theirs}"
+        reason = f"it is measured per {measured}, what depends on it per {theirs}"
         yield "longer_time", reason, f"measure it per {theirs}, so that no miss is averaged away"
 
 
@@ -156,7 +156,7 @@ def _targets(own: _Side, their: _Side) -> Iterator[GapReason]:
         if theirs is None:
             continue
         if ours is None:
-            reason = f"it has no {name} level, what stands on it has '{theirs.text()}'"
+            reason = f"it has no {name} level, what depends on it has '{theirs.text()}'"
             yield "weaker_target", reason, f"agree on {name}: {theirs.text()}"
             continue
         units = own.metric.figure_unit, their.metric.figure_unit
@@ -199,20 +199,20 @@ def _times(own: _Side, their: _Side) -> Iterator[GapReason]:
     if isinstance(mine, TicketsInTime) and isinstance(theirs, TicketsInTime):
         if mine.limit_minutes > theirs.limit_minutes:
             reason = (
-                f"a ticket may take {written(mine.limit_minutes)} minutes, under what stands on it "
-                f"{written(theirs.limit_minutes)}"
+                f"a ticket may take {written(mine.limit_minutes)} minutes, "
+                f"under what depends on it {written(theirs.limit_minutes)}"
             )
             yield "longer_time", reason, "agree on at most the same time"
         if mine.business_hours is not None and mine.business_hours != theirs.business_hours:
             hours = "day and night" if theirs.business_hours is None else "in other hours"
-            reason = f"its clock runs in its own business hours, what stands on it {hours}"
-            yield "fewer_hours", reason, "let its hours cover those of what stands on it"
+            reason = f"its clock runs in its own business hours, what depends on it {hours}"
+            yield "fewer_hours", reason, "let its hours cover those of what depends on it"
     if isinstance(mine, WithinLimit) and isinstance(theirs, WithinLimit):
         scale = _scale(own.metric.unit, their.metric.unit)
         if scale is not None and mine.limit * scale > theirs.limit:
             reason = (
                 f"a value up to {written(mine.limit)} {own.metric.unit} is within its limit, under "
-                f"what stands on it up to {written(theirs.limit)} {their.metric.unit}"
+                f"what depends on it up to {written(theirs.limit)} {their.metric.unit}"
             )
             yield "longer_time", reason, "agree on at most the same limit"
     if (
@@ -221,7 +221,7 @@ def _times(own: _Side, their: _Side) -> Iterator[GapReason]:
         and mine.percent < theirs.percent
     ):
         reason = (
-            f"it holds for {written(mine.percent)} % of the values, what stands on it for "
+            f"it holds for {written(mine.percent)} % of the values, what depends on it for "
             f"{written(theirs.percent)} %"
         )
         yield "weaker_target", reason, "agree on at least the same share"

@@ -130,7 +130,7 @@ def test_every_refusal_of_a_file_is_told_in_order() -> None:
 
 def test_a_key_that_stands_twice_is_refused_with_both_lines() -> None:
     found = only(changed("version: 1", "version: 1\nversion: 2"))
-    assert found.reason == f"'version' stands twice; first in line {line_of(GOOD, 'version')}"
+    assert found.reason == f"'version' is stated twice; first in line {line_of(GOOD, 'version')}"
     assert found.line == line_of(GOOD, "version") + 1
 
 
