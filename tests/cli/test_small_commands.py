@@ -32,6 +32,12 @@ def test_the_version_is_that_of_the_project(shell: Shell) -> None:
     assert (said.code, said.out) == (0, f"earnback {stated}\n")
 
 
+def test_what_is_no_number_is_named_with_its_argument(shell: Shell) -> None:
+    said = shell.run("goal", "10000", "abc", "20")
+    assert said.code == 1
+    assert said.err.startswith("earnback: PER_DEAL 'abc': not an exact number; write an integer")
+
+
 def test_contracts_are_read_from_standard_input() -> None:
     checked = run("contract", "check", "-", text=CONTRACTS)
     assert checked.code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import date
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,10 +25,13 @@ def goal(
     conversion: Annotated[str, typer.Argument(help="Percent of units that become deals.")],
 ) -> None:
     """From a revenue target to the number of units owed, such as leads per month."""
-    from schemas.base import exact
     from services.core.whatif.goals import units_owed
 
-    found = units_owed(exact(revenue), exact(per_deal), exact(conversion))
+    found = units_owed(
+        _number("REVENUE", revenue),
+        _number("PER_DEAL", per_deal),
+        _number("CONVERSION", conversion),
+    )
     for line in found.steps:
         typer.echo(line)
     typer.echo(f"{found.units} units are owed")
@@ -82,6 +86,15 @@ def settle(
     _print_outcome(outcome, as_json)
     if outcome.set_aside or outcome.waiting or outcome.failed:
         raise typer.Exit(REFUSED)
+
+
+def _number(argument: str, text: str) -> Fraction:
+    from schemas.base import exact
+
+    try:
+        return exact(text)
+    except ValueError as error:
+        raise ValueError(f"{argument} '{text}': {error}") from None
 
 
 def _day(option: str, text: str) -> date:

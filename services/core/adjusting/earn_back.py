@@ -73,10 +73,9 @@ def _put_off(context: PeriodContext, worksheet: Worksheet, term: Deferral, path:
 
 def _dropped(worksheet: Worksheet, item: Deferred) -> Worksheet:
     """With a credit that was put off and is lost, as the agreement ends."""
-    name = f"dropped/{item.name}"
-    before = worksheet.figures.get(name)
+    before = worksheet.figures.get(f"dropped/{item.name}")
     held = before if isinstance(before, Fraction) else ZERO
-    return worksheet.with_figures({name: held + item.amount})
+    return worksheet.with_figures({f"dropped/{item.name}": held + item.amount})
 
 
 def _resolved(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
