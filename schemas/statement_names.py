@@ -154,6 +154,8 @@ STEP_RULES: Mapping[str, str] = {
     "low-volume": "The ratio without so many bad events. Value: in percent.",
     "no-data": "What the level states for a period without data. Value: where it counts as one.",
     "not-attributed": "An attribution of an occurrence that no figure of the period counts.",
+    "not-over": "Outages, tickets or deliveries that count here and are not over at the end of the "
+    "period.",
     "nothing-to-count": "0 of 0: there was nothing to count. Value: where it counts as one.",
     "percent": "Percent of a charge that the credit comes to. Value: in percent.",
     "points": "The points that are added up. Value: in points.",

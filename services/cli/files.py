@@ -82,8 +82,9 @@ def read_contracts(
     documents: list[Document] = []
     refusals: list[Refusal] = []
     faulty: set[str] = set()
-    for name, text in contract_texts(paths):
-        found, refused = read_documents(text, name)
+    for file, text in contract_texts(paths):
+        name = "standard input" if file == STANDARD_INPUT else file.name
+        found, refused = read_documents(text, name, str(file))
         documents += found.documents
         refusals += refused
         faulty |= found.faulty_programmes
@@ -112,17 +113,17 @@ def _known(document: Document, programmes: Sequence[Programme]) -> bool:
 STANDARD_INPUT = Path("-")
 
 
-def contract_texts(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
-    """Name and text of every contract file; of ``-`` what comes on standard input.
+def contract_texts(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """Every contract file with its text; for ``-`` what comes on standard input.
 
     Raises NothingThere.
     """
     for path in paths:
         if path == STANDARD_INPUT:
-            yield "standard input", sys.stdin.read()
+            yield STANDARD_INPUT, sys.stdin.read()
             continue
         for file in files_of([path], CONTRACTS):
-            yield file.name, file.read_text(encoding="utf-8")
+            yield file, file.read_text(encoding="utf-8")
 
 
 def _checked(

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Callable
 from datetime import date
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,11 @@ from services.cli.files import read_contracts, read_events
 from services.cli.offline import settle_files
 from services.cli.simulating import simulate_files
 from services.cli.story import events as story
+from services.core.contracts.interchange.carried import read_as_text
 from services.shell.clock import now_us
 from tests.cli.conftest import Shell
 from tests.command import Said
+from tests.core.altered import variants
 from tests.integration import harbour
 
 MONTHS = "2025-01..2025-03"
@@ -158,3 +161,62 @@ def test_what_cannot_be_simulated_is_refused_with_its_reason(
     said = simulated(document("deskline.yaml", (old, new)))
     assert said.code == 1
     assert reason in said.err
+
+
+@pytest.fixture(scope="module")
+def few(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few of the events, one of each kind of nonsense among them."""
+    lines = (folder / "events.ndjson").read_text().splitlines()[::400]
+    found = tmp_path_factory.mktemp("few") / "events.ndjson"
+    found.write_text("\n".join([*lines, "{}", "[]", "1", "null", "not json", '{"id": "x"}']))
+    return found
+
+
+def sentence(contracts: Path, events: Path, text: str, against: str, folder: Path) -> str | None:
+    """What a simulation is refused with, in the way in which commands end with a sentence."""
+    file = folder / "odd.yaml"
+    file.write_text(text)
+    try:
+        simulate_files(contracts, [events], file, against, now_us())
+    except (ValueError, OSError, RuntimeError) as refused:
+        return str(refused)
+    return None
+
+
+ODD = (None, True, -1, "", "odd", [], {}, {"kind": "x"})
+
+
+def test_an_odd_contract_is_simulated_or_refused_with_a_reason(
+    folder: Path, few: Path, tmp_path: Path
+) -> None:
+    (own,) = read_as_text((STORY / "deskline.yaml").read_text())
+    told = [
+        sentence(folder / "contracts", few, json.dumps(variant), MONTHS, tmp_path)
+        for variant in islice(variants(own, ODD), 3, None, 29)
+    ]
+    refused = [one for one in told if one is not None]
+    assert refused
+    assert all("this is a defect" not in one and "odd.yaml" in one for one in refused), refused
+
+
+@pytest.mark.parametrize(
+    "against",
+    ["", "..", "..2025-03", "2025-13", "2025-03..2025-01", "2025-Q1..2025-03", "2025-01..9999-12",
+     "0000-01", "1900-01", "2025-01..2025-02..2025-03", "2025-01-01..2025-01-31"],
+)  # fmt: skip
+def test_an_odd_period_is_refused_with_a_reason(
+    folder: Path, few: Path, tmp_path: Path, against: str
+) -> None:
+    assert sentence(folder / "contracts", few, document("deskline.yaml"), against, tmp_path)
+
+
+def test_files_that_are_no_text_are_refused_with_a_reason(
+    folder: Path, few: Path, tmp_path: Path
+) -> None:
+    desk = document("deskline.yaml")
+    (tmp_path / "c.yaml").write_bytes(b"\xff\xfe\x00{")
+    (tmp_path / "e.json.gz").write_bytes(b"not gzip")
+    assert sentence(tmp_path / "c.yaml", few, desk, MONTHS, tmp_path)
+    assert sentence(folder / "contracts", tmp_path / "e.json.gz", desk, MONTHS, tmp_path)
+    (tmp_path / "e.ndjson").write_bytes(b"\xff\xfe\x00{")
+    assert sentence(folder / "contracts", tmp_path / "e.ndjson", desk, MONTHS, tmp_path) is None

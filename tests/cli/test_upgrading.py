@@ -25,7 +25,9 @@ def test_a_file_is_upgraded_in_place_and_what_was_added_is_printed(tmp_path: Pat
     file.write_text(contract("E01"))
     file.chmod(0o640)
     refused = shell(tmp_path).run("contract", "check", file)
-    assert "run: earnback contract upgrade E01.yaml" in refused.err
+    assert refused.err.rstrip().endswith(f"run: earnback contract upgrade {file}")
+    of_folder = shell(tmp_path).run("contract", "check", tmp_path)
+    assert f"run: earnback contract upgrade {file}" in of_folder.err, "as it can be pasted"
     done = shell(tmp_path).run("contract", "upgrade", file)
     assert (done.code, done.err) == (0, "")
     first, second = done.out.splitlines()[:2]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from re import compile as pattern
+from shlex import quote
 from typing import Any
 
 from pydantic import ValidationError
@@ -93,8 +94,13 @@ class NotReadable(Exception):
         self.remedy = remedy
 
 
-def read_documents(text: str, name: str) -> tuple[Documents, tuple[Refusal, ...]]:
-    """All documents of a YAML text, and every refusal in it. ``name`` stands for the file."""
+def read_documents(
+    text: str, name: str, given: str | None = None
+) -> tuple[Documents, tuple[Refusal, ...]]:
+    """All documents of a YAML text, and every refusal in it.
+
+    ``name`` stands for the file in messages. ``given``: what a command must be given to find it.
+    """
     if len(text) > MOST_CHARACTERS:
         reason = f"the file has {len(text)} characters, more than {MOST_CHARACTERS}"
         return Documents(), (Refusal(name, 1, 1, "", reason, "split it into several files"),)
@@ -108,7 +114,7 @@ def read_documents(text: str, name: str) -> tuple[Documents, tuple[Refusal, ...]
     refused: list[Refusal] = []
     faulty: set[str] = set()
     for node in nodes:
-        document, refusals = _read(node, name)
+        document, refusals = _read(node, name, given or name)
         refused.extend(refusals)
         if document is not None:
             accepted.append(document)
@@ -204,13 +210,13 @@ def written_contract(node: Any, name: str) -> WrittenContract | Refusal:
     return WrittenContract(data, model, reading.marks)
 
 
-def _read(node: Any, name: str) -> tuple[Document | None, list[Refusal]]:
+def _read(node: Any, name: str, given: str) -> tuple[Document | None, list[Refusal]]:
     written = written_contract(node, name)
     if isinstance(written, Refusal):
         return None, [written]
     data, marks = written.data, written.marks
     if language_of(data) != LANGUAGE:
-        return None, [_other_language(data, marks, name)]
+        return None, [_other_language(data, marks, name, given)]
     try:
         noun = written.model.model_validate(data)
     except ValidationError as error:
@@ -229,11 +235,13 @@ def _unknown_kind(reading: _YamlReader, data: Mapping[str, Any], name: str) -> R
     return Refusal(name, line, column, "kind", reason, remedy)
 
 
-def _other_language(data: Mapping[str, Any], marks: Mapping[FieldPath, Mark], name: str) -> Refusal:
+def _other_language(
+    data: Mapping[str, Any], marks: Mapping[FieldPath, Mark], name: str, given: str
+) -> Refusal:
     stated = language_of(data)
     line, column = mark_of(marks, ("language",))
     if str(stated) == "1":
-        remedy = f"run: earnback contract upgrade {name}"
+        remedy = f"run: earnback contract upgrade {quote(given)}"
         reason = f"the document is in language 1 of contracts; this release reads {LANGUAGE}"
     else:
         reason = f"{as_written(stated)} is no language of contracts that this release reads"

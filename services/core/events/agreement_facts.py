@@ -42,8 +42,24 @@ def of_agreement(
         )
     version = _covering(versions, first_day(noun.period))
     if isinstance(noun, Circumstance):
-        return impossible_statement(rules.stated[version.agreement, version.version], noun)
+        stated = rules.stated[version.agreement, version.version]
+        return _level(versions, noun) or impossible_statement(stated, noun)
     return _charge(version, noun) or _longer(version, noun)
+
+
+def _level(versions: Sequence[Agreement], noun: Circumstance) -> Rejection | None:
+    """A circumstance of a level that no version of the agreement has."""
+    levels = sorted({level.level for version in versions for level in version.levels})
+    if noun.level is None or noun.level in levels:
+        return None
+    return Rejection(
+        RejectionCode.UNKNOWN_LEVEL,
+        "/data/level",
+        f"the agreement {noun.agreement} has no level {noun.level}",
+        f"use {', '.join(levels)}, or leave it out where all are meant"
+        if levels
+        else "leave it out: the agreement has no levels",
+    )
 
 
 def _covering(versions: Sequence[Agreement], day: date) -> Agreement:

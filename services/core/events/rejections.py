@@ -47,6 +47,7 @@ class RejectionCode(StrEnum):
     UNKNOWN_AGREEMENT = "unknown_agreement"
     AGREEMENT_OF_ANOTHER_PARTY = "agreement_of_another_party"
     UNKNOWN_BASE = "unknown_base"
+    UNKNOWN_LEVEL = "unknown_level"
     WRONG_CURRENCY = "wrong_currency"
     WRONG_PERIOD = "wrong_period"
     BEYOND_HORIZON = "beyond_horizon"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import ceil, floor
 
@@ -59,6 +59,12 @@ def part_words(part: PartOfUnit) -> str:
 def percent_of(percent: Fraction, amount: Fraction) -> Fraction:
     """So many percent of an amount, exact."""
     return percent * amount / HUNDRED
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names for people: the first few, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def number_text(value: Fraction) -> str:

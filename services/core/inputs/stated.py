@@ -37,14 +37,14 @@ def stated_day(fact: CircumstanceFact, name: str) -> date:
 
 def misstated_text(fact: CircumstanceFact, name: str, stated: object, wanted: str) -> str:
     said = "nothing" if stated is None else repr(stated)
-    return f"{_named(fact)} states {said} as '{name}'; correct it with {wanted}"
+    return f"{named(fact)} states {said} as '{name}'; correct it with {wanted}"
 
 
 def too_short_text(fact: CircumstanceFact, window: str) -> str:
     """Why a statement of a part of a window says nothing of all of it."""
     length = period_length(fact.circumstance.period)
     return (
-        f"{_named(fact)} speaks of a part of {window} only, and it is asked for all of {window}; "
+        f"{named(fact)} speaks of a part of {window} only, and it is asked for all of {window}; "
         f"state it for {window}, or measure by {length.replace('_', ' ')} what reads it"
     )
 
@@ -54,7 +54,7 @@ def of_window_itself(fact: CircumstanceFact | None, window: str) -> Circumstance
     if fact is None or fact.circumstance.period == window:
         return fact
     raise InvalidDeclaration(
-        f"{_named(fact)} states an amount of more than {window}, for which it is asked, and such "
+        f"{named(fact)} states an amount of more than {window}, for which it is asked, and such "
         f"amounts are not split; state it for {window}"
     )
 
@@ -65,11 +65,12 @@ def not_narrowed(fact: CircumstanceFact, *fields: str) -> None:
         named = getattr(fact.circumstance, field)
         if named is not None:
             raise InvalidDeclaration(
-                f"{_named(fact)} names the {field} {named}, and the term that reads it is not of "
+                f"{named(fact)} names the {field} {named}, and the term that reads it is not of "
                 f"one {field}; correct it without '{field}'"
             )
 
 
-def _named(fact: CircumstanceFact) -> str:
+def named(fact: CircumstanceFact) -> str:
+    """A statement by its circumstance, period and event, for messages."""
     said = fact.circumstance
     return f"the circumstance {said.circumstance} of {said.period} (event {fact.event.id})"

@@ -22,7 +22,7 @@ from schemas.level import (
 from schemas.period import next_label
 from schemas.statement import LevelResult, Standing, Step
 from services.core.calendar.windows import parts_of
-from services.core.exact.arithmetic import HUNDRED, ZERO, number_text, rounded
+from services.core.exact.arithmetic import HUNDRED, ZERO, listed, number_text, rounded
 from services.core.inputs.absence import half_text, halves_awaited
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.worksheet import Worksheet, step
@@ -169,6 +169,9 @@ def _as_counted(
     path = f"{term}.metric"
     for half in figure.incomplete:
         reading = reading.becomes(reading.value, step("incomplete", path, half_text(half)))
+    if not_over := [one.part for one in figure.parts if one.whole and one.whole.end is None]:
+        text = f"not over at the end of {period}: {listed(not_over)}"
+        reading = reading.becomes(reading.value, step("not-over", path, text))
     if figure.unknown_seconds:
         text = f"{number_text(figure.unknown_seconds / 60)} minutes are unknown"
         text += ", so there is no figure" if figure.value is None else " and left out"

@@ -21,6 +21,7 @@ from services.core.inputs.context import PeriodContext
 from services.core.inputs.history import SettledPeriod, SettlementHistory
 from services.core.inputs.known import PeriodInputs, stated_beyond
 from services.core.inputs.occurrences import unfinished, waits_for
+from services.core.inputs.places import unknown_places
 from services.core.settling.one_period import PeriodOutcome, not_settled, settled, up_to_caps
 
 
@@ -128,6 +129,8 @@ class _Member:
             blockers.add(f"{lacks}, and terms look back at it")
         for name in unfinished(self.known[period].evaluation):
             blockers.add(waits_for(name))
+        for reason in unknown_places(self.versions, self.charges, self.known[period].evaluation):
+            blockers.add(reason)
         return PeriodContext(
             version,
             period,

@@ -175,6 +175,12 @@ BAD: list[tuple[str, dict[str, Any], RejectionCode, str]] = [
     ("charge", CHARGE | {"amount": "a hundred"}, RejectionCode.NOT_EXACT, "/data/amount"),
     (
         "circumstance",
+        CIRCUMSTANCE | {"level": "uptme"},
+        RejectionCode.UNKNOWN_LEVEL,
+        "/data/level",
+    ),
+    (
+        "circumstance",
         CIRCUMSTANCE | {"values": {"A": 1}},
         RejectionCode.BAD_DATA,
         "/data/values/A/[key]",

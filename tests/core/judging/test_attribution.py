@@ -318,6 +318,19 @@ def test_what_is_attributed_but_not_counted_is_said() -> None:
     )
 
 
+@pytest.mark.parametrize("unattributed", ["counts_in_full", "counts_nothing"])
+def test_what_is_not_over_at_the_end_of_the_period_is_told(unattributed: str) -> None:
+    (opened, _) = outage(1, "up", "a", "29T00:00", "30T00:00")
+    found = result("up", [opened], ("unattributed: wait", f"unattributed: {unattributed}"))
+    told = [one.text for one in found.steps if one.rule == "not-over"]
+    assert told == (
+        ["not over at the end of 2025-04: a"] if unattributed == "counts_in_full" else []
+    )
+    over = result("up", outage(1, "up", "a", "29T00:00", "30T00:00"),
+                  ("unattributed: wait", "unattributed: counts_in_full"))  # fmt: skip
+    assert not [one for one in over.steps if one.rule == "not-over"]
+
+
 def of_two_sources(*statements: Mapping[str, Any]) -> LevelResult | tuple[str, ...]:
     """60 minutes of one source and 30 of another, both named a, with who they are attributed to."""
     theirs = [
