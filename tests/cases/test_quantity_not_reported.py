@@ -1,25 +1,33 @@
-"""A quantity whose metric has no figure waits for it."""
+"""A quantity waits where its metric has no figure, or its circumstance states no value."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cases.settling import decided, settle, upgraded
 
-CASE = "quantity-not-reported"
+CASES = {
+    "quantity-not-reported": "the metric missed has no figure of 2026-01",
+    "circumstance-without-value": "the circumstance missed of 2026-01 states no value (event e2)",
+}
+"""Each case, and what its period waits for."""
 THROUGH = "2026-01-31"
 IF_ABSENT = ", if_absent: {counts_as: 0}"
 
 
-def test_it_waits_where_the_term_does_not_say_what_absence_means(tmp_path: Path) -> None:
-    done = settle(CASE, THROUGH, tmp_path, decided(upgraded(CASE), (IF_ABSENT, "")))
+@pytest.mark.parametrize("case", CASES)
+def test_it_waits_where_the_term_does_not_say_what_absence_means(case: str, tmp_path: Path) -> None:
+    done = settle(case, THROUGH, tmp_path, decided(upgraded(case), (IF_ABSENT, "")))
     assert (done.code, done.totals("cv-10")) == (1, {})
-    assert "the metric missed has no figure of 2026-01" in done.err
+    assert CASES[case] in done.err
 
 
-def test_the_upgrade_writes_out_loud_what_it_counted_as(tmp_path: Path) -> None:
-    text = upgraded(CASE)
+@pytest.mark.parametrize("case", CASES)
+def test_the_upgrade_writes_out_loud_what_it_counted_as(case: str, tmp_path: Path) -> None:
+    text = upgraded(case)
     assert IF_ABSENT in text
     assert "# decide: what is not reported or stated counts so" in text
-    done = settle(CASE, THROUGH, tmp_path, text)
+    done = settle(case, THROUGH, tmp_path, text)
     assert (done.code, done.totals("cv-10")) == (0, {"2026-01": 0})

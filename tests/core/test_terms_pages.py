@@ -14,21 +14,13 @@ from schemas.agreement import Agreement
 from schemas.ceiling import SharedCap
 from services.core.contracts.check import check
 from services.core.contracts.reading import read_documents
+from tests.core.told import CAMPUS
 
 PAGES = Path(__file__).parents[2] / "docs" / "terms"
-PROGRAMME = """
-kind: programme
-language: 2
-programme: campus
-version: 1
-effective_from: 2020-01-01
-buyer: town
-name: Campus
-time_zone: Europe/Berlin
-restated_for_days: 90
-vendors: [{vendor: nimbus, name: Nimbus}]
-sources: [{source: urn:nimbus, reports_for: nimbus}]
-metrics:
+PROGRAMME = (
+    "\n"
+    + CAMPUS
+    + """\
   - {metric: uptime, name: U, unit: percent, better: higher,
      measure: {kind: declared, at_least: 0, at_most: 100}}
   - {metric: tickets-in-time, name: T, unit: percent, better: higher,
@@ -43,6 +35,7 @@ metrics:
   - {metric: failures, name: F, unit: count, better: lower, measure: {kind: declared}}
   - {metric: volume, name: V, unit: count, better: higher, measure: {kind: total}}
 """
+)
 HEAD = """kind: agreement
 language: 2
 agreement: hosting-2025

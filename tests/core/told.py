@@ -25,6 +25,22 @@ from services.core.contracts.reading import read_documents
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import settle
 
+CAMPUS = """\
+kind: programme
+language: 2
+programme: campus
+version: 1
+effective_from: 2020-01-01
+buyer: town
+name: Campus
+time_zone: Europe/Berlin
+restated_for_days: 90
+vendors: [{vendor: nimbus, name: Nimbus}]
+sources: [{source: urn:nimbus, reports_for: nimbus}]
+metrics:
+"""
+"""The programme of the usual agreement, up to its metrics."""
+
 HEAD = """
 kind: agreement
 language: 2

@@ -7,25 +7,17 @@ import pytest
 from schemas.programme import Programme
 from services.core.contracts.check import check
 from services.core.contracts.reading import Documents, Refusal, read_documents
-from tests.core.told import HEAD, LEVEL
+from tests.core.told import CAMPUS, HEAD, LEVEL
 
-PROGRAMME = """
-kind: programme
-language: 2
-programme: campus
-version: 1
-effective_from: 2020-01-01
-buyer: town
-name: Campus
-time_zone: Europe/Berlin
-restated_for_days: 90
-vendors: [{vendor: nimbus, name: Nimbus}]
-sources: [{source: urn:nimbus, reports_for: nimbus}]
-metrics:
+PROGRAMME = (
+    "\n"
+    + CAMPUS
+    + """\
   - {metric: uptime, name: Uptime, unit: percent, better: higher,
      measure: {kind: declared, at_least: 0, at_most: 100}}
   - {metric: delay, name: Delay, unit: minutes, better: lower, measure: {kind: mean}}
 """
+)
 GOOD = HEAD.lstrip() + LEVEL
 
 

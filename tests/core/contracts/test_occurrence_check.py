@@ -7,21 +7,14 @@ import pytest
 from services.core.contracts.check import check
 from services.core.contracts.language import upgraded
 from services.core.contracts.reading import read_documents
+from tests.core.told import CAMPUS
 
-PROGRAMME = """kind: programme
-language: 2
-programme: campus
-version: 1
-effective_from: 2020-01-01
-buyer: town
-name: Campus
-time_zone: Europe/Berlin
-restated_for_days: 90
-vendors: [{vendor: nimbus, name: Nimbus}]
-sources: [{source: urn:nimbus, reports_for: nimbus}]
-metrics:
+PROGRAMME = (
+    CAMPUS
+    + """\
   - {metric: m, name: M, unit: UNIT, better: BETTER, measure: MEASURE}
 """
+)
 AGREEMENT = """kind: agreement
 language: 2
 agreement: hosting
