@@ -130,6 +130,8 @@ REFUSALS: list[tuple[str, Any, str, str, str]] = [
         "buyer",
     ),
     ("base", an_event("charge", {**CHARGE, "base": "x"}), "unknown-base", "/data/base", "monthly"),
+    ("level", an_event("circumstance", {**CLAIM, "level": "x"}), "unknown-level", "/data/level",
+     "leave it out"),
     ("USD", an_event("charge", {**CHARGE, "currency": "USD"}), "wrong-currency", "/data/currency",
      "EUR"),
     ("quarter", an_event("charge", {**CHARGE, "period": "2025-Q1"}), "wrong-period",
