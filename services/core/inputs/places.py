@@ -18,7 +18,8 @@ from services.core.inputs.stated import named
 
 _NARROWED = ("circumstance", "normal_from", "notice", "asked", "choice")
 """The fields of terms whose circumstance may name a level or a subject."""
-_FIXED = frozenset({"claim", IN_USE})
+_ELSEWHERE = ("conversions", "disputes")
+"""Terms whose circumstances have no place, or any."""
 
 
 def unknown_places(
@@ -37,7 +38,9 @@ def unknown_places(
     ]
     if not facts:
         return
-    read = {name for version in versions for name in _names_in(version)} | _FIXED
+    read = {name for version in versions for name in _names_in(version, _NARROWED)} | {"claim"}
+    if any(base.per_subject for version in versions for base in version.bases):
+        read.add(IN_USE)
     free = _free_subjects(versions)
     subjects = _subjects(versions, charges)
     for fact in facts:
@@ -60,27 +63,29 @@ def unknown_places(
         )
 
 
-def _names_in(term: Any) -> Iterator[str]:
-    """The circumstances that a term reads, wherever inside it."""
+def _names_in(term: Any, fields: Sequence[str]) -> Iterator[str]:
+    """The circumstances that a term reads in these fields, wherever inside it."""
     if isinstance(term, tuple):
         for one in term:
-            yield from _names_in(one)
+            yield from _names_in(one, fields)
     elif isinstance(term, Mapping):
-        yield from _names_in(tuple(term.values()))
+        yield from _names_in(tuple(term.values()), fields)
     elif isinstance(term, Noun):
         for field in type(term).model_fields:
             value = getattr(term, field)
-            if field in _NARROWED and isinstance(value, str):
+            if field in _ELSEWHERE:
+                continue
+            if field in fields and isinstance(value, str):
                 yield value
             else:
-                yield from _names_in(value)
+                yield from _names_in(value, fields)
 
 
 def _free_subjects(versions: Sequence[Agreement]) -> set[str]:
-    """Circumstances whose subject is a name of their own: an occurrence, a dispute."""
+    """Circumstances whose subject is the name of an occurrence."""
     levels = [level for version in versions for level in version.levels]
     free = {level.attributed.circumstance for level in levels if level.attributed is not None}
-    return free | {one.disputes.circumstance for one in versions if one.disputes is not None}
+    return free | {name for version in versions for name in _names_in(version, ("asked",))}
 
 
 def _levels(versions: Sequence[Agreement], fact: CircumstanceFact, period: str) -> list[str]:

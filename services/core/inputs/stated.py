@@ -62,10 +62,10 @@ def of_window_itself(fact: CircumstanceFact | None, window: str) -> Circumstance
 def not_narrowed(fact: CircumstanceFact, *fields: str) -> None:
     """Raises InvalidDeclaration where a statement names one of these: its term knows none."""
     for field in fields:
-        named = getattr(fact.circumstance, field)
-        if named is not None:
+        value = getattr(fact.circumstance, field)
+        if value is not None:
             raise InvalidDeclaration(
-                f"{named(fact)} names the {field} {named}, and the term that reads it is not of "
+                f"{named(fact)} names the {field} {value}, and the term that reads it is not of "
                 f"one {field}; correct it without '{field}'"
             )
 
