@@ -32,6 +32,8 @@ BOOKED = "what is payable is at least zero, and so is what is booked"
 
 DROPPED = "the last statement says what is dropped of credits that were put off"
 
+NOT_OVER = "the result names what is not over at the end of its period"
+
 MENDED: dict[str, str] = {
     "G40 g40": ATTRIBUTED,
     "G40 an incident of the operator alone g40": ATTRIBUTED,
@@ -43,6 +45,8 @@ MENDED: dict[str, str] = {
     "G37a fewer than the first row is nothing g37": NO_WAIT,
     "G37c g37": NO_WAIT,
     "payments 9": BOOKED,
+    "E17 e17": NOT_OVER,
+    "E17 below the minimum e17": NOT_OVER,
     "earn_backs 13": DROPPED,
     "earn_backs 15": DROPPED,
     "corners 16": "days of the calendar of an occurrence that is not over were none",
