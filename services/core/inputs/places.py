@@ -11,7 +11,7 @@ from schemas.evaluation import CircumstanceFact, PeriodEvaluation
 from schemas.period import first_day, label_of, next_label
 from services.core.calendar.windows import labels_between, overlaps
 from services.core.contracts.versions import version_for
-from services.core.counting.carried import IN_USE
+from services.core.events.stated_numbers import IN_USE
 from services.core.exact.arithmetic import listed
 from services.core.inputs.charges import Charges
 from services.core.inputs.stated import named
