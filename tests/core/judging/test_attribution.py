@@ -297,9 +297,6 @@ def test_the_last_statement_stands_and_one_for_the_level_goes_before() -> None:
     assert result("out", [*outages, cause(4, "a", "joint"), cause(5, "a")]).result == 60
     own = [*outages, cause(4, "a", level="held"), cause(5, "a", "joint")]
     assert result("out", own).result == 60
-    found = outcome("out", [*outages, cause(4, "a"), cause(5, "a", "joint", level="another")])
-    assert isinstance(found, Unsettled)
-    assert "names the level another, which the agreement does not have" in found.reasons[0]
 
 
 def test_what_is_attributed_to_a_party_that_is_not_listed_is_said() -> None:

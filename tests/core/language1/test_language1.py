@@ -34,6 +34,8 @@ DROPPED = "the last statement says what is dropped of credits that were put off"
 
 NOT_OVER = "the result names what is not over at the end of its period"
 
+NOBODY = "a statement of a level or subject that is not there makes the period wait"
+
 MENDED: dict[str, str] = {
     "G40 g40": ATTRIBUTED,
     "G40 an incident of the operator alone g40": ATTRIBUTED,
@@ -45,6 +47,16 @@ MENDED: dict[str, str] = {
     "G37a fewer than the first row is nothing g37": NO_WAIT,
     "G37c g37": NO_WAIT,
     "payments 9": BOOKED,
+    "factors_and_ceilings 3": NOBODY,
+    "factors_and_ceilings 4": NOBODY,
+    "quantities 14": NOBODY,
+    "rare_terms 12": NOBODY,
+    "rare_terms 29": NOBODY,
+    "rare_terms 31": NOBODY,
+    "rare_terms 33": NOBODY,
+    "reliefs 2": NOBODY,
+    "reliefs 3": NOBODY,
+    "single_events 7": NOBODY,
     "E17 e17": NOT_OVER,
     "E17 below the minimum e17": NOT_OVER,
     "earn_backs 13": DROPPED,
