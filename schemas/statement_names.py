@@ -78,7 +78,7 @@ FIGURES: Mapping[str, FigureName] = {
     "dropped/…": FigureName(
         MONEY,
         "dropped of deferral {}",
-        "Credits that were put off and are lost, as the agreement ends.",
+        "Deferred credits that are lost, as the agreement ends.",
     ),
     "expired/…": FigureName(
         MONEY, "expired of balance {}", "What of a balance can no longer be used."
@@ -141,7 +141,7 @@ STEP_RULES: Mapping[str, str] = {
     "counted": "What a low-volume rule counts in all. Value: a number of events.",
     "critical-failure": "Ordinary credits do not accrue. Value: what is left, in main units.",
     "default": "Whether the miss is a default. Value: the number of misses in the window.",
-    "deferred": "A credit was put off, or became payable. Value: in main units.",
+    "deferred": "A credit was deferred, or became payable. Value: in main units.",
     "deposit": "A deposit was taken or given back. Value: in main units.",
     "earn-back": "A credit comes back after good performance. Value: in main units.",
     "factor": "A factor of the price. Value: the factor.",

@@ -209,11 +209,13 @@ async def test_what_others_may_not_do_is_refused_by_role(database: str) -> None:
 
 async def test_a_request_without_a_key_is_told_how_to_bring_one(database: str) -> None:
     async with a_desk(database) as desk:
-        for header in ({}, {"Authorization": "Bearer eb_none_none"}, {"Authorization": "Basic x"}):
+        none, wrong = "The request has no key.", "This key is not known or was revoked."
+        for sent, title in ((None, none), ("Bearer eb_none_none", wrong), ("Basic x", none)):
+            header = {"Authorization": sent} if sent else {}
             answer = await desk.client.get("/v1/statements", headers=header)
             assert answer.status_code == 401
             assert answer.headers["content-type"] == "application/problem+json"
-            assert answer.json()["code"] == "not-authenticated"
+            assert (answer.json()["code"], answer.json()["title"]) == ("not-authenticated", title)
 
 
 async def test_balances_say_who_owes_what_now_and_then(database: str) -> None:
@@ -520,6 +522,7 @@ async def test_a_dispute_goes_its_way_and_keeps_its_history(database: str) -> No
         assert (await _act(desk, "cirrus", acts, "withdraw")).status_code == 404
         early = await _act(desk, "town", acts, "uphold")
         assert (early.status_code, early.json()["code"]) == (409, "act-not-allowed")
+        assert early.json()["title"] == "That step is not possible in the dispute's present state."
         assert (await _act(desk, "town", acts, "review")).json()["state"] == "under_review"
         upheld = (await _act(desk, "town", acts, "uphold")).json()
         assert [step["state"] for step in upheld["history"]] == [
