@@ -47,6 +47,7 @@ for command in (
     looking.preview,
     looking.pending,
     looking.quarantine,
+    looking.usage,
     looking.balances,
     offline.settle,
 ):

@@ -16,8 +16,12 @@ from services.shell.http.server import serve_beside
 from services.shell.kafka import Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay
 from services.shell.postgres import Connection, attempts, connect
+from services.shell.refusals import remove_old
 from services.shell.settings import Settings
 from services.shell.steps import Dense
+
+RETENTION_SECONDS = 3600.0
+"""Between two looks for refused events that are kept no longer."""
 
 
 class EvaluatorProcess:
@@ -30,13 +34,14 @@ class EvaluatorProcess:
         self.topics = topics or EvaluatorTopics()
         self.app: Any = make_app(settings)
         self.wires: Wires = wires_of(self.app)
-        self.frames = Frames(self.catalogue, self.topics, settings.service)
+        self.frames = Frames(self.catalogue, self.topics, settings.service, settings.refusals)
         self._copy: CatalogueCopy | None = None
         consume(self.app, self.topics.measurements, self.frames, dense=Dense.BY_OFFSET)
         self.wires.beside("catalogue", self._keep_catalogue)
         self.wires.beside("closer", self._close)
         self.wires.beside("relay", self._relay)
         self.wires.beside("gauges", self._show)
+        self.wires.beside("retention", self._remove_old)
         if settings.http_port:
             self.wires.beside("api", self._serve)
 
@@ -77,6 +82,17 @@ class EvaluatorProcess:
         # What ingest refused as well: it only enqueues, and has no relay of its own.
         published = [self.topics.evaluations, self.topics.quarantine, self.topics.refused]
         await Relay(self.settings, self.wires.pool, published).run()
+
+    async def _remove_old(self) -> None:
+        """Remove refused events that were kept for their time, a bounded number after the other."""
+        while True:
+            removed = 0
+            async for attempt in attempts("remove old refusals"):
+                with attempt:
+                    async with self.wires.pool.acquire() as connection:
+                        removed = await remove_old(connection, self.settings.refusals.days)
+                    attempt.done()
+            await asyncio.sleep(1.0 if removed else RETENTION_SECONDS)
 
     async def _show(self) -> None:
         while True:

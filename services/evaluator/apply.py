@@ -29,6 +29,7 @@ from services.shell import metrics
 from services.shell.frames import NotAFrame
 from services.shell.postgres import Connection
 from services.shell.progress import NotOurs, PartitionClaim
+from services.shell.refusals import USUAL, RefusalQuota
 from services.shell.steps import Record, StepResult
 
 
@@ -62,10 +63,11 @@ class Frames:
         catalogue: Callable[[], CatalogueCopy],
         topics: EvaluatorTopics | None = None,
         service: str = "evaluator",
+        quota: RefusalQuota = USUAL,
     ) -> None:
         """``catalogue``: gives the process's copy; asked for no sooner than it is needed."""
         self._copy, self._service = catalogue, service
-        self._quarantine = Quarantine(catalogue, topics or EvaluatorTopics())
+        self._quarantine = Quarantine(catalogue, topics or EvaluatorTopics(), quota)
         self.partitions: dict[int, Partition] = {}
         self._horizons: Horizons | None = None
 

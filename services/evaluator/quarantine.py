@@ -21,9 +21,11 @@ from services.evaluator.horizon import REVIEW
 from services.evaluator.identity_index import CONFLICT, NEW, Indices
 from services.evaluator.store import Aside, StoredFact
 from services.evaluator.topics import EvaluatorTopics
+from services.shell import clock
 from services.shell.frames import read_batch
 from services.shell.outbox import Outgoing, enqueue_many
 from services.shell.postgres import Connection
+from services.shell.refusals import MOST_RAW, NOBODY, USUAL, RefusalQuota, Refused, within_quota
 from services.shell.steps import Record
 
 AT_ONCE = 500
@@ -43,9 +45,15 @@ _TOO_OLD = (
 class Quarantine:
     """Sets aside what may not be counted, in the transaction of the step."""
 
-    def __init__(self, catalogue: Callable[[], CatalogueCopy], topics: EvaluatorTopics) -> None:
-        """``catalogue``: gives the process's copy; asked for no sooner than it is needed."""
-        self._catalogue, self._topics = catalogue, topics
+    def __init__(
+        self,
+        catalogue: Callable[[], CatalogueCopy],
+        topics: EvaluatorTopics,
+        quota: RefusalQuota = USUAL,
+    ) -> None:
+        """``catalogue``: gives the process's copy; asked for no sooner than it is needed.
+        ``quota``: how much is kept of what one party sent; the rest is counted."""
+        self._catalogue, self._topics, self._quota = catalogue, topics, quota
 
     async def add_facts(
         self,
@@ -153,13 +161,38 @@ class Quarantine:
         """Quarantine, and tell the first time of each. Gives how many were told."""
         times = Counter(item.key for item in items)
         once = {item.key: item for item in reversed(items)}
+        kept = await self._within_quota(connection, partition, list(reversed(once.values())))
         first = await store.set_aside(
-            connection, partition, [(item, times[key]) for key, item in once.items()]
+            connection, partition, [(item, times[item.key]) for item in kept]
         )
         first.sort(key=lambda one: (one[0].offset, one[0].key))
         notices = [notice(item, at) for item, at in first]
         await enqueue_many(connection, self._topics.quarantine, notices)
         return len(first)
+
+    async def _within_quota(
+        self, connection: Connection, partition: int, items: Sequence[Aside]
+    ) -> list[Aside]:
+        """What is in quarantine already, and as much of the rest as is kept of its sender."""
+        known = await store.set_aside_before(connection, items)
+        fresh = [item for item in items if item.key not in known]
+        verdicts = await within_quota(
+            connection,
+            self._quota,
+            clock.now().date(),
+            f"{self._topics.measurements}/{partition}",
+            [self._counted(item) for item in fresh],
+        )
+        within = {item.key for item, kept in zip(fresh, verdicts, strict=True) if kept}
+        return [item for item in items if item.key in known | within]
+
+    def _counted(self, item: Aside) -> Refused:
+        owner = self._catalogue().current.sources.get(item.source)
+        raw = item.raw if item.raw is not None else msgspec.json.encode(item.told)
+        # The payloads are kept twice: in the table, and for a time in the outbox.
+        size = 2 * (len(raw) + len(msgspec.json.encode(item.held)))
+        party = NOBODY if owner is None else owner.party
+        return Refused(party, item.reason, raw, item.problem, size)
 
 
 def _identities(columns: Columns, rows: Sequence[int]) -> list[tuple[int, int]]:
@@ -183,7 +216,7 @@ def _unreadable(place: str, record: Record, why: str) -> Aside:
         offset=record.offset,
         problem=f"{why}. The record was skipped; correct the program that wrote it and send its "
         "facts again.",
-        raw=record.value,
+        raw=record.value[:MOST_RAW],
     )
 
 

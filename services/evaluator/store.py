@@ -161,6 +161,19 @@ _SET_ASIDE = """
 """
 
 
+async def set_aside_before(
+    connection: Connection, items: Sequence[Aside]
+) -> set[tuple[str, bytes, bytes]]:
+    """The keys of those that are in quarantine already."""
+    if not items:
+        return set()
+    rows = await connection.fetch(
+        "select reason, id128, payload from quarantine_item where id128 = any($1::bytea[])",
+        [item.id128 for item in items],
+    )
+    return {(row["reason"], row["id128"], row["payload"]) for row in rows}
+
+
 async def set_aside(
     connection: Connection, partition: int, items: Sequence[tuple[Aside, int]]
 ) -> list[tuple[Aside, datetime]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,11 +13,15 @@ from services.core.events.roles import Sender
 from services.ingest.dedupe_cache import Recent
 from services.ingest.event_validator import EventValidator
 from services.ingest.publisher import Publisher
-from services.ingest.rejection import CONFLICT, EventRejection
-from services.ingest.rejection_store import RejectedRecord
+from services.ingest.rejection import CONFLICT, QUOTA_USED_UP, EventRejection
+from services.ingest.rejection_store import KeptRecords, RejectedRecord
 from services.shell import metrics
 from services.shell.clock import now_us
 from services.shell.http.problems import Problem
+from services.shell.refusals import NOBODY
+
+AT_ONCE = 200
+"""Events that are judged without letting another request in between."""
 
 Status = Literal["accepted", "duplicate", "rejected"]
 
@@ -53,8 +58,9 @@ class AdmissionResult:
         return entry
 
 
-KeepRejected = Callable[[Sequence[RejectedRecord]], Awaitable[None]]
-"""Keeps what a person must look at. Raises Unavailable where it cannot."""
+KeepRejected = Callable[[Sequence[RejectedRecord]], Awaitable[KeptRecords]]
+"""Keeps what a person must look at, within its sender's quota. Raises Unavailable where it
+cannot."""
 AcceptedLookup = Callable[[Sequence[Row]], Awaitable[frozenset[bytes]]]
 """Of these rows, identity and payload in one, those that count already. Knows nothing where the
 evaluator's tables cannot be asked."""
@@ -96,13 +102,7 @@ class Admission:
             for verdict in await self._judged(events, now)
         ]
         outcomes = await self._without_repeats(outcomes)
-        kept = [
-            RejectedRecord(None, sender.party if sender else "operator", raw, outcome.refusal, now)
-            for (raw, _), outcome in zip(events, outcomes, strict=True)
-            if outcome.refusal is not None and outcome.refusal.for_review
-        ]
-        if kept:
-            await self._keep(kept)
+        outcomes = await self._kept(outcomes, [raw for raw, _ in events], sender, now)
         await self._publisher.publish(list(fresh.values()))
         for identity, row in fresh.items():
             self._recent.add(identity, row.payload)
@@ -111,17 +111,43 @@ class Admission:
             metrics.EVENTS.labels("ingest", status).inc(number)
         return outcomes
 
+    async def _kept(
+        self,
+        outcomes: list[AdmissionResult],
+        raws: Sequence[bytes],
+        sender: Sender | None,
+        now: int,
+    ) -> list[AdmissionResult]:
+        """Have kept what a person must decide on. What its sender's quota leaves no room for is
+        told so: it is neither kept nor acknowledged."""
+        records = {
+            index: RejectedRecord(
+                None, sender.party if sender else NOBODY, raw, outcome.refusal, now
+            )
+            for index, (raw, outcome) in enumerate(zip(raws, outcomes, strict=True))
+            if outcome.refusal is not None and outcome.refusal.for_review
+        }
+        if not records:
+            return outcomes
+        beyond = (await self._keep(list(records.values()))).beyond
+        return [
+            _beyond_quota(outcome)
+            if index in records and records[index].name in beyond
+            else outcome
+            for index, outcome in enumerate(outcomes)
+        ]
+
     async def _judged(
         self, events: Sequence[tuple[bytes, EventCheck]], now: int
     ) -> list[Row | EventRejection]:
         """Validate each. What is refused may have been allowed a moment ago: then all are
         judged by the newest catalogue."""
         validator = self._current_validator()
-        verdicts = [check(validator, now) for _, check in events]
+        verdicts = await _checked(validator, events, now)
         if EventRejection in map(type, verdicts):
             await self._catalogue.look()
             if (newest := self._current_validator()) is not validator:
-                return [check(newest, now) for _, check in events]
+                return await _checked(newest, events, now)
         return verdicts
 
     async def _without_repeats(self, outcomes: list[AdmissionResult]) -> list[AdmissionResult]:
@@ -159,11 +185,39 @@ class Admission:
         return AdmissionResult("rejected", row.source, row.id, _conflict(row, known))
 
 
+async def _checked(
+    validator: EventValidator, events: Sequence[tuple[bytes, EventCheck]], now: int
+) -> list[Row | EventRejection]:
+    """Judge each; others' requests come in between, however many there are."""
+    verdicts: list[Row | EventRejection] = []
+    for start in range(0, len(events), AT_ONCE):
+        if start:
+            await asyncio.sleep(0)
+        verdicts += [check(validator, now) for _, check in events[start : start + AT_ONCE]]
+    return verdicts
+
+
 def _repeat_of(outcome: AdmissionResult, counting: frozenset[bytes]) -> AdmissionResult:
     row = None if outcome.refusal is None else outcome.refusal.row
     if row is None or row.identity + row.payload not in counting:
         return outcome
     return AdmissionResult("duplicate", row.source, row.id)
+
+
+def _beyond_quota(outcome: AdmissionResult) -> AdmissionResult:
+    refusal = outcome.refusal
+    assert refusal is not None
+    told = EventRejection(
+        QUOTA_USED_UP,
+        refusal.pointer,
+        f"it is refused ({refusal.reason.code}: {refusal.detail}), and as much is kept of the "
+        "refused events of its sender today as there is room for",
+        "mend the sender; what is refused after midnight (UTC) is kept again. GET /v1/usage of the "
+        "settlement API, or `earnback usage`, shows what is kept",
+        source=refusal.source,
+        id=refusal.id,
+    )
+    return AdmissionResult("rejected", outcome.source, outcome.id, told)
 
 
 def _told(refusal: EventRejection) -> AdmissionResult:

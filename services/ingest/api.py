@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
@@ -24,11 +24,14 @@ from services.ingest.admission import (
 )
 from services.ingest.event_validator import ANYBODY, EventValidator
 from services.ingest.publisher import Publisher, Unavailable
-from services.ingest.rejection import EventRejection
+from services.ingest.refusal_rate import RefusalRate
+from services.ingest.rejection import QUOTA_USED_UP, EventRejection
+from services.shell import clock
 from services.shell.http.limits import Limits
 from services.shell.http.problems import PROBLEM, Fault, Problem
 from services.shell.http.server import Lifespan, make_api
 from services.shell.logs import correlation_id
+from services.shell.refusals import seconds_left
 from services.shell.settings import Settings
 
 VERSION = "1"
@@ -92,6 +95,7 @@ def make_ingest_api(
         authenticate=recognise_sender,
     )
     admission = Admission(catalogue, publisher, keep, latest, accepted)
+    rate = RefusalRate()
 
     @api.post(
         "/v1/events",
@@ -106,11 +110,13 @@ def make_ingest_api(
         sender = ANYBODY if key.role == "admin" else Sender(key.party, key.role)
         if not accepts:
             raise _not_here()
+            rate.check(key.party)
         single, events = await _read(request, sender)
         try:
             outcomes = await admission.admit(events, sender)
         except Unavailable as error:
             raise _unavailable(error) from error
+        rate.took(key.party, sum(outcome.refusal is not None for outcome in outcomes))
         return _answer_one(outcomes[0]) if single else _answer_all(outcomes)
 
     _declare_keys(api)
@@ -212,6 +218,7 @@ def _answer_all(outcomes: Sequence[AdmissionResult]) -> Response:
         msgspec.json.encode(document),
         status_code=207 if counted["rejected"] else 202,
         media_type="application/json",
+        headers=_patience(outcome.refusal for outcome in outcomes),
     )
 
 
@@ -223,8 +230,18 @@ def _problem(refusal: EventRejection) -> Response:
         "trace_id": correlation_id(),
     }
     return Response(
-        msgspec.json.encode(document), status_code=refusal.reason.status, media_type=PROBLEM
+        msgspec.json.encode(document),
+        status_code=refusal.reason.status,
+        media_type=PROBLEM,
+        headers=_patience([refusal]),
     )
+
+
+def _patience(refusals: Iterable[EventRejection | None]) -> dict[str, str]:
+    """When there is room again for what the quota left none for."""
+    if not any(refusal is not None and refusal.reason is QUOTA_USED_UP for refusal in refusals):
+        return {}
+    return {"Retry-After": str(seconds_left(clock.now()))}
 
 
 def _unavailable(error: Unavailable) -> Problem:
@@ -319,7 +336,10 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         (409, "The same event was sent with another content; it is in quarantine."),
         (413, "The body, the batch or the event is too large."),
         (415, "Content type, charset or encoding is not understood."),
+        (408, "Head or body did not come in time."),
         (422, "The event does not fit its schema or the catalogue."),
+        (429, "No more refused events of this party are kept today, or too many came at once."),
+        (431, "Address and header fields are too large."),
         (503, "Nothing of the request is acknowledged; send it again."),
     ),
 }

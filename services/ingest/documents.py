@@ -20,7 +20,7 @@ from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
 from services.ingest.api import VERSION, lifespan_of, make_ingest_api
 from services.ingest.publisher import Publisher
-from services.ingest.rejection_store import RejectedRecord
+from services.ingest.rejection_store import KeptRecords, RejectedRecord
 from services.shell.settings import Settings
 
 FOLDER = Path(__file__).parents[2] / "schemas"
@@ -40,8 +40,9 @@ def openapi() -> dict[str, Any]:
     ).openapi()
 
 
-async def _nowhere(_: Sequence[RejectedRecord]) -> None:
+async def _nowhere(_: Sequence[RejectedRecord]) -> KeptRecords:
     """Keeps nothing: no request is ever made of this API."""
+    return KeptRecords()
 
 
 async def _nothing(_: Sequence[Row]) -> frozenset[bytes]:

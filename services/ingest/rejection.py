@@ -27,6 +27,7 @@ TOO_DEEP = ProblemKind("too-deep", 400, "The event is nested too deeply.")
 NOT_AN_EVENT = ProblemKind("invalid-event", 422, "The event does not fit its schema.")
 WRONG_CONTENT = ProblemKind("wrong-content", 415, "The event's content type is not understood.")
 CONFLICT = ProblemKind("conflict", 409, "The same event was sent with another content.")
+QUOTA_USED_UP = ProblemKind("quota-used-up", 429, "No more refused events are kept today.")
 
 _TITLES: dict[Code, tuple[int, str]] = {
     Code.UNKNOWN_TYPE: (422, "The event's type is not known."),

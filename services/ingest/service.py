@@ -15,7 +15,7 @@ from services.ingest.api import lifespan_of, make_ingest_api
 from services.ingest.intake import Intake
 from services.ingest.progress import SourceProgress
 from services.ingest.publisher import Publisher, Unavailable
-from services.ingest.rejection_store import RejectedRecord, keep
+from services.ingest.rejection_store import KeptRecords, RejectedRecord, keep
 from services.shell import logs
 from services.shell.http.server import run_api
 from services.shell.logs import leave, log
@@ -117,19 +117,21 @@ class Opened:
         await self.keep(refused)
         return len(items) - len(refused)
 
-    async def keep(self, items: Sequence[RejectedRecord]) -> None:
+    async def keep(self, items: Sequence[RejectedRecord]) -> KeptRecords:
         """Keep refusals, trying again for a while. Raises Unavailable where that did not help."""
         assert self._pool is not None
+        kept = KeptRecords()
         try:
             async for attempt in attempts("keep refusals", give_up_after=KEEP_SECONDS):
                 with attempt:
                     async with self._pool.acquire(timeout=KEEP_SECONDS) as connection:
-                        await keep(connection, items)
+                        kept = await keep(connection, items, self._settings.refusals)
                     attempt.done()
         except Exception as error:
             if not is_transient(error):
                 raise
             raise Unavailable(f"the database cannot store rejected events: {error!r}") from error
+        return kept
 
 
 class IntakeThread:

@@ -51,7 +51,11 @@ def settlement_api(
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         pool = await open_pool(settings.postgres, name=f"{settings.app}-api", size=CONNECTIONS)
         parts = SettlementApiState(
-            pool, CatalogueCopy(pool), EvaluatorClient(evaluator, transport), topics
+            pool,
+            CatalogueCopy(pool),
+            EvaluatorClient(evaluator, transport),
+            topics,
+            settings.refusals,
         )
         try:
             await parts.catalogue.start()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -388,6 +388,31 @@ async def quarantined(connection: Connection, scope: AsideScope, number: int) ->
         scope.partners,
         number,
     )
+
+
+async def usage(
+    connection: Connection,
+    parties: Sequence[str] | None,
+    *,
+    after: tuple[str, date],
+    limit: int,
+) -> list[DatabaseRow]:
+    """What is kept and counted of the refused events of these parties (None: of all), by party
+    and day."""
+    rows: list[DatabaseRow] = await connection.fetch(
+        "select party, day, sum(kept)::bigint as kept, sum(kept_bytes)::bigint as kept_bytes,"
+        "       sum(beyond)::bigint as beyond, sum(beyond_bytes)::bigint as beyond_bytes,"
+        "       jsonb_object_agg(code, total)::text as codes, max(last_at) as last_at"
+        "  from (select *, sum(kept + beyond) over (partition by party, day, code) as total"
+        "          from refusal_count"
+        "         where ($1::text[] is null or party = any($1))"
+        "           and (party, day) > ($2, $3::date)) counted"
+        " group by party, day order by party, day limit $4",
+        None if parties is None else list(parties),
+        *after,
+        limit,
+    )
+    return rows
 
 
 async def refused(

@@ -348,6 +348,22 @@ class RestatementDone(SettlementRun):
     restated: tuple[RestatedPeriod, ...]
 
 
+class UsageDay(Noun):
+    """What was kept, and what was only counted, of a party's refused events on a day (UTC)."""
+
+    party: str = Field(description="'operator' where it can't be told whose events they were.")
+    day: date
+    kept: int = Field(description="Refused events that are kept whole, for a person to see.")
+    kept_bytes: int
+    quota_events: int = Field(description="How many are kept a day.")
+    quota_bytes: int
+    beyond: int = Field(description="Refused beyond the quota: counted, with a digest and samples.")
+    beyond_bytes: int
+    codes: dict[str, int] = Field(description="Refusals by their code, kept or counted.")
+    last_at: Instant
+    kept_until: date = Field(description="What is kept of the day is removed after it.")
+
+
 class QuarantineSummary(Noun):
     """Something set aside: refused by ingest, in conflict, too old, or unreadable."""
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from services.shell.broker import MECHANISMS, NONE, PROTOCOLS, Security
+from services.shell.refusals import LEAST_DAYS, USUAL, RefusalQuota
 
 T = TypeVar("T")
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -57,6 +58,8 @@ class Settings:
     tail."""
     security: Security = NONE
     """Security settings of the broker: protocol, mechanism, user, certificates."""
+    refusals: RefusalQuota = USUAL
+    """What is kept of each party's refused events."""
 
     @property
     def app(self) -> str:
@@ -90,6 +93,7 @@ def read(service: str, environ: Mapping[str, str] | None = None) -> Settings:
         stop=reader.given("EARNBACK_STOP", _positive, "seconds", 30),
         outbox_keep_hours=reader.given("EARNBACK_OUTBOX_KEEP_HOURS", _positive, "hours", 168),
         security=_security(reader),
+        refusals=_refusals(reader),
     )
     reader.check(
         settings.heartbeat * 3 <= settings.session_timeout,
@@ -98,6 +102,24 @@ def read(service: str, environ: Mapping[str, str] | None = None) -> Settings:
     )
     reader.finish()
     return settings
+
+
+def _refusals(reader: "_EnvironmentReader") -> RefusalQuota:
+    kib = reader.given(
+        "EARNBACK_REFUSED_KIB_PER_DAY", _positive, "a number of KiB", USUAL.size // 1024
+    )
+    quota = RefusalQuota(
+        events=reader.given(
+            "EARNBACK_REFUSED_EVENTS_PER_DAY", _positive, "a number of events", USUAL.events
+        ),
+        size=kib * 1024,
+        days=reader.given("EARNBACK_REFUSED_KEEP_DAYS", _positive, "days", USUAL.days),
+    )
+    reader.check(
+        quota.days >= LEAST_DAYS,
+        f"EARNBACK_REFUSED_KEEP_DAYS must be {LEAST_DAYS} or more, is {quota.days}: raise it",
+    )
+    return quota
 
 
 def read_security(environ: Mapping[str, str] | None = None) -> Security:

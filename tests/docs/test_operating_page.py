@@ -98,7 +98,7 @@ def test_the_routes_named_under_alarms_are_routes() -> None:
     paths = {f"/v1{route.path}" for route in operations.routes.routes}  # type: ignore[attr-defined]
     paths |= {route.path for route in operations.routes.routes}  # type: ignore[attr-defined]
     named = findall(r"`GET (/v1/[a-z-]+)`", section(PAGE, "## Alarms"))
-    assert len(named) == 3
+    assert len(set(named)) == 3
     assert set(named) <= paths
 
 

@@ -17,10 +17,12 @@ from services.core.calendar.windows import DAY_US
 from services.core.events.facts import columns as as_facts
 from services.core.events.tally_windows import WINDOW_US
 from services.evaluator import columns, store
+from services.evaluator.apply import Frames
 from services.evaluator.fact_reader import EVER, load
 from services.evaluator.tallies import tallies
 from services.shell.frames import encode, read_batch
 from services.shell.progress import NotOurs
+from services.shell.refusals import RefusalQuota
 from tests.evaluator.bench import House
 from tests.evaluator.builders import CIRRUS, NIMBUS, Event, down, frame, stated, up
 
@@ -91,6 +93,26 @@ async def test_a_flood_of_conflicts_is_kept_whole(house: House):
     for item in items:
         assert json.loads(item["held"])["id"] == json.loads(item["told"])["id"] == item["event_id"]
         assert json.loads(item["held"])["data"]["up"] is True
+
+
+async def test_conflicts_beyond_a_party_s_quota_are_counted_and_take_no_room(house: House):
+    house.frames = Frames(lambda: house.copy, quota=RefusalQuota(events=5))
+    await house.frames.load(house.connection, house.claims)
+    events = probes(40)
+    await house.send(events)
+    for _ in range(2):
+        await house.send([event.but(value=0) for event in events])
+    items = await house.quarantine()
+    assert [item["times"] for item in items] == [2] * 5
+    (row,) = await house.connection.fetch(
+        "select party, kept, beyond, length(sample) > 0 from refusal_count"
+    )
+    # Whoever is in quarantine already takes no more room; the others are counted as they come.
+    assert tuple(row) == ("nimbus", 5, 70, True)
+    # Another party's quota is its own.
+    await house.send([up("p1", JANUARY, CIRRUS)])
+    await house.send([down("p1", JANUARY, CIRRUS)])
+    assert len(await house.quarantine()) == 6
 
 
 async def test_two_sources_may_use_the_same_id(house: House):

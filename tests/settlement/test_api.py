@@ -173,6 +173,7 @@ LISTS = {
     "pending",
     "restatements",
     "quarantine",
+    "usage",
     "disputes",
     "dispute-states",
 }
@@ -619,6 +620,32 @@ async def test_what_was_set_aside_is_shown_with_both_payloads(database: str) -> 
         whole = (await desk.get("nimbus", f"/v1/quarantine/{item['number']}")).json()
         assert (whole["told"], whole["held"]) == ({"good": 1}, {"good": 2})
         assert await desk.walk("cirrus", "/v1/quarantine") == []
+
+
+async def test_each_party_sees_what_is_kept_of_its_refused_events(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.pool.execute(
+            "insert into refusal_count (party, day, part, code, kept, kept_bytes, beyond,"
+            " beyond_bytes, digest, sample) values"
+            " ('nimbus', '2025-01-31', 'http', 'conflict', 2, 20, 0, 0, '', null),"
+            " ('nimbus', '2025-01-31', 'http', 'not-json', 1, 10, 0, 0, '', null),"
+            " ('nimbus', '2025-01-31', 'intake.nimbus/0', 'not-json', 1, 10, 3, 30, 'd', 's'),"
+            " ('nimbus', '2025-02-01', 'http', 'not-json', 1, 10, 0, 0, '', null),"
+            " ('cirrus', '2025-01-31', 'http', 'not-json', 1, 10, 0, 0, '', null),"
+            " ('operator', '2025-01-31', 'http', 'not-json', 1, 10, 0, 0, '', null)"
+        )
+        first, second = await desk.walk("nimbus", "/v1/usage")
+        assert (first["kept"], first["kept_bytes"], first["beyond"]) == (4, 40, 3)
+        assert first["codes"] == {"conflict": 2, "not-json": 5}
+        assert (first["quota_events"], first["kept_until"]) == (2000, "2025-05-01")
+        assert second["day"] == "2025-02-01"
+        seen = {
+            who: {each["party"] for each in await desk.walk(who, "/v1/usage")}
+            for who in ("nimbus", "town", "operator")
+        }
+        assert seen["nimbus"] == {"nimbus"}
+        assert seen["operator"] == {"nimbus", "cirrus", "operator"}
+        assert "operator" not in seen["town"]
 
 
 async def test_a_refused_correction_leaves_the_list_once_it_applies(database: str) -> None:

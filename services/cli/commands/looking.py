@@ -1,4 +1,4 @@
-"""`earnback preview`, `pending`, `quarantine`, `balances`: what stands where it is asked for."""
+"""`earnback preview`, `pending`, `quarantine`, `usage`, `balances`: what stands, on request."""
 
 from __future__ import annotations
 
@@ -80,6 +80,26 @@ def quarantine(
         ),
         as_json,
         "the quarantine is empty",
+    )
+
+
+def usage(as_json: AsJson = False) -> None:
+    """What is kept of your refused events, day by day, and what is beyond the quota."""
+    _list(
+        "/v1/usage",
+        ("party", "day", "kept", "of", "KiB", "of", "beyond", "by code"),
+        lambda row: (
+            row["party"],
+            row["day"],
+            str(row["kept"]),
+            str(row["quota_events"]),
+            str(row["kept_bytes"] // 1024),
+            str(row["quota_bytes"] // 1024),
+            str(row["beyond"]),
+            ", ".join(f"{code} {number}" for code, number in sorted(row["codes"].items())),
+        ),
+        as_json,
+        "nothing was refused",
     )
 
 

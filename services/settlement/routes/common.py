@@ -24,6 +24,7 @@ from services.shell.http.cursors import encode_cursor
 from services.shell.http.idempotency import Answer
 from services.shell.http.tags import tagged
 from services.shell.postgres import Pool
+from services.shell.refusals import USUAL, RefusalQuota
 
 MOST = 500
 """Rows on a page, at most."""
@@ -57,6 +58,8 @@ class SettlementApiState:
     catalogue: CatalogueCopy
     evaluator: EvaluatorClient
     topics: SettlementTopics
+    refusals: RefusalQuota = USUAL
+    """What is kept of each party's refused events."""
 
 
 def parts_of(request: Request) -> SettlementApiState:

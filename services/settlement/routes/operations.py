@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID, uuid5
@@ -31,6 +32,7 @@ from services.settlement.responses import (
     QuarantineItem,
     QuarantineSummary,
     RefusedEvaluation,
+    UsageDay,
 )
 from services.settlement.routes.common import (
     Cursor,
@@ -141,6 +143,40 @@ async def get_quarantine_item(
     raw = item.pop("raw")
     item["raw_base64"] = None if raw is None else base64.b64encode(raw).decode()
     return shown(request, QuarantineItem(**item))
+
+
+@routes.get("/usage", response_model=Page[UsageDay])
+async def list_usage(
+    request: Request, asker: ReaderPrincipal, cursor: Cursor = None, limit: PageSize = 100
+) -> Response:
+    """List how much was refused of your events, day by day, and what of it is kept.
+
+    Of each party and day (UTC) there is a quota. What is refused beyond it is counted, with a
+    digest over all of it and a sample for each code.
+    """
+    scope = listed("usage", *asker.scope)
+    party, number = decode_cursor(scope, cursor, [str, int]) if cursor else ("", 1)
+    day = date.fromordinal(min(max(number, 1), date.max.toordinal()))
+    parts = parts_of(request)
+    async with parts.pool.acquire() as connection:
+        rows = await queries.usage(connection, asker.parties(), after=(party, day), limit=limit + 1)
+
+    def show(row: DatabaseRow) -> UsageDay:
+        return UsageDay(
+            **{**dict(row), "codes": json.loads(row["codes"])},
+            quota_events=parts.refusals.events,
+            quota_bytes=parts.refusals.size,
+            kept_until=row["day"] + timedelta(days=parts.refusals.days),
+        )
+
+    return page(
+        request,
+        rows,
+        show,
+        limit=limit,
+        scope=scope,
+        keys=lambda row: (row["party"], row["day"].toordinal()),
+    )
 
 
 def _aside_of(asker: Principal) -> AsideScope:
