@@ -19,8 +19,12 @@ from schemas.programme import SourceUri, Unit
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+WITHHELD = "urn:earnback:withheld"
+"""Source of an `EventRef` that names no event: its id tells what is withheld apart, and no more."""
+
+
 class EventRef(Noun):
-    """The identity of an event."""
+    """The identity of an event, or a reference in its place (source ``urn:earnback:withheld``)."""
 
     source: SourceUri = Field(description="The event's `source`.")
     id: EventId = Field(description="The event's `id`.")

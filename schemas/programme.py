@@ -22,6 +22,10 @@ Unit = Literal[
 TIME_UNITS = ("milliseconds", "seconds", "minutes", "hours", "days")
 
 
+VendorsSee = Literal["nothing", "figures", "events"]
+"""What a vendor sees of events of other vendors that its own agreements are settled by."""
+
+
 class Vendor(Noun):
     """A party that owes service levels."""
 
@@ -456,9 +460,24 @@ class Programme(Noun):
     metrics: Annotated[
         tuple[Metric, ...], Field(min_length=1, description="What is counted, and how.")
     ]
+    vendors_see: VendorsSee | None = Field(
+        None,
+        description="What a vendor sees of events of other vendors that count in its own levels. "
+        "nothing; figures: how many, when and how much, not whose or which; events: all of them. "
+        "Needed where there are several vendors. No amount depends on it.",
+    )
     shared_caps: tuple[SharedCap, ...] = Field(
         default=(), description="Ceilings over several agreements, in the order in which they cut."
     )
+
+    @model_validator(mode="after")
+    def _says_what_vendors_see(self) -> Self:
+        if len(self.vendors) > 1 and self.vendors_see is None:
+            raise ValueError(
+                "several vendors take part; state vendors_see: what a vendor sees of the events of "
+                "others that count in its own levels (nothing, figures or events)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:

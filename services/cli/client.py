@@ -93,11 +93,11 @@ class Client:
         while order["outcome"] is None:
             if time.monotonic() > until:
                 raise RequestRefused(
-                    f"the close of {agreement} {period} is ordered (number {order['number']}) but "
+                    f"the close of {agreement} {period} is ordered (order {order['order_id']}) but "
                     "not done yet; look again with: earnback statements"
                 )
             time.sleep(0.1)
-            order = self.get(f"/v1/closes/{order['number']}")
+            order = self.get(f"/v1/closes/{order['order_id']}")
         return order
 
     def _send(self, client: httpx.Client, method: str, path: str, **given: Any) -> httpx.Response:

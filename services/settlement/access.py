@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from schemas.agreement import Agreement
+from schemas.programme import VendorsSee
 from schemas.role import Role
 from services.catalogue.api_key import bearer, recognise
 from services.catalogue.cached import CatalogueCopy
-from services.catalogue.snapshot import Catalogue
+from services.catalogue.snapshot import Catalogue, SourceOwner
+from services.core.events.wanted import looks_at
+from services.core.visibility.extent import Belonging, Viewer, extent
+from services.core.visibility.shown import AgreementView
 from services.shell.http.problems import Problem
 
 READERS: tuple[Role, ...] = ("vendor", "procurement", "admin")
@@ -49,17 +53,41 @@ class Principal:
         """The buyer that all they see belongs to; None: no limit by buyer."""
         return self.party if self.role in ("procurement", "finance") else None
 
+    def book_position(self, position: int) -> int | None:
+        """A place in the book as they see it: it counts what is others' too, so none but admin's
+        is told."""
+        return position if self.role == "admin" else None
+
     def buyer_of(self, programme: str) -> str:
         """The buyer of an applied programme."""
         found = self.catalogue.programme(programme)
         assert found is not None, "an agreement is applied after its programme"
         return found.buyer
 
+    @property
+    def viewer(self) -> Viewer:
+        """Who looks, as the one decision on visibility takes them."""
+        return Viewer(self.party, self.role)
+
     def sees(self, agreement: Agreement) -> bool:
         """Whether an agreement is in their part of the world."""
-        return self.vendor in (None, agreement.vendor) and self.buyer in (
-            None,
-            self.buyer_of(agreement.programme),
+        thing = Belonging(self.buyer_of(agreement.programme), agreement.vendor)
+        return extent(self.viewer, thing) == "whole"
+
+    def view(self, agreement: Agreement) -> AgreementView:
+        """What they see of the facts, figures and statements of an agreement."""
+        programme = self.catalogue.programme(agreement.programme)
+        assert programme is not None, "an agreement is applied after its programme"
+        return AgreementView(
+            self.viewer,
+            programme.buyer,
+            agreement.vendor,
+            programme.vendors_see or "nothing",
+            {
+                source: owner.party
+                for source, owner in self.catalogue.sources.items()
+                if owner.programme == agreement.programme
+            },
         )
 
     def agreement(self, name: str) -> tuple[Agreement, ...]:
@@ -94,11 +122,28 @@ class Principal:
         if self.role == "admin":
             return True
         owner = self.catalogue.sources.get(source)
-        if owner is None:
-            return False
-        if self.vendor is not None:
-            return owner.party == self.vendor
-        return self.buyer_of(owner.programme) == self.buyer
+        return owner is not None and extent(self.viewer, self._reported(owner)) == "whole"
+
+    def _reported(self, owner: SourceOwner, data: Mapping[str, object] | None = None) -> Belonging:
+        """Whose an event of a source is. ``data``: what it says; None: whatever it may say.
+
+        What is said of another vendor, such as a ticket that it holds, is that vendor's.
+        """
+        buyer = self.buyer_of(owner.programme)
+        if data is None:
+            return Belonging(buyer, None if owner.party == buyer else owner.party)
+        said_of = data.get("assigned_to")
+        party = said_of if owner.party == buyer and isinstance(said_of, str) else owner.party
+        return Belonging(
+            buyer,
+            None if party == buyer else party,
+            self._settled_by(owner.programme, data),
+            self._revealed(owner.programme),
+        )
+
+    def _revealed(self, programme: str) -> VendorsSee:
+        found = self.catalogue.programme(programme)
+        return found.vendors_see or "nothing" if found is not None else "nothing"
 
     def sources(self) -> list[str] | None:
         """The sources they may see; None: all."""
@@ -132,27 +177,41 @@ class Principal:
             for vendor in version.vendors
         }
 
-    def may_see_evidence_of(self, source: str) -> bool:
-        """Whether an event may be named to them as evidence of a figure they may see.
-
-        A vendor is told of its own events and the buyer's; those of other vendors are withheld.
-        """
-        if self.vendor is None:
-            return True
+    def may_see_events_of(self, source: str) -> bool:
+        """Whether any event of a source may be shown to them, whatever it says."""
         owner = self.catalogue.sources.get(source)
-        return owner is not None and owner.party in (self.vendor, self.buyer_of(owner.programme))
+        if owner is None:
+            return False
+        whole = self._reported(owner)
+        settled = replace(
+            whole, settles=frozenset({self.party}), revealed=self._revealed(owner.programme)
+        )
+        return self._takes_part_in(owner.programme) and extent(self.viewer, settled) == "whole"
 
-    def is_settled_by(self, source: str, data: Mapping[str, object]) -> bool:
-        """Whether an event of a source is one that an agreement they may see is settled by: it
-        names the agreement, or a metric that the agreement's levels are measured by."""
+    def sees_event(self, source: str, data: Mapping[str, object]) -> bool:
+        """Whether an event may be shown to them as a whole. ``data``: what it says."""
         owner = self.catalogue.sources.get(source)
-        mine = [self.catalogue.agreements[name] for name in self.agreements()]
-        return owner is not None and any(
-            data.get("agreement") == version.agreement
-            or data.get("metric") in {level.metric for level in version.levels}
-            for versions in mine
-            for version in versions
-            if version.programme == owner.programme
+        return owner is not None and extent(self.viewer, self._reported(owner, data)) == "whole"
+
+    def _takes_part_in(self, programme: str) -> bool:
+        return any(
+            self.catalogue.agreements[name][-1].programme == programme for name in self.agreements()
+        )
+
+    def _settled_by(self, programme: str, data: Mapping[str, object]) -> frozenset[str]:
+        """The vendors with an agreement that is settled by what an event says: it names the
+        agreement, or a metric and subject that the agreement looks at."""
+        metric, subject = data.get("metric"), data.get("subject")
+        of_subject = subject if isinstance(subject, str) else None
+        return frozenset(
+            version.vendor
+            for version in self.catalogue.agreement_versions
+            if version.programme == programme
+            and (
+                data.get("agreement") == version.agreement
+                if not isinstance(metric, str)
+                else looks_at(self.catalogue.programmes[programme], version, metric, of_subject)
+            )
         )
 
 

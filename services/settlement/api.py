@@ -23,6 +23,7 @@ from services.settlement.routes import (
 )
 from services.settlement.routes.common import SettlementApiState
 from services.shell.http.limits import Limits
+from services.shell.http.seal import Seal
 from services.shell.http.server import Probe, make_api
 from services.shell.postgres import open_pool
 from services.shell.settings import Settings
@@ -55,6 +56,7 @@ def settlement_api(
             CatalogueCopy(pool),
             EvaluatorClient(evaluator, transport),
             topics,
+            Seal(await pool.fetchval("select key from seal_key")),
             settings.refusals,
         )
         try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from services.shell.http.idempotency import Answer
 from services.shell.http.problems import Fault, Problem
 from services.shell.logs import correlation_id
 
@@ -49,7 +49,7 @@ class EvaluatorClient:
         page: dict[str, Any] = answer.json()
         return page
 
-    async def close_period(self, order: bytes, *, requested_by: str, key: str) -> Answer:
+    async def close_period(self, order: bytes, *, requested_by: str, key: str) -> dict[str, Any]:
         """Order a close. The key makes it safe to order again after a lost answer."""
         answer = await self._ask(
             "POST",
@@ -61,11 +61,19 @@ class EvaluatorClient:
                 "x-requested-by": requested_by,
             },
         )
-        return _passed_on(answer)
+        ordered: dict[str, Any] = answer.json()
+        return ordered
 
-    async def close_order(self, number: int) -> dict[str, Any]:
-        """What became of an order to close: ``agreement``, ``period``, ``outcome`` and more."""
-        order: dict[str, Any] = (await self._ask("GET", f"/v1/closes/{number}")).json()
+    async def close_order(self, number: int) -> dict[str, Any] | None:
+        """What became of an order to close: ``agreement``, ``period``, ``outcome`` and more; None:
+        there is no such order."""
+        try:
+            answer = await self._ask("GET", f"/v1/closes/{number}")
+        except Problem as problem:
+            if problem.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        order: dict[str, Any] = answer.json()
         return order
 
     async def _ask(self, method: str, path: str, **given: Any) -> httpx.Response:
@@ -89,15 +97,6 @@ class EvaluatorClient:
 
 def _part(text: str) -> str:
     return quote(text, safe="")
-
-
-def _passed_on(answer: httpx.Response) -> Answer:
-    passed = {
-        name: answer.headers[name]
-        for name in ("content-type", "location")
-        if name in answer.headers
-    }
-    return Answer(answer.status_code, answer.content, passed)
 
 
 def _away(why: str) -> Problem:

@@ -7,16 +7,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from schemas.agreement import Agreement
-from schemas.evaluation import EventRef, MetricFigure, Part, PeriodEvaluation
+from schemas.ceiling import OfAgreements, SharedCap
+from schemas.evaluation import WITHHELD, MetricFigure, PeriodEvaluation
 from schemas.programme import Programme
 from schemas.statement import LevelResult, SettlementStatement, StatementLine
 from services.core.contracts.versions import caps_for
 from services.core.pricing.credits import line_name
-from services.settlement.access import Principal
+from services.core.visibility.shown import AgreementView
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.responses import ContractTerm, FactsPage, FigureEvent, FigureSource
-from services.shell.http.cursors import decode_cursor, encode_cursor
 from services.shell.http.problems import Problem
+from services.shell.http.seal import Seal
 
 NO_FACTS = FactsPage(items=(), withheld=0, next=None, unavailable=None)
 
@@ -53,11 +54,21 @@ AgreementDocument = Mapping[str, Any]
 
 
 def document(
-    agreement: Agreement, programmes: Sequence[Programme], period: str
+    agreement: Agreement, programmes: Sequence[Programme], period: str, seen: Collection[str]
 ) -> AgreementDocument:
-    """An agreement as written, with the shared caps that its programme puts over the period."""
-    caps = [cap.model_dump(mode="json") for _, cap in caps_for(programmes, period)]
+    """An agreement as written, with the shared caps that its programme puts over the period.
+
+    ``seen``: the agreements that the asker may see; a cap names no other one to them.
+    """
+    caps = [_cap(cap, seen) for _, cap in caps_for(programmes, period)]
     return {**agreement.model_dump(mode="json"), "shared_caps": caps}
+
+
+def _cap(cap: SharedCap, seen: Collection[str]) -> dict[str, Any]:
+    written = cap.model_dump(mode="json")
+    if isinstance(cap.over, OfAgreements):
+        written["over"]["agreements"] = [one for one in cap.over.agreements if one in seen]
+    return written
 
 
 def terms_behind(document: AgreementDocument, line: StatementLine) -> tuple[ContractTerm, ...]:
@@ -169,7 +180,8 @@ def _source(figure: MetricFigure, revision: int) -> FigureSource:
 
 async def facts_behind(
     evaluator: EvaluatorClient,
-    asker: Principal,
+    view: AgreementView,
+    seal: Seal,
     *,
     agreement: str,
     figures: Sequence[FigureSource],
@@ -178,7 +190,7 @@ async def facts_behind(
     limit: int,
 ) -> FactsPage:
     """A page of the events that moved the figures, figure by figure, as they are stored now."""
-    index, inner = decode_cursor(scope, cursor, [int, str]) if cursor else (0, "")
+    index, inner = seal.keys(scope, cursor, [int, str]) if cursor else (0, "")
     while index < len(figures):
         try:
             page = await evaluator.facts(_query(agreement, figures[index], inner, limit))
@@ -190,16 +202,35 @@ async def facts_behind(
         index, inner = (index, following) if following else (index + 1, "")
         if page["items"]:
             events = [FigureEvent.model_validate({**one, "figure": at}) for one in page["items"]]
-            shown = tuple(one for one in events if asker.may_see_evidence_of(one.source))
-            rest = encode_cursor(scope, index, inner) if index < len(figures) else None
+            extents = [view.of_source(one.source) for one in events]
+            rest = seal.cursor(scope, index, inner) if index < len(figures) else None
             return FactsPage(
-                items=shown,
-                withheld=len(events) - len(shown),
+                items=tuple(
+                    one if seen == "whole" else _bare(one)
+                    for one, seen in zip(events, extents, strict=True)
+                    if seen != "nothing"
+                ),
+                withheld=extents.count("reference"),
                 next=rest,
                 unavailable=None,
                 changed_since=(at,) if page["digest"] != figures[at].digest else (),
             )
     return NO_FACTS
+
+
+def _bare(event: FigureEvent) -> FigureEvent:
+    """That an event moved the figure, and when; not whose it is, or what it says."""
+    return FigureEvent(
+        source=WITHHELD,
+        id="withheld",
+        type=event.type,
+        time=event.time,
+        metric=event.metric,
+        subject=None,
+        payload=None,
+        corrects=None,
+        figure=event.figure,
+    )
 
 
 def _query(agreement: str, figure: FigureSource, cursor: str, limit: int) -> dict[str, str]:
@@ -214,43 +245,3 @@ def _query(agreement: str, figure: FigureSource, cursor: str, limit: int) -> dic
     if cursor:
         query["cursor"] = cursor
     return query
-
-
-def visible(asker: Principal, events: Iterable[EventRef]) -> tuple[tuple[EventRef, ...], int]:
-    """The events that may be named to the asker, and how many are withheld."""
-    everything = tuple(events)
-    shown = tuple(event for event in everything if asker.may_see_evidence_of(event.source))
-    return shown, len(everything) - len(shown)
-
-
-def shown_result(asker: Principal, result: LevelResult) -> LevelResult:
-    """The result without events of other vendors."""
-    if result.evidence is None:
-        return result
-    telling, _ = visible(asker, result.evidence.telling)
-    evidence = result.evidence.model_copy(update={"telling": telling})
-    return result.model_copy(update={"evidence": evidence})
-
-
-def _own(asker: Principal, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """Those that are no other vendor's share."""
-    return tuple(part for part in parts if asker.vendor in (None, part.vendor) or not part.vendor)
-
-
-def shown_to(asker: Principal, evaluation: PeriodEvaluation) -> tuple[PeriodEvaluation, int]:
-    """The evaluation without other vendors' parts and events, and how much is withheld."""
-    withheld = 0
-    figures = []
-    for figure in evaluation.figures:
-        telling, hidden = visible(asker, figure.evidence.telling)
-        parts, touching = _own(asker, figure.parts), _own(asker, figure.touching)
-        withheld += hidden + len(figure.parts) + len(figure.touching) - len(parts) - len(touching)
-        names = {part.part for part in parts}
-        shown = {
-            "evidence": figure.evidence.model_copy(update={"telling": telling}),
-            "parts": parts,
-            "touching": touching,
-            "unfinished": tuple(name for name in figure.unfinished if name in names),
-        }
-        figures.append(figure.model_copy(update=shown))
-    return evaluation.model_copy(update={"figures": tuple(figures)}), withheld

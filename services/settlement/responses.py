@@ -111,7 +111,9 @@ class StatementSummary(Noun):
     run_id: UUID
     sha256: str
     recorded_at: Instant
-    position: int = Field(description="Its number in the book.")
+    position: int | None = Field(
+        description="Its number in the book, which holds what is others' too: null but for admin."
+    )
 
 
 class StatementAnswer(StatementSummary):
@@ -123,6 +125,9 @@ class StatementAnswer(StatementSummary):
 class EntryAnswer(EntryBooked):
     """A ledger entry with the moment it was booked."""
 
+    position: int | None = Field(  # type: ignore[assignment]  # finance's topic has it always
+        description="Its number in the book, which holds what is others' too: null but for admin."
+    )
     recorded_at: Instant
 
 
@@ -146,7 +151,7 @@ class VendorBalance(Noun):
 class Balances(Noun):
     """All balances as the book stood at a position."""
 
-    position: int
+    position: int | None = Field(description="Of the book; null but for admin.")
     as_of: Instant | None
     items: tuple[VendorBalance, ...]
 
@@ -183,9 +188,10 @@ class FigureEvent(Noun):
     time: Instant
     metric: str | None = Field(description="Of a composite's figure: the part's metric.")
     subject: str | None
-    payload: str = Field(
-        description="Hash of what it says after corrections. SHA-256 over identities and hashes of "
-        "all that were counted, in order of identity, is the figure's digest."
+    payload: str | None = Field(
+        description="Hash of what it says after corrections; null of what is withheld. SHA-256 "
+        "over identities and hashes of all that were counted, in order of identity, is the "
+        "figure's digest."
     )
     corrects: str | None = Field(
         description="The id of the event that it corrects; null for one that was counted itself."
@@ -367,7 +373,7 @@ class UsageDay(Noun):
 class QuarantineSummary(Noun):
     """Something set aside: refused by ingest, in conflict, too old, or unreadable."""
 
-    number: int
+    item_id: UUID
     set_aside_by: Literal["ingest", "evaluator"]
     reason: str
     party: str | None = Field(description="Who sent it, where ingest set it aside.")
@@ -406,11 +412,11 @@ class RefusedEvaluation(Noun):
 
 
 class QuarantinedEvent(BaseModel):
-    """What came under an event's name and does not count; /v1/quarantine/NUMBER shows it whole."""
+    """What came under an event's name and does not count; /v1/quarantine/ITEM shows it whole."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    number: int
+    item_id: UUID
     set_aside_by: Literal["ingest", "evaluator"]
     reason: str
     problem: str
@@ -431,7 +437,9 @@ class EventVerdict(BaseModel):
     source: str
     id: str
     standing: Literal["accepted", "quarantined", "not_seen"]
-    accepted: dict[str, Any] | None = Field(description="Where it is stored, and what counts.")
+    accepted: dict[str, Any] | None = Field(
+        description="What counts, and since when; for admin also where it is stored."
+    )
     duplicates: int = Field(
         description="How many duplicates reached the evaluator. One that ingest answered with "
         "`duplicate` went no further and is not counted."
@@ -451,7 +459,7 @@ class CloseState(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    number: int
+    order_id: UUID
     agreement: str
     period: str
     outcome: str | None = Field(description="Null: not done yet.")

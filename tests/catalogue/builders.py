@@ -79,6 +79,7 @@ def a_programme(version: int = 1, **changes: Any) -> Programme:
         "name": "Campus",
         "time_zone": "Europe/Berlin",
         "restated_for_days": 400,
+        "vendors_see": "figures",
         "vendors": [{"vendor": "north", "name": "North"}, {"vendor": "desk", "name": "Desk"}],
         "sources": [
             {"source": PROBE, "reports_for": "north"},

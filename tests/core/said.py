@@ -178,6 +178,7 @@ def programme(version: int = 1, effective_from: str = "2025-01-01", **changed: A
         "name": "Acme",
         "time_zone": "Europe/Berlin",
         "restated_for_days": 400,
+        "vendors_see": "figures",
         "vendors": [{"vendor": "north", "name": "North"}, {"vendor": "desk", "name": "Desk"}],
         "sources": [
             {"source": PROBE, "reports_for": "north"},

@@ -39,6 +39,7 @@ def a_programme(**changes: Any) -> Programme:
         "name": "Campus services",
         "time_zone": "Europe/Berlin",
         "restated_for_days": 100,
+        "vendors_see": "figures",
         "vendors": [
             {"vendor": "nimbus", "name": "Nimbus"},
             {"vendor": "cirrus", "name": "Cirrus"},

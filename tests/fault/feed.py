@@ -39,6 +39,7 @@ buyer: acme
 name: A programme under fire
 time_zone: Europe/Berlin
 restated_for_days: 3660
+vendors_see: figures
 vendors:
   - {{vendor: {alfa}, name: Alfa}}
   - {{vendor: {bravo}, name: Bravo}}

@@ -133,6 +133,7 @@ def _programme() -> dict[str, Any]:
         "name": "Service desk of a car maker",
         "time_zone": ZONE,
         "restated_for_days": RESTATED_FOR_DAYS,
+        "vendors_see": "figures",
         "vendors": [{"vendor": vendor, "name": vendor} for vendor in VENDORS],
         "sources": [
             {"source": DESK, "reports_for": BUYER, "metrics": ["tickets-in-time"]},

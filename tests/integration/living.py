@@ -82,7 +82,7 @@ class Living:
 
         def answered() -> bool:
             if found[0]["outcome"] is None:
-                found[0] = self.client.get(f"/v1/closes/{order['number']}")
+                found[0] = self.client.get(f"/v1/closes/{order['order_id']}")
             return found[0]["outcome"] is not None
 
         wait_for(f"the close of {order['agreement']} {order['period']}", answered)

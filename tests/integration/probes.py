@@ -107,6 +107,7 @@ def _programme(vendors: dict[str, list[str]]) -> dict[str, Any]:
         "name": "Sites watched by one monitor",
         "time_zone": "UTC",
         "restated_for_days": RESTATED_FOR_DAYS,
+        "vendors_see": "figures",
         "vendors": [{"vendor": vendor, "name": vendor} for vendor in vendors],
         "sources": [
             {

@@ -100,6 +100,7 @@ def a_programme(
             "name": "Campus services",
             "time_zone": "Europe/Berlin",
             "restated_for_days": 400,
+            "vendors_see": "figures",
             "vendors": [
                 {"vendor": "nimbus", "name": "Nimbus"},
                 {"vendor": "cirrus", "name": "Cirrus"},

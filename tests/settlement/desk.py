@@ -39,6 +39,7 @@ class Elsewhere:
     previews: dict[tuple[str, str], PeriodEvaluation] = field(default_factory=dict)
     facts: dict[tuple[str, str, str], list[tuple[str, str]]] = field(default_factory=dict)
     closes: list[tuple[str, bytes]] = field(default_factory=list)
+    orders: dict[int, dict[str, Any]] = field(default_factory=dict)
     away: bool = False
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -71,6 +72,10 @@ class Elsewhere:
     def _closes(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             self.closes.append((request.headers["idempotency-key"], request.content))
+        else:
+            number = int(request.url.path.rpartition("/")[2])
+            if number in self.orders:
+                return httpx.Response(200, json=self.orders[number])
         order = json.loads(self.closes[0][1]) if self.closes else {**NO_ORDER}
         return httpx.Response(
             202, json={"number": 1, **order, "outcome": None}, headers={"location": "/v1/closes/1"}

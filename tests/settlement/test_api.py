@@ -131,7 +131,8 @@ async def _addresses(desk: Desk) -> list[str]:
         "entry_id": entry["entry_id"],
         "run_id": run["run_id"],
         "dispute_id": dispute["dispute_id"],
-        "number": "1",
+        "item_id": (await desk.walk("nimbus", "/v1/quarantine"))[0]["item_id"],
+        "order_id": str(desk.api.state.parts.seal.hide("close", 1)),
         "source": "urn%3Animbus%3Aprobe%2F1",
         "event_id": "m-1",
     }
@@ -266,8 +267,9 @@ async def test_an_amount_is_led_back_to_rule_term_figure_window_and_event_ids(
             ).json()
             seen += [each["id"] for each in told["facts"]["items"]]
             withheld += told["facts"]["withheld"]
-        assert seen == ["m-0", "m-1", "m-2", "m-4", "m-5", "m-6"]
-        assert [each["id"] for each in told["results"][0]["evidence"]["telling"]] == ["miss-1"]
+        assert seen == ["m-0", "m-1", "m-2", "withheld", "m-4", "m-5", "m-6"]
+        telling = told["results"][0]["evidence"]["telling"]
+        assert [each["id"] for each in telling] == ["miss-1", "withheld-1"]
         assert withheld == 1
 
 
@@ -388,7 +390,10 @@ async def test_other_vendors_parts_of_an_evaluation_are_withheld_and_counted(
         telling = [
             answer["evaluation"]["figures"][0]["evidence"]["telling"] for answer in (own, whole)
         ]
-        assert [len(each) for each in telling] == [1, 2]
+        assert [[one["id"] for one in each] for each in telling] == [
+            ["miss-1", "withheld-1"],
+            ["miss-1", "miss-2"],
+        ]
         assert (own["withheld"], whole["withheld"]) == (1, 0)
 
 
@@ -494,7 +499,8 @@ async def test_a_close_is_ordered_with_the_same_key_on_every_retry(database: str
         first = await desk.post("town", "/v1/closes", body, key="k")
         again = await desk.post("town", "/v1/closes", body, key="k")
         assert (first.status_code, again.content) == (202, first.content)
-        assert first.headers["location"] == again.headers["location"] == "/v1/closes/1"
+        location = f"/v1/closes/{first.json()['order_id']}"
+        assert first.headers["location"] == again.headers["location"] == location
         assert len(desk.elsewhere.closes) == 1
         assert msgspec.json.decode(desk.elsewhere.closes[0][1]) == body
 
@@ -575,7 +581,7 @@ async def test_a_walk_over_pages_loses_and_repeats_nothing_while_others_write(
             walks.append(
                 [
                     (item["position"], item["entry_id"])
-                    for item in await desk.walk("town", "/v1/ledger-entries", limit=2)
+                    for item in await desk.walk("operator", "/v1/ledger-entries", limit=2)
                 ]
             )
         await writing
@@ -584,7 +590,7 @@ async def test_a_walk_over_pages_loses_and_repeats_nothing_while_others_write(
             assert len(set(walk)) == len(walk)
             assert walk == sorted(walk)
             assert {entry for _, entry in walk} >= set(known)
-        whole = await desk.walk("town", "/v1/ledger-entries", limit=5)
+        whole = await desk.walk("operator", "/v1/ledger-entries", limit=5)
         assert len(whole) == 24
         # Each walk is the book as it stood at its beginning: a prefix of the whole.
         for walk in walks:
@@ -617,7 +623,7 @@ async def test_what_was_set_aside_is_shown_with_both_payloads(database: str) -> 
     async with a_desk(database) as desk:
         await _conflict(desk)
         (item,) = await desk.walk("nimbus", "/v1/quarantine")
-        whole = (await desk.get("nimbus", f"/v1/quarantine/{item['number']}")).json()
+        whole = (await desk.get("nimbus", f"/v1/quarantine/{item['item_id']}")).json()
         assert (whole["told"], whole["held"]) == ({"good": 1}, {"good": 2})
         assert await desk.walk("cirrus", "/v1/quarantine") == []
 
@@ -664,7 +670,7 @@ async def test_a_refused_correction_leaves_the_list_once_it_applies(database: st
         )
         await desk.house.pool.execute(verdict, number, False)
         assert await desk.walk("nimbus", "/v1/quarantine") == []
-        whole = (await desk.get("nimbus", f"/v1/quarantine/{number}")).json()
+        whole = (await desk.get("nimbus", f"/v1/quarantine/{item['item_id']}")).json()
         assert whole["resolved_at"] is not None
         await desk.house.pool.execute(verdict, number, True)
         assert len(await desk.walk("nimbus", "/v1/quarantine")) == 1
@@ -693,7 +699,7 @@ async def test_what_the_doors_refused_is_shown_to_its_sender_beside_what_was_set
         await _refused(desk, "nimbus", "urn:nimbus:probe/1", None)
         listed = await desk.walk("nimbus", "/v1/quarantine", limit=1)
         assert [each["set_aside_by"] for each in listed] == ["ingest", "evaluator", "ingest"]
-        whole = (await desk.get("nimbus", f"/v1/quarantine/{listed[0]['number']}")).json()
+        whole = (await desk.get("nimbus", f"/v1/quarantine/{listed[0]['item_id']}")).json()
         assert (whole["raw_base64"], whole["place"]) == ("AP8=", "intake.nimbus/0/7")
         assert (whole["document"], whole["headers"]) == ({"code": "not-json"}, {"a": "b"})
         assert (whole["source"], whole["problem"], whole["party"]) == (None, "No JSON.", "nimbus")
@@ -708,7 +714,7 @@ async def test_nobody_sees_what_others_sent_to_the_doors(database: str) -> None:
         assert await desk.walk("nimbus", "/v1/quarantine") == []
         (item,) = await desk.walk("cirrus", "/v1/quarantine")
         for stranger in ("nimbus", "stranger"):
-            answer = await desk.get(stranger, f"/v1/quarantine/{item['number']}")
+            answer = await desk.get(stranger, f"/v1/quarantine/{item['item_id']}")
             assert answer.status_code == 404
         assert [each["party"] for each in await desk.walk("town", "/v1/quarantine")] == ["cirrus"]
         assert len(await desk.walk("operator", "/v1/quarantine")) == 3

@@ -27,7 +27,6 @@ FINE = {
     "agreement": "hosting",
     "period": "2025-01",
     "version": "1",
-    "number": "1",
     "line": "uptime",
     "source": "urn%3Animbus%3Aprobe%2F1",
     "event_id": "m-1",
@@ -102,15 +101,18 @@ def test_every_code_is_on_the_page_and_no_other() -> None:
 def _commands() -> Iterator[list[str]]:
     for block in blocks(PAGE, "sh"):
         for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("ORDER=$("):
+                line = line.removeprefix("ORDER=$(").partition(" | sed")[0]
             if line.startswith("curl"):
                 yield shlex.split(line)
 
 
-async def _run(desk: Desk, words: list[str], dispute: str) -> httpx.Response:
+async def _run(desk: Desk, words: list[str], dispute: str, order: str) -> httpx.Response:
     """Send what a curl command would."""
     headers: dict[str, str] = {}
     body: str | None = None
     address = words[2].replace("$EARNBACK_SETTLEMENT", "").replace("$DISPUTE", dispute)
+    address = address.replace("$ORDER", order)
     for flag, value in zip(words[3::2], words[4::2], strict=True):
         if flag == "-d":
             body = value
@@ -126,13 +128,13 @@ async def _run(desk: Desk, words: list[str], dispute: str) -> httpx.Response:
 async def test_the_examples_of_the_page_run(database: str) -> None:
     async with a_desk_beside_the_evaluator(database) as desk:
         await settled_by_an_older_release(desk.house, an_evaluation(9700), 15000)
-        dispute, commands = "", list(_commands())
+        dispute, order, commands = "", "", list(_commands())
         last: dict[str, Any] = {}
         for words in commands:
-            answer = await _run(desk, words, dispute)
+            answer = await _run(desk, words, dispute, order)
             assert answer.status_code in (200, 201, 202), (words, answer.text)
             last = answer.json()
-            dispute = last.get("dispute_id", dispute)
+            dispute, order = last.get("dispute_id", dispute), last.get("order_id", order)
         assert len(commands) > 10
         assert last["state"] == "upheld"
 

@@ -126,7 +126,7 @@ async def test_what_a_door_set_aside_stands_beside_what_was_set_aside_behind_it(
         assert told["standing"] == "quarantined"
         (aside,) = told["quarantined"]
         assert (aside["set_aside_by"], aside["reason"], aside["times"]) == ("ingest", "conflict", 1)
-        whole = await desk.get("nimbus", f"/v1/quarantine/{aside['number']}")
+        whole = await desk.get("nimbus", f"/v1/quarantine/{aside['item_id']}")
         assert whole.json()["document"] == {"code": "conflict"}
         await desk.house.pool.execute(
             "insert into quarantine_item (reason, id128, payload, source, event_id, partition,"

@@ -59,19 +59,20 @@ def _why(row: dict[str, Any]) -> str:
 
 
 def quarantine(
-    number: Annotated[int | None, typer.Argument(help="One of them, in full.")] = None,
+    item: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Events in quarantine, which never count: rejected, in conflict, too late, or unreadable."""
-    if number is not None:
+    if item is not None:
         with client_of_running() as client:
-            typer.echo(json.dumps(client.get(f"/v1/quarantine/{number}"), indent=1))
+            address = f"/v1/quarantine/{quote(item, safe='')}"
+            typer.echo(json.dumps(client.get(address), indent=1))
         return
     _list(
         "/v1/quarantine",
-        ("number", "by", "reason", "source", "id", "problem"),
+        ("item", "by", "reason", "source", "id", "problem"),
         lambda row: (
-            str(row["number"]),
+            row["item_id"],
             row["set_aside_by"],
             row["reason"],
             row["source"] or "-",

@@ -246,6 +246,14 @@ def _openings(document: ContractBody) -> Iterator[Addition]:
 _UNSTATED = "an opening that nobody states is nothing; without if_absent the period waits for it"
 
 
+def _vendors_see(document: ContractBody) -> Iterator[Addition]:
+    """Language 1: of other vendors' events that count in its figures, a vendor sees no identity."""
+    vendors = document.get("vendors")
+    if isinstance(vendors, list | tuple) and len(vendors) > 1:
+        said = "of events of other vendors in its levels a vendor sees figures; or nothing, events"
+        yield Addition((), "vendors_see", "figures", said)
+
+
 def _absent_in_credit(
     path: FieldPath, credit: ContractBody, level: ContractBody
 ) -> Iterator[Addition]:
@@ -284,5 +292,6 @@ RULES: tuple[LanguageRule, ...] = (
     _halves,
     _absent_readings,
     _openings,
+    _vendors_see,
 )
 """The rules that bring a document of language 1 to language 2, in order."""

@@ -45,6 +45,20 @@ def wanted(agreement: Agreement) -> tuple[Wanted, ...]:
     return tuple(found)
 
 
+def looks_at(
+    versions: Sequence[Programme], agreement: Agreement, metric: str, subject: str | None
+) -> bool:
+    """Whether an agreement is settled by what is reported of a metric and a subject.
+
+    ``versions``: of its programme. ``subject`` None: what is reported of no subject.
+    """
+    return any(
+        each.subject in (None, subject) or subject is None
+        for each in wanted(agreement)
+        if metric == each.metric or metric in _parts_of(versions, each.metric)
+    )
+
+
 _METRIC_FIELDS = frozenset({"metric", "highest", "lowest"})
 
 

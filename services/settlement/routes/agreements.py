@@ -34,7 +34,6 @@ from services.settlement.routes.common import (
     router,
     shown,
 )
-from services.shell.http.cursors import decode_cursor, encode_cursor
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.problems import Fault, Problem
 from services.shell.http.tags import tagged
@@ -48,7 +47,7 @@ async def list_agreements(
     request: Request, asker: ReaderPrincipal, cursor: Cursor = None, limit: PageSize = 100
 ) -> Response:
     """List agreements by name, each with its versions."""
-    (after,) = decode_cursor("agreements", cursor, [str]) if cursor else ("",)
+    (after,) = parts_of(request).seal.keys("agreements", cursor, [str]) if cursor else ("",)
     names = [name for name in asker.agreements() if name > after]
     async with parts_of(request).pool.acquire() as connection:
         ruling = await _ruling(connection, names[:limit])
@@ -56,7 +55,11 @@ async def list_agreements(
         summary(asker, asker.catalogue.agreements[name], ruling).model_dump(mode="json")
         for name in names[:limit]
     ]
-    following = encode_cursor("agreements", names[limit - 1]) if len(names) > limit else None
+    following = (
+        parts_of(request).seal.cursor("agreements", names[limit - 1])
+        if len(names) > limit
+        else None
+    )
     return tagged(request, msgspec.json.encode({"items": items, "next": following}))
 
 

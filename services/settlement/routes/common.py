@@ -14,14 +14,13 @@ from pydantic import BaseModel
 
 from schemas.base import Noun
 from schemas.period import PeriodLabel
-from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.finance_events import SettlementTopics
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import ProblemDocument
-from services.shell.http.cursors import encode_cursor
 from services.shell.http.idempotency import Answer
+from services.shell.http.seal import Seal
 from services.shell.http.tags import tagged
 from services.shell.postgres import Pool
 from services.shell.refusals import USUAL, RefusalQuota
@@ -37,7 +36,6 @@ Period = Annotated[PeriodLabel, Path(description=PERIOD)]
 RevisionQuery = Annotated[
     int | None, Query(ge=1, le=2**31 - 1, description="Absent: the latest revision.")
 ]
-RowNumber = Annotated[int, Path(ge=1, le=2**63 - 1)]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -58,6 +56,7 @@ class SettlementApiState:
     catalogue: CatalogueCopy
     evaluator: EvaluatorClient
     topics: SettlementTopics
+    seal: Seal
     refusals: RefusalQuota = USUAL
     """What is kept of each party's refused events."""
 
@@ -95,7 +94,9 @@ def page(
 ) -> Response:
     """Answer with one page. ``rows`` holds one more than ``limit`` where there is more."""
     shown = rows[:limit]
-    following = encode_cursor(scope, *keys(shown[-1])) if len(rows) > limit else None
+    following = (
+        parts_of(request).seal.cursor(scope, *keys(shown[-1])) if len(rows) > limit else None
+    )
     return tagged(
         request,
         msgspec.json.encode(
@@ -112,9 +113,10 @@ def shown(request: Request, noun: BaseModel) -> Response:
     return tagged(request, msgspec.json.encode(noun.model_dump(mode="json"), order="sorted"))
 
 
-def done(noun: Noun, status: int = 200, **headers: str) -> Answer:
+def done(noun: BaseModel, status: int = 200, **headers: str) -> Answer:
     """The answer to a POST, as bytes to be given again."""
-    return Answer(status, canonical(noun), {"content-type": "application/json", **headers})
+    body = msgspec.json.encode(noun.model_dump(mode="json"), order="sorted")
+    return Answer(status, body, {"content-type": "application/json", **headers})
 
 
 def listed(*parts: object) -> str:

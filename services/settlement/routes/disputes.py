@@ -32,7 +32,6 @@ from services.settlement.routes.common import (
     shown,
 )
 from services.settlement.routes.statements import statement_row
-from services.shell.http.cursors import decode_cursor
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.problems import Problem
 from services.shell.postgres import Connection
@@ -127,7 +126,7 @@ async def list_disputes(
     """List disputes in the order in which they were raised, with their history."""
     asker.check_filters(agreement)
     scope = listed("disputes", *asker.scope, agreement, state)
-    (seen,) = decode_cursor(scope, cursor, [int]) if cursor else (0,)
+    (seen,) = parts_of(request).seal.keys(scope, cursor, [int]) if cursor else (0,)
     async with parts_of(request).pool.acquire() as connection:
         rows = await dispute_store.disputes(
             connection, asker.scope, agreement=agreement, state=state, after=seen, limit=limit + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Annotated
 from uuid import UUID
@@ -16,7 +17,7 @@ from schemas.ledger_entry import SettlementRun
 from schemas.money import amount_text
 from services.core.books.ledger import vendor_account
 from services.settlement import queries
-from services.settlement.access import BookReaderPrincipal, not_found
+from services.settlement.access import BookReaderPrincipal, Principal, not_found
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import (
     AccountBalance,
@@ -40,7 +41,6 @@ from services.settlement.routes.common import (
     shown,
 )
 from services.settlement.routes.statements import statement_summary
-from services.shell.http.cursors import decode_cursor
 
 routes = router("ledger")
 
@@ -51,11 +51,11 @@ AsOf = Annotated[
 ]
 
 
-def entry_answer(row: DatabaseRow) -> EntryAnswer:
+def entry_answer(asker: Principal, row: DatabaseRow) -> EntryAnswer:
     """An entry as it was booked."""
     stored = {name: row[name] for name in EntryBooked.model_fields if name != "amount"}
     return EntryAnswer(
-        **stored,
+        **{**stored, "position": asker.book_position(row["position"])},
         amount=amount_text(row["minor_units"], row["currency"]),
         recorded_at=row["recorded_at"],
     )
@@ -78,7 +78,7 @@ async def list_entries(
     scope = listed("entries", *asker.scope, vendor, agreement, period, line, run_id)
     async with parts_of(request).pool.acquire() as connection:
         cut, after = (
-            decode_cursor(scope, cursor, [int, int])
+            parts_of(request).seal.keys(scope, cursor, [int, int])
             if cursor
             else (await queries.book_position(connection), 0)
         )
@@ -97,7 +97,7 @@ async def list_entries(
     return page(
         request,
         rows,
-        entry_answer,
+        partial(entry_answer, asker),
         limit=limit,
         scope=scope,
         keys=lambda row: (cut, row["position"]),
@@ -113,7 +113,7 @@ async def get_entry(
         row = await queries.entry(connection, asker.scope, entry_id)
     if row is None:
         raise not_found(f"ledger entry {entry_id}")
-    return shown(request, entry_answer(row))
+    return shown(request, entry_answer(asker, row))
 
 
 @routes.get("/balances", response_model=Balances)
@@ -130,7 +130,9 @@ async def get_balances(
         rows = await queries.balances(connection, asker.scope, vendor=vendor, as_of=as_of)
     between = groupby(rows, key=lambda row: (row["vendor"], row["buyer"], row["currency"]))
     items = tuple(_balance(*key, list(accounts)) for key, accounts in between)
-    return shown(request, Balances(position=position, as_of=as_of, items=items))
+    return shown(
+        request, Balances(position=asker.book_position(position), as_of=as_of, items=items)
+    )
 
 
 def _balance(vendor: str, buyer: str, currency: str, rows: Sequence[DatabaseRow]) -> VendorBalance:
@@ -169,7 +171,7 @@ async def list_runs(
     seen = asker.agreements()
     names = [agreement] if agreement is not None else seen
     scope = listed("runs", *asker.scope, agreement)
-    after = decode_cursor(scope, cursor, [str, int]) if cursor else ("", 0)
+    after = parts_of(request).seal.keys(scope, cursor, [str, int]) if cursor else ("", 0)
     async with parts_of(request).pool.acquire() as connection:
         rows = await queries.runs(connection, names, after=(after[0], after[1]), limit=limit + 1)
     return page(
@@ -197,7 +199,7 @@ async def get_run(
         RunAnswer.model_validate(
             {
                 **_run_fields(row, asker.agreements()),
-                "posted": tuple(statement_summary(each) for each in posted),
+                "posted": tuple(statement_summary(asker, each) for each in posted),
             }
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import unquote
@@ -38,20 +39,22 @@ from services.settlement.routes.common import (
     Cursor,
     IdempotencyKey,
     PageSize,
-    RowNumber,
     SettlementApiState,
+    done,
     listed,
     page,
     parts_of,
     router,
     shown,
 )
-from services.shell.http.cursors import decode_cursor
 from services.shell.http.idempotency import Answer, once
+from services.shell.http.seal import Seal
 from services.shell.postgres import Connection
 
 routes = router("operations")
 
+_ASIDE, _CLOSES = "quarantine", "close"
+"""Kinds of what is numbered for all together, as their ids are sealed."""
 _ORDERS = UUID("7b5f7a44-98c1-5b0e-a0a4-0c9d4a0f2d37")
 
 
@@ -65,7 +68,7 @@ async def list_pending(
     """
     scope = listed("pending", *asker.scope)
     first, period, number = (
-        decode_cursor(scope, cursor, [str, str, int]) if cursor else ("", "", -1)
+        parts_of(request).seal.keys(scope, cursor, [str, str, int]) if cursor else ("", "", -1)
     )
     async with parts_of(request).pool.acquire() as connection:
         rows = await queries.pending(
@@ -112,32 +115,40 @@ async def list_quarantine(
 ) -> Response:
     """List what was set aside and never counted, by ingest or the evaluator, oldest first."""
     scope = listed("quarantine", *asker.scope)
-    (after,) = decode_cursor(scope, cursor, [int]) if cursor else (0,)
+    (after,) = parts_of(request).seal.keys(scope, cursor, [int]) if cursor else (0,)
+    seal = parts_of(request).seal
     async with parts_of(request).pool.acquire() as connection:
         rows = await queries.quarantine(connection, _aside_of(asker), after=after, limit=limit + 1)
     return page(
         request,
         rows,
-        lambda row: QuarantineSummary(**dict(row)),
+        lambda row: QuarantineSummary(**_numbered(seal, row)),
         limit=limit,
         scope=scope,
         keys=lambda row: (row["number"],),
     )
 
 
-@routes.get("/quarantine/{number}", response_model=QuarantineItem)
-async def get_quarantine_item(
-    request: Request, asker: ReaderPrincipal, number: RowNumber
-) -> Response:
+def _numbered(seal: Seal, row: DatabaseRow | Mapping[str, Any]) -> dict[str, Any]:
+    """The row with an id for its number, which counts what is others' too."""
+    fields = dict(row)
+    return {"item_id": seal.hide(_ASIDE, fields.pop("number")), **fields}
+
+
+@routes.get("/quarantine/{item_id}", response_model=QuarantineItem)
+async def get_quarantine_item(request: Request, asker: ReaderPrincipal, item_id: UUID) -> Response:
     """Show one item with what came and, in a conflict, what is held under its identity.
 
     What ingest could not accept is shown as the bytes that came, with the problem.
     """
-    async with parts_of(request).pool.acquire() as connection:
-        row = await queries.quarantined(connection, _aside_of(asker), number)
+    seal = parts_of(request).seal
+    number, row = seal.find(_ASIDE, item_id), None
+    if number is not None:
+        async with parts_of(request).pool.acquire() as connection:
+            row = await queries.quarantined(connection, _aside_of(asker), number)
     if row is None:
-        raise not_found(f"quarantined item {number}")
-    item: dict[str, Any] = dict(row)
+        raise not_found(f"quarantined item {item_id}")
+    item = _numbered(seal, row)
     for name in ("told", "held", "document", "headers"):
         item[name] = json.loads(item[name]) if item[name] is not None else None
     raw = item.pop("raw")
@@ -188,7 +199,7 @@ async def list_refused(
     request: Request, asker: OperatorPrincipal, cursor: Cursor = None, limit: PageSize = 100
 ) -> Response:
     """List records of the evaluations topic that can never be settled. For the operator."""
-    after = decode_cursor("refused", cursor, [int, int]) if cursor else (-1, -1)
+    after = parts_of(request).seal.keys("refused", cursor, [int, int]) if cursor else (-1, -1)
     async with parts_of(request).pool.acquire() as connection:
         rows = await queries.refused(connection, after=(after[0], after[1]), limit=limit + 1)
     return page(
@@ -212,20 +223,28 @@ async def order_close(
         # The same key on every retry: if this process dies after the evaluator has taken the
         # order and before the answer is stored, the repeated order is known there.
         derived = uuid5(_ORDERS, f"{asker.name}\0{request.headers['idempotency-key']}")
-        return await parts_of(request).evaluator.close_period(
+        ordered = await parts_of(request).evaluator.close_period(
             msgspec.json.encode(order.model_dump()), requested_by=asker.name, key=str(derived)
         )
+        state = _order(parts_of(request).seal, ordered)
+        return done(state, status=202, location=f"/v1/closes/{state.order_id}")
 
     return await once(parts_of(request).pool, request, asker.name, effect)
 
 
-@routes.get("/closes/{number}", response_model=CloseState)
-async def get_close(request: Request, asker: ReaderPrincipal, number: RowNumber) -> Response:
+@routes.get("/closes/{order_id}", response_model=CloseState)
+async def get_close(request: Request, asker: ReaderPrincipal, order_id: UUID) -> Response:
     """Tell what became of an order to close. ``outcome`` null: not done yet."""
-    order = CloseState.model_validate(await parts_of(request).evaluator.close_order(number))
-    if order.agreement not in asker.agreements():
-        raise not_found(f"order {number}")
-    return shown(request, order)
+    parts = parts_of(request)
+    number = parts.seal.find(_CLOSES, order_id)
+    found = await parts.evaluator.close_order(number) if number is not None else None
+    if found is None or found["agreement"] not in asker.agreements():
+        raise not_found(f"order {order_id}")
+    return shown(request, _order(parts.seal, found))
+
+
+def _order(seal: Seal, found: Mapping[str, Any]) -> CloseState:
+    return CloseState.model_validate({**found, "order_id": seal.hide(_CLOSES, found["number"])})
 
 
 @routes.get("/events/{source:path}/{event_id:path}", response_model=EventVerdict)
@@ -246,30 +265,42 @@ async def get_verdict(
         rows = await queries.set_aside_at_doors(connection, _aside_of(asker), source, event_id)
     aside = [{**each, "set_aside_by": "evaluator"} for each in counted["quarantined"]]
     aside += [dict(row) for row in rows]
+    aside.sort(key=lambda each: int(each["number"]))
     standing = counted["standing"]
     told = {
         **counted,
         "standing": "quarantined" if standing == "not_seen" and rows else standing,
-        "quarantined": sorted(aside, key=lambda each: int(each["number"])),
+        "accepted": _counted(asker, counted["accepted"]),
+        "quarantined": [_numbered(parts.seal, each) for each in aside],
     }
     return shown(request, EventVerdict.model_validate(told))
+
+
+def _counted(asker: Principal, accepted: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What counts. Where it is stored is numbered for all together, and for the operator only."""
+    if accepted is None or asker.role == "admin":
+        return None if accepted is None else dict(accepted)
+    return {name: accepted[name] for name in ("stored_at", "event") if name in accepted}
 
 
 async def _as_evidence(
     parts: SettlementApiState, asker: Principal, source: str, event_id: str
 ) -> EventVerdict:
-    """An event of the buyer that an agreement of the asking vendor is settled by, as it counts.
+    """An event of another party that an agreement of the asking vendor is settled by, where the
+    programme shows it, as it counts.
 
     Raises a 404 for every other event; what was set aside under its name is not shown.
     """
     unknown = not_found(f"event {event_id} of source {source}")
-    if not asker.may_see_evidence_of(source):
+    if not asker.may_see_events_of(source):
         raise unknown
     counted = await parts.evaluator.verdict(source, event_id)
     accepted = counted["accepted"]
-    if accepted is None or not asker.is_settled_by(source, accepted["event"]["data"]):
+    if accepted is None or not asker.sees_event(source, accepted["event"]["data"]):
         raise unknown
-    return EventVerdict.model_validate({**counted, "quarantined": ()})
+    return EventVerdict.model_validate(
+        {**counted, "accepted": _counted(asker, accepted), "duplicates": 0, "quarantined": ()}
+    )
 
 
 def _identity(request: Request, source: str, event_id: str) -> tuple[str, str]:

@@ -41,7 +41,6 @@ from services.settlement.routes.common import (
     router,
 )
 from services.shell.clock import now
-from services.shell.http.cursors import decode_cursor, encode_cursor
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.problems import Problem
 from services.shell.http.tags import tagged
@@ -67,7 +66,7 @@ async def list_restatements(
     """
     asker.check_filters(agreement)
     scope = listed("restatements", *asker.scope, agreement)
-    (after,) = decode_cursor(scope, cursor, [str]) if cursor else ("",)
+    (after,) = parts_of(request).seal.keys(scope, cursor, [str]) if cursor else ("",)
     seen = set(asker.agreements()) if agreement is None else {agreement}
     items: list[HeldRestatement] = []
     async with (
@@ -79,7 +78,9 @@ async def list_restatements(
         for name in names[:limit]:
             with suppress(CannotBeReplayed):  # logged where it is raised; the others are shown
                 items += [_held(one) for one in await held_differences(connection, name)]
-    following = encode_cursor(scope, names[limit - 1]) if len(names) > limit else None
+    following = (
+        parts_of(request).seal.cursor(scope, names[limit - 1]) if len(names) > limit else None
+    )
     body = {"items": [one.model_dump(mode="json") for one in items], "next": following}
     return tagged(request, msgspec.json.encode(body))
 

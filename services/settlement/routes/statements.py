@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
+from hashlib import sha256
 from http import HTTPStatus
 
 from fastapi import Request
@@ -11,10 +13,11 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from schemas.evaluation import PeriodEvaluation
-from schemas.statement import LevelResult, SettlementStatement, StatementLine
+from schemas.statement import LevelResult, SettlementStatement, StatementLine, canonical
 from services.core.contracts.versions import version_for
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import History, settle_together
+from services.core.visibility.shown import AgreementView
 from services.settlement import explain, queries, store
 from services.settlement.access import BookReaderPrincipal, Principal, ReaderPrincipal, not_found
 from services.settlement.effective_versions import read_effective_versions
@@ -44,25 +47,24 @@ from services.settlement.routes.common import (
     router,
     shown,
 )
-from services.shell.http.cursors import decode_cursor
 from services.shell.http.problems import Problem
 from services.shell.postgres import Connection
 
 routes = router("statements")
 
 
-def statement_summary(row: DatabaseRow) -> StatementSummary:
+def statement_summary(asker: Principal, row: DatabaseRow) -> StatementSummary:
     """One revision as lists show it."""
-    return StatementSummary(**_summary_fields(row))
+    return StatementSummary(**_summary_fields(asker, row))
 
 
-def _summary_fields(row: DatabaseRow) -> dict[str, object]:
+def _summary_fields(asker: Principal, row: DatabaseRow) -> dict[str, object]:
     plain = (
         "agreement period revision supersedes programme version vendor buyer run_id recorded_at"
-        " position"
     ).split()
     return {
         **{name: row[name] for name in plain},
+        "position": asker.book_position(row["position"]),
         "total": MoneyAmount.of(row["total_minor"], row["currency"]),
         "sha256": row["sha256"].hex(),
     }
@@ -84,7 +86,7 @@ async def list_statements(
     scope = listed("statements", *asker.scope, vendor, agreement, period, all_revisions)
     async with parts_of(request).pool.acquire() as connection:
         cut, after = (
-            decode_cursor(scope, cursor, [int, int])
+            parts_of(request).seal.keys(scope, cursor, [int, int])
             if cursor
             else (await queries.book_position(connection), 0)
         )
@@ -102,7 +104,7 @@ async def list_statements(
     return page(
         request,
         rows,
-        statement_summary,
+        partial(statement_summary, asker),
         limit=limit,
         scope=scope,
         keys=lambda row: (cut, row["position"]),
@@ -121,8 +123,10 @@ async def get_statement(
     """Show the latest statement of a period, or the revision asked for."""
     async with parts_of(request).pool.acquire() as connection:
         row = await statement_row(connection, asker, agreement, period, revision)
-    statement = SettlementStatement.model_validate_json(row["body"])
-    return shown(request, StatementAnswer(**_summary_fields(row), statement=statement))
+    statement = _view(asker, agreement).statement(
+        SettlementStatement.model_validate_json(row["body"])
+    )
+    return shown(request, StatementAnswer(**_summary_fields(asker, row), statement=statement))
 
 
 @routes.get("/statements/{agreement}/{period}/document", response_model=SettlementStatement)
@@ -136,14 +140,24 @@ async def get_statement_document(
 ) -> Response:
     """Give the statement's canonical bytes: anyone can compute them again and compare.
 
-    The ETag is the SHA-256 of the bytes.
+    The ETag is the SHA-256 of the bytes. A statement of a release that still named events of other
+    vendors goes to a vendor without their names, so with another tag than `sha256` says.
     """
     async with parts_of(request).pool.acquire() as connection:
         row = await statement_row(connection, asker, agreement, period, revision)
-    tag = f'"{row["sha256"].hex()}"'
+    body = str(row["body"]).encode()
+    made = SettlementStatement.model_validate_json(body)
+    seen = _view(asker, agreement).statement(made)
+    if seen != made:
+        body = canonical(seen)
+    tag = f'"{sha256(body).hexdigest()}"'
     if tag in (if_none_match or ""):
         return Response(status_code=304, headers={"ETag": tag})
-    return Response(row["body"], media_type="application/json", headers={"ETag": tag})
+    return Response(body, media_type="application/json", headers={"ETag": tag})
+
+
+def _view(asker: Principal, agreement: str) -> AgreementView:
+    return asker.view(asker.agreement(agreement)[-1])
 
 
 async def statement_row(
@@ -186,14 +200,16 @@ async def explain_line(
         ruling = await read_effective_versions(connection, contract)
     versions = contract.agreements[agreement]
     deciding = next(each for each in versions if each.version == found.version)
-    document = explain.document(deciding, ruling.programmes, statement.period)
+    document = explain.document(deciding, ruling.programmes, statement.period, asker.agreements())
     results = explain.results_behind(statement, found, deciding)
+    view = _view(asker, agreement)
     explanation = _explained(
-        asker, statement, row["revision"], found, document, evaluations, results
+        view, statement, row["revision"], found, document, evaluations, results
     )
     facts = await explain.facts_behind(
         parts.evaluator,
-        asker,
+        view,
+        parts.seal,
         agreement=agreement,
         figures=explanation.figures,
         scope=listed("facts", agreement, period, row["revision"], line),
@@ -204,7 +220,7 @@ async def explain_line(
 
 
 def _explained(
-    asker: Principal,
+    view: AgreementView,
     statement: SettlementStatement,
     revision: int,
     line: StatementLine,
@@ -225,13 +241,13 @@ def _explained(
         steps=line.steps,
         contract_version=line.version,
         terms=terms,
-        results=tuple(explain.shown_result(asker, result) for result in results),
+        results=tuple(view.result(result) for result in results),
         figures=explain.figures_behind(
             results,
-            [explain.shown_to(asker, one)[0] for one in evaluations],
+            [view.evaluation(one)[0] for one in evaluations],
             explain.metrics_read(terms),
         ),
-        events=explain.visible(asker, line.events)[0],
+        events=view.events(line.events)[0],
         facts=explain.NO_FACTS,
     )
 
@@ -264,7 +280,9 @@ async def preview(
         buyer=contract.buyer,
         time_zone=contract.time_zone,
     )
-    return shown(request, _previewed(agreement, period, outcome[agreement]))
+    return shown(
+        request, _previewed(_view(asker, agreement), agreement, period, outcome[agreement])
+    )
 
 
 async def _still_open(
@@ -290,7 +308,10 @@ def _evaluated(body: bytes) -> PeriodEvaluation:
 
 
 def _previewed(
-    agreement: str, period: str, outcome: Sequence[SettlementStatement | Unsettled]
+    view: AgreementView,
+    agreement: str,
+    period: str,
+    outcome: Sequence[SettlementStatement | Unsettled],
 ) -> Preview:
     found = next((each for each in outcome if each.period == period), None)
     if isinstance(found, SettlementStatement):
@@ -298,7 +319,7 @@ def _previewed(
             agreement=agreement,
             period=period,
             total=MoneyAmount.of(found.total_minor, found.currency),
-            statement=found,
+            statement=view.statement(found),
             waits_for=(),
         )
     reasons = found.reasons if found else ("no version of the agreement covers the period",)
@@ -318,7 +339,7 @@ async def list_evaluations(
     """List what was counted for an agreement, by period and revision."""
     asker.agreement(agreement)
     scope = listed("evaluations", agreement)
-    period, revision = decode_cursor(scope, cursor, [str, int]) if cursor else ("", 0)
+    period, revision = parts_of(request).seal.keys(scope, cursor, [str, int]) if cursor else ("", 0)
     async with parts_of(request).pool.acquire() as connection:
         rows = await queries.evaluations(
             connection, agreement, after=(period, revision), limit=limit + 1
@@ -348,8 +369,8 @@ async def get_evaluation(
         row = await queries.evaluation(connection, agreement, period, revision)
         if row is None:
             raise await no_evaluation(connection, versions, period, revision)
-    evaluation, withheld = explain.shown_to(
-        asker, PeriodEvaluation.model_validate_json(row["body"])
+    evaluation, withheld = _view(asker, agreement).evaluation(
+        PeriodEvaluation.model_validate_json(row["body"])
     )
     return shown(
         request,

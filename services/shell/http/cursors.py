@@ -30,12 +30,12 @@ def decode_cursor(scope: str, cursor: str, kinds: Sequence[type[str] | type[int]
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         version, of, *keys = json.loads(text)
     except (binascii.Error, ValueError, TypeError, RecursionError):
-        _refuse_cursor()
+        refuse_cursor()
     fits = len(keys) == len(kinds) and all(
         type(key) is kind and _storable(key) for key, kind in zip(keys, kinds, strict=True)
     )
     if version != 1 or of != scope or not fits:
-        _refuse_cursor()
+        refuse_cursor()
     return list(keys)
 
 
@@ -44,7 +44,8 @@ def _storable(key: str | int) -> bool:
     return "\0" not in key if isinstance(key, str) else -(2**63) <= key < 2**63
 
 
-def _refuse_cursor() -> NoReturn:
+def refuse_cursor() -> NoReturn:
+    """Raise the problem of a cursor that was not given out for the list."""
     raise Problem(
         400,
         "bad-cursor",

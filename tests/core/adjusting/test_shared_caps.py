@@ -58,6 +58,7 @@ def programme(*caps: dict[str, Any], version: int = 1, since: str = "2024-01-01"
             "name": "Campus",
             "time_zone": "UTC",
             "restated_for_days": 400,
+            "vendors_see": "figures",
             "vendors": [
                 {"vendor": "nimbus", "name": "Nimbus"},
                 {"vendor": "wire", "name": "Wire"},

@@ -51,6 +51,7 @@ def of(*metrics: dict[str, Any], **more: Any) -> Programme:
             "name": "Campus",
             "time_zone": "UTC",
             "restated_for_days": 400,
+            "vendors_see": "figures",
             "vendors": VENDORS,
             "sources": [PROBE],
             "metrics": metrics,

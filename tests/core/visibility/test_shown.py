@@ -1,0 +1,130 @@
+"""What a vendor is shown of figures and statements: its own, and of others what is revealed."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.evaluation import WITHHELD, EventRef, Evidence, MetricFigure, Part, PeriodEvaluation
+from schemas.programme import VendorsSee
+from schemas.role import Role
+from schemas.statement import LevelResult, SettlementStatement
+from services.core.visibility.extent import Viewer
+from services.core.visibility.shown import AgreementView
+
+SOURCES = {"urn:own": "nimbus", "urn:town": "town", "urn:other": "cirrus"}
+EVENTS = tuple(EventRef(source=source, id="e-1") for source in SOURCES)
+
+
+def _view(party: str, role: Role, revealed: VendorsSee = "figures") -> AgreementView:
+    return AgreementView(Viewer(party, role), "town", "nimbus", revealed, SOURCES)
+
+
+def _part(name: str, vendor: str | None, source: str = "urn:town") -> Part:
+    return Part.model_validate(
+        {
+            "part": name,
+            "vendor": vendor,
+            "subject": f"site-of-{name}",
+            "amount": "5",
+            "value": "9000",
+            "events": [{"source": source, "id": name}],
+        }
+    )
+
+
+def _evaluation() -> PeriodEvaluation:
+    parts = (_part("t1", "nimbus"), _part("t2", "cirrus"), _part("t5", None, "urn:other"))
+    figure = MetricFigure.model_validate(
+        {
+            "metric": "tickets",
+            "period": "2025-01",
+            "window": {"start": "2025-01-01T00:00:00Z", "end": "2025-02-01T00:00:00Z"},
+            "value": "97",
+            "good": "97",
+            "total": "100",
+            "evidence": {"facts": 100, "digest": "0" * 64},
+        }
+    )
+    shown = {
+        "parts": parts,
+        "touching": (_part("t3", "cirrus"), _part("t4", "nimbus")),
+        "unfinished": ("t1", "t2"),
+        "evidence": Evidence(facts=100, digest="0" * 64, telling=EVENTS),
+    }
+    return PeriodEvaluation(
+        programme="campus",
+        agreement="hosting",
+        period="2025-01",
+        revision=1,
+        reason="closed",
+        figures=(figure.model_copy(update=shown),),
+        charges=(),
+        circumstances=(),
+    )
+
+
+@pytest.mark.parametrize("viewer", [("town", "procurement"), ("town", "finance"), ("x", "admin")])
+def test_the_buyer_and_the_operator_see_all_of_it(viewer: tuple[str, Role]) -> None:
+    assert _view(*viewer).evaluation(_evaluation()) == (_evaluation(), 0)
+
+
+def test_of_others_a_vendor_sees_how_much_and_when_but_not_whose_or_which() -> None:
+    seen, withheld = _view("nimbus", "vendor").evaluation(_evaluation())
+    text = seen.model_dump_json()
+    (figure,) = seen.figures
+    assert [part.amount for part in figure.parts] == [5, 5, 5]
+    assert [part.value for part in figure.parts] == [9000, None, None]
+    assert len(figure.touching) == 2
+    assert len(figure.unfinished) == 2
+    assert [event.source for event in figure.evidence.telling] == ["urn:own", "urn:town", WITHHELD]
+    assert withheld == 4
+    for foreign in ("t2", "t3", "t5", "cirrus", "urn:other"):
+        assert f'"{foreign}"' not in text, foreign
+
+
+def test_where_nothing_is_revealed_a_vendor_sees_its_own_alone() -> None:
+    seen, withheld = _view("nimbus", "vendor", "nothing").evaluation(_evaluation())
+    (figure,) = seen.figures
+    assert ([part.part for part in figure.parts], figure.unfinished) == (["t1"], ("t1",))
+    assert figure.evidence.telling == EVENTS[:2]
+    assert withheld == 0
+
+
+def test_where_events_are_revealed_a_vendor_sees_all_that_its_figures_rest_on() -> None:
+    assert _view("nimbus", "vendor", "events").evaluation(_evaluation()) == (_evaluation(), 0)
+
+
+def test_a_statement_names_no_event_of_another_vendor() -> None:
+    result = LevelResult(
+        level="uptime",
+        metric="tickets",
+        period="2025-01",
+        figure=None,
+        result=None,
+        expected=None,
+        minimum=None,
+        standing="no_result",
+        defaulted=False,
+        evidence=Evidence(facts=3, digest="0" * 64, telling=EVENTS),
+    )
+    statement = SettlementStatement(
+        programme="campus",
+        agreement="hosting",
+        version=1,
+        vendor="nimbus",
+        buyer="town",
+        period="2025-01",
+        currency="EUR",
+        results=(result,),
+        lines=(),
+        total_minor=0,
+        facts_digest="0" * 64,
+    )
+    seen = _view("nimbus", "vendor").statement(statement)
+    assert seen.results[0].evidence is not None
+    assert seen.results[0].evidence.telling == (
+        *EVENTS[:2],
+        EventRef(source=WITHHELD, id="withheld-1"),
+    )
+    assert _view("nimbus", "vendor").statement(seen) == seen
+    assert _view("town", "finance").statement(statement) == statement

@@ -1,0 +1,315 @@
+"""Every route, asked by every role for its own, another vendor's and another buyer's things.
+
+The routes come from the OpenAPI document: one that has no row here fails. No byte of what is
+foreign may be in a body, a header, a cursor or a log line, and what is foreign is answered as what
+is not there, to the byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+import structlog
+
+from tests.settlement.canaries import (
+    BUYER_OF,
+    CANARIES,
+    EAST,
+    FOREIGN,
+    NORTH,
+    SHARED,
+    SOUTH,
+    World,
+    a_world,
+    agreement_of,
+    fill,
+)
+
+OWN = NORTH
+OTHERS = {"other vendor": SOUTH, "other buyer": EAST}
+MISSING = "zqnobod"
+"""A party that there is not, as long as the others' names, so that answers have the same length."""
+
+Asked = tuple[str, Any]
+"""The address, and the body of a POST."""
+
+
+def _id(name: str) -> Callable[[World, str], str]:
+    def found(world: World, owner: str) -> str:
+        ids = world.ids.get(owner, {})
+        return ids.get(name, "00000000-0000-0000-0000-00000000beef")
+
+    return found
+
+
+def _line(world: World, owner: str) -> str:
+    return quote(world.ids.get(owner, world.ids[OWN])["line"].replace(OWN, owner), safe="/")
+
+
+def _get(address: str) -> Callable[[World, str], Asked]:
+    """An address with ``{owner}`` and ids filled in."""
+
+    def asked(world: World, owner: str) -> Asked:
+        parts = {name: _id(name)(world, owner) for name in IDS}
+        return address.format(owner=owner, line=_line(world, owner), **parts), None
+
+    return asked
+
+
+def _post(address: str, body: dict[str, Any]) -> Callable[[World, str], Asked]:
+    def asked(world: World, owner: str) -> Asked:
+        filled = {
+            name: text.format(owner=owner, line=_line(world, owner))
+            if isinstance(text, str)
+            else text
+            for name, text in body.items()
+        }
+        return _get(address)(world, owner)[0], filled
+
+    return asked
+
+
+def _application(world: World, owner: str) -> Asked:
+    """A version for the programme of the owner's buyer."""
+    buyer = BUYER_OF.get(owner, MISSING)
+    body = agreement_of(OWN, "new").model_dump(mode="json")
+    return "/v1/agreements", {**body, "programme": f"{buyer}-programme"}
+
+
+IDS = ("item_id", "order_id", "entry_id", "run_id", "dispute_id")
+A_PERIOD = {"agreement": "{owner}-service", "period": "2025-01"}
+
+LISTS = {
+    "/v1/agreements": "",
+    "/v1/statements": "?all_revisions=true",
+    "/v1/ledger-entries": "",
+    "/v1/balances": "",
+    "/v1/runs": "",
+    "/v1/restatements": "",
+    "/v1/disputes": "",
+    "/v1/pending": "",
+    "/v1/quarantine": "",
+    "/v1/usage": "",
+    "/v1/refused-evaluations": "",
+    "/v1/dispute-states": "",
+}
+"""Routes that name nothing: what they list is the asker's own."""
+
+THINGS: dict[tuple[str, str], Callable[[World, str], Asked]] = {
+    ("GET", "/v1/agreements/{agreement}"): _get("/v1/agreements/{owner}-service"),
+    ("GET", "/v1/agreements/{agreement}/versions/{version}"): _get(
+        "/v1/agreements/{owner}-service/versions/1"
+    ),
+    ("GET", "/v1/agreements/{agreement}/evaluations"): _get(
+        "/v1/agreements/{owner}-service/evaluations"
+    ),
+    ("GET", "/v1/agreements/{agreement}/evaluations/{period}"): _get(
+        "/v1/agreements/{owner}-service/evaluations/2025-01"
+    ),
+    ("GET", "/v1/statements/{agreement}/{period}"): _get("/v1/statements/{owner}-service/2025-01"),
+    ("GET", "/v1/statements/{agreement}/{period}/document"): _get(
+        "/v1/statements/{owner}-service/2025-01/document"
+    ),
+    ("GET", "/v1/statements/{agreement}/{period}/lines/{line}/explanation"): _get(
+        "/v1/statements/{owner}-service/2025-01/lines/{line}/explanation"
+    ),
+    ("GET", "/v1/previews/{agreement}/{period}"): _get("/v1/previews/{owner}-service/2025-02"),
+    ("GET", "/v1/ledger-entries/{entry_id}"): _get("/v1/ledger-entries/{entry_id}"),
+    ("GET", "/v1/runs/{run_id}"): _get("/v1/runs/{run_id}"),
+    ("GET", "/v1/disputes/{dispute_id}"): _get("/v1/disputes/{dispute_id}"),
+    ("GET", "/v1/quarantine/{item_id}"): _get("/v1/quarantine/{item_id}"),
+    ("GET", "/v1/events/{source}/{event_id}"): _get(
+        "/v1/events/urn%3A{owner}%3Aprobe/{owner}-fact"
+    ),
+    ("GET", "/v1/closes/{order_id}"): _get("/v1/closes/{order_id}"),
+    ("POST", "/v1/agreements"): _application,
+    ("POST", "/v1/disputes"): _post(
+        "/v1/disputes", {**A_PERIOD, "line": "{line}", "comment": "No."}
+    ),
+    ("POST", "/v1/disputes/{dispute_id}/acts"): _post(
+        "/v1/disputes/{dispute_id}/acts", {"act": "dismiss", "comment": "No."}
+    ),
+    ("POST", "/v1/closes"): _post("/v1/closes", A_PERIOD),
+    ("POST", "/v1/restatements"): _post(
+        "/v1/restatements", {"agreement": "{owner}-old", "reason": "By order."}
+    ),
+}
+FILTERS = (
+    "/v1/statements?agreement={owner}-service",
+    "/v1/statements?vendor={owner}",
+    "/v1/ledger-entries?agreement={owner}-service",
+    "/v1/ledger-entries?vendor={owner}",
+    "/v1/ledger-entries?run_id={run_id}",
+    "/v1/balances?vendor={owner}",
+    "/v1/runs?agreement={owner}-service",
+    "/v1/restatements?agreement={owner}-service",
+    "/v1/disputes?agreement={owner}-service",
+)
+"""Filters that name something."""
+
+
+@contextmanager
+def _logged() -> Iterator[list[Any]]:
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+class Said(str):
+    """All that a request brought: status, headers, body, log lines; opened where it is encoded."""
+
+
+async def _ask(world: World, viewer: str, method: str, asked: Asked) -> tuple[httpx.Response, str]:
+    """The answer, and all that was said with it but for what the asker itself wrote."""
+    address, body = asked
+    with _logged() as lines:
+        answer = await world.desk.client.request(
+            method, address, headers=world.headers(viewer), json=body
+        )
+    said = "\n".join([str(answer.headers), answer.text, *map(str, lines)])
+    return answer, said
+
+
+def _opened(text: str) -> Iterator[str]:
+    """The text, and what its runs of base64 hold."""
+    yield text
+    for run in re.findall(r"[A-Za-z0-9_+/-]{16,}={0,2}", text):
+        try:
+            padded = run.rstrip("=") + "=" * (-len(run.rstrip("=")) % 4)
+            yield base64.b64decode(padded, altchars=b"-_").decode("latin-1")
+        except binascii.Error:
+            continue
+
+
+def _leaks(viewer: str, said: str, asked: Asked) -> set[str]:
+    """The foreign canaries in what was said, beside the words of the request itself."""
+    own_words = {part for part in re.split(r"[/?&=]|%3A", asked[0]) if part}
+    for word in sorted(own_words, key=len, reverse=True):
+        said = said.replace(word, "")
+    return {each for each in FOREIGN[viewer] for text in _opened(said) if each in text}
+
+
+def _as_of(owner: str, answer: httpx.Response) -> tuple[int, dict[str, str], str]:
+    """Status, headers and body, with the name of who was asked for taken out."""
+    ids = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    body = re.sub(ids, "ID", answer.text.replace(owner, MISSING))
+    return answer.status_code, dict(answer.headers), body
+
+
+async def test_nobody_sees_learns_or_counts_what_is_anothers(database: str) -> None:
+    """One world for all of it: every other check would make the same again."""
+    async with a_world(database) as world:
+        routes = _routes(world)
+        assert routes == {*THINGS, *(("GET", path) for path in LISTS)}, "a route without a row"
+        await _lists_hold_the_askers_own(world)
+        await _what_is_foreign_is_as_what_is_missing(world)
+        await _no_answer_counts_what_is_anothers(world)
+        await _no_record_for_finance_names_another(world)
+        metrics = (await world.desk.client.get("/metrics")).text
+        assert not [each for each in CANARIES if each in metrics]
+
+
+def _routes(world: World) -> set[tuple[str, str]]:
+    document = world.desk.api.openapi()
+    return {
+        (method.upper(), path)
+        for path, methods in document["paths"].items()
+        for method in methods
+        if path.startswith("/v1/")
+    }
+
+
+async def _lists_hold_the_askers_own(world: World) -> None:
+    for path, query in LISTS.items():
+        for viewer in FOREIGN:
+            asked: Asked = (path + (query or "?") + "&limit=1", None)
+            asked = (asked[0].replace("?&", "?"), None)
+            if path in ("/v1/balances", "/v1/dispute-states"):
+                asked = (path, None)
+            seen = ""
+            while True:
+                answer, said = await _ask(world, viewer, "GET", asked)
+                assert answer.status_code in (200, 403), (viewer, asked, said)
+                assert not _leaks(viewer, said, asked), (viewer, asked, said)
+                seen += said
+                following = answer.json().get("next") if answer.status_code == 200 else None
+                if following is None:
+                    break
+                asked = (
+                    f"{path}{query or '?'}&limit=1&cursor={following}".replace("?&", "?"),
+                    None,
+                )
+            if viewer == "admin" and path != "/v1/dispute-states":
+                assert all(each in seen for each in (NORTH, SOUTH, EAST)), (path, seen)
+
+
+async def _what_is_foreign_is_as_what_is_missing(world: World) -> None:
+    for (method, path), row in THINGS.items():
+        for viewer, foreign in FOREIGN.items():
+            missing, _ = await _ask(world, viewer, method, row(world, MISSING))
+            for owner in (OWN, *OTHERS.values()):
+                asked = row(world, owner)
+                answer, said = await _ask(world, viewer, method, asked)
+                where = (viewer, method, path, owner, said)
+                assert not _leaks(viewer, said, asked), where
+                if owner in foreign:
+                    assert answer.status_code in (403, 404), where
+                    assert _as_of(owner, answer) == _as_of(MISSING, missing), where
+                elif answer.status_code != 403:
+                    assert answer.status_code < 300 or method == "POST", where
+                    assert method == "POST" or owner in answer.text, where
+    for address in FILTERS:
+        for viewer in FOREIGN:
+            missing, _ = await _ask(world, viewer, "GET", _get(address)(world, MISSING))
+            for owner in OTHERS.values():
+                asked = _get(address)(world, owner)
+                answer, said = await _ask(world, viewer, "GET", asked)
+                assert not _leaks(viewer, said, asked), (viewer, asked, said)
+                if owner in FOREIGN[viewer]:
+                    assert _as_of(owner, answer) == _as_of(MISSING, missing), (viewer, asked)
+
+
+async def _no_answer_counts_what_is_anothers(world: World) -> None:
+    """What a vendor is answered stays the same to the byte while others do more."""
+
+    async def everything() -> dict[str, tuple[int, dict[str, str], str]]:
+        answers = {}
+        asked = [row(world, OWN) for (method, _), row in THINGS.items() if method == "GET"]
+        for address, _ in [*asked, *((path, None) for path in LISTS)]:
+            answer, _ = await _ask(world, "vendor", "GET", (address, None))
+            answers[address] = (answer.status_code, dict(answer.headers), answer.text)
+        listed = await world.desk.client.get(
+            "/v1/quarantine?limit=1", headers=world.headers("vendor")
+        )
+        answers["a cursor"] = (listed.status_code, dict(listed.headers), listed.text)
+        return answers
+
+    before = await everything()
+    for other in OTHERS.values():
+        await fill(world, other, again="-again")
+    assert await everything() == before
+
+
+async def _no_record_for_finance_names_another(world: World) -> None:
+    rows = await world.desk.house.pool.fetch(
+        "select key, headers::text as headers, convert_from(body, 'UTF8') as body from outbox"
+    )
+    assert len(rows) > 3
+    for row in rows:
+        owner = next(each for each in BUYER_OF if each in row["key"] or each in row["body"])
+        foreign = {*CANARIES} - {owner, BUYER_OF[owner]}
+        text = " ".join((row["key"], row["headers"], row["body"]))
+        assert not [each for each in foreign if each in text], text
+
+
+@pytest.mark.parametrize("role", ["vendor", "procurement", "finance", "probe", "admin"])
+def test_every_role_is_in_the_matrix(role: str) -> None:
+    assert role in FOREIGN
+    assert SHARED not in CANARIES
