@@ -26,7 +26,7 @@ from tests.settlement.desk import Desk, a_desk
 from tests.settlement.house import PARTITIONS as PARTITIONS
 from tests.settlement.older import settled_by_an_older_release
 
-TOWN, VILLAGE = "zqtown", "zqvillage"
+TOWN, VILLAGE = "zqhaven", "zqmanor"
 NORTH, SOUTH, EAST = "zqnorth", "zqsouth", "zqfjord"
 CANARIES = (TOWN, VILLAGE, NORTH, SOUTH, EAST)
 BUYER_OF = {NORTH: TOWN, SOUTH: TOWN, EAST: VILLAGE}

@@ -191,6 +191,7 @@ def _opened(text: str) -> Iterator[str]:
 def _leaks(viewer: str, said: str, asked: Asked) -> set[str]:
     """The foreign canaries in what was said, beside the words of the request itself."""
     own_words = {part for part in re.split(r"[/?&=]|%3A", asked[0]) if part}
+    own_words |= {text for text in (asked[1] or {}).values() if isinstance(text, str)}
     for word in sorted(own_words, key=len, reverse=True):
         said = said.replace(word, "")
     return {each for each in FOREIGN[viewer] for text in _opened(said) if each in text}
@@ -199,7 +200,8 @@ def _leaks(viewer: str, said: str, asked: Asked) -> set[str]:
 def _as_of(owner: str, answer: httpx.Response) -> tuple[int, dict[str, str], str]:
     """Status, headers and body, with the name of who was asked for taken out."""
     ids = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    body = re.sub(ids, "ID", answer.text.replace(owner, MISSING))
+    text = answer.text.replace(owner, MISSING).replace(BUYER_OF.get(owner, MISSING), MISSING)
+    body = re.sub(ids, "ID", text)
     return answer.status_code, dict(answer.headers), body
 
 

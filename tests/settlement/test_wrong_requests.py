@@ -35,6 +35,8 @@ WRONG = {
     "entry_id": ("1", HUGE),
     "run_id": ("1",),
     "dispute_id": ("none",),
+    "item_id": ("1", "none", HUGE),
+    "order_id": ("1", "none", HUGE),
     "revision": (HUGE, "0", "-1", "3000000000", "one"),
     "limit": (HUGE, "0", "501"),
     "as_of": ("0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00", "2025-01-31", "now"),

@@ -56,8 +56,7 @@ class AgreementView:
             return "whole"
         party = self.parties.get(source)
         if party is None:
-            unknown = Belonging(self.buyer, "")
-            return extent(self.viewer, unknown)
+            return extent(self.viewer, Belonging("", ""))  # of no party of the programme
         return self.of_party(party)
 
     def of_occurrence(self, vendor: str | None, events: Iterable[EventRef]) -> Visibility:
