@@ -260,6 +260,12 @@ async def _set_aside(world: World, vendor: str, again: str) -> str:
         msgspec.json.encode({"header": texts[3]}).decode(),
         texts[4].encode(),
     )
+    await pool.execute(
+        "insert into refusal_count (party, day, part, code, kept) values ($1, $2, $3, 'c', 1)",
+        vendor,
+        now().date(),
+        texts[0],
+    )
     number = await pool.fetchval(
         "insert into quarantine_item (reason, id128, payload, source, event_id, partition,"
         " first_offset, told, held, problem) values ('conflict', $1, $1, $2, $3, 0, 0, $4, $4, $5)"

@@ -166,7 +166,7 @@ async def list_usage(
     digest over all of it and a sample for each code.
     """
     scope = listed("usage", *asker.scope)
-    party, number = decode_cursor(scope, cursor, [str, int]) if cursor else ("", 1)
+    party, number = parts_of(request).seal.keys(scope, cursor, [str, int]) if cursor else ("", 1)
     day = date.fromordinal(min(max(number, 1), date.max.toordinal()))
     parts = parts_of(request)
     async with parts.pool.acquire() as connection:
