@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from schemas.frame import Bools, Int8s
+from schemas.frame import Bools, Int8s, UInt64s
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.horizon import Latest
 from services.evaluator import columns as cols
-from services.evaluator import store
+from services.evaluator import link_store, links, store
 from services.evaluator.columns import Columns
 from services.evaluator.frame_rows import stored_frames
-from services.evaluator.horizon import REVIEW, Horizons
+from services.evaluator.horizon import REVIEW, Horizons, moved
 from services.evaluator.identity_index import CONFLICT, DUPLICATE, NEW, Seen, settle
+from services.evaluator.links import REFUSED
 from services.evaluator.quarantine import Quarantine
 from services.evaluator.store import StoredFact, Tallies
 from services.evaluator.tallies import tallies
@@ -40,6 +41,14 @@ class Partition:
     seen: Seen = field(default_factory=Seen)
     next_number: int = 0
     latest: Latest = field(default_factory=Latest)
+    waiting: UInt64s = field(default_factory=lambda: np.empty(0, np.uint64))
+    """High halves of the identities that corrections wait for, sorted."""
+
+    def wait_for(self, identities: Collection[bytes]) -> None:
+        """Remember what corrections wait for."""
+        if identities:
+            highs = [int.from_bytes(each[:8], "big") for each in identities]
+            self.waiting = np.union1d(self.waiting, np.array(highs, np.uint64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ class Frames:
         await self._catalogue.refresh()
         loaded: dict[int, Partition] = {}
         for number, claim in claims.items():
-            loaded[number] = await _load(connection, claim)
+            loaded[number] = await _load(connection, claim, self._catalogue.current.metrics)
         self.partitions.update(loaded)
 
     def forget(self, partitions: Collection[int]) -> None:
@@ -104,15 +113,25 @@ class Frames:
             aside = await self._quarantine.add_unreadable(connection, partition, given.poison)
             return StepResult(committed=lambda: self._count(None, len(given.poison), aside))
         verdict, known = await self._compare(connection, partition, held, columns)
-        judged = self._current().judge(columns, verdict, held.latest)
-        verdict = judged.verdict
+        verdict = self._current().judge(columns, verdict, held.latest).copy()
+        linked = await links.link(
+            connection,
+            partition,
+            columns,
+            verdict,
+            held.seen,
+            held.waiting,
+            self._catalogue.current.metrics,
+        )
         fresh = verdict == NEW
+        further = moved(columns, verdict, held.latest)
         frames, numbers = stored_frames(given.frames, columns, verdict, held.next_number)
         await store.insert_frames(connection, partition, frames)
-        await store.note_latest(connection, partition, judged.moved)
+        await linked.write(connection, partition, numbers, fresh)
+        await store.note_latest(connection, partition, further)
         await store.add_tallies(connection, partition, self._tallies(columns, fresh))
         aside = await self._quarantine.add_facts(
-            connection, partition, columns, given.offsets, verdict, known
+            connection, partition, columns, given.offsets, verdict, known, linked.refused
         )
         aside += await self._quarantine.add_unreadable(connection, partition, given.poison)
         latest = int(columns.at_us[fresh].max()) if fresh.any() else None
@@ -120,7 +139,8 @@ class Frames:
         def committed() -> None:
             held.seen.add(columns.high[fresh], columns.payload[fresh], numbers[fresh])
             held.next_number += len(frames)
-            for source, at_us in judged.moved.items():
+            held.wait_for(linked.awaited)
+            for source, at_us in further.items():
                 held.latest.accepted(source, at_us)
             self._count(verdict, len(given.poison), aside)
 
@@ -183,10 +203,16 @@ class Frames:
             metrics.EVENTS.labels(self._service, outcome).inc(number)
 
 
-_OUTCOMES = {"accepted": NEW, "duplicate": DUPLICATE, "conflict": CONFLICT, "review": REVIEW}
+_OUTCOMES = {
+    "accepted": NEW,
+    "duplicate": DUPLICATE,
+    "conflict": CONFLICT,
+    "review": REVIEW,
+    "refused": REFUSED,
+}
 
 
-async def _load(connection: Connection, claim: PartitionClaim) -> Partition:
+async def _load(connection: Connection, claim: PartitionClaim, names: links.Metrics) -> Partition:
     highs, payloads, frames = [], [], []
     last = -1
     async with connection.transaction(readonly=True):
@@ -199,4 +225,6 @@ async def _load(connection: Connection, claim: PartitionClaim) -> Partition:
     partition = Partition(next_number=last + 1, latest=latest)
     if highs:
         partition.seen.add(np.concatenate(highs), np.concatenate(payloads), np.concatenate(frames))
+    await links.link_backlog(connection, claim.partition, partition.seen, names)
+    partition.wait_for(await link_store.waiting(connection, claim.partition))
     return partition

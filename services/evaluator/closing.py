@@ -25,6 +25,7 @@ from services.evaluator import (
     evaluation_store,
     gauges,
     late_facts,
+    link_store,
     recount,
     refused_corrections,
 )
@@ -103,6 +104,7 @@ class Closer:
         self._targets: dict[AgreementPeriod, RecountTarget] = {}
         self._refused: dict[AgreementPeriod, tuple[float, str]] = {}
         self._revision = -1
+        self._closed: late_facts.ClosedPeriods | None = None
 
     async def run(self) -> None:
         """Close for as long as the process lives; begin anew when the database was away."""
@@ -120,6 +122,7 @@ class Closer:
     async def _turn(self) -> None:
         """Wait for the lock, then look again and again over the connection that holds it."""
         connection = await self._connect()
+        self._closed = None  # another may have closed since
         try:
             holds = False
             while True:
@@ -146,10 +149,18 @@ class Closer:
         if self._revision != catalogue.revision:
             self._targets.clear()
             self._refused.clear()
+            self._closed = None
             self._revision = catalogue.revision
-        more = True
-        while more:
-            more = await late_facts.scan(connection, catalogue, self._target)
+        if await link_store.is_behind(connection):
+            return
+        if self._closed is None:
+            self._closed = await self._closed_periods(connection, catalogue)
+        while await late_facts.scan(connection, self._closed, catalogue.numbers):
+            pass
+        while await refused_corrections.tell_waiting(
+            connection, self._topics.quarantine, self._pace.quiet
+        ):
+            pass
         await self._answer_requests(connection, catalogue, orders)
         await self._close_due(connection, catalogue)
         stuck = await self._stuck(connection)
@@ -157,6 +168,18 @@ class Closer:
             if place not in stuck:
                 await self._close(connection, catalogue, place, "late_facts", {})
         await self._report(connection)
+
+    async def _closed_periods(
+        self, connection: Connection, catalogue: Catalogue
+    ) -> late_facts.ClosedPeriods:
+        """What is closed, with the frames that were counted; read once, then kept current."""
+        found = late_facts.ClosedPeriods()
+        for place, counted in (await evaluation_store.counted_through(connection)).items():
+            target = self._target(catalogue, place)
+            if target is not None:
+                found.put(late_facts.ClosedPeriod(target, counted))
+            await asyncio.sleep(0)
+        return found
 
     def _target(self, catalogue: Catalogue, place: AgreementPeriod) -> RecountTarget | None:
         """What is to be counted for a period, kept while the catalogue stays the same.
@@ -282,13 +305,13 @@ class Closer:
                 connection,
                 self._topics.quarantine,
                 place,
-                target.programmes,
-                snapshot.loaded,
+                snapshot.linked,
                 refused,
-                catalogue.metrics,
             )
 
         await self._commit(connection, place, made_new, snapshot, full, done, requests, corrections)
+        if self._closed is not None:
+            self._closed.put(late_facts.ClosedPeriod(target, snapshot.counted_through))
         metrics.CLOSE_SECONDS.observe(monotonic() - started)
         pa.default_memory_pool().release_unused()  # a recount may have held millions of facts
         log(__name__).info(

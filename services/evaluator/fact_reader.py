@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,8 +81,8 @@ _FRAMES = """
 async def load(connection: Connection, spans: Mapping[int, Span]) -> Loaded:
     """The facts of these metrics whose day touches their span, whole UTC days of them.
 
-    ``spans``: metric number to span; -1 asks for facts that name no metric. To be called inside a
-    transaction, so that all of it is of one snapshot.
+    ``spans``: metric number to span. To be called inside a transaction, so that all of it is of one
+    snapshot.
     """
     wanted = {metric: whole_days(span) for metric, span in spans.items()}
     names = sorted(wanted)
@@ -103,6 +103,25 @@ async def load(connection: Connection, spans: Mapping[int, Span]) -> Loaded:
     if not batches:
         return Loaded(EMPTY, np.empty(0, np.int32))
     return await asyncio.to_thread(_by_identity, batches, np.concatenate(partitions))
+
+
+_SOME = """
+    select f.partition, f.number, frame
+      from unnest($1::int[], $2::int[]) as need(partition, number)
+      join fact_frame f using (partition, number)
+"""
+
+
+async def frames(
+    connection: Connection, places: Sequence[tuple[int, int]]
+) -> AsyncIterator[tuple[tuple[int, int], bytes]]:
+    """Stored frames by partition and number, in any order; to be read inside a transaction."""
+    if places:
+        cursor = connection.cursor(
+            _SOME, [place[0] for place in places], [place[1] for place in places], prefetch=32
+        )
+        async for row in cursor:
+            yield (row["partition"], row["number"]), row["frame"]
 
 
 def _by_identity(batches: list[Any], partition: Int32s) -> Loaded:

@@ -8,7 +8,6 @@ changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -26,14 +25,6 @@ REVIEW = 4
 _STATED = (FIGURE, CHARGE, CIRCUMSTANCE)
 _NEVER = -(2**63)
 _FOREVER = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class HorizonVerdicts:
-    """``verdict`` of every row, and the sources that came further: the new latest of each."""
-
-    verdict: Int8s
-    moved: dict[str, int]
 
 
 class Horizons:
@@ -62,7 +53,7 @@ class Horizons:
         """Whether the catalogue says whose each source is."""
         return all(source in self._of_source for source in sources)
 
-    def judge(self, columns: Columns, verdict: Int8s, latest: Latest) -> HorizonVerdicts:
+    def judge(self, columns: Columns, verdict: Int8s, latest: Latest) -> Int8s:
         """Turn what is new and too late into REVIEW, and what hangs on it into what it then is.
 
         ``verdict``: NEW, DUPLICATE or CONFLICT per row. ``latest``: before the first row; it is
@@ -80,8 +71,8 @@ class Horizons:
         )
         late = (verdict == NEW) & (about < cutoffs[code])
         if late.any():
-            verdict = self._in_order(columns, verdict, latest, names, code, about, late)
-        return HorizonVerdicts(verdict, _moved(columns, verdict, latest, names, code))
+            return self._in_order(columns, verdict, latest, names, code, about, late)
+        return verdict
 
     def _cutoff_us(self, source: str, latest: Latest, reached_us: int) -> int:
         """What the cutoff of a source comes to at most in a step that reaches that far."""
@@ -148,15 +139,15 @@ class Horizons:
         return horizon is not None and horizon.is_beyond(about_us, latest_us)
 
 
-def _moved(
-    columns: Columns, verdict: Int8s, latest: Latest, names: Sequence[str], code: Int32s
-) -> dict[str, int]:
+def moved(columns: Columns, verdict: Int8s, latest: Latest) -> dict[str, int]:
+    """The sources that came further by the rows that are NEW: the new latest of each."""
+    names, code = sources_of(columns.batches)
     fresh = verdict == NEW
     reached = np.full(len(names), _NEVER, np.int64)
     np.maximum.at(reached, code[fresh], columns.at_us[fresh])
-    moved = {}
+    further = {}
     for name, at_us in zip(names, reached.tolist(), strict=True):
         known = latest.of(name)
         if at_us != _NEVER and (known is None or at_us > known):
-            moved[name] = at_us
-    return moved
+            further[name] = at_us
+    return further

@@ -107,10 +107,6 @@ class Seen:
             newer = self._runs.pop()
             self._runs.append(_merged(self._runs.pop(), newer))
 
-    def frames_of(self, high: int) -> tuple[int, ...]:
-        """Numbers of the stored frames that hold a fact with this ``high``."""
-        return self._frames_with(np.array([high], np.uint64))
-
     def _look(
         self, keys: UInt64s, payload: UInt64s, mixed: Bools
     ) -> tuple[Bools, Bools, tuple[int, ...]]:
@@ -125,11 +121,11 @@ class Seen:
             known |= found & (run.payload[at] == payload)
         # Two facts that share a key are told apart by the stored facts, not by their position here.
         differs = hit & ~known
-        frames = self._frames_with(keys[(differs | mixed) & hit])
+        frames = self.frames_with(keys[(differs | mixed) & hit])
         return known & ~mixed, differs, frames
 
-    def _frames_with(self, keys: UInt64s) -> tuple[int, ...]:
-        """Numbers of the stored frames that hold one of these keys, which are sorted."""
+    def frames_with(self, keys: UInt64s) -> tuple[int, ...]:
+        """Numbers of the stored frames that hold a ``high`` among these keys, which are sorted."""
         found: set[int] = set()
         for run in self._runs if len(keys) else ():
             first = np.searchsorted(run.high, keys, side="left")

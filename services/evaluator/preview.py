@@ -15,9 +15,9 @@ from services.core.counting.evidence import EvidenceEvent, Place, evidence_of
 from services.core.counting.measures.counting import with_parts
 from services.core.counting.measures.question import Need
 from services.core.events.facts import identity_of, number
-from services.evaluator import columns, fact_reader, recount, store
+from services.evaluator import columns, recount, store
+from services.evaluator.quarantine import REFUSED_CORRECTION
 from services.evaluator.recount import RecountTarget
-from services.evaluator.refused_corrections import REFUSED_CORRECTION
 from services.shell.frames import partition_of, read_batch
 from services.shell.postgres import Connection, Pool
 
@@ -134,11 +134,7 @@ def _only(target: RecountTarget, need: Need) -> RecountTarget:
         target.numbers.get((programme.programme, one.metric))
         for one in with_parts(programme, [need])
     }
-    spans = {
-        number: span
-        for number, span in target.spans.items()
-        if number in wanted or number == fact_reader.NO_METRIC
-    }
+    spans = {number: span for number, span in target.spans.items() if number in wanted}
     return replace(target, spans=spans)
 
 

@@ -14,11 +14,13 @@ import numpy as np
 from schemas.frame import Int8s, UInt64s
 from schemas.quarantined import FACT_QUARANTINED
 from services.catalogue.cached import CatalogueCopy
+from services.core.events.rejections import Rejection
 from services.evaluator import columns as cols
 from services.evaluator import store
 from services.evaluator.columns import Columns
 from services.evaluator.horizon import REVIEW
 from services.evaluator.identity_index import CONFLICT, NEW, Indices
+from services.evaluator.links import REFUSED
 from services.evaluator.store import Aside, StoredFact
 from services.evaluator.topics import EvaluatorTopics
 from services.shell import clock
@@ -42,6 +44,10 @@ _TOO_OLD = (
 )
 
 
+REFUSED_CORRECTION = "refused_correction"
+_REASONS = {CONFLICT: "conflict", REVIEW: "beyond_horizon", REFUSED: REFUSED_CORRECTION}
+
+
 class Quarantine:
     """Sets aside what may not be counted, in the transaction of the step."""
 
@@ -63,21 +69,25 @@ class Quarantine:
         offsets: Sequence[int],
         verdict: Int8s,
         known: Mapping[tuple[int, int], StoredFact],
+        refused: Mapping[int, Rejection],
     ) -> int:
-        """Set aside the conflicts and what is for review. Gives how many were new.
+        """Set aside conflicts, refused corrections and what is for review. Gives how many were new.
 
-        ``offsets``: of the record of each batch. ``known``: stored facts by identity.
+        ``offsets``: of the record of each batch. ``known``: stored facts by identity. ``refused``:
+        row to the reason.
         A flood of conflicts is written piece by piece: a transaction may not stand idle while
         thousands of them are put into words.
         """
-        rows = np.flatnonzero((verdict == CONFLICT) | (verdict == REVIEW))
+        rows = np.flatnonzero(np.isin(verdict, (CONFLICT, REVIEW, REFUSED)))
         first = _first_accepted(columns, verdict, rows)
         told = 0
         for start in range(0, len(rows), AT_ONCE):
             piece = rows[start : start + AT_ONCE].tolist()
             held = await self._held_against(connection, partition, columns, piece, known, first)
             told += await self._set_aside(
-                connection, partition, self._describe(columns, offsets, verdict, piece, held)
+                connection,
+                partition,
+                self._describe(columns, offsets, verdict, piece, held, refused),
             )
         return told
 
@@ -125,6 +135,7 @@ class Quarantine:
         verdict: Int8s,
         rows: Sequence[int],
         held: Mapping[tuple[int, int], dict[str, Any]],
+        refused: Mapping[int, Rejection],
     ) -> list[Aside]:
         """What is set aside, with both payloads where they conflict."""
         by_batch: dict[int, list[tuple[int, int]]] = {}
@@ -139,13 +150,13 @@ class Quarantine:
                 conflict = verdict[row] == CONFLICT
                 items.append(
                     Aside(
-                        reason="conflict" if conflict else "beyond_horizon",
+                        reason=_REASONS[int(verdict[row])],
                         id128=cols.identity_bytes(*identity),
                         payload=int(columns.payload[row]).to_bytes(8, "big"),
                         source=told["source"],
                         event_id=told["id"],
                         offset=offsets[index],
-                        problem=_CONFLICT if conflict else _TOO_OLD,
+                        problem=_why(verdict[row], refused.get(row)),
                         told=told,
                         held=held.get(identity) if conflict else None,
                     )
@@ -193,6 +204,18 @@ class Quarantine:
         size = 2 * (len(raw) + len(msgspec.json.encode(item.held)))
         party = NOBODY if owner is None else owner.party
         return Refused(party, item.reason, raw, item.problem, size)
+
+
+def _why(verdict: int, refused: Rejection | None) -> str:
+    if refused is not None:
+        return problem_text(refused)
+    return _CONFLICT if verdict == CONFLICT else _TOO_OLD
+
+
+def problem_text(problem: Rejection) -> str:
+    """A rejection in one sentence: field, reason, remedy."""
+    field = f"{problem.field}: " if problem.field else ""
+    return f"{field}{problem.reason}; {problem.remedy}"
 
 
 def _identities(columns: Columns, rows: Sequence[int]) -> list[tuple[int, int]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,18 @@ import pyarrow as pa
 from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.frame import Facts
+from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue
 from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
 from services.core.events.corrections import RejectedCorrection
-from services.core.events.facts import CORRECTION, identity_of, joined
-from services.evaluator import evaluation_store, fact_reader
-from services.evaluator.columns import identities_from
+from services.core.events.facts import EMPTY, joined
+from services.evaluator import evaluation_store, fact_reader, link_store
+from services.evaluator.columns import identity_bytes
 from services.evaluator.evaluation_store import Last
-from services.evaluator.fact_reader import EVER, NO_METRIC, Key, Loaded, Span, Sums
-from services.evaluator.identity_index import Identity
-from services.evaluator.store import frame_bodies
+from services.evaluator.fact_reader import EVER, Key, Loaded, Span, Sums
 from services.evaluator.watermark import version_of
-from services.shell.frames import read_batch
+from services.shell.frames import numbers_of, read_batch
 from services.shell.postgres import Connection
 
 
@@ -37,7 +36,8 @@ class NoSuchPeriod(Exception):
 class RecountTarget:
     """One agreement's period, with everything the catalogue says of it.
 
-    ``spans``: metric number to the facts that are needed; -1 for those that name no metric.
+    ``spans``: metric number to the facts that are needed. ``days``: the first day, and the day
+    after the last, of what charges and circumstances may be stated for.
     """
 
     programmes: tuple[Programme, ...]
@@ -46,6 +46,17 @@ class RecountTarget:
     numbers: Mapping[tuple[str, str], int]
     spans: Mapping[int, Span]
     metrics: frozenset[str]
+    days: tuple[date, date]
+
+    @property
+    def programme(self) -> str:
+        return self.programmes[-1].programme
+
+    @property
+    def by_name(self) -> dict[str, Span]:
+        """The spans by the metric's name."""
+        names = {number: metric for (_, metric), number in self.numbers.items()}
+        return {names[number]: span for number, span in self.spans.items()}
 
     @property
     def place(self) -> evaluation_store.AgreementPeriod:
@@ -60,12 +71,14 @@ class RecountTarget:
 class Snapshot:
     """What one moment of the database says of a subject.
 
-    ``facts``: those of the spans. ``extra``: facts elsewhere that corrections point at.
-    ``counted_through``: partition to its last frame at that moment.
+    ``loaded``: facts of the spans. ``linked``: what belongs to the period and lies in no span.
+    ``astray``: links to facts that are not there. ``counted_through``: partition to its last frame
+    at that moment.
     """
 
     loaded: Loaded
-    extra: Facts | None
+    linked: Loaded
+    astray: tuple[Mapping[str, Any], ...]
     tallies: Mapping[Key, Sums]
     counted_through: Mapping[int, int]
     last: Last | None
@@ -78,7 +91,7 @@ def target_of(catalogue: Catalogue, agreement: str, period: str) -> RecountTarge
         raise NoSuchPeriod(f"agreement {agreement} is not applied; apply it or correct the name")
     programmes = catalogue.programmes[agreements[-1].programme]
     _check_period(agreements, period)
-    spans: dict[int, Span] = {NO_METRIC: EVER}
+    spans: dict[int, Span] = {}
     metrics = set()
     for need in needs(programmes, agreements, period):
         number = catalogue.numbers.get((programmes[-1].programme, need.metric))
@@ -87,8 +100,23 @@ def target_of(catalogue: Catalogue, agreement: str, period: str) -> RecountTarge
             since = EVER[0] if need.since_us is None or need.last_before else need.since_us
             spans[number] = (since, EVER[1] if need.until_us is None else need.until_us)
     return RecountTarget(
-        programmes, agreements, period, catalogue.numbers, spans, frozenset(metrics)
+        programmes,
+        agreements,
+        period,
+        catalogue.numbers,
+        spans,
+        frozenset(metrics),
+        _days(agreements, period),
     )
+
+
+def _days(agreements: Sequence[Agreement], period: str) -> tuple[date, date]:
+    """The days that charges and circumstances of a period's evaluation may be for: its own, those
+    of the next period, and for the first period all before it. See `carries`."""
+    first = agreements[0]
+    is_first = period == label_of(first.effective_from, first.settled)
+    until = first_day(next_label(next_label(period)))
+    return date.min if is_first else first_day(period), until
 
 
 def _check_period(agreements: Sequence[Agreement], period: str) -> None:
@@ -101,20 +129,28 @@ def _check_period(agreements: Sequence[Agreement], period: str) -> None:
 
 
 async def take(connection: Connection, target: RecountTarget) -> Snapshot:
-    """Read everything at one moment, in a transaction of its own."""
+    """Read everything at one moment, in a transaction of its own.
+
+    Raises ValueError while facts from before the links are not linked.
+    """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
+        if await link_store.is_behind(connection):
+            raise ValueError(
+                "facts that were stored by an earlier release are being put in order; ask again in "
+                "a minute"
+            )
         last = await evaluation_store.last(connection, *target.place)
         counted_through = await evaluation_store.last_frames(connection)
         tallies = await fact_reader.tallied(connection, target.spans)
         loaded = await fact_reader.load(connection, target.spans)
-        extra = await _corrected_elsewhere(connection, loaded)
-    return Snapshot(loaded, extra, tallies, counted_through, last)
+        linked, astray = await _linked(connection, target, loaded)
+    return Snapshot(loaded, linked, astray, tallies, counted_through, last)
 
 
 def differences(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Where the tallies and the stored facts say different things; empty when they agree."""
     counted = fact_reader.counted(snapshot.loaded)
-    found = []
+    found = [dict(each) for each in snapshot.astray]
     for key in sorted(counted.keys() | snapshot.tallies.keys()):
         facts, tally = counted.get(key, (0, 0, 0, 0)), snapshot.tallies.get(key, (0, 0, 0, 0))
         if facts != tally:
@@ -150,8 +186,7 @@ def evaluation(
 
 def facts_in(snapshot: Snapshot) -> Facts:
     """All facts of a snapshot."""
-    parts = [snapshot.loaded.facts, *([snapshot.extra] if snapshot.extra is not None else [])]
-    return joined(parts)
+    return joined([snapshot.loaded.facts, snapshot.linked.facts])
 
 
 def same_content(evaluation: PeriodEvaluation, body: str) -> bool:
@@ -161,56 +196,56 @@ def same_content(evaluation: PeriodEvaluation, body: str) -> bool:
     return evaluation.model_copy(update=alike) == before
 
 
-async def _corrected_elsewhere(connection: Connection, loaded: Loaded) -> Facts | None:
-    """Facts outside the spans that corrections point at: what they become may lie within."""
-    missing = _missing_targets(loaded)
-    batches = []
-    for partition, wanted in sorted(missing.items()):
-        rows = await find_rows(connection, partition, wanted)
-        bodies = await frame_bodies(connection, partition, sorted(rows))
-        for number, places in sorted(rows.items()):
-            batches.append(read_batch(bodies[number]).take(pa.array(places)))
-    return fact_reader.as_facts(batches) if batches else None
+async def _linked(
+    connection: Connection, target: RecountTarget, loaded: Loaded
+) -> tuple[Loaded, tuple[Mapping[str, Any], ...]]:
+    """What no span holds and the period needs all the same: charges and circumstances of the
+    agreement, corrections, and the facts that corrections take from or bring into a span.
 
-
-def _missing_targets(loaded: Loaded) -> dict[int, set[Identity]]:
-    """By partition, the identities that corrections name and that are not loaded."""
-    facts = loaded.facts
-    targets: dict[int, set[Identity]] = {}
-    for row in np.flatnonzero(facts.kind == CORRECTION).tolist():
-        identity = corrected_identity(facts.sources[facts.source[row]], facts.data[row])
-        targets.setdefault(int(loaded.partition[row]), set()).add(identity)
-    for wanted in targets.values():
-        highs = np.array([high for high, _ in wanted], np.uint64)
-        for row in np.flatnonzero(np.isin(facts.id_high, highs)).tolist():
-            wanted.discard((int(facts.id_high[row]), int(facts.id_low[row])))
-    return {partition: wanted for partition, wanted in targets.items() if wanted}
-
-
-def corrected_identity(source: str, data: str) -> Identity:
-    """The identity of the event that a correction names."""
-    digest = identity_of(source, str(json.loads(data)["corrects"]))
-    return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")
-
-
-async def find_rows(
-    connection: Connection, partition: int, wanted: Iterable[Identity]
-) -> dict[int, list[int]]:
-    """Number of each frame that holds a wanted identity, with the rows. Reads identities only.
-
-    To be called inside a transaction.
+    Besides, where a frame does not hold what the links say.
     """
-    keys = set(wanted)
-    highs = np.array(sorted({high for high, _ in keys}), np.uint64)
-    found: dict[int, list[int]] = {}
-    cursor = connection.cursor(
-        "select number, ids from fact_frame where partition = $1 and n > 0 order by number",
-        partition,
-        prefetch=64,
+    places = await link_store.own(
+        connection, target.programme, target.by_name, target.place[0], target.days
     )
-    async for row in cursor:
-        high, low = identities_from(row["ids"])
-        for place in np.flatnonzero(np.isin(high, highs)).tolist():
-            if (int(high[place]), int(low[place])) in keys:
-                found.setdefault(row["number"], []).append(place)
-    return found
+    inside = _inside(loaded, places)
+    places = [each for each in places if each.id128 not in inside]
+    wanted: dict[tuple[int, int], list[link_store.Located]] = {}
+    for each in places:
+        wanted.setdefault((each.partition, each.number), []).append(each)
+    batches: list[Any] = []
+    partitions: list[int] = []
+    astray: list[Mapping[str, Any]] = []
+    async for place, body in fact_reader.frames(connection, sorted(wanted)):
+        own = wanted.pop(place)
+        batch = read_batch(body).take(pa.array([each.place for each in own]))
+        for each, high, low in zip(own, *_halves(batch), strict=True):
+            if each.id128 != identity_bytes(high, low):
+                astray.append(_astray(each))
+        batches.append(batch)
+        partitions += [place[0]] * len(own)
+    astray += [_astray(each) for own in wanted.values() for each in own]
+    facts = fact_reader.as_facts(batches) if batches else EMPTY
+    return Loaded(facts, np.array(partitions, np.int32)), tuple(astray)
+
+
+def _inside(loaded: Loaded, places: Sequence[link_store.Located]) -> set[bytes]:
+    """Which of these are loaded already."""
+    highs = np.array([int.from_bytes(each.id128[:8], "big") for each in places], np.uint64)
+    facts = loaded.facts
+    rows = np.flatnonzero(np.isin(facts.id_high, highs))
+    return {identity_bytes(int(facts.id_high[row]), int(facts.id_low[row])) for row in rows}
+
+
+def _halves(batch: Any) -> tuple[list[int], list[int]]:
+    numbers = numbers_of(batch)
+    return numbers["id_high"].tolist(), numbers["id_low"].tolist()
+
+
+def _astray(place: link_store.Located) -> Mapping[str, Any]:
+    return {
+        "partition": place.partition,
+        "frame": place.number,
+        "row": place.place,
+        "facts": "another fact, or none",
+        "linked": place.id128.hex(),
+    }

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import msgspec
 import numpy as np
+import pyarrow as pa
 
 from schemas.frame import Facts
-from schemas.programme import Programme
-from services.core.events.corrections import EventKey, RejectedCorrection
-from services.core.events.facts import identity_of
-from services.evaluator import columns, store
+from services.core.calendar.windows import instant
+from services.core.events.corrections import EventKey, RejectedCorrection, waits_for
+from services.core.events.facts import CORRECTION, TYPE_OF_KIND
+from services.core.events.rejections import Rejection
+from services.evaluator import fact_reader, link_store, store
+from services.evaluator.columns import identity_bytes
 from services.evaluator.evaluation_store import AgreementPeriod
 from services.evaluator.fact_reader import Loaded
-from services.evaluator.quarantine import notice
+from services.evaluator.link_store import Untold
+from services.evaluator.quarantine import REFUSED_CORRECTION, notice, problem_text
 from services.evaluator.store import Aside
 from services.shell.frames import read_batch
 from services.shell.outbox import enqueue_many
 from services.shell.postgres import Connection
 
-REFUSED_CORRECTION = "refused_correction"
+AT_ONCE = 500
+"""So many are told in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +45,23 @@ async def record(
     connection: Connection,
     topic: str,
     place: AgreementPeriod,
-    programmes: Sequence[Programme],
     loaded: Loaded,
     refused: Sequence[RejectedCorrection],
-    metrics: Mapping[int, tuple[str, str]],
 ) -> None:
-    """Bring the quarantine to what a count has seen of a programme's corrections.
+    """Bring the quarantine to what a count has seen of its agreement's corrections.
 
     To be called in the transaction of the count. ``topic``: where what is new is published.
-    ``loaded``: the facts counted, all corrections of the programme's sources among them.
+    ``loaded``: the corrections that it looked at, among other facts.
     """
-    sources = sorted({each.source for one in programmes for each in one.sources})
-    held = await _held(connection, sources)
+    rows = _rows(loaded.facts)
+    held = await _held(connection, list(rows))
     found = {(each.correction.source, each.correction.id): each for each in refused}
-    fresh = [each for identity, each in sorted(found.items()) if identity not in held]
-    if fresh:
-        items = [await _aside(connection, each, loaded, metrics) for each in fresh]
-        first: list[Any] = []
-        for partition, item in items:
-            first += await store.set_aside(connection, partition, [(item, 1)])
-        await enqueue_many(connection, topic, [notice(item, at) for item, at in first])
+    fresh = {rows[key]: each for key, each in sorted(found.items()) if key not in held}
+    await _set_aside(connection, topic, loaded, fresh)
     changed = [
-        (one.item, identity in found)
-        for identity, one in sorted(held.items())
-        if one.refused != (identity in found)
+        (one.item, key in found)
+        for key, one in sorted(held.items())
+        if one.refused != (key in found)
     ]
     await connection.executemany(
         "insert into correction_verdict (item, refused, agreement, period) values ($1, $2, $3, $4)",
@@ -71,13 +69,55 @@ async def record(
     )
 
 
-async def _held(connection: Connection, sources: Sequence[str]) -> dict[EventKey, HeldCorrection]:
+async def tell_waiting(connection: Connection, topic: str, seconds: float) -> bool:
+    """Set aside corrections whose event did not come in so many seconds, until it comes.
+
+    Whether there may be more. ``topic``: where they are published.
+    """
+    async with connection.transaction():
+        await link_store.clear_told(connection, REFUSED_CORRECTION, AT_ONCE)
+        untold = await link_store.to_tell(connection, seconds, AT_ONCE)
+        by_frame: dict[tuple[int, int], list[Untold]] = {}
+        for each in untold:
+            by_frame.setdefault((each.partition, each.number), []).append(each)
+        items: dict[int, list[tuple[Aside, int]]] = {}
+        async for place, body in fact_reader.frames(connection, sorted(by_frame)):
+            own = by_frame[place]
+            batch = read_batch(body).take(pa.array([each.place for each in own]))
+            facts = fact_reader.as_facts([batch])
+            for row, each in enumerate(own):
+                corrects = str(msgspec.json.decode(facts.data[row])["corrects"])
+                problem = waits_for(facts.sources[facts.source[row]], corrects)
+                aside = _aside(facts, row, problem, each.first_offset)
+                items.setdefault(each.partition, []).append((aside, 1))
+        for partition, own_items in sorted(items.items()):
+            first = await store.set_aside(connection, partition, own_items)
+            await enqueue_many(connection, topic, [notice(item, at) for item, at in first])
+        await link_store.note_told(connection, untold)
+    return len(untold) == AT_ONCE
+
+
+def _rows(facts: Facts) -> dict[EventKey, int]:
+    """The row of each correction."""
+    rows = np.flatnonzero(facts.kind == CORRECTION).tolist()
+    return {(facts.sources[facts.source[row]], facts.ids[row]): row for row in rows}
+
+
+async def _held(
+    connection: Connection, corrections: Sequence[EventKey]
+) -> dict[EventKey, HeldCorrection]:
+    if not corrections:
+        return {}
     rows = await connection.fetch(
-        "select q.number, q.source, q.event_id, a.item is null as refused"
-        "  from quarantine_item q left join applied_correction a on a.item = q.number"
-        " where q.reason = $1 and q.source = any($2::text[])",
+        "select q.number, q.source, q.event_id, coalesce(newest.refused, true) as refused"
+        "  from unnest($2::text[], $3::text[]) as own(source, event_id)"
+        "  join quarantine_item q using (source, event_id)"
+        "  left join lateral (select refused from correction_verdict"
+        "    where item = q.number order by number desc limit 1) newest on true"
+        " where q.reason = $1",
         REFUSED_CORRECTION,
-        sources,
+        [source for source, _ in corrections],
+        [event_id for _, event_id in corrections],
     )
     return {
         (row["source"], row["event_id"]): HeldCorrection(row["number"], row["refused"])
@@ -85,35 +125,45 @@ async def _held(connection: Connection, sources: Sequence[str]) -> dict[EventKey
     }
 
 
-async def _aside(
+async def _set_aside(
     connection: Connection,
-    each: RejectedCorrection,
+    topic: str,
     loaded: Loaded,
-    metrics: Mapping[int, tuple[str, str]],
-) -> tuple[int, Aside]:
-    """A refused correction as the quarantine keeps it, and the partition that holds it."""
-    source, event_id = each.correction.source, each.correction.id
-    identity = identity_of(source, event_id)
-    high, low = int.from_bytes(identity[:8], "big"), int.from_bytes(identity[8:], "big")
-    row = _row(loaded.facts, high, low)
-    partition = int(loaded.partition[row])
-    where = await store.find(connection, high, low, partition)
-    assert where is not None, "a fact that was counted is stored"
-    (told,) = columns.events_of(read_batch(where.frame), [where.row], metrics)
-    problem = each.problem
-    field = f"{problem.field}: " if problem.field else ""
-    return partition, Aside(
+    fresh: Mapping[int, RejectedCorrection],
+) -> None:
+    """Keep and publish corrections, by their rows, that are refused for the first time."""
+    facts = loaded.facts
+    rows = {_identity(facts, row): row for row in fresh}
+    for partition in np.unique(loaded.partition[list(fresh)]).tolist() if fresh else ():
+        own = [each for each, row in rows.items() if loaded.partition[row] == partition]
+        offsets = await link_store.offsets(connection, partition, own)
+        items = [
+            (_aside(facts, rows[each], fresh[rows[each]].problem, offsets[each]), 1) for each in own
+        ]
+        first = await store.set_aside(connection, partition, items)
+        await enqueue_many(connection, topic, [notice(item, at) for item, at in first])
+
+
+def _aside(facts: Facts, row: int, problem: Rejection, offset: int) -> Aside:
+    """A refused correction as the quarantine keeps it."""
+    source, event_id = facts.sources[facts.source[row]], facts.ids[row]
+    return Aside(
         reason=REFUSED_CORRECTION,
-        id128=identity,
-        payload=int(loaded.facts.payload[row]).to_bytes(8, "big"),
+        id128=_identity(facts, row),
+        payload=int(facts.payload[row]).to_bytes(8, "big"),
         source=source,
         event_id=event_id,
-        offset=where.first_offset,
-        problem=f"{field}{problem.reason}; {problem.remedy}",
-        told=told,
+        offset=offset,
+        problem=problem_text(problem),
+        told={
+            "source": source,
+            "id": event_id,
+            "type": TYPE_OF_KIND[CORRECTION],
+            "time": instant(int(facts.at_us[row])).isoformat(),
+            "data": msgspec.json.decode(facts.data[row]),
+        },
     )
 
 
-def _row(facts: Facts, high: int, low: int) -> int:
-    (rows,) = np.nonzero((facts.id_high == np.uint64(high)) & (facts.id_low == np.uint64(low)))
-    return int(rows[0])
+def _identity(facts: Facts, row: int) -> bytes:
+    return identity_bytes(int(facts.id_high[row]), int(facts.id_low[row]))

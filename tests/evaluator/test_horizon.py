@@ -19,7 +19,7 @@ from services.core.events.horizon import Latest
 from services.core.events.rejections import Rejection
 from services.core.events.rules import rules_of
 from services.evaluator import columns as cols
-from services.evaluator.horizon import REVIEW, Horizons
+from services.evaluator.horizon import REVIEW, Horizons, moved
 from services.evaluator.identity_index import CONFLICT, NEW, Seen, settle
 from services.shell.frames import read_batch
 from tests.evaluator.bench import House
@@ -66,14 +66,14 @@ def verdicts(steps: Sequence[Sequence[Event]]) -> list[int]:
         given = cols.joined([read_batch(frame(step))])
         judged = seen.judge(given.high, given.low, given.payload).verdict
         judged = settle(judged, given.high, given.low, given.payload, accepted)
-        end = HORIZONS.judge(given, judged, latest)
-        for source, at_us in end.moved.items():
+        verdict = HORIZONS.judge(given, judged, latest)
+        for source, at_us in moved(given, verdict, latest).items():
             latest.accepted(source, at_us)
-        new = end.verdict == NEW
+        new = verdict == NEW
         seen.add(given.high[new], given.payload[new], np.zeros(int(new.sum()), np.uint32))
         for row in np.flatnonzero(new).tolist():
             accepted[int(given.high[row]), int(given.low[row])] = int(given.payload[row])
-        found += end.verdict.tolist()
+        found += verdict.tolist()
     return found
 
 

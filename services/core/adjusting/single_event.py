@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import combinations
 
 from schemas.remedy import SingleEvent
 from services.core.exact.arithmetic import ZERO
+from services.core.exact.compatible import compatible_sets
 from services.core.inputs.absence import wait_for
 from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.context import PeriodContext
@@ -48,25 +48,39 @@ def _event_of(context: PeriodContext, term: SingleEvent, amount: DraftLine) -> s
 def _kept(
     context: PeriodContext, term: SingleEvent, amounts: Sequence[DraftLine], indexes: Sequence[int]
 ) -> tuple[int, ...]:
-    """The best set of credits that may stand side by side; the first of equal ones."""
-    levels = {amounts[index].level for index in indexes}
+    """The best set of credits that may stand side by side; the first of equal ones.
+
+    Of equal worth the set of fewer levels, then the one whose names come first.
+    """
+    levels = sorted({amounts[index].level for index in indexes}, key=str)
     worth = _KEEPS[term.keep](context, term, [amounts[index] for index in indexes])
-    best: tuple[int, ...] = ()
-    most = Fraction(-1)
-    for size in range(1, len(levels) + 1):
-        for chosen in combinations(sorted(levels, key=str), size):
-            if not _may_stand(term, chosen):
-                continue
-            own = tuple(index for index in indexes if amounts[index].level in chosen)
-            value = sum((worth(amounts[index]) for index in own), ZERO)
-            if value > most:
-                best, most = own, value
-    return best
+    of_level: dict[str | None, Fraction] = dict.fromkeys(levels, ZERO)
+    for index in indexes:
+        of_level[amounts[index].level] += worth(amounts[index])
+    chosen = best_together(of_level, term.adds)
+    return tuple(index for index in indexes if amounts[index].level in chosen)
 
 
-def _may_stand(term: SingleEvent, levels: Sequence[str | None]) -> bool:
-    pairs = {frozenset(pair) for pair in term.adds}
-    return all(frozenset(pair) in pairs for pair in combinations(levels, 2))
+def best_together(
+    worth: Mapping[str | None, Fraction], adds: Sequence[tuple[str, str]]
+) -> tuple[str | None, ...]:
+    """The levels of the greatest worth together of which every two are a pair of ``adds``.
+
+    ``worth``: 0 or more, by level, in order. Of equal sets the smaller, then the first in order.
+    Raises ValueError where the pairs make too many sets.
+    """
+    order = {level: place for place, level in enumerate(worth)}
+    names = tuple(level for level in worth if level is not None)
+    sets: list[list[str | None]] = [
+        [level for level in worth if level in each] for each in compatible_sets(names, tuple(adds))
+    ]
+    sets += [[level] for level in worth if level is None]
+    found = []
+    for each in sets:
+        worthy = [level for level in each if worth[level] > 0] or each[:1]
+        total = sum((worth[level] for level in worthy), ZERO)
+        found.append((-total, len(worthy), [order[level] for level in worthy], worthy))
+    return tuple(min(found)[3]) if found else ()
 
 
 Worth = Callable[[DraftLine], Fraction]

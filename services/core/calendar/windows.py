@@ -127,6 +127,21 @@ def business_us(start_us: int, end_us: int, calendar: BusinessHours) -> int:
     zone = zone_of(calendar.time_zone)
     first = instant(start_us).astimezone(zone).date()
     last = instant(end_us).astimezone(zone).date()
+    if (last - first).days <= _FEW_DAYS:
+        return _each_day_us(start_us, end_us, first, last, calendar)
+    inner = first + timedelta(days=1), last - timedelta(days=1)
+    ends = _each_day_us(start_us, end_us, first, first, calendar)
+    ends += _each_day_us(start_us, end_us, last, last, calendar)
+    return ends + _whole_days_us(*inner, calendar)
+
+
+_FEW_DAYS = 8
+
+
+def _each_day_us(
+    start_us: int, end_us: int, first: date, last: date, calendar: BusinessHours
+) -> int:
+    """Business hours of some days, as far as they lie between two instants."""
     return sum(
         max(0, min(end_us, closes) - max(start_us, opens))
         for day in _days(first, last)
@@ -134,21 +149,62 @@ def business_us(start_us: int, end_us: int, calendar: BusinessHours) -> int:
     )
 
 
+def _whole_days_us(first: date, last: date, calendar: BusinessHours) -> int:
+    """Business hours of all days from one to another, both included.
+
+    So many weeks, less the holidays; a day on which the clock changes is looked at by itself.
+    """
+    by_weekday = [
+        sum(_clock_us(closes) - _clock_us(opens) for opens, closes in _hours_of(weekday, calendar))
+        for weekday in range(7)
+    ]
+    weeks, left = divmod((last - first).days + 1, 7)
+    total = weeks * sum(by_weekday)
+    total += sum(by_weekday[(first.weekday() + offset) % 7] for offset in range(left))
+    holidays = {day for day in calendar.holidays if first <= day <= last}
+    total -= sum(by_weekday[day.weekday()] for day in holidays)
+    for year in range(first.year, last.year + 1):
+        for day in _clock_changes(calendar.time_zone, year):
+            if first <= day <= last and day not in holidays:
+                total += sum(max(0, closes - opens) for opens, closes in _open_us(day, calendar))
+                total -= by_weekday[day.weekday()]
+    return total
+
+
+@lru_cache(maxsize=4096)
+def _clock_changes(zone: str, year: int) -> tuple[date, ...]:
+    """The days of a year on which the zone's distance from UTC changes."""
+    new_year = datetime(year, 1, 1, tzinfo=zone_of(zone))
+    found, before = [], new_year.utcoffset()
+    for offset in range((date(year, 12, 31) - new_year.date()).days + 1):
+        after = (new_year + timedelta(days=offset + 1)).utcoffset()
+        if after != before:
+            found.append(new_year.date() + timedelta(days=offset))
+        before = after
+    return tuple(found)
+
+
+def _clock_us(clock: str) -> int:
+    """Microseconds since midnight of a time of day; 24:00 is the day's end."""
+    hours, minutes = clock.split(":")[:2]
+    return (int(hours) * 60 + int(minutes)) * 60 * SECOND_US
+
+
 def _days(first: date, last: date) -> Iterator[date]:
     for offset in range((last - first).days + 1):
         yield first + timedelta(days=offset)
 
 
-def _openings(day: date, calendar: BusinessHours) -> list[tuple[str, str]]:
-    weekday = _WEEKDAYS[day.weekday()]
-    return [(each.opens, each.closes) for each in calendar.hours if weekday in each.days]
+def _hours_of(weekday: int, calendar: BusinessHours) -> list[tuple[str, str]]:
+    name = _WEEKDAYS[weekday]
+    return [(each.opens, each.closes) for each in calendar.hours if name in each.days]
 
 
 def _open_us(day: date, calendar: BusinessHours) -> Iterator[tuple[int, int]]:
     """The day's open stretches in microseconds. Local wall clock decides, so DST is right."""
     if day in calendar.holidays:
         return
-    for opens, closes in _openings(day, calendar):
+    for opens, closes in _hours_of(day.weekday(), calendar):
         yield _wall_us(day, opens, calendar.time_zone), _wall_us(day, closes, calendar.time_zone)
 
 

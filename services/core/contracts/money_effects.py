@@ -25,6 +25,7 @@ from services.core.contracts.level_effects import (
     never_a_percentage,
 )
 from services.core.contracts.wording import FieldPath, Finding
+from services.core.exact.compatible import TooManySets, compatible_sets
 
 _CREDITS = ("service_credit", "penalty", "two_way")
 _LEAVE_OUT = "leave it out"
@@ -206,6 +207,11 @@ def _single_event(agreement: Agreement, _: Programme) -> Iterator[Finding]:
         else:
             yield from _without_credit(path, pair, agreement, "stand beside another")
         seen.add(both)
+    try:
+        compatible_sets(tuple(sorted(paying)), term.adds)
+    except TooManySets as error:
+        remedy = "name fewer pairs, or give levels that stand together a credit of their own"
+        yield Finding(("single_event", "adds"), str(error), remedy)
 
 
 def _critical_failure(agreement: Agreement, _: Programme) -> Iterator[Finding]:

@@ -30,6 +30,10 @@ from services.core.events.facts import (
 )
 from services.core.events.rejections import Rejection, RejectionCode
 
+MOST_CHAINED = 16
+"""A correction of a correction of ... an event: at most so many. Any number may correct the event
+itself, so that a longer chain says nothing that a shorter one could not."""
+
 EventKey = tuple[str, str]
 """Source and id."""
 
@@ -115,9 +119,11 @@ def _standing(
     against: dict[EventKey, list[_StatedCorrection]] = {}
     for each in said:
         against.setdefault(_target(each), []).append(each)
-    refused = [_circle(each) for each in said if _in_circle(each, by_key)]
-    circular = {(each.correction.source, each.correction.id) for each in refused}
-    settled: dict[EventKey, _StatedCorrection | None] = dict.fromkeys(circular)
+    depths, circular = _depths(said, by_key)
+    refused = [_refused(each, CIRCLE) for each in said if each.key in circular]
+    refused += [_refused(each, TOO_LONG) for each in said if depths[each.key] > MOST_CHAINED]
+    silent = ((each.correction.source, each.correction.id) for each in refused)
+    settled: dict[EventKey, _StatedCorrection | None] = dict.fromkeys(silent)
     for each in said:
         _settle(each.key, by_key, against, settled, refused)
     last: dict[EventKey, _StatedCorrection] = {}
@@ -136,7 +142,7 @@ def _settle(
 ) -> None:
     """What a correction says after those against it; None where it was taken back.
 
-    Goes up the chain with its own stack: a chain may be as long as there are events.
+    Goes up the chain with its own stack.
     """
     stack = [key]
     while stack:
@@ -190,42 +196,65 @@ def _order(said: _StatedCorrection) -> tuple[int, str]:
     return said.at_us, said.key[1]
 
 
-def _in_circle(said: _StatedCorrection, by_key: Mapping[EventKey, _StatedCorrection]) -> bool:
-    """Whether following what is corrected leads back. Every correction names one event only."""
-    seen: set[EventKey] = set()
-    step: _StatedCorrection | None = said
-    while step is not None and step.key not in seen:
-        seen.add(step.key)
-        step = by_key.get(_target(step))
-        if step is said:
-            return True
-    return False
+def _depths(
+    said: list[_StatedCorrection], by_key: Mapping[EventKey, _StatedCorrection]
+) -> tuple[dict[EventKey, int], set[EventKey]]:
+    """How many corrections lead from each one to its event, itself included; those in a circle.
+
+    0 for a circle and for what hangs on one. Each correction names one event only, so that each is
+    looked at once.
+    """
+    depths: dict[EventKey, int] = {}
+    circular: set[EventKey] = set()
+    for each in said:
+        path: dict[EventKey, None] = {}
+        step: _StatedCorrection | None = each
+        while step is not None and step.key not in depths and step.key not in path:
+            path[step.key] = None
+            step = by_key.get(_target(step))
+        walked = list(path)
+        if step is not None and step.key in path:
+            circular.update(walked[walked.index(step.key) :])
+            depth = -1
+        else:
+            depth = 0 if step is None else depths[step.key] or -1
+        for key in reversed(walked):
+            depth = depth + 1 if depth >= 0 else -1
+            depths[key] = max(depth, 0)
+    return depths, circular
 
 
-def _circle(said: _StatedCorrection) -> RejectedCorrection:
-    return RejectedCorrection(
-        EventRef(source=said.key[0], id=said.key[1]),
-        Rejection(
-            RejectionCode.BAD_DATA,
-            "/data/corrects",
-            "the corrections correct each other in a circle",
-            "correct the original event",
-        ),
-    )
+CIRCLE = Rejection(
+    RejectionCode.BAD_DATA,
+    "/data/corrects",
+    "the corrections correct each other in a circle",
+    "correct the original event",
+)
+TOO_LONG = Rejection(
+    RejectionCode.BAD_DATA,
+    "/data/corrects",
+    f"more than {MOST_CHAINED} corrections hang on each other, of which this is one beyond that",
+    "correct the original event itself: of its corrections the last by time stands",
+)
+
+
+def _refused(said: _StatedCorrection, problem: Rejection) -> RejectedCorrection:
+    return RejectedCorrection(EventRef(source=said.key[0], id=said.key[1]), problem)
 
 
 def _waiting(said: _StatedCorrection) -> RejectedCorrection:
-    source, event_id = _target(said)
-    return RejectedCorrection(
-        EventRef(source=said.key[0], id=said.key[1]),
-        Rejection(
-            RejectionCode.BAD_DATA,
-            "/data/corrects",
-            f"it waits for its event: no event {event_id} of the source {source} is there",
-            "send that event, or correct this correction to take it back; each source corrects "
-            "its own events",
-        ),
-        waits=True,
+    correction = EventRef(source=said.key[0], id=said.key[1])
+    return RejectedCorrection(correction, waits_for(*_target(said)), waits=True)
+
+
+def waits_for(source: str, event_id: str) -> Rejection:
+    """What is said of a correction whose event is not there."""
+    return Rejection(
+        RejectionCode.BAD_DATA,
+        "/data/corrects",
+        f"it waits for its event: no event {event_id} of the source {source} is there",
+        "send that event, or correct this correction to take it back; each source corrects its own "
+        "events",
     )
 
 

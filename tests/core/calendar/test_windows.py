@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from schemas.period import PeriodLength
 from schemas.programme import BusinessHours
+from services.core.calendar import windows
 from services.core.calendar.windows import (
+    DAY_US,
     SECOND_US,
     bounds_us,
     business_us,
@@ -199,6 +202,41 @@ def test_business_time_adds_up_however_a_stretch_is_cut(at: datetime, one: int, 
     assert business_us(first, third, OFFICE) == (
         business_us(first, second, OFFICE) + business_us(second, third, OFFICE)
     )
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    MOMENTS,
+    st.integers(0, 3 * 366 * 24 * 60),
+    st.sampled_from(
+        ["Europe/Berlin", "America/Sao_Paulo", "Africa/Casablanca", "Pacific/Apia",
+         "Australia/Lord_Howe", "Asia/Tehran", "UTC"]
+    ),
+)  # fmt: skip
+def test_weeks_counted_at_once_are_the_days_counted_one_by_one(
+    at: datetime, minutes: int, zone: str
+) -> None:
+    calendar = OFFICE.model_copy(update={"time_zone": zone})
+    start, end = microseconds(at), microseconds(at + timedelta(minutes=minutes))
+    week = 7 * DAY_US
+    pieces = [(cut, min(cut + week, end)) for cut in range(start, end, week)]
+    assert business_us(start, end, calendar) == sum(
+        business_us(first, last, calendar) for first, last in pieces
+    )
+
+
+def test_business_hours_of_decades_look_at_few_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[date] = []
+    by_day = windows._open_us
+
+    def counted(day: date, calendar: BusinessHours) -> Iterator[tuple[int, int]]:
+        looked.append(day)
+        return by_day(day, calendar)
+
+    monkeypatch.setattr(windows, "_open_us", counted)
+    opened = business_us(us("1990-01-02T00:00Z"), us("2090-01-02T00:00Z"), OFFICE)
+    assert opened > 100 * 52 * 40 * 3600 * SECOND_US
+    assert len(looked) <= 2 + 2 * 100, "the ends, and the days on which the clock changes"
 
 
 @pytest.mark.parametrize(

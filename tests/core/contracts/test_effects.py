@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import pytest
 
@@ -47,6 +48,7 @@ BASELINE = (
     "    moves: {kind: baseline, periods: 2, tie: at_least, minimum: %s, rounded: exact, "
     "no_data: starts_anew}\n"
 )
+MANY = [f"l{number:02}" for number in range(21)]
 Changes = Sequence[tuple[str, str]]
 
 
@@ -216,6 +218,11 @@ OF_THE_WHOLE: list[tuple[Changes, str, str]] = [
     ([], OTHER + "single_event: {circumstance: by, keep: largest_credit, "
                  "adds: [[other, uptime], [uptime, other]]}",
      "single_event.adds[1]: uptime and other are a pair already"),
+    ([], "".join(OTHER.replace("other", name) for name in MANY)
+         + "single_event: {circumstance: by, keep: largest_credit, adds: "
+         + str([[a, b] for (i, a), (j, b) in combinations(enumerate(MANY), 2) if i // 3 != j // 3])
+         + "}",
+     "single_event.adds: the pairs let 22 levels stand side by side in more than 1000 ways"),
     ([], PLAIN + "critical_failure: {circumstance: bad, decision: d, replaces: [other], "
                  "withheld_at_most: {kind: amount, amount: 1}}",
      "critical_failure.replaces: level other bears no credit"),
