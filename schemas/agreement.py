@@ -31,6 +31,7 @@ from schemas.remedy import (
     SingleEvent,
     Termination,
 )
+from schemas.whose_word import OwnWord
 
 AgreementType = Literal[
     "service", "customer", "corporate", "ola", "underpinning", "commitment", "target"
@@ -185,6 +186,11 @@ class Agreement(Noun):
         description="How long after a period's end late facts still enter its first settlement."
     )
     conventions: Conventions
+    whose_word: tuple[OwnWord, ...] = Field(
+        default=(),
+        description="Charges and circumstances for which another party's word counts than the "
+        "programme says.",
+    )
     conversions: tuple[Conversion, ...] = Field(
         default=(), description="One for each other currency in which amounts may be stated."
     )

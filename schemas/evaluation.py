@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from schemas.absence import CountsAs
-from schemas.base import AcrossPeriods, Count, Instant, Name, Noun, Number
+from schemas.base import AcrossPeriods, Count, Instant, Name, Noun, Number, Text
 from schemas.event import Charge, Circumstance, EventId, Subject
 from schemas.period import PeriodLabel, Window
 from schemas.programme import SourceUri, Unit
@@ -180,6 +180,34 @@ class CircumstanceFact(Noun):
     circumstance: Circumstance
 
 
+class AnswerFact(Noun):
+    """An answer to a proposal with its event."""
+
+    event: EventRef
+    at: Instant
+    party: Name
+    answer: Literal["accept", "reject"]
+    reason: Text
+
+
+class Proposal(Noun):
+    """What a party has stated whose word does not count, with the answers to it.
+
+    Either a charge or a circumstance. An accepted one is also among the period's charges or
+    circumstances; the others have no effect.
+    """
+
+    event: EventRef
+    at: Instant
+    party: Name = Field(description="Who has stated it.")
+    charge: Charge | None = None
+    circumstance: Circumstance | None = None
+    state: Literal["open", "accepted", "rejected"]
+    by_silence: bool = Field(False, description="Nobody has answered in the time that is agreed.")
+    awaits: tuple[Name, ...] = Field((), description="Who can still take it over or reject it.")
+    answers: tuple[AnswerFact, ...] = ()
+
+
 class PeriodEvaluation(Noun):
     """All that settlement needs to settle one agreement's period, at one revision.
 
@@ -198,6 +226,9 @@ class PeriodEvaluation(Noun):
     figures: tuple[MetricFigure, ...]
     charges: tuple[ChargeFact, ...]
     circumstances: tuple[CircumstanceFact, ...]
+    proposals: tuple[Proposal, ...] = Field(
+        (), description="What was stated of this period by parties whose word does not count."
+    )
     tzdata: str | None = Field(
         None, description="Version of the time zone database that cut the windows; null: not noted."
     )

@@ -164,6 +164,24 @@ class Circumstance(Noun):
     values: dict[Name, Stated] = Field(default_factory=dict)
 
 
+class ProposalAnswer(Noun):
+    """Takes over what another party has proposed, or rejects it. The last answer stands.
+
+    A proposal is a charge, circumstance or figure stated by a party whose word does not count.
+    """
+
+    agreement: Name = Field(
+        description="That of the proposal; of a figure, the one for which it is answered."
+    )
+    states: Literal["charge", "circumstance", "figure"]
+    name: Name = Field(description="The proposal's base, circumstance or metric.")
+    period: PeriodLabel = Field(description="That of the proposal.")
+    of_source: SourceUri = Field(description="The proposal's source.")
+    of_id: EventId = Field(description="The proposal's id.")
+    answer: Literal["accept", "reject"]
+    reason: Text
+
+
 EVENT_TYPES: dict[str, type[Noun]] = {
     "earnback.sample.v1": Sample,
     "earnback.count.v1": Counted,
@@ -176,6 +194,7 @@ EVENT_TYPES: dict[str, type[Noun]] = {
     "earnback.correction.v1": Correction,
     "earnback.charge.v1": Charge,
     "earnback.circumstance.v1": Circumstance,
+    "earnback.answer.v1": ProposalAnswer,
 }
 """CloudEvents ``type`` to the model of its ``data``. Its position is the number in frames."""
 

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 from schemas.absence import CountsAs
 from schemas.base import AcrossPeriods, Language, Name, Noun, Number, Text, TimeZone, Version
 from schemas.ceiling import OfVendor, SharedCap
+from schemas.whose_word import SAID, SIDES, ThirdParty, WhoseWord, WordOf
 
 SourceUri = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
 """A CloudEvents ``source``: a URI reference, printable, without spaces; at most 200 characters."""
@@ -388,6 +389,18 @@ class Metric(Noun):
     decimals: Annotated[int, Field(ge=0, le=9)] = Field(
         3, description="Most decimals a reported value may have; more is refused, not rounded."
     )
+    whose_word: WordOf | None = Field(
+        None, description="Of a declared one: whose figures count. Absent: as the programme says."
+    )
+
+    @model_validator(mode="after")
+    def _declared_by_somebody(self) -> Self:
+        if self.whose_word is not None and not isinstance(self.measure, Declared):
+            raise ValueError(
+                f"metric {self.metric} is measured, and whose_word is for what is declared; leave "
+                "it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _time_in_a_unit_of_time(self) -> Self:
@@ -454,6 +467,10 @@ class Programme(Noun):
     vendors: Annotated[
         tuple[Vendor, ...], Field(min_length=1, description="Who owes service levels.")
     ]
+    third_parties: tuple[ThirdParty, ...] = Field(
+        default=(), description="Who else may state something, such as an auditor."
+    )
+    whose_word: WhoseWord = Field(description="Whose word counts, for what is not measured.")
     sources: Annotated[
         tuple[Source, ...], Field(min_length=1, description="Which systems may report.")
     ]
@@ -482,9 +499,11 @@ class Programme(Noun):
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         parties = [vendor.vendor for vendor in self.vendors]
+        third = {one.party for one in self.third_parties}
         metrics = [metric.metric for metric in self.metrics]
         for what, names in (
             ("vendor", parties),
+            ("third party", [one.party for one in self.third_parties]),
             ("metric", metrics),
             ("source", [source.source for source in self.sources]),
             ("shared cap", [cap.cap for cap in self.shared_caps]),
@@ -499,7 +518,7 @@ class Programme(Noun):
                     "vendor of the programme; add the vendor or correct the name"
                 )
         for source in self.sources:
-            if source.reports_for not in {*parties, self.buyer}:
+            if source.reports_for not in {*parties, self.buyer, *third}:
                 raise ValueError(
                     f"source {source.source} reports for {source.reports_for}, who is neither a "
                     "vendor of the programme nor its buyer; add the vendor or correct the name"
@@ -518,6 +537,28 @@ class Programme(Noun):
                         f"metric {metric.metric} is made of {unknown[0]}, which the programme does "
                         "not define; add it or correct the name"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _words_are_of_parties(self) -> Self:
+        third = {one.party for one in self.third_parties}
+        taken = sorted(third & {*SIDES, self.buyer, *(one.vendor for one in self.vendors)})
+        if taken:
+            raise ValueError(
+                f"'{taken[0]}' is a side, the buyer or a vendor, and no third party; rename it"
+            )
+        stated = [(f"whose_word.{what}", word) for what, word in self.whose_word if what in SAID]
+        stated += [
+            (f"whose_word of metric {metric.metric}", metric.whose_word)
+            for metric in self.metrics
+            if metric.whose_word is not None
+        ]
+        for where, word in stated:
+            if word not in {*SIDES, *third}:
+                raise ValueError(
+                    f"{where} is '{word}', which is neither one of {', '.join(SIDES)} nor a third "
+                    "party of the programme; name one of third_parties, or correct it"
+                )
         return self
 
     @model_validator(mode="after")
@@ -550,6 +591,12 @@ class Programme(Noun):
                 f"metric {min(parts)} is made of itself through its parts; take it out of them"
             )
         return self
+
+    @property
+    def parties(self) -> frozenset[str]:
+        """The buyer, the vendors and the third parties."""
+        third = (one.party for one in self.third_parties)
+        return frozenset((self.buyer, *(one.vendor for one in self.vendors), *third))
 
     def metric(self, name: str) -> Metric | None:
         """The metric of that name, or None."""

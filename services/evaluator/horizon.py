@@ -14,7 +14,7 @@ import numpy as np
 
 from schemas.frame import Bools, Int8s, Int32s, Int64s
 from services.catalogue.snapshot import Catalogue
-from services.core.events.facts import CHARGE, CIRCUMSTANCE, CORRECTION, FIGURE
+from services.core.events.facts import ANSWER, CHARGE, CIRCUMSTANCE, CORRECTION, FIGURE
 from services.core.events.horizon import Horizon, Latest, horizons_of
 from services.core.events.tally_windows import metric_windows
 from services.evaluator.columns import Columns, sources_of
@@ -22,7 +22,7 @@ from services.evaluator.identity_index import CONFLICT, DUPLICATE, NEW
 
 REVIEW = 4
 """A fact beyond the horizon, beside the verdicts of `seen`."""
-_STATED = (FIGURE, CHARGE, CIRCUMSTANCE)
+_STATED = (FIGURE, CHARGE, CIRCUMSTANCE, ANSWER)
 _NEVER = -(2**63)
 _FOREVER = 2**63 - 1
 

@@ -245,7 +245,7 @@ def _place_of(link: Link, root: Link, metrics: Metrics) -> LinkedPlace | None:
 
 def _agreement_place(said: Mapping[str, Any]) -> AgreementPlace | None:
     label, agreement = said.get("period"), said.get("agreement")
-    name = said.get("base", said.get("circumstance"))
+    name = said.get("base", said.get("circumstance", said.get("name")))
     if not (isinstance(label, str) and isinstance(agreement, str) and isinstance(name, str)):
         return None
     try:
@@ -268,7 +268,7 @@ def _link_of(columns: Columns, row: int) -> Link:
     return Link(identity, identity_of(source, str(said["corrects"])), _innermost(said))
 
 
-_TOLD = ("metric", "agreement", "period", "base", "circumstance")
+_TOLD = ("metric", "agreement", "period", "base", "circumstance", "name")
 
 
 def _innermost(said: dict[str, Any]) -> str:

@@ -51,6 +51,7 @@ _TITLES: dict[Code, tuple[int, str]] = {
     Code.UNKNOWN_VENDOR: (422, "The vendor is not known."),
     Code.UNKNOWN_AGREEMENT: (422, "The agreement is not known."),
     Code.AGREEMENT_OF_ANOTHER_PARTY: (403, "The agreement is another party's."),
+    Code.ANSWER_OF_ANOTHER_PARTY: (403, "The answer is another party's to give."),
     Code.UNKNOWN_BASE: (422, "The agreement has no such charge."),
     Code.UNKNOWN_LEVEL: (422, "The agreement has no such level."),
     Code.WRONG_CURRENCY: (422, "The amount has another currency."),

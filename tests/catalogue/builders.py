@@ -6,6 +6,7 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
+from schemas.whose_word import SAID
 
 PROBE = "https://probe.example/net-1"
 DESK = "https://desk.example/"
@@ -80,6 +81,7 @@ def a_programme(version: int = 1, **changes: Any) -> Programme:
         "time_zone": "Europe/Berlin",
         "restated_for_days": 400,
         "vendors_see": "figures",
+        "whose_word": {**dict.fromkeys(SAID, "either"), "charges": "buyer"},
         "vendors": [{"vendor": "north", "name": "North"}, {"vendor": "desk", "name": "Desk"}],
         "sources": [
             {"source": PROBE, "reports_for": "north"},

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
+from schemas.whose_word import SAID
 from tests.core.golden.events import Events
 from tests.core.golden.production import Contracts
 
@@ -26,6 +27,7 @@ _PROGRAMME = Programme.model_validate(
         "name": "Generated contracts",
         "time_zone": "UTC",
         "restated_for_days": 3660,
+        "whose_word": dict.fromkeys(SAID, "either"),
         "vendors": [{"vendor": "vendor", "name": "The vendor"}],
         "sources": [{"source": "urn:buyer", "reports_for": "buyer"}],
         "metrics": [

@@ -10,6 +10,7 @@ from schemas.agreement import Agreement
 from schemas.evaluation import MetricFigure, PeriodEvaluation
 from schemas.frame import Facts
 from schemas.programme import Programme
+from schemas.whose_word import SAID
 from services.core.calendar.windows import microseconds
 from services.core.counting.evaluation import evaluate
 from services.core.events.acceptance import accept
@@ -179,6 +180,7 @@ def programme(version: int = 1, effective_from: str = "2025-01-01", **changed: A
         "time_zone": "Europe/Berlin",
         "restated_for_days": 400,
         "vendors_see": "figures",
+        "whose_word": dict.fromkeys(SAID, "either"),
         "vendors": [{"vendor": "north", "name": "North"}, {"vendor": "desk", "name": "Desk"}],
         "sources": [
             {"source": PROBE, "reports_for": "north"},

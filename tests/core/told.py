@@ -35,6 +35,7 @@ buyer: town
 name: Campus
 time_zone: Europe/Berlin
 restated_for_days: 90
+whose_word: {charges: either, circumstances: either, decisions: either, figures: either}
 vendors: [{vendor: nimbus, name: Nimbus}]
 sources: [{source: urn:nimbus, reports_for: nimbus}]
 metrics:

@@ -12,6 +12,7 @@ from schemas.agreement import Agreement
 from schemas.event import KIND_OF_TYPE
 from schemas.frame import FRAME_CONTENT_TYPE
 from schemas.programme import Programme
+from schemas.whose_word import SAID
 from services.core.calendar.windows import microseconds
 from services.core.events.facts import Row, columns, identity_of, payload_of
 from services.shell.frames import CONTENT_TYPE, encode, partition_of
@@ -40,6 +41,7 @@ def a_programme(**changes: Any) -> Programme:
         "time_zone": "Europe/Berlin",
         "restated_for_days": 100,
         "vendors_see": "figures",
+        "whose_word": dict.fromkeys(SAID, "either"),
         "vendors": [
             {"vendor": "nimbus", "name": "Nimbus"},
             {"vendor": "cirrus", "name": "Cirrus"},

@@ -40,6 +40,7 @@ name: A programme under fire
 time_zone: Europe/Berlin
 restated_for_days: 3660
 vendors_see: figures
+whose_word: {{charges: either, circumstances: either, decisions: either, figures: either}}
 vendors:
   - {{vendor: {alfa}, name: Alfa}}
   - {{vendor: {bravo}, name: Bravo}}

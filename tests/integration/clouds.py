@@ -15,6 +15,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from schemas.whose_word import SAID
 from tests.integration.real import (
     DATA,
     RESTATED_FOR_DAYS,
@@ -134,6 +135,7 @@ def _programme() -> dict[str, Any]:
         "time_zone": ZONE,
         "restated_for_days": RESTATED_FOR_DAYS,
         "vendors_see": "figures",
+        "whose_word": dict.fromkeys(SAID, "either"),
         "vendors": [{"vendor": vendor, "name": vendor} for vendor in VENDORS],
         "sources": [
             {"source": FINANCE, "reports_for": BUYER},

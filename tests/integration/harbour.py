@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from schemas.whose_word import SAID
 from tests.integration.real import RESTATED_FOR_DAYS, Event, agreement, charge, event
 
 CRANE, GATE = "harbour-crane", "harbour-gate"
@@ -108,6 +109,7 @@ def _programme() -> Mapping[str, Any]:
         "name": "Harbour",
         "time_zone": "Europe/Rome",
         "restated_for_days": RESTATED_FOR_DAYS,
+        "whose_word": dict.fromkeys(SAID, "either"),
         "vendors": [{"vendor": "quay-works", "name": "Quay Works"}],
         "sources": [{"source": each, "reports_for": "port"} for each in (PROBE, FINANCE)],
         "metrics": metrics,

@@ -9,6 +9,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from schemas.whose_word import SAID
 from tests.integration.real import (
     DATA,
     RESTATED_FOR_DAYS,
@@ -108,6 +109,7 @@ def _programme(vendors: dict[str, list[str]]) -> dict[str, Any]:
         "time_zone": "UTC",
         "restated_for_days": RESTATED_FOR_DAYS,
         "vendors_see": "figures",
+        "whose_word": dict.fromkeys(SAID, "either"),
         "vendors": [{"vendor": vendor, "name": vendor} for vendor in vendors],
         "sources": [
             {

@@ -14,6 +14,7 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.period import first_day, next_label
 from schemas.programme import Programme
 from schemas.statement import LineKind, SettlementStatement, StatementLine, Step
+from schemas.whose_word import SAID
 from services.shell.steps import Record
 
 
@@ -101,6 +102,7 @@ def a_programme(
             "time_zone": "Europe/Berlin",
             "restated_for_days": 400,
             "vendors_see": "figures",
+            "whose_word": dict.fromkeys(SAID, "either"),
             "vendors": [
                 {"vendor": "nimbus", "name": "Nimbus"},
                 {"vendor": "cirrus", "name": "Cirrus"},

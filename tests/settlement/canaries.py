@@ -18,6 +18,7 @@ from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.programme import Programme
 from schemas.role import Role
+from schemas.whose_word import SAID
 from services.catalogue.keys import create
 from services.catalogue.store import apply
 from services.shell.clock import now
@@ -68,6 +69,7 @@ def programme_of(buyer: str, vendors: tuple[str, ...], **more: object) -> Progra
             "time_zone": "Europe/Berlin",
             "restated_for_days": 400,
             "vendors_see": "figures",
+            "whose_word": dict.fromkeys(SAID, "either"),
             "vendors": [{"vendor": each, "name": f"{each} vendor"} for each in vendors],
             "sources": [
                 {"source": f"urn:{each}:probe", "reports_for": each} for each in (*vendors, buyer)

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.core.contracts import level_check, name_check, price_check, reach_check, version_check
+from services.core.contracts import (
+    level_check,
+    name_check,
+    price_check,
+    reach_check,
+    version_check,
+    word_check,
+)
 from services.core.contracts.attribution_check import broken_attributions
 from services.core.contracts.currency_check import broken_currencies
 from services.core.contracts.level_effects import idle_level_terms
@@ -65,4 +72,5 @@ _CHECKS = (
     *price_check.CHECKS,
     *reach_check.CHECKS,
     *version_check.CHECKS,
+    *word_check.CHECKS,
 )

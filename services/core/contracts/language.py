@@ -13,6 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.whose_word import SAID
 from services.core.contracts.wording import FieldPath
 
 LANGUAGE = 2
@@ -283,6 +284,13 @@ def _may_lack(quantity: ContractBody, level: ContractBody) -> bool:
     return level.get("no_data") == "met"
 
 
+def _whose_word(document: ContractBody) -> Iterator[Addition]:
+    """Language 1: what any party of the agreement states counts at once."""
+    if document.get("kind") == "programme":
+        said = "whose word counts, for each: buyer, vendor, either, both, or a third party"
+        yield Addition((), "whose_word", dict.fromkeys(SAID, "either"), said)
+
+
 RULES: tuple[LanguageRule, ...] = (
     _last_credit,
     _across_periods,
@@ -293,5 +301,6 @@ RULES: tuple[LanguageRule, ...] = (
     _absent_readings,
     _openings,
     _vendors_see,
+    _whose_word,
 )
 """The rules that bring a document of language 1 to language 2, in order."""

@@ -5,7 +5,7 @@ The same facts give the same evaluation, whatever order or batches they came in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeVar
@@ -16,8 +16,6 @@ from schemas.agreement import Agreement
 from schemas.base import TZDATA
 from schemas.credit import Duration
 from schemas.evaluation import (
-    ChargeFact,
-    CircumstanceFact,
     MetricFigure,
     PeriodEvaluation,
 )
@@ -26,8 +24,7 @@ from schemas.frame import Facts
 from schemas.period import Window, first_day
 from schemas.programme import Programme
 from schemas.remedy import ByOccurrence
-from services.core.calendar.windows import instant, overlaps, parts_of, window_of
-from services.core.counting.carried import carries
+from services.core.calendar.windows import parts_of, window_of
 from services.core.counting.measures.boundaries import AS_COUNTED, TermView, conventions, views
 from services.core.counting.measures.counting import (
     Counter,
@@ -38,10 +35,11 @@ from services.core.counting.measures.counting import (
     needed_span,
     with_parts,
 )
-from services.core.counting.measures.question import Need, counting_of, reference
+from services.core.counting.measures.question import Need, counting_of
+from services.core.counting.stated_facts import stated_facts
 from services.core.events.acceptance import accept
 from services.core.events.corrections import Acceptor, RejectedCorrection, corrected
-from services.core.events.facts import CHARGE, CIRCUMSTANCE, Row, by_identity, distinct, taken
+from services.core.events.facts import Row, by_identity, distinct, taken
 from services.core.events.rejections import Rejection
 from services.core.events.rules import rules_of
 from services.core.events.wanted import Wanted, wanted
@@ -211,6 +209,7 @@ def evaluate(
                 if key not in found:
                     figure = counters[programme.version].figure(need, window)
                     found[key] = _with_counting(figure, programme) if by_share else figure
+    stated = stated_facts(stock.fact_index.facts, programmes, agreements, period)
     return PeriodEvaluation(
         programme=agreement.programme,
         agreement=agreement.agreement,
@@ -218,8 +217,9 @@ def evaluate(
         revision=revision,
         reason=reason,
         figures=tuple(sorted(found.values(), key=_place)),
-        charges=_charges(stock.fact_index.facts, programmes, agreements, period),
-        circumstances=_circumstances(stock.fact_index.facts, programmes, agreements, period),
+        charges=stated.charges,
+        circumstances=stated.circumstances,
+        proposals=stated.proposals,
         tzdata=TZDATA,
     )
 
@@ -254,54 +254,3 @@ def _subjects(
     if each.if_reported:
         return (each.subject,) if each.subject in reported else ()
     return (None, *sorted(reported))
-
-
-def _charges(
-    facts: Facts, programmes: Sequence[Programme], agreements: Sequence[Agreement], period: str
-) -> tuple[ChargeFact, ...]:
-    """The agreement's charges for time of this period: the last of each name stands.
-
-    And those of the time after its end that a term looks at; see `carries`.
-    """
-    standing: dict[tuple[str, str, str | None, bool | None], ChargeFact] = {}
-    for row, charge in _stated(facts, CHARGE, Charge, agreements):
-        if not overlaps(period, charge.period) and not carries(
-            programmes, agreements, period, charge.period, charge.base
-        ):
-            continue
-        fact = ChargeFact(event=reference(facts, row), at=_at(facts, row), charge=charge)
-        name = charge.base, charge.period, charge.subject, charge.credit_note
-        standing.pop(name, None)
-        standing[name] = fact
-    return tuple(standing.values())
-
-
-def _circumstances(
-    facts: Facts, programmes: Sequence[Programme], agreements: Sequence[Agreement], period: str
-) -> tuple[CircumstanceFact, ...]:
-    """The agreement's circumstances for time of this period, all in order.
-
-    Several may be stated about one thing, such as claims; the terms say which they look at. And
-    those of the time before its begin and after its end that a term looks at; see `carries`.
-    """
-    return tuple(
-        CircumstanceFact(event=reference(facts, row), at=_at(facts, row), circumstance=stated)
-        for row, stated in _stated(facts, CIRCUMSTANCE, Circumstance, agreements)
-        if overlaps(period, stated.period)
-        or carries(programmes, agreements, period, stated.period, stated.circumstance)
-    )
-
-
-def _stated(
-    facts: Facts, kind: int, model: type[_Labelled], agreements: Sequence[Agreement]
-) -> Iterator[tuple[int, _Labelled]]:
-    """What was stated of this agreement, by time and then identity."""
-    rows = np.flatnonzero(facts.kind == kind)
-    for row in rows[np.argsort(facts.at_us[rows], kind="stable")].tolist():
-        stated = model.model_validate_json(facts.data[row])
-        if stated.agreement == agreements[0].agreement:
-            yield row, stated
-
-
-def _at(facts: Facts, row: int) -> datetime:
-    return instant(int(facts.at_us[row]))

@@ -20,13 +20,16 @@ from schemas.event import (
     Delivery,
     Figure,
     Outage,
+    ProposalAnswer,
     Ticket,
 )
 from schemas.period import LENGTHS, first_day, label_of, period_length
 from schemas.programme import Programme, Source
 from services.core.calendar.windows import microseconds
 from services.core.events.agreement_facts import of_agreement
+from services.core.events.answers import of_proposal
 from services.core.events.facts import (
+    ANSWER,
     CHARGE,
     CIRCUMSTANCE,
     CORRECTION,
@@ -302,7 +305,7 @@ def _off_the_path(
     until_us = None if received_us is None else received_us + rules.ahead_us
     if until_us is not None and at_us > until_us:
         return in_the_future()
-    if kind in (CORRECTION, CHARGE, CIRCUMSTANCE):
+    if kind in (CORRECTION, CHARGE, CIRCUMSTANCE, ANSWER):
         return _without_metric(
             rules, programme, reporting, kind, event_id, at_us, data, received_us, latest_us
         )
@@ -351,7 +354,7 @@ def _without_metric(
     received_us: int | None,
     latest_us: int | None,
 ) -> Row | Rejection:
-    """A correction, charge or circumstance."""
+    """A correction, charge, circumstance or answer."""
     noun = shaped(EVENT_TYPES_BY_KIND[kind], data)
     if isinstance(noun, Rejection):
         return noun
@@ -365,6 +368,11 @@ def _without_metric(
         problem = of_agreement(rules, programme, source, noun)
         horizon = rules.horizons[programme.programme]
         problem = problem or beyond(horizon, at_us, noun.period, latest_us)
+    if isinstance(noun, ProposalAnswer):
+        problem = of_proposal(rules, programme, source, noun)
+        problem = problem or beyond(
+            rules.horizons[programme.programme], at_us, noun.period, latest_us
+        )
     if problem is not None:
         return problem
     subject = getattr(noun, "subject", None)

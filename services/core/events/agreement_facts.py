@@ -33,12 +33,13 @@ def of_agreement(
             f"the programme {programme.programme} has no agreement {noun.agreement}",
             "correct the name, or apply the agreement first",
         )
-    if source.reports_for not in (programme.buyer, versions[0].vendor):
+    third = {one.party for one in programme.third_parties}
+    if source.reports_for not in (programme.buyer, versions[0].vendor, *third):
         return Rejection(
             RejectionCode.AGREEMENT_OF_ANOTHER_PARTY,
             "/data/agreement",
             f"{source.reports_for} is no party of the agreement {noun.agreement}",
-            "only its vendor and the buyer may speak about it",
+            "only its vendor, the buyer and third parties may speak about it",
         )
     version = _covering(versions, first_day(noun.period))
     if isinstance(noun, Circumstance):

@@ -33,6 +33,7 @@ FIGURE = KIND_OF_TYPE["earnback.figure.v1"]
 CORRECTION = KIND_OF_TYPE["earnback.correction.v1"]
 CHARGE = KIND_OF_TYPE["earnback.charge.v1"]
 CIRCUMSTANCE = KIND_OF_TYPE["earnback.circumstance.v1"]
+ANSWER = KIND_OF_TYPE["earnback.answer.v1"]
 
 NO_METRIC = -1
 LARGEST = 2**62

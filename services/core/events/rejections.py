@@ -46,6 +46,7 @@ class RejectionCode(StrEnum):
     UNKNOWN_VENDOR = "unknown_vendor"
     UNKNOWN_AGREEMENT = "unknown_agreement"
     AGREEMENT_OF_ANOTHER_PARTY = "agreement_of_another_party"
+    ANSWER_OF_ANOTHER_PARTY = "answer_of_another_party"
     UNKNOWN_BASE = "unknown_base"
     UNKNOWN_LEVEL = "unknown_level"
     WRONG_CURRENCY = "wrong_currency"

@@ -16,6 +16,7 @@ from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement, canonical
+from schemas.whose_word import SAID
 from services.core.adjusting.shared_caps import sharing
 from services.core.contracts.shared_cap_check import unfit
 from services.core.settling.one_period import PeriodOutcome, Unsettled
@@ -59,6 +60,7 @@ def programme(*caps: dict[str, Any], version: int = 1, since: str = "2024-01-01"
             "time_zone": "UTC",
             "restated_for_days": 400,
             "vendors_see": "figures",
+            "whose_word": dict.fromkeys(SAID, "either"),
             "vendors": [
                 {"vendor": "nimbus", "name": "Nimbus"},
                 {"vendor": "wire", "name": "Wire"},

@@ -185,6 +185,7 @@ def test_the_numbers_of_kinds_are_fixed_for_stored_frames() -> None:
         "correction",
         "charge",
         "circumstance",
+        "answer",
     ]
 
 

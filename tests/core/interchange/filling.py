@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
+from schemas.whose_word import SAID
 from services.core.contracts.check import check
 from services.core.contracts.interchange.carried import (
     EITHER_ABOVE,
@@ -52,6 +53,7 @@ def _programme(said: dict[str, Any], measures: dict[str, Any]) -> dict[str, Any]
     stated = {
         "programme": "p", "version": 1, "effective_from": "2020-01-01", "buyer": "buyer",
         "name": "P", "time_zone": "Etc/UTC", "restated_for_days": 90,
+        "whose_word": dict.fromkeys(SAID, "either"),
         "vendors": [{"vendor": "vendor", "name": "V"}], **said,
     }  # fmt: skip
     stated["sources"] = [{"source": "urn:probe", "reports_for": stated["buyer"]}]

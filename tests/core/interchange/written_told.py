@@ -37,6 +37,7 @@ buyer: town
 name: Campus
 time_zone: America/New_York
 restated_for_days: 90
+whose_word: {charges: either, circumstances: either, decisions: either, figures: either}
 vendors: [{vendor: nimbus, name: Nimbus}]
 sources: [{source: urn:nimbus, reports_for: nimbus}]
 metrics:

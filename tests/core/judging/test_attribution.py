@@ -24,6 +24,7 @@ buyer: buyer
 name: Estate
 time_zone: UTC
 restated_for_days: 3660
+whose_word: {charges: either, circumstances: either, decisions: either, figures: either}
 vendors: [{vendor: nimbus, name: Nimbus}]
 sources:
   - {source: "urn:nimbus", reports_for: nimbus}

@@ -8,6 +8,7 @@ import pytest
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
+from schemas.whose_word import SAID
 from services.core.whatif.counted_otherwise import cannot_be_counted, counted_otherwise
 from services.core.whatif.simulation import Simulation, SimulationContext, simulate, to_count_anew
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, terms
@@ -52,6 +53,7 @@ def of(*metrics: dict[str, Any], **more: Any) -> Programme:
             "time_zone": "UTC",
             "restated_for_days": 400,
             "vendors_see": "figures",
+            "whose_word": dict.fromkeys(SAID, "either"),
             "vendors": VENDORS,
             "sources": [PROBE],
             "metrics": metrics,

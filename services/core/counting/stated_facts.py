@@ -1,0 +1,186 @@
+"""Charges and circumstances of a period: what counts, and what is only proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import numpy as np
+
+from schemas.agreement import Agreement
+from schemas.evaluation import AnswerFact, ChargeFact, CircumstanceFact, EventRef, Proposal
+from schemas.event import Charge, Circumstance
+from schemas.frame import Facts
+from schemas.period import first_day
+from schemas.programme import Programme
+from services.core.calendar.windows import instant, microseconds, overlaps, window_of
+from services.core.counting.carried import carries
+from services.core.counting.measures.question import reference
+from services.core.events.facts import CHARGE, CIRCUMSTANCE
+from services.core.events.whose_word import (
+    GivenAnswer,
+    Sides,
+    StatementStanding,
+    answers_in,
+    fitting,
+    parties_of,
+    standing,
+    word_of,
+)
+
+_OneStatement = TypeVar("_OneStatement", Charge, Circumstance)
+
+
+@dataclass(frozen=True, slots=True)
+class StatedFacts:
+    """What is stated of an agreement's period, in the order in which it came to stand.
+
+    Of charges the last of each name; of circumstances all, as several may be stated about one
+    thing. ``proposals``: what a party stated whose word does not count, whatever became of it.
+    """
+
+    charges: tuple[ChargeFact, ...]
+    circumstances: tuple[CircumstanceFact, ...]
+    proposals: tuple[Proposal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _StatedRow:
+    """A charge or circumstance with its place among the facts and what it comes to."""
+
+    row: int
+    said: Charge | Circumstance
+    party: str
+    standing: StatementStanding
+
+
+def stated_facts(
+    facts: Facts, programmes: Sequence[Programme], agreements: Sequence[Agreement], period: str
+) -> StatedFacts:
+    """What is stated for time of a settlement period, and what its terms look at beside it.
+
+    ``facts``: as they stand after corrections. ``programmes``, ``agreements``: all versions of the
+    programme and of the agreement. What is stated of another time: see `carries`.
+    """
+    parties = parties_of(programmes)
+    answers = answers_in(facts, parties)
+    found = [
+        *_rows(facts, CHARGE, Charge, programmes, agreements, period, parties, answers),
+        *_rows(facts, CIRCUMSTANCE, Circumstance, programmes, agreements, period, parties, answers),
+    ]
+    counted = sorted(
+        (each for each in found if each.standing.counts), key=lambda each: each.standing.since_us
+    )
+    charges: dict[tuple[str, str, str | None, bool | None], ChargeFact] = {}
+    circumstances = []
+    for each in counted:
+        event, at = reference(facts, each.row), _at(facts, each.row)
+        if isinstance(each.said, Circumstance):
+            circumstances.append(CircumstanceFact(event=event, at=at, circumstance=each.said))
+            continue
+        charge = each.said
+        name = charge.base, charge.period, charge.subject, charge.credit_note
+        charges.pop(name, None)
+        charges[name] = ChargeFact(event=event, at=at, charge=charge)
+    proposals = (_proposal(facts, each) for each in found if each.standing.state is not None)
+    return StatedFacts(tuple(charges.values()), tuple(circumstances), tuple(proposals))
+
+
+def _rows(
+    facts: Facts,
+    kind: int,
+    model: type[_OneStatement],
+    programmes: Sequence[Programme],
+    agreements: Sequence[Agreement],
+    period: str,
+    parties: Mapping[str, str],
+    answers: Mapping[tuple[str, str], Sequence[GivenAnswer]],
+) -> Iterator[_StatedRow]:
+    """What was stated of this agreement and matters to the period, by time and identity."""
+    rows = np.flatnonzero(facts.kind == kind)
+    for row in rows[np.argsort(facts.at_us[rows], kind="stable")].tolist():
+        said = model.model_validate_json(facts.data[row])
+        if said.agreement != agreements[0].agreement:
+            continue
+        name = _name(said)
+        if overlaps(period, said.period) or carries(
+            programmes, agreements, period, said.period, name
+        ):
+            source = facts.sources[facts.source[row]]
+            party = parties.get(source, "")
+            given = answers.get((source, facts.ids[row]), ())
+            found = standing_of(said, party, int(facts.at_us[row]), programmes, agreements, given)
+            yield _StatedRow(row, said, party, found)
+
+
+def standing_of(
+    said: Charge | Circumstance,
+    party: str,
+    at_us: int,
+    programmes: Sequence[Programme],
+    agreements: Sequence[Agreement],
+    answers: Sequence[GivenAnswer],
+) -> StatementStanding:
+    """What a charge or circumstance of a party comes to, by the versions that rule its period."""
+    programme, agreement = _ruling(programmes, said.period), _ruling(agreements, said.period)
+    states, name = ("charge" if isinstance(said, Charge) else "circumstance"), _name(said)
+    return standing(
+        word_of(programme, agreement, states, name),
+        party,
+        at_us,
+        Sides(programme.buyer, agreement.vendor),
+        fitting(answers, states, name, said.period, said.agreement),
+        programme.whose_word.silence,
+        _closing_us(programme, agreement, said.period),
+    )
+
+
+_OneVersion = TypeVar("_OneVersion", Programme, Agreement)
+
+
+def _ruling(versions: Sequence[_OneVersion], label: str) -> _OneVersion:
+    """The version in force on a period's first day; before the first version, the first."""
+    ordered = sorted(versions, key=lambda each: each.version, reverse=True)
+    day = first_day(label)
+    return next((each for each in ordered if each.effective_from <= day), ordered[-1])
+
+
+def _closing_us(programme: Programme, agreement: Agreement, label: str) -> int:
+    """From when a period can be closed, in event time."""
+    end = window_of(label, programme.time_zone).end
+    return microseconds(end) + agreement.lateness_hours * 3_600_000_000
+
+
+def _name(said: Charge | Circumstance) -> str:
+    return said.base if isinstance(said, Charge) else said.circumstance
+
+
+def _proposal(facts: Facts, each: _StatedRow) -> Proposal:
+    found = each.standing
+    charge = each.said if isinstance(each.said, Charge) else None
+    return Proposal(
+        event=reference(facts, each.row),
+        at=_at(facts, each.row),
+        party=each.party,
+        charge=charge,
+        circumstance=None if isinstance(each.said, Charge) else each.said,
+        state=found.state or "open",
+        by_silence=found.by_silence,
+        awaits=found.awaits,
+        answers=tuple(
+            AnswerFact(
+                event=EventRef(source=one.source, id=one.id),
+                at=instant(one.at_us),
+                party=one.party,
+                answer=one.answer.answer,
+                reason=one.answer.reason,
+            )
+            for one in found.answers
+        ),
+    )
+
+
+def _at(facts: Facts, row: int) -> datetime:
+    return instant(int(facts.at_us[row]))

@@ -1,0 +1,78 @@
+"""An answer to a proposal, held against what it answers: who may give it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.agreement import Agreement
+from schemas.event import ProposalAnswer
+from schemas.period import first_day
+from schemas.programme import Programme, Source
+from services.core.events.rejections import Rejection, RejectionCode
+from services.core.events.rules import Rules
+from services.core.events.whose_word import Sides, awaited, word_of
+
+
+def of_proposal(
+    rules: Rules, programme: Programme, source: Source, answer: ProposalAnswer
+) -> Rejection | None:
+    """Whether the party of a source may answer what the answer names.
+
+    That the proposal itself is as the answer names it is seen when facts are counted; else the
+    answer changes nothing.
+    """
+    versions = rules.sources.get(answer.of_source, ())
+    stated_by = _party(versions, answer.of_source)
+    if stated_by is None or versions[0].programme != programme.programme:
+        return Rejection(
+            RejectionCode.UNKNOWN_SOURCE,
+            "/data/of_source",
+            f"the programme {programme.programme} has no source {answer.of_source}",
+            "write source and id of the proposal as GET /v1/proposals has them",
+        )
+    if rules.agreements is None:
+        return None
+    agreement = _agreement(rules.agreements.get(answer.agreement, ()), programme, answer)
+    if isinstance(agreement, Rejection):
+        return agreement
+    word = word_of(programme, agreement, answer.states, answer.name)
+    sides = Sides(programme.buyer, agreement.vendor)
+    may = awaited(word, stated_by, sides)
+    if source.reports_for in may:
+        return None
+    who = ", ".join(sorted(may))
+    reason = (
+        f"{answer.states} {answer.name} stated by {stated_by} is "
+        + (f"answered by {who}" if may else "no proposal: its word counts")
+        + f", not by {source.reports_for}"
+    )
+    remedy = f"have {who} answer it" if may else "state another one, or a correction"
+    return Rejection(RejectionCode.ANSWER_OF_ANOTHER_PARTY, "/data/answer", reason, remedy)
+
+
+def _party(versions: tuple[Programme, ...], source: str) -> str | None:
+    """Whom a source reports for, by the newest version that declares it."""
+    return next(
+        (
+            each.reports_for
+            for version in versions
+            for each in version.sources
+            if each.source == source
+        ),
+        None,
+    )
+
+
+def _agreement(
+    versions: Sequence[Agreement], programme: Programme, answer: ProposalAnswer
+) -> Agreement | Rejection:
+    """The version of the agreement that rules the proposal's period. Newest first."""
+    if not versions or versions[0].programme != programme.programme:
+        return Rejection(
+            RejectionCode.UNKNOWN_AGREEMENT,
+            "/data/agreement",
+            f"the programme {programme.programme} has no agreement {answer.agreement}",
+            "write the agreement of the proposal",
+        )
+    day = first_day(answer.period)
+    return next((each for each in versions if each.effective_from <= day), versions[-1])
