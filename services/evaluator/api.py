@@ -23,6 +23,7 @@ from services.evaluator import evaluation_store, preview
 from services.evaluator.closing import Ends
 from services.evaluator.recount import NoSuchPeriod, RecountTarget, target_of
 from services.shell import clock
+from services.shell.http.bodies import JsonRoute
 from services.shell.http.cursors import decode_cursor, encode_cursor
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.limits import Limits
@@ -32,7 +33,7 @@ from services.shell.http.tags import tagged
 from services.shell.postgres import Connection, Pool
 from services.shell.settings import Settings
 
-routes = APIRouter(prefix="/v1")
+routes = APIRouter(prefix="/v1", route_class=JsonRoute)
 MAX_BODY = 64 * 1024
 """Of a request, in bytes: an order to close is the only one with a body."""
 

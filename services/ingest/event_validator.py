@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.strict_json import may_repeat_keys, quoted_in
 from services.catalogue.snapshot import Catalogue
 from services.core.events.acceptance import accept
 from services.core.events.facts import TYPE_OF_KIND, Row
@@ -23,6 +24,7 @@ from services.ingest.events import (
     decode_data,
     decode_envelope,
     joined,
+    may_repeat_keys_of,
     microseconds_of,
     parsed,
     read_event,
@@ -80,6 +82,7 @@ class EventValidator:
             at_us is None
             or (content is not None and content not in JSON_TYPES)
             or too_deep(raw, event.data)
+            or may_repeat_keys_of(raw, event)
         ):
             return self._by_the_model(lambda: parsed(raw), sender, now_us)
         return self._judged(event.source, event.id, event.type, at_us, event.data, sender, now_us)
@@ -106,7 +109,12 @@ class EventValidator:
             usual = attributes["specversion"] == "1.0" and content_type in (None, *JSON_TYPES)
         except _MALFORMED:
             return self._by_the_model(whole, sender, now_us, attributes)
-        if at_us is None or not usual or too_deep(raw, data):
+        if (
+            at_us is None
+            or not usual
+            or too_deep(raw, data)
+            or may_repeat_keys(raw, quoted_in(data))
+        ):
             return self._by_the_model(whole, sender, now_us, attributes)
         return self._judged(source, event_id, kind, at_us, data, sender, now_us)
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.event import CloudEvent
+from schemas.strict_json import RepeatedKey, check_keys, may_repeat_keys, quoted_in
 from services.core.events.rejections import MOST_FAULTS
 from services.ingest import rejection as why
 from services.ingest.rejection import EventRejected
@@ -95,6 +96,13 @@ def _read(time: str) -> int | None:
         return None
 
 
+def may_repeat_keys_of(raw: bytes, event: Envelope) -> bool:
+    """Whether the JSON of an event may have a key twice; also where it has other attributes."""
+    given = (event.datacontenttype, event.dataschema, event.subject)
+    optional = sum(text is not None for text in given)
+    return may_repeat_keys(raw, 2 * (5 + optional) + 1 + quoted_in(event.data))
+
+
 def too_deep(raw: bytes, data: Any) -> bool:
     """Whether data is nested too deeply. Few brackets answer for most."""
     return raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH
@@ -125,7 +133,11 @@ def read_event(value: Any) -> tuple[Envelope, int]:
 def parsed(raw: bytes, pointer: str = "") -> Any:
     """Parse JSON strictly: UTF-8, no NaN, no trailing anything. Raises EventRejected."""
     try:
-        return msgspec.json.decode(raw)
+        value = msgspec.json.decode(raw)
+        check_keys(raw)
+        return value
+    except RepeatedKey as error:
+        raise EventRejected(why.NOT_JSON, pointer, str(error), "give each key once") from error
     except RecursionError as error:
         raise _deep(pointer) from error
     except (msgspec.MsgspecError, UnicodeError) as error:

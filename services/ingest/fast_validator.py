@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from schemas.strict_json import may_repeat_keys
 from services.core.events.facts import LARGEST, Row, scaled
 from services.core.events.roles import Sender
 from services.ingest.column_builder import ColumnBuilder, SeriesKey, SeriesTable
@@ -139,6 +140,7 @@ class FastValidator:
             or not (event_id.isascii() and event_id.isprintable() and 0 < len(event_id) <= 200)
             or " " in event_id
             or len(raw) > MAX_EVENT
+            or may_repeat_keys(raw, _quoted(event))
         ):
             return self._learn(raw, event, sender, now_us)
         if event.__class__ is _SampleEvent:
@@ -198,6 +200,23 @@ class FastValidator:
 
 
 _CONTENT = (None, *JSON_TYPES)
+_QUOTED = {_SampleData: 14, _CountData: 15, _ValueData: 16}
+"""Keys and texts of the event where nothing optional is given and the value is a number."""
+
+
+def _quoted(event: Any) -> int:
+    """Keys and texts of an event: an optional one brings a key and a text."""
+    data = event.data
+    number = _QUOTED[data.__class__]
+    if data.subject is not None:
+        number += 2
+    if event.datacontenttype is not None:
+        number += 2
+    if event.dataschema is not None:
+        number += 2
+    if event.subject is not None:
+        number += 2
+    return number + (data.__class__ is _ValueData and data.value.__class__ is str)
 
 
 def _pair(known: _LearnedSeries, data: Any) -> tuple[int, int] | None:

@@ -121,3 +121,33 @@ def test_a_reader_starts_anew_when_it_knows_too_many_kinds_of_event() -> None:
         assert sum(map(len, fast.take_builders())) == 1
         fast.forget()
     assert validator.asked == 4
+
+
+TWICE = [
+    (b'"id":', b'"id":"other","id":'),
+    (b'"up":', b'"up":false,"up":'),
+    (b'"up":', b'"\\u0075p":false, "up":'),
+    (b'"subject":', b'"subject" : "site-2","subject":'),
+    (b'"data":', b'"data":{"metric":"net.volume"},"data":'),
+    (b'"specversion":', b'"more":{"a":[{"b":1,"b":2}]},"specversion":'),
+]
+
+
+@pytest.mark.parametrize(("once", "twice"), TWICE)
+def test_a_key_that_is_there_twice_is_refused_by_both(once: bytes, twice: bytes) -> None:
+    usual = text(an_event("sample", SAMPLE, id="first"))
+    raw = usual.replace(b'": ', b'":').replace(once, twice, 1)
+    assert raw != usual
+    rows, refusals = taken([usual, raw, usual], NORTH)
+    assert (rows, refusals) == judged([usual, raw, usual], NORTH)
+    (refusal,) = refusals
+    assert refusal.reason.code == "not-json"
+    assert "more than once" in refusal.detail
+    assert refusal.remedy == "give each key once"
+
+
+def test_a_mark_inside_a_text_is_no_key() -> None:
+    usual = text(an_event("sample", SAMPLE, id="first"))
+    odd = text(an_event("sample", {**SAMPLE, "subject": 'the"inner"one'}))
+    assert taken([usual, odd], NORTH) == judged([usual, odd], NORTH)
+    assert taken([usual, odd], NORTH)[1] == []

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from services.shell.http.bodies import JsonRoute
 from services.shell.http.cursors import decode_cursor, encode_cursor
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.problems import Fault, Problem
@@ -37,6 +38,7 @@ async def no_life(_: FastAPI) -> AsyncIterator[None]:
 
 def shop(pool: Any = None, probes: Any = None) -> FastAPI:
     api = make_api(SETTINGS, title="Shop", version="1", lifespan=no_life, probes=probes)
+    api.router.route_class = JsonRoute
 
     @api.post("/orders")
     async def order(request: Request, wanted: Order, page: Annotated[int, Query(ge=0)] = 0) -> Any:
@@ -184,6 +186,28 @@ async def test_a_body_that_is_no_json_is_told_so_as_a_whole() -> None:
     assert fault["remedy"] == "send well-formed JSON in UTF-8"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"amount": 1}'.encode("utf-16"),
+        '{"amount": 1}'.encode("utf-16-le"),
+        '{"amount": 1}'.encode("utf-32"),
+        b'\xef\xbb\xbf{"amount": 1}',
+        b'{"amount": 1, "tags": ["\xff"]}',
+        b'{"amount": 1, "amount": 2}',
+        b'{"amount": 1, "tags": [{"a": 1, "\\u0061": 2}]}',
+        b'{"amount": ' + b"1" * 5000 + b"}",
+        b"[" * 100_000,
+    ],
+)
+async def test_json_is_taken_in_utf_8_with_each_key_once(body: bytes) -> None:
+    async with asking(shop()) as client:
+        told = {"content-type": "application/json", "Idempotency-Key": "k"}
+        answer = await client.post("/orders", content=body, headers=told)
+    assert (answer.status_code, answer.json()["code"]) == (400, "not-json")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 async def test_a_parameter_that_is_not_there_or_given_twice_is_refused_by_its_name() -> None:
     async with asking(shop()) as client:
         answer = await client.post("/orders?pgae=1&page=1&page=2", json={"amount": 1})
@@ -278,6 +302,7 @@ def test_a_cursor_returns_its_keys_and_fits_one_list_only() -> None:
         ("ledger?vendor=a", "MQ", [str, int]),
         ("ledger?vendor=a", encode_cursor("ledger?vendor=a", "a", 2**63), [str, int]),
         ("ledger?vendor=a", encode_cursor("ledger?vendor=a", "a\0", 1), [str, int]),
+        ("ledger?vendor=a", encode_cursor("ledger?vendor=a", "\ud800", 1), [str, int]),
     ):
         with pytest.raises(Problem) as refused:
             decode_cursor(scope, text, kinds)

@@ -19,6 +19,7 @@ from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.finance_events import SettlementTopics
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import ProblemDocument
+from services.shell.http.bodies import JsonRoute
 from services.shell.http.idempotency import Answer
 from services.shell.http.seal import Seal
 from services.shell.http.tags import tagged
@@ -80,7 +81,13 @@ _KEY = Depends(HTTPBearer(auto_error=False, description="An API key: eb_..."))
 def router(tag: str) -> APIRouter:
     """A router whose routes all document their problems."""
     problems: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
-    return APIRouter(prefix="/v1", tags=[tag], responses=problems, dependencies=[_KEY])
+    return APIRouter(
+        prefix="/v1",
+        tags=[tag],
+        responses=problems,
+        dependencies=[_KEY],
+        route_class=JsonRoute,
+    )
 
 
 def page(

@@ -28,7 +28,7 @@ def decode_cursor(scope: str, cursor: str, kinds: Sequence[type[str] | type[int]
     """
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        version, of, *keys = json.loads(text)
+        version, of, *keys = json.loads(text.decode("utf-8"))
     except (binascii.Error, ValueError, TypeError, RecursionError):
         refuse_cursor()
     fits = len(keys) == len(kinds) and all(
@@ -41,7 +41,10 @@ def decode_cursor(scope: str, cursor: str, kinds: Sequence[type[str] | type[int]
 
 def _storable(key: str | int) -> bool:
     """Whether a key may be one that was given out: the database takes no other."""
-    return "\0" not in key if isinstance(key, str) else -(2**63) <= key < 2**63
+    if isinstance(key, int):
+        return -(2**63) <= key < 2**63
+    # Half of a surrogate pair is text to Python, and to nobody else.
+    return "\0" not in key and not any("\ud800" <= letter <= "\udfff" for letter in key)
 
 
 def refuse_cursor() -> NoReturn:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request, Response
 
 from services.shell.faults import faultpoint
-from services.shell.http.problems import NUL_REFUSAL, Fault, Problem
+from services.shell.http.problems import Fault, Problem
 from services.shell.postgres import Connection, Pool
 
 
@@ -43,7 +43,6 @@ async def once(
     key = _key(request)
     route = f"{request.method} {request.url.path}"
     body = await request.body()
-    _refuse_nul(body)
     digest = hashlib.sha256(json.dumps([route, request.url.query]).encode() + b"\n" + body).digest()
     async with pool.acquire() as connection, connection.transaction():
         # The lock goes with the transaction: a process that dies leaves nothing "under way" behind.
@@ -74,26 +73,6 @@ async def once(
         faultpoint("http.before-commit")
     faultpoint("http.after-commit")
     return Response(answer.body, status_code=answer.status, headers=dict(answer.headers))
-
-
-def _refuse_nul(body: bytes) -> None:
-    """Refuse a JSON body with U+0000 in a text: the database cannot store it."""
-    if b"\\u0000" not in body:
-        return
-    faults = [Fault(pointer, *NUL_REFUSAL) for pointer in _with_nul(json.loads(body), "")]
-    if faults:
-        raise Problem(422, "invalid-request", "The request does not fit its schema.", faults=faults)
-
-
-def _with_nul(value: Any, pointer: str) -> Iterator[str]:
-    """Where U+0000 is, as JSON pointers."""
-    if isinstance(value, str) and "\0" in value:
-        yield pointer
-    parts: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, dict | list):
-        parts = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, each in parts:
-        yield from _with_nul(each, f"{pointer}/{name}")
 
 
 def _under_way() -> Problem:

@@ -106,6 +106,11 @@ def answer_with_problems(api: FastAPI) -> None:
 
 
 _PLAIN = {
+    400: (
+        "not-json",
+        "The body is not JSON as it is taken here.",
+        "Send well-formed JSON in UTF-8, with Content-Type: application/json.",
+    ),
     401: (
         "not-authenticated",
         "The request has no valid key.",
