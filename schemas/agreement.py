@@ -6,14 +6,13 @@ period, and never change once applied.
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.absence import IfAbsentNumber
 from schemas.bands import RoundingMode
-from schemas.base import Language, Name, Noun, Number, Text, Version
+from schemas.base import Day, Language, Name, Noun, Number, Text, Version
 from schemas.ceiling import Cap, SmallAmounts
 from schemas.conversion import Conversion
 from schemas.credit import AtRiskShare
@@ -176,9 +175,9 @@ class Agreement(Noun):
     vendor: Name
     name: Text
     currency: Currency
-    effective_from: date
-    effective_until: date | None = Field(None, description="First day that is no longer covered.")
-    notified_on: date | None = Field(
+    effective_from: Day
+    effective_until: Day | None = Field(None, description="First day that is no longer covered.")
+    notified_on: Day | None = Field(
         None, description="The day on which this version was notified to the other party."
     )
     settled: PeriodLength

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from functools import cache
 from importlib.metadata import version
@@ -31,11 +31,32 @@ class Noun(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+YEARS = (1990, 2199)
+"""The first and the last year of every day, period and instant that is taken."""
+_OUTSIDE = f"outside the years {YEARS[0]} to {YEARS[1]}; check the year"
+# The ends of periods lie a little beyond, in every zone.
+_EARLIEST = datetime(YEARS[0] - 1, 12, 30, tzinfo=UTC)
+_LATEST = datetime(YEARS[1] + 1, 1, 3, tzinfo=UTC)
+
+
 def _as_utc(moment: datetime) -> datetime:
     try:
-        return moment.astimezone(UTC)
+        found = moment.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("in UTC it is outside the calendar; check the year") from error
+        raise ValueError(_OUTSIDE) from error
+    if not _EARLIEST <= found < _LATEST:
+        raise ValueError(_OUTSIDE)
+    return found
+
+
+def _in_calendar(day: date) -> date:
+    if not YEARS[0] <= day.year <= YEARS[1]:
+        raise ValueError(_OUTSIDE)
+    return day
+
+
+Day = Annotated[date, AfterValidator(_in_calendar)]
+"""A day from 1990-01-01 to 2199-12-31."""
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_as_utc)]
@@ -138,11 +159,39 @@ Number = Annotated[
 """An exact rational. In files and messages a decimal string, an integer or a ratio."""
 
 
+MOST_DIGITS = 1000
+"""Digits above and below the line of a ratio that is kept as it was worked out."""
+ROUNDED_TO = 100
+"""Decimals of one that has more."""
+_TOO_LONG = 10**MOST_DIGITS
+
+
+def kept(value: Fraction) -> Fraction:
+    """A number as it is kept: exact up to 1,000 digits above and below the line.
+
+    One that has more is rounded to 100 decimals, half to even. Raises ValueError where it is then
+    still longer.
+    """
+    if abs(value.numerator) < _TOO_LONG and value.denominator < _TOO_LONG:
+        return value
+    scale = 10**ROUNDED_TO
+    whole, rest = divmod(value.numerator * scale, value.denominator)
+    over = 2 * rest - value.denominator
+    if over > 0 or (over == 0 and whole % 2 == 1):
+        whole += 1
+    rounded = Fraction(whole, scale)
+    if abs(rounded.numerator) >= _TOO_LONG:
+        raise ValueError(
+            f"a number of more than {MOST_DIGITS - ROUNDED_TO} digits before the point"
+        )
+    return rounded
+
+
 def _worked_out(value: Any) -> Fraction:
-    """Read what was worked out: as `exact`, and of any length that was written."""
+    """Read what was worked out: as `exact`, longer where it was written so, and as it is kept."""
     if isinstance(value, str) and _WORKED_OUT.fullmatch(value):
-        return Fraction(value)
-    return exact(value)
+        return kept(Fraction(value))
+    return kept(exact(value))
 
 
 WorkedOut = Annotated[
@@ -151,7 +200,7 @@ WorkedOut = Annotated[
     PlainSerializer(written, return_type=str),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["99.9", "1/30", 20]}),
 ]
-"""A number that was worked out: a product has more digits than anybody would write."""
+"""A number that was worked out: a product has more digits than anybody would write. See `kept`."""
 
 Language = Annotated[
     Literal[2], Field(description="The version of the contract language that the document is in.")

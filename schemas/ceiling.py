@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.absence import NO_OPENING, IfAbsentOpening
-from schemas.base import Name, Noun, Number
+from schemas.base import Day, Name, Noun, Number
 from schemas.credit import AmountLimit, Limit, PercentLimit
 from schemas.money import Currency
 from schemas.period import PeriodLength, first_day, label_of
@@ -109,7 +108,7 @@ class SharedCap(Noun):
     currency: Currency
     window: CapWindow
     periods: Annotated[int, Field(ge=2, le=120)] | None = None
-    begins: date | None = Field(
+    begins: Day | None = Field(
         None, description="First day of the first contract year, or of the term."
     )
     limit: Annotated[AmountLimit | PercentLimit, Field(discriminator="kind")]

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from schemas.absence import CountsAs
-from schemas.base import AcrossPeriods, Count, Instant, Name, Noun, Number, Text
+from schemas.base import AcrossPeriods, Count, Instant, Name, Noun, Text, WorkedOut
 from schemas.event import Charge, Circumstance, EventId, Subject
 from schemas.period import PeriodLabel, Window
 from schemas.programme import SourceUri, Unit
@@ -56,9 +56,9 @@ class WholeOccurrence(Noun):
     counts: AcrossPeriods = Field(
         description="Where it counts, by the version of the programme in which it began."
     )
-    amount: Number
-    before: Number = Field(description="Its time before the window began.")
-    so_far: Number = Field(description="Its time up to the window's end.")
+    amount: WorkedOut
+    before: WorkedOut = Field(description="Its time before the window began.")
+    so_far: WorkedOut = Field(description="Its time up to the window's end.")
 
 
 class Part(Noun):
@@ -69,11 +69,11 @@ class Part(Noun):
     vendor: Name | None = None
     start: Instant | None = None
     end: Instant | None = None
-    amount: Number = Field(
+    amount: WorkedOut = Field(
         description="In the metric's unit. Where that is no time: minutes for tickets and outages, "
         "days for deliveries, percent for the parts of a composite."
     )
-    value: Number | None = Field(None, description="Worth of what is late, in main units.")
+    value: WorkedOut | None = Field(None, description="Worth of what is late, in main units.")
     good: bool | None = None
     events: tuple[EventRef, ...] = ()
     whole: WholeOccurrence | None = Field(
@@ -128,15 +128,17 @@ class MetricFigure(Noun):
     subject: Subject | None = None
     period: PeriodLabel
     window: Window
-    value: Number | None = Field(description="In the metric's unit. None: there was no data.")
-    good: Number | None = Field(None, description="Numerator of a ratio.")
-    total: Number | None = Field(None, description="Denominator of a ratio, or number of values.")
+    value: WorkedOut | None = Field(description="In the metric's unit. None: there was no data.")
+    good: WorkedOut | None = Field(None, description="Numerator of a ratio.")
+    total: WorkedOut | None = Field(
+        None, description="Denominator of a ratio, or number of values."
+    )
     nothing_to_count: Literal["no_data", "no_result", "counts_as"] | None = Field(
         None,
         description="Facts say that there was nothing to count, and the metric states this for "
         "it. None: there was something, or no fact at all.",
     )
-    unknown_seconds: Number | None = Field(
+    unknown_seconds: WorkedOut | None = Field(
         None, description="Time of which the heartbeat says that nobody looked."
     )
     incomplete: tuple[IncompleteOccurrence, ...] = ()

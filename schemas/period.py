@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, model_validator
 
-from schemas.base import Instant, Noun
+from schemas.base import YEARS, Instant, Noun
 
 PeriodLength = Literal["day", "month", "quarter", "half_year", "year"]
 
@@ -36,15 +36,11 @@ def period_length(label: str) -> PeriodLength:
     )
 
 
-_YEARS = (1900, 9998)
-"""Beyond these a period's bounds are in no calendar, or not in every time zone."""
-
-
 def _checked(label: str) -> str:
     year = first_day(label).year
-    if not _YEARS[0] <= year <= _YEARS[1]:
+    if not YEARS[0] <= year <= YEARS[1]:
         raise ValueError(
-            f"'{label}' is outside the calendar; write a year from {_YEARS[0]} to {_YEARS[1]}"
+            f"'{label}' is outside the calendar; write a year from {YEARS[0]} to {YEARS[1]}"
         )
     return label
 

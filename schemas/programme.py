@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from fractions import Fraction
 from itertools import pairwise
 from typing import Annotated, Literal, Self, get_args
@@ -10,7 +9,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.absence import CountsAs
-from schemas.base import AcrossPeriods, Language, Name, Noun, Number, Text, TimeZone, Version
+from schemas.base import AcrossPeriods, Day, Language, Name, Noun, Number, Text, TimeZone, Version
 from schemas.ceiling import OfVendor, SharedCap
 from schemas.whose_word import SAID, SIDES, ThirdParty, WhoseWord, WordOf
 
@@ -247,9 +246,7 @@ class BusinessHours(Noun):
 
     time_zone: TimeZone = Field(description="IANA zone of the wall clock.")
     hours: Annotated[tuple[Opening, ...], Field(min_length=1, description="When the clock runs.")]
-    holidays: tuple[date, ...] = Field(
-        default=(), description="Days on which the clock is stopped."
-    )
+    holidays: tuple[Day, ...] = Field(default=(), description="Days on which the clock is stopped.")
 
     @model_validator(mode="after")
     def _without_overlap(self) -> Self:
@@ -456,7 +453,7 @@ class Programme(Noun):
     language: Language
     programme: Name = Field(description="Its name in agreements.")
     version: Version = Field(description="Number of the version; higher than those before.")
-    effective_from: date = Field(description="First day on which the version holds.")
+    effective_from: Day = Field(description="First day on which the version holds.")
     buyer: Name = Field(description="Whom the levels are owed to.")
     name: Text = Field(description="Its name for people.")
     time_zone: TimeZone = Field(description="IANA zone of the calendar that cuts periods.")

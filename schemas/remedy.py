@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.absence import IfAbsentNumber
 from schemas.bands import Threshold
-from schemas.base import Name, Noun, Number
+from schemas.base import Day, Name, Noun, Number
 from schemas.credit import Limit
 
 
@@ -25,7 +24,7 @@ class Claim(Noun):
     within_months: Annotated[int, Field(ge=1, le=60)] | None = None
     within_days: Annotated[int, Field(ge=1, le=3660)] | None = None
     within_working_days: Annotated[int, Field(ge=1, le=1000)] | None = None
-    holidays: tuple[date, ...] | None = Field(None, description="Needed with working days.")
+    holidays: tuple[Day, ...] | None = Field(None, description="Needed with working days.")
 
     @model_validator(mode="after")
     def _one_window(self) -> Self:
@@ -173,6 +172,6 @@ class DisputeTerms(Noun):
     working_days: Annotated[int, Field(ge=0, le=1000)] = Field(
         description="Raised not later than this working day after the day of the run."
     )
-    holidays: tuple[date, ...]
+    holidays: tuple[Day, ...]
     effect: Threshold = Field(description="Which effects are large enough, in main units.")
     needs_error: bool

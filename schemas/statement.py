@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, StrictBool
 
-from schemas.base import Name, Noun, Number, Text, WorkedOut
+from schemas.base import Name, Noun, Text, WorkedOut
 from schemas.evaluation import Digest, EventRef, Evidence
-from schemas.event import Stated, Subject
+from schemas.event import Subject
 from schemas.money import Currency, MinorUnits
 from schemas.period import PeriodLabel
 
@@ -26,6 +26,10 @@ LineKind = Literal["service_credit", "penalty", "earn_back", "bonus", "fee", "se
 Standing = Literal["met", "below_expected", "below_minimum", "excused", "no_result", "reported"]
 Tie = Literal["at_least", "above", "at_most", "below"]
 """Which word a promise uses: it decides whether a result equal to the limit meets it."""
+
+
+StatementFigure = Annotated[StrictBool | WorkedOut | str, Field(union_mode="left_to_right")]
+"""As `schemas.event.Stated`, for what was worked out."""
 
 
 class Step(Noun):
@@ -50,19 +54,19 @@ class LevelResult(Noun):
         None, description="The subject that is judged on its own; null: all together."
     )
     period: PeriodLabel = Field(description="The measurement period.")
-    figure: Number | None = Field(
+    figure: WorkedOut | None = Field(
         description="As measured, in the metric's unit. Null: nothing was measured."
     )
-    result: Number | None = Field(
+    result: WorkedOut | None = Field(
         description="As judged: attributed, averaged, rounded where agreed. In the metric's unit."
     )
-    expected: Number | None = Field(
+    expected: WorkedOut | None = Field(
         description="The expected level in force, in the metric's unit. Null: none is stated."
     )
     expected_tie: Tie | None = Field(
         None, description="The word of the expected level, which decides the tie."
     )
-    minimum: Number | None = Field(
+    minimum: WorkedOut | None = Field(
         None, description="The minimum level in force, in the metric's unit. Null: none is stated."
     )
     minimum_tie: Tie | None = Field(
@@ -70,7 +74,7 @@ class LevelResult(Noun):
     )
     standing: Standing = Field(description="Where the result puts the vendor.")
     defaulted: bool = Field(description="Whether the miss counts as a service level default.")
-    points: Number | None = Field(
+    points: WorkedOut | None = Field(
         None, description="Service points of this result. Null: it scores none."
     )
     evidence: Evidence | None = Field(
@@ -132,7 +136,7 @@ class SettlementStatement(Noun):
     total_minor: MinorUnits = Field(
         description="Sum of the lines, in whole minor units. Positive: the vendor owes the buyer."
     )
-    figures: dict[str, Stated | None] = Field(
+    figures: dict[str, StatementFigure | None] = Field(
         default_factory=dict,
         description="Named amounts on the way: at-risk amounts, headroom, balances, bases.",
     )

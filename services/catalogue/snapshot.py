@@ -9,6 +9,7 @@ from types import MappingProxyType
 from schemas.agreement import Agreement
 from schemas.programme import Metric, Programme, Source
 from services.catalogue.api_key import ApiKey
+from services.catalogue.reading import UnreadableContract
 
 
 def _empty() -> Mapping[str, ApiKey]:
@@ -37,6 +38,8 @@ class Catalogue:
     sources: Mapping[str, SourceOwner]
     keys: Mapping[str, ApiKey] = field(default_factory=_empty, repr=False)
     """Prefix to key, without the revoked ones."""
+    unreadable: tuple[UnreadableContract, ...] = ()
+    """What is applied and left out, as it cannot be read."""
 
     @property
     def programme_versions(self) -> tuple[Programme, ...]:
@@ -48,6 +51,13 @@ class Catalogue:
         """All versions of all agreements."""
         return tuple(one for versions in self.agreements.values() for one in versions)
 
+    def why_unreadable(self, agreement: str) -> str | None:
+        """Why an agreement that is applied is left out; None where it is not."""
+        for one in self.unreadable:
+            if one.item.agreement == agreement:
+                return one.failure.reason
+        return None
+
     def programme(self, name: str) -> Programme | None:
         """The newest version of a programme."""
         versions = self.programmes.get(name)
@@ -58,7 +68,7 @@ class Catalogue:
         owner = self.sources.get(source)
         if owner is None:
             return None
-        for programme in reversed(self.programmes[owner.programme]):
+        for programme in reversed(self.programmes.get(owner.programme, ())):
             for declared in programme.sources:
                 if declared.source == source:
                     return declared
@@ -69,7 +79,7 @@ class Catalogue:
         named = self.metrics.get(number)
         if named is None:
             return None
-        for programme in reversed(self.programmes[named[0]]):
+        for programme in reversed(self.programmes.get(named[0], ())):
             found = programme.metric(named[1])
             if found is not None:
                 return found

@@ -6,7 +6,6 @@ One change at a time: whoever applies something locks the revision's row first.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,14 +15,15 @@ from schemas.agreement import Agreement
 from schemas.programme import Programme
 from schemas.statement import canonical
 from services.catalogue.keys import load_keys
+from services.catalogue.reading import read_stored
 from services.catalogue.revision import move, revision
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.catalogue.stored import agreement_of, programme_of
 from services.core.contracts.shared_cap_check import unfit
 from services.core.counting.version_start import MidPeriodStart, mid_period_starts
+from services.shell.logs import log
 from services.shell.postgres import Connection
 
-T = TypeVar("T")
 VersionedDocument = TypeVar("VersionedDocument", Programme, Agreement)
 
 
@@ -242,13 +242,13 @@ async def _caps_fit(connection: Connection, new: Programme) -> None:
     if not new.shared_caps:
         return
     rows = await connection.fetch(
-        "select distinct on (agreement) body from agreement_version where programme = $1"
+        "select distinct on (agreement) agreement, body from agreement_version where programme = $1"
         " and (effective_until is null or effective_until > $2)"
         " order by agreement, version desc",
         new.programme,
         new.effective_from,
     )
-    for agreement in (agreement_of(row["body"]) for row in rows):
+    for agreement in _readable(rows):
         for found in unfit(agreement, new):
             raise NotApplicable(
                 f"programme {new.programme} version {new.version}: of agreement "
@@ -279,9 +279,9 @@ async def _starts_with_periods(
     else:
         what = f"programme {new.programme} version {new.version}"
         rows = await connection.fetch(
-            "select body from agreement_version where programme = $1", new.programme
+            "select agreement, body from agreement_version where programme = $1", new.programme
         )
-        agreements = [agreement_of(row["body"]) for row in rows]
+        agreements = _readable(rows)
     met = [one for one in mid_period_starts(programmes, agreements) if new in _both(one)]
     if met:
         reasons = "; ".join(one.reason for one in met)
@@ -294,34 +294,46 @@ def _both(start: MidPeriodStart) -> tuple[Programme, Agreement]:
 
 
 async def load(connection: Connection) -> Catalogue:
-    """Read the whole catalogue at one revision."""
+    """Read the whole catalogue at one revision; what cannot be read is left out and named."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         at = await revision(connection)
         programmes = await connection.fetch(
-            "select programme as name, body from programme_version order by programme, version"
+            "select programme as name, programme, version, body from programme_version"
+            " order by programme, version"
         )
         agreements = await connection.fetch(
-            "select agreement as name, body from agreement_version order by agreement, version"
+            "select agreement as name, programme, version, body from agreement_version"
+            " order by agreement, version"
         )
         metrics = await connection.fetch("select number, programme, metric from metric_number")
         sources = await connection.fetch("select source, programme, party from source_owner")
         keys = await load_keys(connection)
     numbers = {(row["programme"], row["metric"]): row["number"] for row in metrics}
+    found = read_stored(programmes, agreements, numbers)
     return Catalogue(
         revision=at,
-        programmes=_grouped((row["name"], programme_of(row["body"])) for row in programmes),
-        agreements=_grouped((row["name"], agreement_of(row["body"])) for row in agreements),
+        programmes=MappingProxyType(found.programmes),
+        agreements=MappingProxyType(found.agreements),
         numbers=MappingProxyType(numbers),
         metrics=MappingProxyType({number: named for named, number in numbers.items()}),
         sources=MappingProxyType(
-            {row["source"]: SourceOwner(row["programme"], row["party"]) for row in sources}
+            {
+                row["source"]: SourceOwner(row["programme"], row["party"])
+                for row in sources
+                if row["programme"] in found.programmes
+            }
         ),
         keys=MappingProxyType(keys),
+        unreadable=found.unreadable,
     )
 
 
-def _grouped(named: Iterable[tuple[str, T]]) -> MappingProxyType[str, tuple[T, ...]]:
-    groups: defaultdict[str, list[T]] = defaultdict(list)
-    for name, version in named:
-        groups[name].append(version)
-    return MappingProxyType({name: tuple(versions) for name, versions in groups.items()})
+def _readable(rows: Iterable[Any]) -> list[Agreement]:
+    """The agreements among rows of ``body``; those that cannot be read are parked elsewhere."""
+    found = []
+    for row in rows:
+        try:
+            found.append(agreement_of(row["body"]))
+        except Exception:
+            log(__name__).warning("agreement_unreadable", agreement=row["agreement"])
+    return found

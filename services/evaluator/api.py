@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from schemas.base import Name, Noun
 from schemas.period import PeriodLabel
 from services.catalogue.cached import CatalogueCopy
+from services.catalogue.parked import WorkFailure
 from services.core.counting.evaluation import window_at
 from services.core.counting.measures.question import Need
 from services.evaluator import evaluation_store, preview
@@ -30,7 +31,8 @@ from services.shell.http.limits import Limits
 from services.shell.http.problems import Fault, Problem, fault_of
 from services.shell.http.server import make_api
 from services.shell.http.tags import tagged
-from services.shell.postgres import Connection, Pool
+from services.shell.logs import log
+from services.shell.postgres import Connection, Pool, is_of_the_work
 from services.shell.settings import Settings
 
 routes = APIRouter(prefix="/v1", route_class=JsonRoute)
@@ -82,6 +84,16 @@ def _parts(request: Request) -> EvaluatorApiState:
     return parts
 
 
+def _cannot_count(error: Exception) -> Exception:
+    """What to answer where counting a period fails: its own trouble is told, no other."""
+    if not is_of_the_work(error):
+        return error
+    if not isinstance(error, ValueError):
+        log(__name__).exception("counting_failed")
+    said = WorkFailure.of(error).reason
+    return Problem(409, "cannot-count", "The period cannot be counted.", said)
+
+
 @routes.get("/previews/{agreement}/{period}", response_model=dict[str, Any])
 async def get_preview(request: Request, agreement: str, period: PeriodLabel) -> Response:
     """Count a period from the facts stored at this moment, as a close would."""
@@ -91,8 +103,8 @@ async def get_preview(request: Request, agreement: str, period: PeriodLabel) -> 
         body = await preview.preview(parts.pool, parts.catalogue.current, agreement, period)
     except NoSuchPeriod as error:
         raise Problem(404, "no-such-period", "There is no such period.", str(error)) from error
-    except ValueError as error:
-        raise Problem(409, "cannot-count", "The period cannot be counted.", str(error)) from error
+    except Exception as error:
+        raise _cannot_count(error) from error
     return tagged(request, body)
 
 
@@ -162,8 +174,8 @@ async def list_facts(
         )
     except NoSuchPeriod as error:
         raise Problem(404, "not-found", "There is nothing to list.", str(error)) from error
-    except ValueError as error:
-        raise Problem(409, "cannot-count", "The period cannot be counted.", str(error)) from error
+    except Exception as error:
+        raise _cannot_count(error) from error
     page = {
         "items": found.items,
         "next": encode_cursor(scope, *found.following) if found.following else None,

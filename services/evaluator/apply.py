@@ -28,7 +28,8 @@ from services.evaluator.tallies import tallies
 from services.evaluator.topics import EvaluatorTopics
 from services.shell import metrics
 from services.shell.frames import NotAFrame
-from services.shell.postgres import Connection
+from services.shell.logs import log
+from services.shell.postgres import Connection, is_of_the_work
 from services.shell.progress import NotOurs, PartitionClaim
 from services.shell.refusals import USUAL, RefusalQuota
 from services.shell.steps import Record, StepResult
@@ -108,6 +109,40 @@ class Frames:
         if held is None:
             raise NotOurs(f"partition {partition} was released while its step waited")
         given = await self._read(records)
+        try:
+            async with connection.transaction():
+                return await self._applied(connection, partition, held, given)
+        except Exception as error:
+            if not is_of_the_work(error):
+                raise
+            log(__name__).exception("frames_not_applied", partition=partition)
+        given = await self._without_poison(connection, partition, held, given)
+        return await self._applied(connection, partition, held, given)
+
+    async def _without_poison(
+        self, connection: Connection, partition: int, held: Partition, given: StepInput
+    ) -> StepInput:
+        """The step without the records that cannot be applied even alone; these are set aside."""
+        frames, poison = [], list(given.poison)
+        for record, batch in given.frames:
+            alone = StepInput(((record, batch),), ())
+            trial = connection.transaction()
+            await trial.start()
+            try:
+                await self._applied(connection, partition, held, alone)
+            except Exception as error:
+                if not is_of_the_work(error):
+                    raise
+                poison.append((record, _unforeseen(error)))
+            else:
+                frames.append((record, batch))
+            finally:
+                await trial.rollback()
+        return StepInput(tuple(frames), tuple(poison))
+
+    async def _applied(
+        self, connection: Connection, partition: int, held: Partition, given: StepInput
+    ) -> StepResult:
         columns = cols.joined([batch for _, batch in given.frames]) if given.frames else None
         if columns is None or not len(columns):
             aside = await self._quarantine.add_unreadable(connection, partition, given.poison)
@@ -156,6 +191,11 @@ class Frames:
                 frames.append((record, batch))
             except NotAFrame as error:
                 poison.append((record, str(error)))
+            except Exception as error:
+                if not is_of_the_work(error):
+                    raise
+                log(__name__).exception("frame_unreadable", offset=record.offset)
+                poison.append((record, _unforeseen(error)))
         return StepInput(tuple(frames), tuple(poison))
 
     async def _look_again_for(self, batch: Any) -> None:
@@ -201,6 +241,10 @@ class Frames:
                 counted[outcome] = int((verdict == code).sum())
         for outcome, number in counted.items():
             metrics.EVENTS.labels(self._service, outcome).inc(number)
+
+
+def _unforeseen(error: Exception) -> str:
+    return f"counting it failed ({type(error).__name__}: {error}); report it with the record"
 
 
 _OUTCOMES = {

@@ -18,6 +18,14 @@ import pyarrow as pa
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
+from services.catalogue.parked import (
+    WorkFailure,
+    WorkItem,
+    input_digest,
+    park,
+    resolve,
+    show_parked,
+)
 from services.catalogue.snapshot import Catalogue
 from services.core.calendar.windows import instant
 from services.core.counting.evaluation import EvaluationReason
@@ -26,6 +34,7 @@ from services.evaluator import (
     gauges,
     late_facts,
     link_store,
+    parking,
     recount,
     refused_corrections,
 )
@@ -45,7 +54,7 @@ from services.shell import metrics
 from services.shell.faults import faultpoint
 from services.shell.logs import correlated, log
 from services.shell.outbox import enqueue
-from services.shell.postgres import Connection, is_transient
+from services.shell.postgres import Connection, is_of_the_work, is_transient
 
 EVALUATED = "earnback.period.evaluated.v1"
 SHOWN = 20
@@ -53,7 +62,8 @@ SHOWN = 20
 MAX_BODY_BYTES = 12 * 1024 * 1024
 """A larger evaluation could not be published, and would hold up all that come after it."""
 ALARM_RETRY_S = 60.0
-"""A period whose tallies differ is counted again after this long, or at once when asked for."""
+"""A period whose tallies differ is counted again after this long, or at once when asked for. So
+long after it was looked at, a parked one is looked at again: whether its inputs have changed."""
 
 _LOCK = 0x6561_726E_636C_6F73  # any constant, the same in every closer
 
@@ -102,7 +112,10 @@ class Closer:
         self._app, self._catalogue, self._connect = app, catalogue, connect
         self._ends, self._pace, self._health = ends, pace, health
         self._targets: dict[AgreementPeriod, RecountTarget] = {}
-        self._refused: dict[AgreementPeriod, tuple[float, str]] = {}
+        self._parked: dict[AgreementPeriod, str] = {}
+        """Parked periods, each with the digest of what it failed with; read at every look."""
+        self._looked: dict[AgreementPeriod, float] = {}
+        """When that digest was last held against what the period would be counted from now."""
         self._revision = -1
         self._closed: late_facts.ClosedPeriods | None = None
 
@@ -148,9 +161,11 @@ class Closer:
         catalogue = self._catalogue.current
         if self._revision != catalogue.revision:
             self._targets.clear()
-            self._refused.clear()
+            self._looked.clear()
             self._closed = None
+            await parking.park_unreadable(connection, catalogue)
             self._revision = catalogue.revision
+        self._parked = await parking.tried_with(connection)
         if await link_store.is_behind(connection):
             return
         if self._closed is None:
@@ -165,7 +180,7 @@ class Closer:
         await self._close_due(connection, catalogue)
         stuck = await self._stuck(connection)
         for place in await evaluation_store.quiet(connection, self._pace.quiet):
-            if place not in stuck:
+            if place not in stuck and not await self._stays_parked(connection, catalogue, place):
                 await self._close(connection, catalogue, place, "late_facts", {})
         await self._report(connection)
 
@@ -175,32 +190,51 @@ class Closer:
         """What is closed, with the frames that were counted; read once, then kept current."""
         found = late_facts.ClosedPeriods()
         for place, counted in (await evaluation_store.counted_through(connection)).items():
-            target = self._target(catalogue, place)
-            if target is not None:
-                found.put(late_facts.ClosedPeriod(target, counted))
+            try:
+                found.put(late_facts.ClosedPeriod(self._target(catalogue, place), counted))
+            except Exception as error:
+                if not is_of_the_work(error):
+                    raise
+                found.unknown.append(place)
             await asyncio.sleep(0)
         return found
 
-    def _target(self, catalogue: Catalogue, place: AgreementPeriod) -> RecountTarget | None:
+    def _target(self, catalogue: Catalogue, place: AgreementPeriod) -> RecountTarget:
         """What is to be counted for a period, kept while the catalogue stays the same.
 
-        None where the catalogue contradicts itself about the period; somebody has to be told.
+        Raises NoSuchPeriod, and whatever else the contracts of one agreement make fail.
         """
         if place not in self._targets:
-            try:
-                self._targets[place] = recount.target_of(catalogue, *place)
-            except (NoSuchPeriod, ValueError) as error:
-                self._refused[place] = (monotonic(), str(error))
-                return None
+            self._targets[place] = recount.target_of(catalogue, *place)
         return self._targets[place]
 
     async def _stuck(self, connection: Connection) -> set[AgreementPeriod]:
-        """Periods that could not be counted and are not to be tried again yet."""
+        """Periods whose tallies differ and that are not to be tried again yet."""
         alarms = await evaluation_store.alarms(connection)
-        now = monotonic()
-        return {place for place, age in alarms.items() if age < ALARM_RETRY_S} | {
-            place for place, (at, _) in self._refused.items() if now - at < ALARM_RETRY_S
-        }
+        return {place for place, age in alarms.items() if age < ALARM_RETRY_S}
+
+    async def _stays_parked(
+        self, connection: Connection, catalogue: Catalogue, place: AgreementPeriod
+    ) -> bool:
+        """Whether a period is parked, and what it would be counted from is what it failed with."""
+        if place not in self._parked:
+            return False
+        if monotonic() - self._looked.get(place, -ALARM_RETRY_S) < ALARM_RETRY_S:
+            return True
+        self._looked[place] = monotonic()
+        return await self._inputs(connection, catalogue, place) == self._parked[place]
+
+    async def _inputs(
+        self, connection: Connection, catalogue: Catalogue, place: AgreementPeriod
+    ) -> str:
+        """The digest of what a period is counted from, as far as it can be told."""
+        versions = tuple(one.version for one in catalogue.agreements.get(place[0], ()))
+        try:
+            return await recount.inputs_of(connection, self._target(catalogue, place))
+        except Exception as error:
+            if not is_of_the_work(error):
+                raise
+            return input_digest(versions, WorkFailure.of(error).reason)
 
     async def _answer_requests(
         self,
@@ -225,20 +259,44 @@ class Closer:
         stuck = await self._stuck(connection)
         waiting = 0
         for agreement in sorted(catalogue.agreements) if marks else ():
-            for period in _begun(catalogue, agreement, marks):
+            for period in await self._periods(connection, catalogue, agreement, marks):
                 place = (agreement, period)
                 if place in done:
                     continue
-                why = self._due(catalogue, place, marks)
+                if place in stuck or await self._stays_parked(connection, catalogue, place):
+                    break  # later periods rest on earlier ones
+                try:
+                    why = self._due(catalogue, place, marks)
+                except Exception as error:
+                    await self._park(connection, catalogue, place, error, ())
+                    break
                 if why is None:
                     waiting += 1
                     continue
-                if place in stuck:
-                    break
                 result = await self._close(connection, catalogue, place, "closed", why)
                 if result.outcome in ("alarm", "refused"):
-                    break  # later periods rest on earlier ones
+                    break
         metrics.WINDOWS_OPEN.labels("evaluator").set(waiting)
+
+    async def _periods(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        agreement: str,
+        marks: Mapping[int, PartitionProgress],
+    ) -> Sequence[str]:
+        """The agreement's settlement periods up to the latest fact; none where it is parked."""
+        whole = (agreement, "")
+        if await self._stays_parked(connection, catalogue, whole):
+            return ()
+        try:
+            found = _begun(catalogue, agreement, marks)
+        except Exception as error:
+            await self._park(connection, catalogue, whole, error, ())
+            return ()
+        if whole in self._parked:
+            await resolve(connection, "evaluator", "close", [agreement], "")
+        return found
 
     def _due(
         self, catalogue: Catalogue, place: AgreementPeriod, marks: Mapping[int, PartitionProgress]
@@ -246,12 +304,11 @@ class Closer:
         """Why a period is due now; None when it is not."""
         versions = catalogue.agreements[place[0]]
         programmes = catalogue.programmes[versions[-1].programme]
-        target = self._target(catalogue, place)
         version = version_of(versions, place[1])
-        if target is None or version is None:
+        if version is None:
             return None
         due = due_at_us(version, place[1], programmes[-1].time_zone)
-        feeds = feeding(programmes, target.metrics, len(marks))
+        feeds = feeding(programmes, self._target(catalogue, place).metrics, len(marks))
         mark = watermark([marks[each] for each in feeds], self._pace.idle_after)
         return None if mark.at_us is None or mark.at_us < due else _why(mark, marks, due)
 
@@ -264,11 +321,28 @@ class Closer:
         record: dict[str, Any],
         requests: Sequence[int] = (),
     ) -> Done:
-        """Count a period, and store what it comes to, if that is new."""
+        """Count a period, and store what it comes to, if that is new. What fails is parked."""
+        try:
+            return await self._count(connection, catalogue, place, reason, record, requests)
+        except NoSuchPeriod as unknown:
+            if reason != "commanded":
+                return await self._park(connection, catalogue, place, unknown, requests)
+            await evaluation_store.answer(connection, requests, "refused", str(unknown), None)
+            return Done("refused", str(unknown))
+        except Exception as error:
+            return await self._park(connection, catalogue, place, error, requests)
+
+    async def _count(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        place: AgreementPeriod,
+        reason: EvaluationReason,
+        record: dict[str, Any],
+        requests: Sequence[int] = (),
+    ) -> Done:
         started = monotonic()
         target = self._target(catalogue, place)
-        if target is None:
-            return await self._refuse(connection, place, self._refused.pop(place)[1], requests)
         snapshot = await recount.take(connection, target)
         found = await asyncio.to_thread(recount.differences, snapshot)
         if found:
@@ -279,18 +353,9 @@ class Closer:
             why = "changed_agreement"
         revision = 1 if last is None else last.revision + 1
         faultpoint("close.counted")
-        try:
-            made, refused = await asyncio.to_thread(
-                recount.evaluation, target, snapshot, revision, why
-            )
-        except Exception as error:  # one agreement must not stop the counting of the others
-            said = str(error) if isinstance(error, ValueError) else f"counting failed: {error!r}"
-            log(__name__).exception("counting_failed", agreement=place[0], period=place[1])
-            self._refused[place] = (started, said)
-            return await self._refuse(connection, place, said, requests)
+        made, refused = await asyncio.to_thread(recount.evaluation, target, snapshot, revision, why)
         if (size := len(canonical(made))) > MAX_BODY_BYTES:
-            self._refused[place] = (started, said := _too_large(size))
-            return await self._refuse(connection, place, said, requests)
+            raise ValueError(_too_large(size))
         if last is not None and recount.same_content(made, last.body):
             done = Done("unchanged", f"revision {last.revision} stands", last.revision)
             made_new = None
@@ -354,6 +419,7 @@ class Closer:
                 )
             await evaluation_store.dequeue_recount(connection, place)
             await evaluation_store.resolve_alarm(connection, place)
+            await resolve(connection, "evaluator", "close", [place[0]], place[1])
             await evaluation_store.answer(
                 connection, requests, done.outcome, done.detail, done.revision
             )
@@ -380,20 +446,39 @@ class Closer:
         )
         return Done("alarm", detail)
 
-    async def _refuse(
-        self, connection: Connection, place: AgreementPeriod, reason: str, requests: Sequence[int]
+    async def _park(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        place: AgreementPeriod,
+        error: Exception,
+        requests: Sequence[int],
     ) -> Done:
-        """The catalogue does not let this period be counted: say so, and go on with the others."""
-        await evaluation_store.answer(connection, requests, "refused", reason, None)
-        log(__name__).error("cannot_close", agreement=place[0], period=place[1], reason=reason)
-        return Done("refused", reason)
+        """Park a period that cannot be counted: say so, and go on with the others.
+
+        Raises what is not the period's own trouble.
+        """
+        if not is_of_the_work(error):
+            raise error
+        failure = WorkFailure.of(error)
+        log(__name__).exception("counting_failed", agreement=place[0], period=place[1])
+        tried = await self._inputs(connection, catalogue, place)
+        item = WorkItem("close", agreement=place[0], period=place[1])
+        async with connection.transaction():
+            await park(connection, "evaluator", item, failure, tried)
+            await evaluation_store.answer(connection, requests, "refused", failure.reason, None)
+        self._parked[place], self._looked[place] = tried, monotonic()
+        return Done("refused", failure.reason)
 
     async def _report(self, connection: Connection) -> None:
-        """Show open alarms where operators look."""
+        """Show open alarms and parked work where operators look.
+
+        What is parked is one agreement's: it does not make the process unready.
+        """
         stuck = await evaluation_store.alarms(connection)
         gauges.CLOSE_ALARMS.set(len(stuck))
+        await show_parked(connection, "evaluator")
         said = [f"{' '.join(place)}: tallies and facts differ" for place in sorted(stuck)]
-        said += [f"{' '.join(place)}: {why}" for place, (_, why) in sorted(self._refused.items())]
         if said:
             self._health.not_ready("close", "; ".join(said[:SHOWN]))
         else:

@@ -45,7 +45,7 @@ _WITH_DATA = [
 _WITHOUT_METRIC = _WITH_DATA[-3:]
 _SCALED = [KIND_OF_TYPE[f"earnback.{name}.v1"] for name in ("response", "volume", "figure")]
 MOST_DECIMALS = 18
-_EARLIEST_US, _LATEST_US = -2_208_988_800_000_000, 7_258_118_400_000_000
+_EARLIEST_US, _LATEST_US = 631_065_600_000_000, 7_258_204_800_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _check_numbers(numbers: dict[str, Any]) -> None:
     if kind.min() < 0 or kind.max() >= len(TYPES):
         raise NotAFrame("a kind of event that this version does not know; update this program")
     if at_us.min() < _EARLIEST_US or at_us.max() >= _LATEST_US:
-        raise NotAFrame("a time outside the years 1900 to 2199")
+        raise NotAFrame("a time outside the years 1990 to 2199")
     if ((metric < 0) != np.isin(kind, _WITHOUT_METRIC)).any() or metric.min() < -1:
         raise NotAFrame("a metric number that does not go with the kind of event")
     scale = numbers["scale_or_total"][np.isin(kind, _SCALED)]

@@ -18,6 +18,7 @@ from services.evaluator import evaluation_store, link_store
 from services.evaluator.evaluation_store import AgreementPeriod
 from services.evaluator.link_store import AgreementPlace, LinkedPlace, MetricPlace
 from services.evaluator.recount import RecountTarget
+from services.shell.logs import log
 from services.shell.postgres import Connection
 
 AT_ONCE = 2000
@@ -55,6 +56,9 @@ class ClosedPeriod:
             )
         except ValueError:
             return False
+        except Exception:  # too many is harmless, too few is not
+            log(__name__).exception("late_facts_unclear", agreement=target.place[0])
+            return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ class ClosedPeriods:
         self._periods: dict[AgreementPeriod, ClosedPeriod] = {}
         self._of_agreement: dict[str, set[AgreementPeriod]] = {}
         self._spans: dict[int, _Spans] = {}
+        self.unknown: list[AgreementPeriod] = []
+        """Closed periods of which cannot be told what is counted: anything may change them."""
 
     def __contains__(self, place: AgreementPeriod) -> bool:
         return place in self._periods
@@ -126,7 +132,7 @@ async def scan(
         if not frames:
             return False
         places = await _places(connection, frames)
-        recount_queue: dict[AgreementPeriod, str] = {}
+        recount_queue: dict[AgreementPeriod, str] = dict.fromkeys(closed.unknown, "unknown")
         for frame in frames:
             linked = places.get((frame.partition, frame.number), ())
             for period, cause in _changed(frame, linked, closed, numbers):

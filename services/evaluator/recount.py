@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pydantic import ValidationError
 
 from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.frame import Facts
 from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
+from services.catalogue.parked import input_digest
 from services.catalogue.snapshot import Catalogue
 from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
 from services.core.events.corrections import RejectedCorrection
@@ -28,7 +30,7 @@ from services.shell.frames import numbers_of, read_batch
 from services.shell.postgres import Connection
 
 
-class NoSuchPeriod(Exception):
+class NoSuchPeriod(ValueError):
     """The agreement has no such settlement period, or there is no such agreement."""
 
 
@@ -88,7 +90,10 @@ def target_of(catalogue: Catalogue, agreement: str, period: str) -> RecountTarge
     """What is to be counted. Raises NoSuchPeriod, saying which part is unknown."""
     agreements = catalogue.agreements.get(agreement)
     if not agreements:
-        raise NoSuchPeriod(f"agreement {agreement} is not applied; apply it or correct the name")
+        why = catalogue.why_unreadable(agreement)
+        raise NoSuchPeriod(
+            why or f"agreement {agreement} is not applied; apply it or correct the name"
+        )
     programmes = catalogue.programmes[agreements[-1].programme]
     _check_period(agreements, period)
     spans: dict[int, Span] = {}
@@ -191,9 +196,27 @@ def facts_in(snapshot: Snapshot) -> Facts:
 
 def same_content(evaluation: PeriodEvaluation, body: str) -> bool:
     """Whether a new revision would say nothing new, as with another version of tzdata alone."""
-    before = PeriodEvaluation.model_validate_json(body)
+    try:
+        before = PeriodEvaluation.model_validate_json(body)
+    except ValidationError:  # an earlier release kept what this one cannot read
+        return False
     alike = {"revision": before.revision, "reason": before.reason, "tzdata": before.tzdata}
     return evaluation.model_copy(update=alike) == before
+
+
+async def inputs_of(connection: Connection, target: RecountTarget) -> str:
+    """The digest of what a count stands on: contract versions, the tallies of its facts, and which
+    linked facts belong to it.
+
+    Far cheaper than the count itself.
+    """
+    programmes = tuple((one.programme, one.version) for one in target.programmes)
+    tallies = await fact_reader.tallied(connection, target.spans)
+    linked = await link_store.own(
+        connection, target.programme, target.by_name, target.place[0], target.days
+    )
+    ids = sorted(each.id128 for each in linked)
+    return input_digest(target.versions, programmes, sorted(tallies.items()), ids)
 
 
 async def _linked(

@@ -70,6 +70,10 @@ async def test_a_database_with_bodies_of_an_earlier_release_is_loaded(database: 
         lines[0],
         lines[0].encode(),
     )
+    await connection.executemany(
+        "insert into metric_number (number, programme, metric) values ($1, $2, $3)",
+        [(n, programme["programme"], one["metric"]) for n, one in enumerate(programme["metrics"])],
+    )
     await connection.execute(
         "insert into agreement_version (agreement, version, programme, vendor, effective_from,"
         " body, sha256) values ($1, 1, $2, $3, '2020-01-01', $4, sha256($5))",

@@ -12,6 +12,8 @@ from schemas.credit import PartOfUnit
 from schemas.money import exponent
 
 _HALF = Fraction(1, 2)
+MOST_SHOWN = 200
+"""A longer ratio is told by its first decimals only."""
 ZERO = Fraction(0)
 ONE = Fraction(1)
 HUNDRED = Fraction(100)
@@ -72,6 +74,8 @@ def number_text(value: Fraction) -> str:
     text = written(value)
     if "/" not in text:
         return text
+    if len(text) > MOST_SHOWN:
+        return f"about {written(rounded(value, 6, 'half_up'))}, a ratio of {len(text) - 1} digits"
     return f"{text} (about {written(rounded(value, 6, 'half_up'))})"
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import date
 from fractions import Fraction
 
+from schemas.base import YEARS
 from schemas.evaluation import CircumstanceFact
 from schemas.period import period_length
 from services.core.inputs.blockers import InvalidDeclaration
-
-_LAST_YEAR = 9900
-"""Terms count months and days on from what is stated, and the calendar ends with 9999."""
 
 
 def stated_number(fact: CircumstanceFact, name: str) -> Fraction:
@@ -26,12 +24,14 @@ def stated_day(fact: CircumstanceFact, name: str) -> date:
     stated = fact.circumstance.values.get(name)
     try:
         found = date.fromisoformat(str(stated))
-        if found.year > _LAST_YEAR:
-            raise ValueError("later than any day that can be counted on from")
+        if not YEARS[0] <= found.year <= YEARS[1]:
+            raise ValueError("terms count on from it, and no statement reaches there")
         return found
     except ValueError:
         raise InvalidDeclaration(
-            misstated_text(fact, name, stated, "a day such as 2025-03-10")
+            misstated_text(
+                fact, name, stated, f"a day from {YEARS[0]} to {YEARS[1]} such as 2025-03-10"
+            )
         ) from None
 
 

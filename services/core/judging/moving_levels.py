@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from schemas.agreement import Agreement
 from schemas.bands import Rounding, Threshold
+from schemas.base import kept
 from schemas.level import Baseline, Level, Ratchet
 from schemas.period import next_label
 from schemas.statement import LevelResult, Tie
@@ -81,7 +82,7 @@ def _limit(word: str, value: Fraction) -> Threshold:
 
 
 def _as_agreed(how: Any, value: Fraction) -> Fraction:
-    return rounded(value, how.decimals, how.mode) if isinstance(how, Rounding) else value
+    return rounded(value, how.decimals, how.mode) if isinstance(how, Rounding) else kept(value)
 
 
 def _raised(level: Level, term: Ratchet, earlier: Sequence[LevelResult]) -> LevelInForce:

@@ -38,7 +38,7 @@ OFFICE = BusinessHours.model_validate(
         "holidays": ["2025-01-01"],
     }
 )
-MOMENTS = st.datetimes(datetime(1975, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+MOMENTS = st.datetimes(datetime(1995, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
 def us(text: str) -> int:
