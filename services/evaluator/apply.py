@@ -163,7 +163,7 @@ class Frames:
         frames, numbers = stored_frames(given.frames, columns, verdict, held.next_number)
         await store.insert_frames(connection, partition, frames)
         await linked.write(connection, partition, numbers, fresh)
-        await store.note_latest(connection, partition, further)
+        await store.note_latest(connection, partition, _heard(columns, further, held.latest))
         await store.add_tallies(connection, partition, self._tallies(columns, fresh))
         aside = await self._quarantine.add_facts(
             connection, partition, columns, given.offsets, verdict, known, linked.refused
@@ -245,6 +245,13 @@ class Frames:
 
 def _unforeseen(error: Exception) -> str:
     return f"counting it failed ({type(error).__name__}: {error}); report it with the record"
+
+
+def _heard(columns: Columns, further: Mapping[str, int], latest: Latest) -> dict[str, int]:
+    """The sources of a step of which something was accepted, ever, and how far each has come."""
+    names, _ = cols.sources_of(columns.batches)
+    reached = {name: further.get(name, latest.of(name)) for name in names}
+    return {name: at_us for name, at_us in reached.items() if at_us is not None}
 
 
 _OUTCOMES = {

@@ -1,22 +1,19 @@
 """Closing periods: when they are due or asked for, once each, and again when facts come late.
 
 One closer works at a time, held by a lock that lives and dies with its connection. Everything it
-decides is read from the database, so that it may be killed anywhere and started anew.
+decides is read from the database, so that it may be killed anywhere and started anew. Periods are
+counted in lanes beside each other, so that orders and other agreements do not wait for a long one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
-import pyarrow as pa
-
-from schemas.evaluation import PeriodEvaluation
-from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
 from services.catalogue.parked import (
     WorkFailure,
@@ -39,59 +36,51 @@ from services.evaluator import (
     refused_corrections,
 )
 from services.evaluator.evaluation_store import AgreementPeriod
-from services.evaluator.recount import NoSuchPeriod, RecountTarget, Snapshot
+from services.evaluator.lanes import LaneJob, Lanes
+from services.evaluator.late_facts import ClosedPeriod, ClosedPeriods
+from services.evaluator.period_close import SHOWN, Done, close_period
+from services.evaluator.recount import NoSuchPeriod, RecountTarget
 from services.evaluator.topics import EvaluatorTopics
 from services.evaluator.watermark import (
-    PartitionProgress,
+    SourceMark,
     Watermark,
     begun,
+    begun_count,
     due_at_us,
     feeding,
+    source_marks,
     version_of,
     watermark,
 )
 from services.shell import metrics
-from services.shell.faults import faultpoint
 from services.shell.logs import correlated, log
-from services.shell.outbox import enqueue
-from services.shell.postgres import Connection, is_of_the_work, is_transient
+from services.shell.postgres import Connection, Fenced, is_of_the_work, is_transient
 
-EVALUATED = "earnback.period.evaluated.v1"
-SHOWN = 20
-"""At most so many differences are told at once."""
-MAX_BODY_BYTES = 12 * 1024 * 1024
-"""A larger evaluation could not be published, and would hold up all that come after it."""
 ALARM_RETRY_S = 60.0
-"""A period whose tallies differ is counted again after this long, or at once when asked for. So
-long after it was looked at, a parked one is looked at again: whether its inputs have changed."""
+"""A period whose tallies differ is counted again after this long, or at once when asked for."""
+IN_A_ROW = 12
+"""So many due periods of an agreement are closed before the others have their turn."""
+BREATH = 50
+"""After so many agreements or periods looked at, other work of the process goes on."""
 
 _LOCK = 0x6561_726E_636C_6F73  # any constant, the same in every closer
 
 Ends = Callable[[], Awaitable[Mapping[int, int] | None]]
 """Partition of `measurements` to the end of its log; None when the broker does not say."""
-CloseOutcome = Literal["closed", "revised", "unchanged", "refused", "alarm"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Times in seconds. ``idle_after``: when a silent partition no longer holds others back.
+    """Times in seconds. ``idle_after``: when a silent source no longer holds others back.
 
     ``quiet``: how long nothing may have come before late facts are counted. ``every``: between
-    two looks.
+    two looks. ``facts``: at most so many are read for one period.
     """
 
     idle_after: float
     quiet: float
     every: float
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of one close."""
-
-    outcome: CloseOutcome
-    detail: str
-    revision: int | None = None
+    facts: int = recount.MOST_FACTS
 
 
 class Closer:
@@ -111,13 +100,15 @@ class Closer:
         self._topics = topics or EvaluatorTopics()
         self._app, self._catalogue, self._connect = app, catalogue, connect
         self._ends, self._pace, self._health = ends, pace, health
+        self._lanes = Lanes(connect)
         self._targets: dict[AgreementPeriod, RecountTarget] = {}
         self._parked: dict[AgreementPeriod, str] = {}
         """Parked periods, each with the digest of what it failed with; read at every look."""
         self._looked: dict[AgreementPeriod, float] = {}
         """When that digest was last held against what the period would be counted from now."""
+        self._reached: dict[str, str] = {}
         self._revision = -1
-        self._closed: late_facts.ClosedPeriods | None = None
+        self._closed: ClosedPeriods | None = None
 
     async def run(self) -> None:
         """Close for as long as the process lives; begin anew when the database was away."""
@@ -127,7 +118,7 @@ class Closer:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                if not is_transient(error):
+                if not is_transient(error) and not isinstance(error, Fenced):
                     raise
                 log(__name__).warning("closer_begins_anew", error=repr(error))
                 await asyncio.sleep(1.0)
@@ -143,70 +134,76 @@ class Closer:
                     holds = await connection.fetchval("select pg_try_advisory_lock($1)", _LOCK)
                 if holds:
                     await self.look(connection)
-                await asyncio.sleep(self._pace.every)
+                await self._lanes.wait(self._pace.every)
         finally:
+            await self._lanes.close()
             connection.terminate()
 
-    async def look(self, connection: Connection) -> None:
-        """One poll: late facts, requests, due closes, recounts.
+    async def work_off(self, connection: Connection) -> None:
+        """Look until nothing is left that could be done now."""
+        try:
+            while await self.look(connection) or not self._lanes.is_idle:
+                await self._lanes.wait(self._pace.every)
+        finally:
+            await self._lanes.close()
+
+    async def look(self, connection: Connection) -> int:
+        """One poll: late facts, requests, due closes, recounts. Gives how much work was begun.
 
         Nothing before the catalogue is loaded: late facts would be held against no agreement and
         never looked at again, and orders to close would be answered as unknown.
         """
-        if not self._catalogue.loaded:
-            return
+        if not self._catalogue.loaded or await link_store.is_behind(connection):
+            return 0
         orders = await evaluation_store.waiting(connection)
         if orders:  # through another process, perhaps for what was applied a moment ago
             await self._catalogue.refresh()
         catalogue = self._catalogue.current
-        if self._revision != catalogue.revision:
-            self._targets.clear()
-            self._looked.clear()
-            self._closed = None
-            await parking.park_unreadable(connection, catalogue)
-            self._revision = catalogue.revision
         self._parked = await parking.tried_with(connection)
-        if await link_store.is_behind(connection):
-            return
-        if self._closed is None:
-            self._closed = await self._closed_periods(connection, catalogue)
-        while await late_facts.scan(connection, self._closed, catalogue.numbers):
+        closed = await self._current(connection, catalogue)
+        while await late_facts.scan(connection, closed, catalogue.numbers):
             pass
         while await refused_corrections.tell_waiting(
             connection, self._topics.quarantine, self._pace.quiet
         ):
             pass
-        await self._answer_requests(connection, catalogue, orders)
-        await self._close_due(connection, catalogue)
+        jobs = list(self._ordered(catalogue, orders))
         stuck = await self._stuck(connection)
-        for place in await evaluation_store.quiet(connection, self._pace.quiet):
-            if place not in stuck and not await self._stays_parked(connection, catalogue, place):
-                await self._close(connection, catalogue, place, "late_facts", {})
+        jobs += await self._due_jobs(connection, catalogue, closed, stuck)
+        jobs += await self._recounts(connection, catalogue, closed, stuck)
+        started = self._lanes.offer(jobs)
         await self._report(connection)
+        return started
 
-    async def _closed_periods(
-        self, connection: Connection, catalogue: Catalogue
-    ) -> late_facts.ClosedPeriods:
+    async def _current(self, connection: Connection, catalogue: Catalogue) -> ClosedPeriods:
         """What is closed, with the frames that were counted; read once, then kept current."""
-        found = late_facts.ClosedPeriods()
-        for place, counted in (await evaluation_store.counted_through(connection)).items():
-            try:
-                found.put(late_facts.ClosedPeriod(self._target(catalogue, place), counted))
-            except Exception as error:
-                if not is_of_the_work(error):
-                    raise
-                found.unknown.append(place)
-            await asyncio.sleep(0)
-        return found
+        if self._revision != catalogue.revision:
+            self._looked.clear()
+            self._reached.clear()
+            await parking.park_unreadable(connection, catalogue)
+        known = self._closed
+        if known is None or self._revision != catalogue.revision:
+            before, known = known, ClosedPeriods()
+            for each in before.being_closed() if before is not None else ():
+                known.put(each)
+            self._closed = known
+            for place, counted in (await evaluation_store.counted_through(connection)).items():
+                try:
+                    known.put(ClosedPeriod(await self._target(catalogue, place), counted))
+                except Exception as error:
+                    if not is_of_the_work(error):
+                        raise
+                    known.unknown.append(place)
+        self._revision = catalogue.revision
+        return known
 
-    def _target(self, catalogue: Catalogue, place: AgreementPeriod) -> RecountTarget:
-        """What is to be counted for a period, kept while the catalogue stays the same.
-
-        Raises NoSuchPeriod, and whatever else the contracts of one agreement make fail.
-        """
-        if place not in self._targets:
-            self._targets[place] = recount.target_of(catalogue, *place)
-        return self._targets[place]
+    async def _target(self, catalogue: Catalogue, place: AgreementPeriod) -> RecountTarget:
+        """What is to be counted for a period, kept while its contracts stay the same."""
+        known = self._targets.get(place)
+        if known is None or not _is_current(known, catalogue):
+            known = await asyncio.to_thread(recount.target_of, catalogue, *place)
+            self._targets[place] = known
+        return known
 
     async def _stuck(self, connection: Connection) -> set[AgreementPeriod]:
         """Periods whose tallies differ and that are not to be tried again yet."""
@@ -230,76 +227,132 @@ class Closer:
         """The digest of what a period is counted from, as far as it can be told."""
         versions = tuple(one.version for one in catalogue.agreements.get(place[0], ()))
         try:
-            return await recount.inputs_of(connection, self._target(catalogue, place))
+            return await recount.inputs_of(connection, await self._target(catalogue, place))
         except Exception as error:
             if not is_of_the_work(error):
                 raise
             return input_digest(versions, WorkFailure.of(error).reason)
 
-    async def _answer_requests(
-        self,
-        connection: Connection,
-        catalogue: Catalogue,
-        orders: Sequence[evaluation_store.Request],
-    ) -> None:
-        """Close what was asked for; requests for one period are answered together."""
+    def _ordered(
+        self, catalogue: Catalogue, orders: Sequence[evaluation_store.Request]
+    ) -> Iterator[LaneJob]:
+        """Closes that were asked for; requests for one period are answered together."""
         asked: dict[AgreementPeriod, list[evaluation_store.Request]] = {}
         for request in orders:
             asked.setdefault((request.agreement, request.period), []).append(request)
         for place, requests in asked.items():
-            numbers = [request.number for request in requests]
-            by = sorted({request.requested_by for request in requests})
-            record = {"requests": numbers, "requested_by": by}
-            with correlated(f"close-{numbers[0]}"):
-                await self._close(connection, catalogue, place, "commanded", record, numbers)
+            buyer = _buyer(catalogue, place[0])
+            yield LaneJob(buyer, place[0], True, partial(self._answer, catalogue, place, requests))
 
-    async def _close_due(self, connection: Connection, catalogue: Catalogue) -> None:
-        marks = await _marks(connection, self._app, self._topics.measurements, await self._ends())
-        done = (await evaluation_store.counted_through(connection)).keys()
-        stuck = await self._stuck(connection)
-        waiting = 0
-        for agreement in sorted(catalogue.agreements) if marks else ():
-            for period in await self._periods(connection, catalogue, agreement, marks):
-                place = (agreement, period)
-                if place in done:
-                    continue
-                if place in stuck or await self._stays_parked(connection, catalogue, place):
-                    break  # later periods rest on earlier ones
-                try:
-                    why = self._due(catalogue, place, marks)
-                except Exception as error:
-                    await self._park(connection, catalogue, place, error, ())
-                    break
-                if why is None:
-                    waiting += 1
-                    continue
-                result = await self._close(connection, catalogue, place, "closed", why)
-                if result.outcome in ("alarm", "refused"):
-                    break
+    async def _answer(
+        self,
+        catalogue: Catalogue,
+        place: AgreementPeriod,
+        requests: Sequence[evaluation_store.Request],
+        connection: Connection,
+    ) -> None:
+        numbers = [request.number for request in requests]
+        by = sorted({request.requested_by for request in requests})
+        record = {"requests": numbers, "requested_by": by}
+        with correlated(f"close-{numbers[0]}"):
+            await self._close(connection, catalogue, place, "commanded", record, numbers)
+
+    async def _due_jobs(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        closed: ClosedPeriods,
+        stuck: Collection[AgreementPeriod],
+    ) -> list[LaneJob]:
+        """Agreements of which a period is due, in order; the first that is open decides."""
+        marks = await source_marks(
+            connection, self._app, self._topics.measurements, await self._ends()
+        )
+        jobs, waiting = [], 0
+        for number, agreement in enumerate(sorted(catalogue.agreements)):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+            place = await self._first_or_park(connection, catalogue, agreement, marks)
+            if place is None:
+                continue
+            waiting += _open_count(catalogue, agreement, marks, closed)
+            if place in stuck or await self._stays_parked(connection, catalogue, place):
+                continue  # later periods rest on earlier ones
+            if await self._is_due(connection, catalogue, place, marks):
+                work = partial(self._close_due, catalogue, agreement, marks)
+                jobs.append(LaneJob(_buyer(catalogue, agreement), agreement, False, work))
         metrics.WINDOWS_OPEN.labels("evaluator").set(waiting)
+        return jobs
 
-    async def _periods(
+    async def _first_or_park(
         self,
         connection: Connection,
         catalogue: Catalogue,
         agreement: str,
-        marks: Mapping[int, PartitionProgress],
-    ) -> Sequence[str]:
-        """The agreement's settlement periods up to the latest fact; none where it is parked."""
+        marks: Mapping[str, SourceMark],
+    ) -> AgreementPeriod | None:
+        """The first open period; the agreement as a whole is parked where it cannot be told."""
         whole = (agreement, "")
         if await self._stays_parked(connection, catalogue, whole):
-            return ()
+            return None
         try:
-            found = _begun(catalogue, agreement, marks)
+            place = await self._first_open(catalogue, agreement, marks)
         except Exception as error:
-            await self._park(connection, catalogue, whole, error, ())
-            return ()
+            await self._park(connection, catalogue, whole, error)
+            return None
         if whole in self._parked:
             await resolve(connection, "evaluator", "close", [agreement], "")
-        return found
+        return place
 
-    def _due(
-        self, catalogue: Catalogue, place: AgreementPeriod, marks: Mapping[int, PartitionProgress]
+    async def _is_due(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        place: AgreementPeriod,
+        marks: Mapping[str, SourceMark],
+    ) -> bool:
+        try:
+            return await self._due(catalogue, place, marks) is not None
+        except Exception as error:
+            await self._park(connection, catalogue, place, error)
+            return False
+
+    async def _close_due(
+        self,
+        catalogue: Catalogue,
+        agreement: str,
+        marks: Mapping[str, SourceMark],
+        connection: Connection,
+    ) -> None:
+        """Close what is due of an agreement, so many periods in a row."""
+        for _ in range(IN_A_ROW):
+            place = await self._first_open(catalogue, agreement, marks)
+            why = None if place is None else await self._due(catalogue, place, marks)
+            if place is None or why is None:
+                return
+            done = await self._close(connection, catalogue, place, "closed", why)
+            if done.outcome in ("alarm", "refused"):
+                return  # later periods rest on earlier ones
+
+    async def _first_open(
+        self, catalogue: Catalogue, agreement: str, marks: Mapping[str, SourceMark]
+    ) -> AgreementPeriod | None:
+        """The first period of an agreement that has begun and is not closed."""
+        assert self._closed is not None
+        versions, zone, latest = _heard(catalogue, agreement, marks)
+        if latest is None:
+            return None
+        since = self._reached.get(agreement)
+        for number, period in enumerate(begun(versions, zone, latest, since)):
+            self._reached[agreement] = period
+            if (agreement, period) not in self._closed:
+                return agreement, period
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+        return None
+
+    async def _due(
+        self, catalogue: Catalogue, place: AgreementPeriod, marks: Mapping[str, SourceMark]
     ) -> dict[str, Any] | None:
         """Why a period is due now; None when it is not."""
         versions = catalogue.agreements[place[0]]
@@ -307,10 +360,33 @@ class Closer:
         version = version_of(versions, place[1])
         if version is None:
             return None
+        target = await self._target(catalogue, place)
         due = due_at_us(version, place[1], programmes[-1].time_zone)
-        feeds = feeding(programmes, self._target(catalogue, place).metrics, len(marks))
+        feeds = feeding(programmes, target.metrics, version.vendor) & marks.keys()
         mark = watermark([marks[each] for each in feeds], self._pace.idle_after)
         return None if mark.at_us is None or mark.at_us < due else _why(mark, marks, due)
+
+    async def _recounts(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        closed: ClosedPeriods,
+        stuck: Collection[AgreementPeriod],
+    ) -> list[LaneJob]:
+        """Closed periods that facts stored since may change."""
+        jobs = []
+        for place in await evaluation_store.quiet(connection, self._pace.quiet):
+            if place not in closed and place not in closed.unknown:
+                continue  # it is being closed for the first time
+            if place not in stuck and not await self._stays_parked(connection, catalogue, place):
+                work = partial(self._recount, catalogue, place)
+                jobs.append(LaneJob(_buyer(catalogue, place[0]), place[0], False, work))
+        return jobs
+
+    async def _recount(
+        self, catalogue: Catalogue, place: AgreementPeriod, connection: Connection
+    ) -> None:
+        await self._close(connection, catalogue, place, "late_facts", {})
 
     async def _close(
         self,
@@ -318,12 +394,18 @@ class Closer:
         catalogue: Catalogue,
         place: AgreementPeriod,
         reason: EvaluationReason,
-        record: dict[str, Any],
+        record: Mapping[str, Any],
         requests: Sequence[int] = (),
     ) -> Done:
-        """Count a period, and store what it comes to, if that is new. What fails is parked."""
+        """Close a period, or count it again. What fails is parked, and everything else goes on."""
+        assert self._closed is not None
         try:
-            return await self._count(connection, catalogue, place, reason, record, requests)
+            target = await self._target(catalogue, place)
+            if place not in self._closed:  # what is stored from now on is held against it
+                self._closed.put(ClosedPeriod(target, {}, evaluated=False))
+            done = await close_period(
+                connection, self._topics, target, reason, record, requests, self._pace.facts
+            )
         except NoSuchPeriod as unknown:
             if reason != "commanded":
                 return await self._park(connection, catalogue, place, unknown, requests)
@@ -331,120 +413,9 @@ class Closer:
             return Done("refused", str(unknown))
         except Exception as error:
             return await self._park(connection, catalogue, place, error, requests)
-
-    async def _count(
-        self,
-        connection: Connection,
-        catalogue: Catalogue,
-        place: AgreementPeriod,
-        reason: EvaluationReason,
-        record: dict[str, Any],
-        requests: Sequence[int] = (),
-    ) -> Done:
-        started = monotonic()
-        target = self._target(catalogue, place)
-        snapshot = await recount.take(connection, target)
-        found = await asyncio.to_thread(recount.differences, snapshot)
-        if found:
-            return await self._alarm(connection, place, found, requests)
-        last = snapshot.last
-        why: EvaluationReason = reason
-        if last is not None and reason == "commanded" and last.versions != target.versions:
-            why = "changed_agreement"
-        revision = 1 if last is None else last.revision + 1
-        faultpoint("close.counted")
-        made, refused = await asyncio.to_thread(recount.evaluation, target, snapshot, revision, why)
-        if (size := len(canonical(made))) > MAX_BODY_BYTES:
-            raise ValueError(_too_large(size))
-        if last is not None and recount.same_content(made, last.body):
-            done = Done("unchanged", f"revision {last.revision} stands", last.revision)
-            made_new = None
-        else:
-            outcome: CloseOutcome = "closed" if last is None else "revised"
-            done = Done(outcome, f"revision {revision}", revision)
-            made_new = made
-        full = {**record, "versions": target.versions}
-
-        async def corrections() -> None:
-            await refused_corrections.record(
-                connection,
-                self._topics.quarantine,
-                place,
-                snapshot.linked,
-                refused,
-            )
-
-        await self._commit(connection, place, made_new, snapshot, full, done, requests, corrections)
-        if self._closed is not None:
-            self._closed.put(late_facts.ClosedPeriod(target, snapshot.counted_through))
-        metrics.CLOSE_SECONDS.observe(monotonic() - started)
-        pa.default_memory_pool().release_unused()  # a recount may have held millions of facts
-        log(__name__).info(
-            "period_counted",
-            agreement=place[0],
-            period=place[1],
-            outcome=done.outcome,
-            revision=done.revision,
-            reason=why,
-            facts=len(snapshot.loaded.facts),
-        )
+        if done.counted_through is not None:
+            self._closed.put(ClosedPeriod(target, done.counted_through))
         return done
-
-    async def _commit(
-        self,
-        connection: Connection,
-        place: AgreementPeriod,
-        made: PeriodEvaluation | None,
-        snapshot: Snapshot,
-        record: Mapping[str, Any],
-        done: Done,
-        requests: Sequence[int],
-        corrections: Callable[[], Awaitable[None]],
-    ) -> None:
-        """The evaluation, its announcement, the answers and refused corrections, all or nothing."""
-        async with connection.transaction():
-            await corrections()
-            if made is not None:
-                body = await evaluation_store.insert(
-                    connection, made, snapshot.counted_through, record
-                )
-                identity = event_id(made)
-                await enqueue(
-                    connection,
-                    self._topics.evaluations,
-                    made.agreement,
-                    identity,
-                    announcement(made, body),
-                    {"content-type": "application/cloudevents+json"},
-                )
-            await evaluation_store.dequeue_recount(connection, place)
-            await evaluation_store.resolve_alarm(connection, place)
-            await resolve(connection, "evaluator", "close", [place[0]], place[1])
-            await evaluation_store.answer(
-                connection, requests, done.outcome, done.detail, done.revision
-            )
-            faultpoint("close.before-commit")
-        faultpoint("close.after-commit")
-
-    async def _alarm(
-        self,
-        connection: Connection,
-        place: AgreementPeriod,
-        found: Sequence[Mapping[str, Any]],
-        requests: Sequence[int],
-    ) -> Done:
-        """Stop this period's close, loudly."""
-        detail = (
-            f"tallies and stored facts differ in {len(found)} places, first {dict(found[0])}; the "
-            "period stays open until they agree: find out which of the two was changed"
-        )
-        async with connection.transaction():
-            await evaluation_store.raise_alarm(connection, place, found[:SHOWN])
-            await evaluation_store.answer(connection, requests, "alarm", detail, None)
-        log(__name__).critical(
-            "tallies_differ", agreement=place[0], period=place[1], found=found[:SHOWN]
-        )
-        return Done("alarm", detail)
 
     async def _park(
         self,
@@ -452,7 +423,7 @@ class Closer:
         catalogue: Catalogue,
         place: AgreementPeriod,
         error: Exception,
-        requests: Sequence[int],
+        requests: Sequence[int] = (),
     ) -> Done:
         """Park a period that cannot be counted: say so, and go on with the others.
 
@@ -485,47 +456,39 @@ class Closer:
             self._health.ready("close")
 
 
-def _begun(
-    catalogue: Catalogue, agreement: str, marks: Mapping[int, PartitionProgress]
-) -> list[str]:
-    """The agreement's settlement periods up to the latest fact."""
-    latest = max((m.max_event_us for m in marks.values() if m.max_event_us), default=None)
-    if latest is None:
-        return []
+def _is_current(target: RecountTarget, catalogue: Catalogue) -> bool:
+    """Whether a target knows all versions; they never change."""
+    agreements = catalogue.agreements[target.place[0]]
+    programmes = catalogue.programmes[target.programme]
+    return (len(agreements), len(programmes)) == (len(target.agreements), len(target.programmes))
+
+
+def _buyer(catalogue: Catalogue, agreement: str) -> str:
+    versions = catalogue.agreements.get(agreement)
+    return catalogue.programmes[versions[-1].programme][-1].buyer if versions else ""
+
+
+def _heard(
+    catalogue: Catalogue, agreement: str, marks: Mapping[str, SourceMark]
+) -> tuple[Sequence[Any], str, int | None]:
+    """An agreement's versions, their calendar's zone, and the latest event of its programme."""
     versions = catalogue.agreements[agreement]
-    zone = catalogue.programmes[versions[-1].programme][-1].time_zone
-    return begun(versions, zone, latest)
+    programmes = catalogue.programmes[versions[-1].programme]
+    own = [marks[one.source] for each in programmes for one in each.sources if one.source in marks]
+    latest = max((one.latest_us for one in own if one.latest_us is not None), default=None)
+    return versions, programmes[-1].time_zone, latest
 
 
-def _too_large(size: int) -> str:
-    return (
-        f"the evaluation has {size} bytes, {MAX_BODY_BYTES} can be published; settle the agreement "
-        "in shorter periods, or spread its subjects over several metrics or agreements"
-    )
+def _open_count(
+    catalogue: Catalogue, agreement: str, marks: Mapping[str, SourceMark], closed: ClosedPeriods
+) -> int:
+    versions, zone, latest = _heard(catalogue, agreement, marks)
+    if latest is None:
+        return 0
+    return max(begun_count(versions, zone, latest) - closed.count(agreement), 0)
 
 
-def event_id(made: PeriodEvaluation) -> str:
-    """The same for the same revision, whoever announces it."""
-    return f"{made.agreement}/{made.period}/{made.revision}"
-
-
-def announcement(made: PeriodEvaluation, body: bytes) -> bytes:
-    """The CloudEvent that tells settlement of an evaluation. ``body``: its canonical JSON."""
-    return msgspec.json.encode(
-        {
-            "specversion": "1.0",
-            "id": event_id(made),
-            "source": "/earnback/evaluator",
-            "type": EVALUATED,
-            "subject": f"{made.agreement}/{made.period}",
-            "datacontenttype": "application/json",
-            "data": msgspec.Raw(body),
-        },
-        order="sorted",
-    )
-
-
-def _why(mark: Watermark, marks: Mapping[int, PartitionProgress], due_us: int) -> dict[str, Any]:
+def _why(mark: Watermark, marks: Mapping[str, SourceMark], due_us: int) -> dict[str, Any]:
     """What the decision to close rested on."""
     assert mark.at_us is not None
     return {
@@ -533,33 +496,6 @@ def _why(mark: Watermark, marks: Mapping[int, PartitionProgress], due_us: int) -
         "watermark": instant(mark.at_us).isoformat(),
         "held_by": mark.held_by,
         "idle": [
-            {"partition": each, "silent_seconds": round(marks[each].silent_s)} for each in mark.idle
+            {"source": each, "silent_seconds": round(marks[each].silent_s)} for each in mark.idle
         ],
     }
-
-
-async def _marks(
-    connection: Connection, app: str, topic: str, ends: Mapping[int, int] | None
-) -> dict[int, PartitionProgress]:
-    """How far every partition has come. What the broker does not tell of counts as behind."""
-    rows = await connection.fetch(
-        "select partition, next_offset, max_event_us,"
-        " extract(epoch from clock_timestamp() - last_advanced_at)::float8 as silent"
-        " from progress where app = $1 and topic = $2",
-        app,
-        topic,
-    )
-    known = {row["partition"]: row for row in rows}
-    count = max([*known, *(ends or {}), -1]) + 1
-    marks = {}
-    for partition in range(count):
-        row = known.get(partition)
-        end = None if ends is None else ends.get(partition)
-        if row is None:
-            marks[partition] = PartitionProgress(partition, None, 0.0, True)
-        else:
-            behind = end is None or row["next_offset"] < end
-            marks[partition] = PartitionProgress(
-                partition, row["max_event_us"], row["silent"], behind
-            )
-    return marks

@@ -6,11 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from schemas.evaluation import PeriodEvaluation
-from schemas.statement import canonical
-from services.shell.postgres import Connection
+from services.shell.postgres import Connection, Fenced
+
+OF_ONE_AGREEMENT = 20
+"""So many requests of one agreement are looked at together."""
 
 AgreementPeriod = tuple[str, str]
 """Agreement and period."""
@@ -66,14 +69,15 @@ def _counted_through(text: str) -> dict[int, int]:
 async def insert(
     connection: Connection,
     evaluation: PeriodEvaluation,
+    body: bytes,
     counted_through: Mapping[int, int],
     record: Mapping[str, Any],
-) -> bytes:
-    """Store a revision; gives its canonical bytes. The key collides when it is there already."""
-    body = canonical(evaluation)
-    await connection.execute(
+) -> None:
+    """Store a revision. ``body``: its canonical bytes. Raises Fenced when it is there already."""
+    stored = await connection.fetchval(
         "insert into evaluation (agreement, period, revision, programme, reason, body, sha256,"
-        " cover, record) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        " cover, record) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        " on conflict do nothing returning revision",
         evaluation.agreement,
         evaluation.period,
         evaluation.revision,
@@ -84,7 +88,8 @@ async def insert(
         json.dumps({str(partition): number for partition, number in counted_through.items()}),
         json.dumps(record),
     )
-    return body
+    if stored is None:
+        raise Fenced(f"{evaluation.agreement} {evaluation.period} was counted by another process")
 
 
 async def last_frames(connection: Connection) -> dict[int, int]:
@@ -110,10 +115,13 @@ async def request(connection: Connection, agreement: str, period: str, requested
 
 
 async def waiting(connection: Connection) -> list[Request]:
-    """Requests that nobody has answered, oldest first."""
+    """Requests that nobody has answered, oldest first, so many of each agreement."""
     rows = await connection.fetch(
-        "select number, agreement, period, requested_by from close_request"
-        " where outcome is null order by number limit 100"
+        "select number, agreement, period, requested_by from ("
+        "  select *, row_number() over (partition by agreement order by number) as place"
+        "    from close_request where outcome is null) waiting"
+        " where place <= $1 order by number",
+        OF_ONE_AGREEMENT,
     )
     return [Request(**dict(row)) for row in rows]
 
@@ -175,9 +183,21 @@ async def enqueue_recounts(connection: Connection, places: Mapping[AgreementPeri
     )
 
 
-async def dequeue_recount(connection: Connection, place: AgreementPeriod) -> None:
-    """Forget that a period was touched: it has been counted again."""
-    await connection.execute("delete from touched where agreement = $1 and period = $2", *place)
+async def dequeue_recount(
+    connection: Connection, place: AgreementPeriod, counted_at: datetime
+) -> None:
+    """Forget that a period was touched before a moment: what touched it then has been counted."""
+    await connection.execute(
+        "delete from touched where agreement = $1 and period = $2 and last_at < $3",
+        *place,
+        counted_at,
+    )
+
+
+async def moment(connection: Connection) -> datetime:
+    """The database's clock."""
+    found: datetime = await connection.fetchval("select clock_timestamp()")
+    return found
 
 
 async def quiet(connection: Connection, seconds: float) -> list[AgreementPeriod]:

@@ -38,10 +38,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class ClosedPeriod:
-    """A closed period and the frames that its newest evaluation has counted."""
+    """A closed period and the frames that its newest evaluation has counted.
+
+    ``evaluated`` False: it is being closed, and what comes meanwhile must not be missed.
+    """
 
     target: RecountTarget
     counted_through: Mapping[int, int]
+    evaluated: bool = True
 
     def has_counted(self, partition: int, number: int) -> bool:
         """Whether the newest evaluation knows this frame."""
@@ -79,14 +83,26 @@ class ClosedPeriods:
         self._spans: dict[int, _Spans] = {}
         self.unknown: list[AgreementPeriod] = []
         """Closed periods of which cannot be told what is counted: anything may change them."""
+        self._closed: dict[str, int] = {}
 
     def __contains__(self, place: AgreementPeriod) -> bool:
-        return place in self._periods
+        period = self._periods.get(place)
+        return period is not None and period.evaluated
+
+    def being_closed(self) -> list[ClosedPeriod]:
+        """Periods that are being closed for the first time."""
+        return [each for each in self._periods.values() if not each.evaluated]
+
+    def count(self, agreement: str) -> int:
+        """How many periods of an agreement are closed."""
+        return self._closed.get(agreement, 0)
 
     def put(self, period: ClosedPeriod) -> None:
         """Take in a period, or what is now known of it."""
         place = period.target.place
         known = self._periods.get(place)
+        if period.evaluated and place not in self:
+            self._closed[place[0]] = self.count(place[0]) + 1
         self._periods[place] = period
         self._of_agreement.setdefault(place[0], set()).add(place)
         if known is None or known.target.spans != period.target.spans:

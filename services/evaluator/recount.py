@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.frame import Facts
 from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
-from services.catalogue.parked import input_digest
+from services.catalogue.parked import OverBudget, input_digest
 from services.catalogue.snapshot import Catalogue
 from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
 from services.core.events.corrections import RejectedCorrection
@@ -75,7 +75,7 @@ class Snapshot:
 
     ``loaded``: facts of the spans. ``linked``: what belongs to the period and lies in no span.
     ``astray``: links to facts that are not there. ``counted_through``: partition to its last frame
-    at that moment.
+    at that moment, which is not before ``taken_at``.
     """
 
     loaded: Loaded
@@ -84,6 +84,7 @@ class Snapshot:
     tallies: Mapping[Key, Sums]
     counted_through: Mapping[int, int]
     last: Last | None
+    taken_at: datetime
 
 
 def target_of(catalogue: Catalogue, agreement: str, period: str) -> RecountTarget:
@@ -133,11 +134,17 @@ def _check_period(agreements: Sequence[Agreement], period: str) -> None:
         )
 
 
-async def take(connection: Connection, target: RecountTarget) -> Snapshot:
+MOST_FACTS = 50_000_000
+"""So many facts are read for one period, where nothing else is said."""
+
+
+async def take(connection: Connection, target: RecountTarget, most: int = MOST_FACTS) -> Snapshot:
     """Read everything at one moment, in a transaction of its own.
 
-    Raises ValueError while facts from before the links are not linked.
+    Raises ValueError while facts from before the links are not linked, and OverBudget where the
+    period needs more than so many facts.
     """
+    taken_at = await evaluation_store.moment(connection)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         if await link_store.is_behind(connection):
             raise ValueError(
@@ -147,9 +154,19 @@ async def take(connection: Connection, target: RecountTarget) -> Snapshot:
         last = await evaluation_store.last(connection, *target.place)
         counted_through = await evaluation_store.last_frames(connection)
         tallies = await fact_reader.tallied(connection, target.spans)
+        _check_budget(target, sum(sums[0] for sums in tallies.values()), most)
         loaded = await fact_reader.load(connection, target.spans)
-        linked, astray = await _linked(connection, target, loaded)
-    return Snapshot(loaded, linked, astray, tallies, counted_through, last)
+        linked, astray = await _linked(connection, target, loaded, most)
+    return Snapshot(loaded, linked, astray, tallies, counted_through, last, taken_at)
+
+
+def _check_budget(target: RecountTarget, facts: int, most: int) -> None:
+    if facts > most:
+        raise OverBudget(
+            f"{target.place[1]} of {target.place[0]} needs {facts} facts, and at most {most} are "
+            "read for one period; settle the agreement in shorter periods, report counts instead "
+            "of single samples, or raise EARNBACK_MOST_FACTS"
+        )
 
 
 def differences(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -220,7 +237,7 @@ async def inputs_of(connection: Connection, target: RecountTarget) -> str:
 
 
 async def _linked(
-    connection: Connection, target: RecountTarget, loaded: Loaded
+    connection: Connection, target: RecountTarget, loaded: Loaded, most: int
 ) -> tuple[Loaded, tuple[Mapping[str, Any], ...]]:
     """What no span holds and the period needs all the same: charges and circumstances of the
     agreement, corrections, and the facts that corrections take from or bring into a span.
@@ -230,6 +247,7 @@ async def _linked(
     places = await link_store.own(
         connection, target.programme, target.by_name, target.place[0], target.days
     )
+    _check_budget(target, len(loaded.facts) + len(places), most)
     inside = _inside(loaded, places)
     places = [each for each in places if each.id128 not in inside]
     wanted: dict[tuple[int, int], list[link_store.Located]] = {}

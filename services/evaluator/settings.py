@@ -6,21 +6,24 @@ import os
 from collections.abc import Mapping
 
 from services.evaluator.closing import Pace
+from services.evaluator.recount import MOST_FACTS
 from services.shell.settings import BadSettings
 
 _DEFAULTS = {
     "EARNBACK_IDLE_AFTER": 6 * 3600.0,
     "EARNBACK_QUIET": 1.0,
     "EARNBACK_CLOSE_EVERY": 1.0,
+    "EARNBACK_MOST_FACTS": float(MOST_FACTS),
 }
 
 
 def read_pace(environ: Mapping[str, str] | None = None) -> Pace:
     """How patient the closer is.
 
-    `EARNBACK_IDLE_AFTER`: seconds of silence after which a partition no longer holds periods open.
+    `EARNBACK_IDLE_AFTER`: seconds of silence after which a source no longer holds periods open.
     `EARNBACK_QUIET`: seconds without late facts before they are counted.
     `EARNBACK_CLOSE_EVERY`: seconds between two looks.
+    `EARNBACK_MOST_FACTS`: at most so many facts are read for one period.
     Raises BadSettings naming every variable that is wrong.
     """
     given = os.environ if environ is None else environ
@@ -33,7 +36,8 @@ def read_pace(environ: Mapping[str, str] | None = None) -> Pace:
             except ValueError:
                 values[name] = -1.0
             if not 0.01 <= values[name] <= 10**9:
-                complaints.append(f"{name} cannot be used: give seconds, 0.01 or more")
+                complaints.append(f"{name} cannot be used: give a number, 0.01 or more")
     if complaints:
         raise BadSettings("\n".join(complaints))
-    return Pace(*(values[name] for name in _DEFAULTS))
+    idle_after, quiet, every, facts = values.values()
+    return Pace(idle_after, quiet, every, int(facts))

@@ -104,17 +104,18 @@ async def latest_of(connection: Connection, partition: int) -> dict[str, int]:
     return {row["source"]: row["latest_us"] for row in rows}
 
 
-async def note_latest(connection: Connection, partition: int, moved: Mapping[str, int]) -> None:
-    """Note sources that came further."""
-    if moved:
-        names = sorted(moved)
+async def note_latest(connection: Connection, partition: int, heard: Mapping[str, int]) -> None:
+    """Note sources that were heard, with the latest event time accepted from each."""
+    if heard:
+        names = sorted(heard)
         await connection.execute(
             "insert into source_latest (partition, source, latest_us)"
             " select $1, * from unnest($2::text[], $3::bigint[])"
-            " on conflict (partition, source) do update set latest_us = excluded.latest_us",
+            " on conflict (partition, source) do update set latest_us = excluded.latest_us,"
+            " heard_at = clock_timestamp()",
             partition,
             names,
-            [moved[name] for name in names],
+            [heard[name] for name in names],
         )
 
 

@@ -1,88 +1,162 @@
-"""How far event time has come for an agreement, and who holds it back."""
+"""How far event time has come for an agreement, and which source holds it back."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from schemas.agreement import Agreement
 from schemas.period import first_day, label_of, next_label, period_length
 from schemas.programme import Programme
-from services.core.calendar.windows import bounds_us, window_of
+from services.core.calendar.days import local_day
+from services.core.calendar.windows import bounds_us, how_many, instant, window_of
 from services.shell.frames import partition_of
+from services.shell.postgres import Connection
 
 HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionProgress:
-    """How far one partition has come.
+class SourceMark:
+    """How far one source has come.
 
-    ``max_event_us``: latest event time applied, None for none. ``silent_s``: seconds of the wall
-    clock since a record was last applied. ``behind``: records wait that are not applied.
+    ``latest_us``: latest event time accepted, None for none. ``silent_s``: seconds of the wall
+    clock since something of it was last applied, or since it was declared. ``behind``: records of
+    its partition wait that are not applied.
     """
 
-    partition: int
-    max_event_us: int | None
+    source: str
+    latest_us: int | None
     silent_s: float
     behind: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """``at_us``: no partition that counts is behind it; None while one has said nothing.
+    """``at_us``: no source that counts is behind it; None while one has said nothing.
 
-    ``held_by``: the partition that holds it there. ``idle``: partitions that were passed over.
+    ``held_by``: the source that holds it there. ``idle``: sources that were passed over.
     """
 
     at_us: int | None
-    held_by: int | None
-    idle: tuple[int, ...]
+    held_by: str | None
+    idle: tuple[str, ...]
 
 
-def watermark(marks: Iterable[PartitionProgress], idle_after_s: float) -> Watermark:
-    """The least event time over the partitions that are not idle.
+def watermark(marks: Iterable[SourceMark], idle_after_s: float) -> Watermark:
+    """The least event time over the sources that are not idle.
 
-    A partition is idle when everything it holds is applied and nothing has come for
+    A source is idle when everything its partition holds is applied and nothing of it has come for
     ``idle_after_s`` seconds. Where all are idle the latest of them counts: none can hold back the
     others any more.
     """
-    every = sorted(marks, key=lambda mark: mark.partition)
+    every = sorted(marks, key=lambda mark: mark.source)
     idle = [mark for mark in every if not mark.behind and mark.silent_s >= idle_after_s]
     live = [mark for mark in every if mark not in idle]
-    passed_over = tuple(mark.partition for mark in idle)
+    passed_over = tuple(mark.source for mark in idle)
     if not live:
-        times = [mark.max_event_us for mark in idle if mark.max_event_us is not None]
+        times = [mark.latest_us for mark in idle if mark.latest_us is not None]
         return Watermark(max(times, default=None), None, passed_over)
-    least = min(live, key=lambda mark: -(2**63) if mark.max_event_us is None else mark.max_event_us)
-    return Watermark(least.max_event_us, least.partition, passed_over)
+    least = min(live, key=lambda mark: -(2**63) if mark.latest_us is None else mark.latest_us)
+    return Watermark(least.latest_us, least.source, passed_over)
 
 
 def feeding(
-    programmes: Iterable[Programme], metrics: Collection[str], partitions: int
-) -> frozenset[int]:
-    """The partitions whose sources may report one of the metrics."""
+    programmes: Iterable[Programme], metrics: Collection[str], vendor: str
+) -> frozenset[str]:
+    """The sources that may report one of the metrics of an agreement with a vendor.
+
+    One that lists no metrics may report any, but is waited for by its own party's agreements only,
+    and by all of them where it reports for the buyer.
+    """
     return frozenset(
-        partition_of(source.source, partitions)
+        source.source
         for programme in programmes
         for source in programme.sources
-        if not source.metrics or not set(source.metrics).isdisjoint(metrics)
+        if not set(source.metrics).isdisjoint(metrics)
+        or (not source.metrics and source.reports_for in (programme.buyer, vendor))
     )
 
 
-def begun(versions: Sequence[Agreement], zone: str, at_us: int) -> list[str]:
-    """The settlement periods that have begun at an instant, in order, of all versions.
+async def source_marks(
+    connection: Connection, app: str, topic: str, ends: Mapping[int, int] | None
+) -> dict[str, SourceMark]:
+    """How far every declared source has come. ``ends``: of the topic's partitions, as the broker
+    says; what it does not tell of counts as behind."""
+    rows = await connection.fetch(
+        "select partition, next_offset from progress where app = $1 and topic = $2", app, topic
+    )
+    reached = {row["partition"]: row["next_offset"] for row in rows}
+    count = max([*reached, *(ends or {}), -1]) + 1
+    known = ends or {}
+    upto_date = {each for each, offset in reached.items() if offset >= known.get(each, 2**63)}
+    sources = await connection.fetch(
+        "select o.source, max(l.latest_us) as latest_us, extract(epoch from clock_timestamp()"
+        "   - coalesce(max(l.heard_at), o.declared_at))::float8 as silent_s"
+        "  from source_owner o left join source_latest l using (source)"
+        " group by o.source, o.declared_at"
+    )
+    return {
+        row["source"]: SourceMark(
+            row["source"],
+            row["latest_us"],
+            row["silent_s"],
+            not count or partition_of(row["source"], count) not in upto_date,
+        )
+        for row in sources
+    }
 
-    ``versions`` are sorted. A version ends where it says, or where the next one begins.
+
+def begun(
+    versions: Sequence[Agreement], zone: str, at_us: int, since: str | None = None
+) -> Iterator[str]:
+    """The settlement periods that have begun at an instant, one after another, of all versions.
+
+    ``versions`` are sorted. A version ends where it says, or where the next one begins. ``since``:
+    from this period on.
     """
-    labels: list[str] = []
-    for version in versions:
-        label = label_of(version.effective_from, version.settled)
-        while _start_us(label, zone) <= at_us and _may_hold(version, label):
-            if version_of(versions, label) is version and label not in labels:
-                labels.append(label)
+    start = None if since is None else first_day(since)
+    today = local_day(instant(at_us), zone)
+    for version, past in zip(versions, _ends(versions), strict=True):
+        first = version.effective_from if start is None else max(version.effective_from, start)
+        label = label_of(first, version.settled)
+        while first_day(label) <= today and (past is None or first_day(label) < past):
+            if version_of(versions, label) is version and _exists(label, zone):
+                yield label
             label = next_label(label)
-    return labels
+
+
+def begun_count(versions: Sequence[Agreement], zone: str, at_us: int) -> int:
+    """How many have begun; days that a zone's calendar skipped are counted too."""
+    today, found = local_day(instant(at_us), zone), 0
+    for version, past in zip(versions, _ends(versions), strict=True):
+        first = label_of(version.effective_from, version.settled)
+        last = label_of(today, version.settled)
+        count = how_many(first, last)
+        if past is not None:
+            count = min(count, how_many(first, label_of(past, version.settled)) - 1)
+        found += max(count, 0)
+    return found
+
+
+def _ends(versions: Sequence[Agreement]) -> list[date | None]:
+    """The day after the last of each version; None where it goes on."""
+    following = [*(each.effective_from for each in versions[1:]), None]
+    ends: list[date | None] = []
+    for version, after in zip(versions, following, strict=True):
+        days = [each for each in (version.effective_until, after) if each is not None]
+        ends.append(min(days, default=None))
+    return ends
+
+
+def _exists(label: str, zone: str) -> bool:
+    """Whether a zone's calendar has the period: a few skipped a day."""
+    try:
+        window_of(label, zone)
+    except ValueError:
+        return False
+    return True
 
 
 def version_of(versions: Sequence[Agreement], period: str) -> Agreement | None:
@@ -103,7 +177,3 @@ def due_at_us(version: Agreement, period: str, zone: str) -> int:
 
 def _may_hold(version: Agreement, label: str) -> bool:
     return version.effective_until is None or first_day(label) < version.effective_until
-
-
-def _start_us(label: str, zone: str) -> int:
-    return bounds_us(window_of(label, zone))[0]

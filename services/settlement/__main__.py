@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from services.settlement.app import settlement_app
+from services.settlement.consumer import SETTLE_SECONDS
 from services.shell.kafka import run_worker
 from services.shell.settings import BadSettings, read
 
@@ -26,10 +27,29 @@ def evaluator_address(environ: Mapping[str, str]) -> str | None:
     return text
 
 
+def settle_seconds(environ: Mapping[str, str]) -> float:
+    """What settling one evaluation may take, from EARNBACK_SETTLE_SECONDS.
+
+    Raises BadSettings for what is no number of seconds.
+    """
+    text = environ.get("EARNBACK_SETTLE_SECONDS") or str(SETTLE_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 3600:
+        raise BadSettings("EARNBACK_SETTLE_SECONDS cannot be used: give seconds, 1 to 3600")
+    return seconds
+
+
 def main() -> None:
     """Read the environment and run; exit 78 when it does not describe a process that can run."""
     try:
-        app = settlement_app(read("settlement"), evaluator=evaluator_address(os.environ))
+        app = settlement_app(
+            read("settlement"),
+            evaluator=evaluator_address(os.environ),
+            seconds=settle_seconds(os.environ),
+        )
     except BadSettings as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(78)

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.settlement import parking
 from services.settlement.api import settlement_api
-from services.settlement.consumer import Settler
+from services.settlement.consumer import SETTLE_SECONDS, Settler
 from services.settlement.finance_events import DECLARED, SettlementTopics
 from services.settlement.restatement import watch
 from services.shell.http.server import serve_beside
@@ -19,12 +19,19 @@ RECORDS = 16
 
 
 def settlement_app(
-    settings: Settings, *, evaluator: str | None, topics: SettlementTopics = DECLARED
+    settings: Settings,
+    *,
+    evaluator: str | None,
+    topics: SettlementTopics = DECLARED,
+    seconds: float = SETTLE_SECONDS,
 ) -> Any:
-    """The Faust app. The API runs where the settings give it a port; without one it is left out."""
+    """The Faust app. ``seconds``: what one evaluation may take.
+
+    The API runs where the settings give it a port; without one it is left out.
+    """
     app = make_app(settings)
     wires = wires_of(app)
-    settler = Settler(topics)
+    settler = Settler(topics, seconds=seconds)
     consume(app, topics.evaluations, settler, dense=Dense.BY_SEQUENCE, max_records=RECORDS)
     wires.beside("restatements", lambda: watch(wires.pool))
     wires.beside("parked", lambda: parking.watch(wires.pool, settler.try_again))

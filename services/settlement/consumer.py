@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
 import msgspec
 from pydantic import ValidationError
@@ -15,7 +17,7 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import SettlementRun
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement
-from services.catalogue.parked import resolve
+from services.catalogue.parked import OverBudget, resolve
 from services.core.contracts.versions import first_open_day, prospective, prospective_programmes
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History
@@ -37,16 +39,27 @@ from services.shell.progress import PartitionClaim
 from services.shell.steps import Record, StepResult
 
 EVALUATED = "earnback.period.evaluated.v1"
+SETTLE_SECONDS = 60.0
+"""So long one evaluation may take, where nothing else is said."""
+Result = TypeVar("Result")
+_SIGN_OF_LIFE = 5.0
+"""Seconds between two statements of a transaction that waits: servers end one that says nothing."""
 
 
 class Settler:
     """The handler of the topic ``evaluations``. It holds nothing in memory."""
 
     def __init__(
-        self, topics: SettlementTopics = DECLARED, *, clock: Callable[[], datetime] = now
+        self,
+        topics: SettlementTopics = DECLARED,
+        *,
+        clock: Callable[[], datetime] = now,
+        seconds: float = SETTLE_SECONDS,
     ) -> None:
+        """``seconds``: what takes longer is parked."""
         self._topics = topics
         self._clock = clock
+        self._seconds = seconds
 
     async def load(self, connection: Connection, claims: Mapping[int, PartitionClaim]) -> None:
         """Nothing is held per partition; show what waits since before this process."""
@@ -99,7 +112,11 @@ class Settler:
             try:
                 async with connection.transaction():
                     return await _settle(
-                        connection, evaluation, topics=self._topics, at=self._clock()
+                        connection,
+                        evaluation,
+                        topics=self._topics,
+                        at=self._clock(),
+                        seconds=self._seconds,
                     )
             except Exception as error:
                 if not is_of_the_work(error):
@@ -116,7 +133,9 @@ class Settler:
         evaluation = await store.latest_evaluation(connection, agreement, period)
         if evaluation is None or not await parking.is_parked(connection, agreement, period):
             return
-        await _settle(connection, evaluation, topics=self._topics, at=self._clock())
+        await _settle(
+            connection, evaluation, topics=self._topics, at=self._clock(), seconds=self._seconds
+        )
 
 
 def _read(record: Record) -> PeriodEvaluation | Unprocessable:
@@ -151,12 +170,17 @@ def read(record: Record) -> PeriodEvaluation:
 
 
 async def _settle(
-    connection: Connection, evaluation: PeriodEvaluation, *, topics: SettlementTopics, at: datetime
+    connection: Connection,
+    evaluation: PeriodEvaluation,
+    *,
+    topics: SettlementTopics,
+    at: datetime,
+    seconds: float,
 ) -> Counter[str]:
     """Settle the agreement anew, with all that share a cap with it, and post what differs.
 
     The agreement evaluated always gets a run; another one where the evaluation changes something
-    for it.
+    for it. Raises OverBudget where working it out takes longer than so many seconds.
     """
     contract = await store.contract(connection, evaluation.agreement)
     assert contract is not None, "an agreement is applied before it is evaluated"
@@ -166,8 +190,11 @@ async def _settle(
         connection, contract.programmes, applies_from=first_open
     )
     programmes = prospective_programmes(contract.programmes, activated)
-    outcomes = await replayed(contract, _histories(books), programmes)
-    untouched = await _untouched(connection, contract, books, programmes, outcomes, evaluation)
+    work = replayed(contract, _histories(books), programmes)
+    outcomes = await within(connection, work, seconds, contract.agreements)
+    untouched = await _untouched(
+        connection, contract, books, programmes, outcomes, evaluation, seconds
+    )
     postings: list[Posting] = []
     for name, outcome in outcomes.items():
         waiting = {each.period: each.reasons for each in outcome if isinstance(each, Unsettled)}
@@ -198,6 +225,7 @@ async def _untouched(
     programmes: Sequence[Programme],
     outcomes: Mapping[str, Sequence[PeriodOutcome]],
     evaluation: PeriodEvaluation,
+    seconds: float,
 ) -> Mapping[str, Collection[str]]:
     """The settled periods of each agreement that only today's rules settle otherwise.
 
@@ -212,11 +240,35 @@ async def _untouched(
     evaluated = evaluation.agreement
     kept = await store.evaluations(connection, evaluated, without=evaluation)
     before = {**_histories(books), evaluated: replace(books[evaluated].history, evaluations=kept)}
-    earlier = await replayed(contract, before, programmes)
+    work = replayed(contract, before, programmes)
+    earlier = await within(connection, work, seconds, contract.agreements)
     return {
         name: {period for period, _ in older[name].items() & digests(earlier[name]).items()}
         for name in older
     }
+
+
+async def within(
+    connection: Connection, work: Coroutine[Any, Any, Result], seconds: float, names: Iterable[str]
+) -> Result:
+    """What a piece of work comes to, while the transaction shows that it lives.
+
+    ``names``: of the agreements that it is about. Raises OverBudget after so many seconds; what
+    was begun in a thread ends there by itself.
+    """
+    task, started = asyncio.ensure_future(work), monotonic()
+    try:
+        while not (await asyncio.wait({task}, timeout=min(_SIGN_OF_LIFE, seconds)))[0]:
+            if monotonic() - started >= seconds:
+                raise OverBudget(
+                    f"settling {' and '.join(sorted(names))} takes longer than {seconds:g} seconds;"
+                    " settle in longer periods, let fewer agreements share a cap, or raise "
+                    "EARNBACK_SETTLE_SECONDS"
+                )
+            await connection.fetchval("select 1")
+        return task.result()
+    finally:
+        task.cancel()
 
 
 def _histories(books: Mapping[str, OpenBooks]) -> dict[str, History]:

@@ -16,6 +16,7 @@ from services.evaluator.settings import read_pace
 from services.ingest import lag
 from services.ingest.service import PARTS
 from services.settlement import gauges as settlement_gauges
+from services.settlement.consumer import SETTLE_SECONDS
 from services.settlement.routes import operations
 from services.shell import metrics
 from services.shell.settings import read
@@ -76,6 +77,8 @@ def test_the_defaults_on_the_page_are_those_of_the_code() -> None:
         "EARNBACK_IDLE_AFTER": f"{pace.idle_after:g}",
         "EARNBACK_QUIET": f"{pace.quiet:g}",
         "EARNBACK_CLOSE_EVERY": f"{pace.every:g}",
+        "EARNBACK_MOST_FACTS": str(pace.facts),
+        "EARNBACK_SETTLE_SECONDS": f"{SETTLE_SECONDS:g}",
         "EARNBACK_EVALUATOR": "none",
     }
     assert said == expected

@@ -13,6 +13,7 @@ from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
 from services.evaluator.apply import Frames
 from services.evaluator.closing import Closer, Pace
+from services.evaluator.recount import MOST_FACTS
 from services.evaluator.topics import EvaluatorTopics
 from services.shell import progress
 from services.shell.metrics import Health
@@ -85,12 +86,16 @@ class House:
             if self.ends is not None:
                 self.ends[place] = past
 
-    async def look(self, *, idle_after: float = 3600, quiet: float = 0.01) -> None:
-        """One round of the closer."""
+    async def look(
+        self, *, idle_after: float = 3600, quiet: float = 0.01, facts: int = MOST_FACTS
+    ) -> None:
+        """A closer that is started, and does what there is to do now."""
         await self.copy.refresh()
-        await self.closer(idle_after=idle_after, quiet=quiet).look(self.connection)
+        await self.closer(idle_after=idle_after, quiet=quiet, facts=facts).work_off(self.connection)
 
-    def closer(self, *, idle_after: float = 3600, quiet: float = 0.01) -> Closer:
+    def closer(
+        self, *, idle_after: float = 3600, quiet: float = 0.01, facts: int = MOST_FACTS
+    ) -> Closer:
         async def ends() -> dict[int, int] | None:
             return self.ends
 
@@ -102,7 +107,7 @@ class House:
             catalogue=self.copy,
             connect=dial,
             ends=ends,
-            pace=Pace(idle_after, quiet, 0.05),
+            pace=Pace(idle_after, quiet, 0.05, facts),
             health=self.health,
         )
 

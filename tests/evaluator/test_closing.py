@@ -16,7 +16,9 @@ from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
 from services.core.counting.measures.question import Need
 from services.evaluator import apply as apply_module
-from services.evaluator import closing, preview, recount
+from services.evaluator import period_close, preview, recount
+from services.evaluator.evaluation_store import dequeue_recount
+from services.evaluator.late_facts import ClosedPeriod, ClosedPeriods, scan
 from tests.evaluator.bench import TOPICS, House
 from tests.evaluator.builders import (
     CIRRUS,
@@ -24,6 +26,7 @@ from tests.evaluator.builders import (
     PARTITIONS,
     TOWN,
     Event,
+    a_programme,
     an_agreement,
     correction,
     down,
@@ -53,7 +56,7 @@ async def a_closed_january(house: House) -> None:
     await house.look()
 
 
-async def test_a_period_closes_when_every_feeding_partition_has_passed_it(house: House):
+async def test_a_period_closes_when_every_feeding_source_has_passed_it(house: House):
     await house.send(*(a_month(source) for source in (NIMBUS, CIRRUS, TOWN)))
     await house.send(*all_sources_at(DUE)[:2])
     await house.send([up("almost", DUE - timedelta(microseconds=1), TOWN)])
@@ -89,7 +92,7 @@ async def test_a_close_of_what_was_applied_a_moment_ago_is_not_refused(house: Ho
     await house.copy.refresh()
     await catalogue.apply(house.connection, an_agreement("other"))
     await house.ask_to_close("other", "2025-01")
-    await house.closer().look(house.connection)  # its copy is from before
+    await house.closer().work_off(house.connection)  # its copy is from before
     assert [made.reason for made in await house.evaluations("other")] == ["commanded"]
 
 
@@ -136,7 +139,7 @@ async def test_a_closer_without_its_catalogue_yet_loses_no_late_fact(house: Hous
     await a_closed_january(house)
     await house.send([down("late", JANUARY + timedelta(days=1))])
     house.copy = CatalogueCopy(house.pool)
-    await house.closer().look(house.connection)  # as right after a restart
+    await house.closer().work_off(house.connection)  # as right after a restart
     await house.look()
     await asyncio.sleep(0.05)
     await house.look()
@@ -530,12 +533,14 @@ async def test_a_record_that_nobody_foresaw_is_set_aside_and_the_partition_goes_
 async def test_an_evaluation_too_large_to_publish_is_parked_instead_of_blocking_the_others(
     house: House, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(closing, "MAX_BODY_BYTES", 500)
+    monkeypatch.setattr(period_close, "MAX_BODY_BYTES", 500)
     await a_closed_january(house)
     assert await house.evaluations() == []
     assert await house.announced() == []
     assert "500 can be published" in (await open_work(house))[0]["reason"]
     monkeypatch.undo()
+    await house.look()
+    assert await house.evaluations() == [], "it is not tried again while nothing has changed"
     await house.ask_to_close("hosting", "2025-01")
     await house.look()
     assert [made.period for made in await house.evaluations()] == ["2025-01"]
@@ -577,15 +582,14 @@ async def test_a_deleted_or_invented_tally_is_found_too(house: House):
     assert await house.connection.fetchval("select count(*) from close_alarm") == 1
 
 
-async def test_silent_partitions_stop_holding_the_period_once_they_are_idle(house: House):
+async def test_silent_sources_stop_holding_the_period_once_they_are_idle(house: House):
     await house.send(a_month(NIMBUS), a_month(TOWN))
     await house.send([up("n", DUE, NIMBUS)])
     await house.look()
     assert await house.evaluations() == []
     await house.connection.execute(
-        "update progress set last_advanced_at = last_advanced_at - interval '2 hours'"
-        " where partition <> $1",
-        up("n", DUE).partition,
+        "update source_latest set heard_at = heard_at - interval '2 hours' where source <> $1",
+        NIMBUS,
     )
     house.ends = None  # the broker does not say whether records wait: nobody is called idle
     await house.look(idle_after=3600)
@@ -594,7 +598,69 @@ async def test_silent_partitions_stop_holding_the_period_once_they_are_idle(hous
     await house.look(idle_after=3600)
     assert len(await house.evaluations()) == 1
     record = await house.connection.fetchval("select record->'idle' from evaluation")
+    assert TOWN in record
     assert "silent_seconds" in record
+
+
+async def test_one_vendors_event_of_today_closes_nothing_of_anothers(database: str):
+    sources = [
+        {"source": NIMBUS, "reports_for": "nimbus", "metrics": ["availability"]},
+        {"source": CIRRUS, "reports_for": "cirrus", "metrics": ["latency"]},
+    ]
+    theirs = an_agreement("theirs", "latency", vendor="cirrus")
+    documents = a_programme(sources=sources), an_agreement(), theirs
+    house = await House.open(database, *documents, partitions=1)
+    try:
+        await house.send(a_month(NIMBUS), partition=0)
+        today = DUE + timedelta(days=500)
+        slow = {"type": "earnback.response.v1", "metric": "latency", "value": 250}
+        await house.send([up("x", today, CIRRUS).but(scale_or_total=0, **slow)], partition=0)
+        await house.look()
+        assert len(await house.evaluations("theirs")) == 17
+        assert await house.evaluations("hosting") == []
+    finally:
+        await house.close()
+
+
+async def test_what_comes_while_a_period_is_closed_for_the_first_time_is_counted_after_it(
+    house: House,
+):
+    await house.send(a_month(NIMBUS))
+    await house.copy.refresh()
+    target = recount.target_of(house.copy.current, "hosting", "2025-01")
+    closed = ClosedPeriods()
+    closed.put(ClosedPeriod(target, {}, evaluated=False))
+    await scan(house.connection, closed, target.numbers)
+    snapshot = await recount.take(house.connection, target)
+    await house.send([down("late", JANUARY)])
+    await scan(house.connection, closed, target.numbers)
+    await dequeue_recount(house.connection, target.place, snapshot.taken_at)
+    assert await house.connection.fetchval("select period from touched") == "2025-01"
+
+
+async def _parked(house: House) -> list[tuple[str, str, int]]:
+    rows = await house.connection.fetch(
+        "select agreement, error, attempts from parked_work where resolved_at is null"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_a_period_over_budget_is_parked_until_its_facts_change(house: House):
+    await house.send(*(a_month(source) for source in (NIMBUS, CIRRUS, TOWN)))
+    await house.send(*all_sources_at(DUE))
+    for _ in range(3):
+        await house.look(facts=29)
+    assert await _parked(house) == [("hosting", "OverBudget", 1)]
+    assert await house.evaluations() == []
+    await house.send([up("more", JANUARY)])
+    for _ in range(2):
+        await asyncio.sleep(0.05)
+        await house.look(facts=29)
+    assert await _parked(house) == [("hosting", "OverBudget", 2)]
+    await house.ask_to_close("hosting", "2025-01")
+    await house.look()
+    assert len(await house.evaluations()) == 1
+    assert await _parked(house) == []
 
 
 async def test_periods_of_a_long_history_are_closed_in_order(house: House):

@@ -1,85 +1,109 @@
-"""When a period is due, and who holds it back."""
+"""When a period is due, and which source holds it back."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 
-from services.core.calendar.windows import instant, microseconds
+from services.core.calendar.windows import instant, labels_between, microseconds
 from services.evaluator.watermark import (
-    PartitionProgress,
+    SourceMark,
     Watermark,
     begun,
+    begun_count,
     due_at_us,
     feeding,
     version_of,
     watermark,
 )
-from services.shell.frames import partition_of
 from tests.evaluator.builders import CIRRUS, NIMBUS, TOWN, a_programme, an_agreement
 
 IDLE = 100.0
 
 
-def mark(
-    partition: int, at: int | None, silent: float = 0.0, *, behind: bool = False
-) -> PartitionProgress:
-    return PartitionProgress(partition, at, silent, behind)
+def mark(source: str, at: int | None, silent: float = 0.0, *, behind: bool = False) -> SourceMark:
+    return SourceMark(source, at, silent, behind)
 
 
-def test_the_slowest_partition_holds_the_watermark():
-    assert watermark([mark(0, 50), mark(1, 30), mark(2, 70)], IDLE) == Watermark(30, 1, ())
+def test_the_slowest_source_holds_the_watermark() -> None:
+    marks = [mark("a", 50), mark("b", 30), mark("c", 70)]
+    assert watermark(marks, IDLE) == Watermark(30, "b", ())
 
 
-def test_a_partition_that_has_said_nothing_holds_everything():
-    assert watermark([mark(0, 50), mark(1, None)], IDLE) == Watermark(None, 1, ())
+def test_a_source_that_has_never_reported_holds_everything_until_it_is_idle() -> None:
+    assert watermark([mark("a", 50), mark("b", None)], IDLE) == Watermark(None, "b", ())
+    assert watermark([mark("a", 50), mark("b", None, IDLE)], IDLE) == Watermark(50, "a", ("b",))
 
 
-def test_a_silent_partition_is_passed_over_and_named():
-    assert watermark([mark(0, 50), mark(1, 30, IDLE)], IDLE) == Watermark(50, 0, (1,))
-    assert watermark([mark(0, 50), mark(1, None, IDLE)], IDLE) == Watermark(50, 0, (1,))
+def test_a_silent_source_is_passed_over_and_named() -> None:
+    assert watermark([mark("a", 50), mark("b", 30, IDLE)], IDLE) == Watermark(50, "a", ("b",))
 
 
-def test_a_silent_partition_with_records_waiting_is_not_idle():
-    assert watermark([mark(0, 50), mark(1, 30, IDLE, behind=True)], IDLE) == Watermark(30, 1, ())
+def test_a_silent_source_with_records_waiting_is_not_idle() -> None:
+    marks = [mark("a", 50), mark("b", 30, IDLE, behind=True)]
+    assert watermark(marks, IDLE) == Watermark(30, "b", ())
 
 
-def test_when_all_are_silent_the_latest_counts():
-    assert watermark([mark(0, 50, IDLE), mark(1, 30, IDLE)], IDLE) == Watermark(50, None, (0, 1))
-    assert watermark([mark(0, None, IDLE)], IDLE) == Watermark(None, None, (0,))
+def test_when_all_are_silent_the_latest_counts() -> None:
+    marks = [mark("a", 50, IDLE), mark("b", 30, IDLE)]
+    assert watermark(marks, IDLE) == Watermark(50, None, ("a", "b"))
+    assert watermark([mark("a", None, IDLE)], IDLE) == Watermark(None, None, ("a",))
 
 
-def test_only_partitions_whose_sources_may_report_the_metric_feed_it():
+def test_only_sources_that_may_report_the_metric_feed_it() -> None:
     sources = [
         {"source": NIMBUS, "reports_for": "nimbus", "metrics": ["availability"]},
         {"source": CIRRUS, "reports_for": "cirrus", "metrics": ["latency"]},
         {"source": TOWN, "reports_for": "town"},
+        {"source": "urn:cirrus:any", "reports_for": "cirrus"},
     ]
     programme = a_programme(sources=sources)
-    assert feeding([programme], ["availability"], 64) == {
-        partition_of(NIMBUS, 64),
-        partition_of(TOWN, 64),
-    }
+    assert feeding([programme], ["availability"], "nimbus") == {NIMBUS, TOWN}
+    assert feeding([programme], ["availability"], "cirrus") == {NIMBUS, TOWN, "urn:cirrus:any"}
+    assert feeding([programme], ["latency"], "nimbus") == {CIRRUS, TOWN}
 
 
-def test_a_period_is_due_when_its_lateness_is_over_in_the_programmes_calendar():
+def test_a_period_is_due_when_its_lateness_is_over_in_the_programmes_calendar() -> None:
     due = due_at_us(an_agreement(lateness_hours=48), "2025-03", "Europe/Berlin")
     assert instant(due) == datetime(2025, 4, 2, 22, tzinfo=UTC)  # summer time by then
 
 
-def test_periods_follow_the_versions_of_the_agreement():
+def test_periods_follow_the_versions_of_the_agreement() -> None:
     first = an_agreement(effective_until=date(2025, 10, 1))
     second = an_agreement(version=2, effective_from=date(2025, 4, 1), settled="quarter")
     versions = (first, second)
     at_us = microseconds(datetime(2025, 8, 1, tzinfo=UTC))
     expected = ["2025-01", "2025-02", "2025-03", "2025-Q2", "2025-Q3"]
-    assert begun(versions, "Europe/Berlin", at_us) == expected
+    assert list(begun(versions, "Europe/Berlin", at_us)) == expected
+    for place, period in enumerate(expected):
+        assert list(begun(versions, "Europe/Berlin", at_us, period)) == expected[place:]
+    assert begun_count(versions, "Europe/Berlin", at_us) == len(expected)
     assert version_of(versions, "2025-03") is first
     assert version_of(versions, "2025-Q2") is second
     for wrong in ("2025-04", "2025-Q1", "2024-12", "2025"):
         assert version_of(versions, wrong) is None
 
 
-def test_an_agreement_that_has_ended_has_no_further_periods():
+def test_an_agreement_that_has_ended_has_no_further_periods() -> None:
     ended = an_agreement(effective_until=date(2025, 3, 1))
     at_us = microseconds(datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=400))
-    assert begun((ended,), "UTC", at_us) == ["2025-01", "2025-02"]
+    assert list(begun((ended,), "UTC", at_us)) == ["2025-01", "2025-02"]
+    assert begun_count((ended,), "UTC", at_us) == 2
+
+
+def test_the_first_period_of_decades_of_days_is_found_without_the_others() -> None:
+    daily = an_agreement(effective_from=date(1990, 1, 1), settled="day")
+    at_us = microseconds(datetime(2190, 1, 1, tzinfo=UTC))
+    days = begun((daily,), "Europe/Berlin", at_us)
+    assert list(islice(days, 2)) == ["1990-01-01", "1990-01-02"]
+    assert next(begun((daily,), "Europe/Berlin", at_us, "2189-12-31")) == "2189-12-31"
+    assert begun_count((daily,), "Europe/Berlin", at_us) == 73050
+
+
+def test_days_that_a_calendar_skipped_are_no_periods() -> None:
+    daily = an_agreement(effective_from=date(2011, 12, 29), settled="day")
+    at_us = microseconds(datetime(2011, 12, 31, 12, tzinfo=UTC))
+    found = list(begun((daily,), "Pacific/Apia", at_us))
+    assert "2011-12-30" not in found
+    assert found[:2] == ["2011-12-29", "2011-12-31"]
+    assert len(found) < len(labels_between("2011-12-29", found[-1]))

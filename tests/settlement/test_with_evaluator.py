@@ -11,7 +11,7 @@ import httpx
 from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
 from services.evaluator.api import EvaluatorApiState, evaluator_api
-from services.evaluator.closing import announcement
+from services.evaluator.period_close import announcement
 from services.settlement.consumer import read
 from services.settlement.evaluator_client import EvaluatorClient
 from services.shell.settings import Settings

@@ -76,6 +76,15 @@ def labels_between(first: str, last: str) -> tuple[str, ...]:
     return tuple(labels)
 
 
+def how_many(first: str, last: str) -> int:
+    """How many periods there are from one to another of its length, both included; 0 or less when
+    the second is earlier."""
+    start, end, length = first_day(first), first_day(last), period_length(first)
+    if length == "day":
+        return (end - start).days + 1
+    return ((end.year - start.year) * 12 + end.month - start.month) // _MONTHS[length] + 1
+
+
 def parts_of(label: str, length: PeriodLength) -> tuple[str, ...]:
     """The periods of a length that make up a period, in order: the months of a quarter.
 
