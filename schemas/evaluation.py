@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from schemas.absence import CountsAs
 from schemas.base import AcrossPeriods, Count, Instant, Name, Noun, Text, WorkedOut
-from schemas.event import Charge, Circumstance, EventId, Subject
+from schemas.event import Charge, Circumstance, EventId, Figure, Subject
 from schemas.period import PeriodLabel, Window
 from schemas.programme import SourceUri, Unit
 
@@ -121,6 +121,15 @@ class IncompleteOccurrence(Noun):
     events: tuple[EventRef, ...] = ()
 
 
+class ComparedFigure(Noun):
+    """What another source than the binding one says. It changes nothing."""
+
+    source: SourceUri
+    value: WorkedOut | None
+    total: WorkedOut | None = None
+    facts: Count
+
+
 class MetricFigure(Noun):
     """One metric's figure in one window, for one subject or for all of them."""
 
@@ -159,6 +168,9 @@ class MetricFigure(Noun):
         description="Where no figure is declared for the window itself: those declared for a "
         "longer or shorter period of its time. What reads the figure waits.",
     )
+    compared: tuple[ComparedFigure, ...] = Field(
+        (), description="Where one source is binding: the figures of the others, by source."
+    )
     counting: Counting | None = Field(
         None,
         description="Where a level of the agreement counts attributed shares of occurrences.",
@@ -195,8 +207,8 @@ class AnswerFact(Noun):
 class Proposal(Noun):
     """What a party has stated whose word does not count, with the answers to it.
 
-    Either a charge or a circumstance. An accepted one is also among the period's charges or
-    circumstances; the others have no effect.
+    One of charge, circumstance and figure. An accepted one is also among the period's charges or
+    circumstances, or counted; the others have no effect.
     """
 
     event: EventRef
@@ -204,6 +216,7 @@ class Proposal(Noun):
     party: Name = Field(description="Who has stated it.")
     charge: Charge | None = None
     circumstance: Circumstance | None = None
+    figure: Figure | None = None
     state: Literal["open", "accepted", "rejected"]
     by_silence: bool = Field(False, description="Nobody has answered in the time that is agreed.")
     awaits: tuple[Name, ...] = Field((), description="Who can still take it over or reject it.")

@@ -372,6 +372,12 @@ Measure = Annotated[
 ]
 
 
+class BindingSource(Noun):
+    """The one source whose events count. Those of others are compared with them, and shown."""
+
+    binding: SourceUri = Field(description="The source.")
+
+
 class Metric(Noun):
     """What is counted and how. Defined once, used by any number of agreements."""
 
@@ -385,6 +391,11 @@ class Metric(Noun):
     )
     decimals: Annotated[int, Field(ge=0, le=9)] = Field(
         3, description="Most decimals a reported value may have; more is refused, not rounded."
+    )
+    several_sources: Literal["added"] | BindingSource | None = Field(
+        None,
+        description="Where several sources report it. added: all count together. binding: that "
+        "one alone counts; the figures of the others are shown beside it and change nothing.",
     )
     whose_word: WordOf | None = Field(
         None, description="Of a declared one: whose figures count. Absent: as the programme says."
@@ -418,6 +429,12 @@ class Metric(Noun):
                 "unknown_time: no_data"
             )
         return self
+
+    @property
+    def binding(self) -> str | None:
+        """The one source that counts; None where all do that report it."""
+        stated = self.several_sources
+        return stated.binding if isinstance(stated, BindingSource) else None
 
     @property
     def heartbeat(self) -> Heartbeat | None:
@@ -534,6 +551,23 @@ class Programme(Noun):
                         f"metric {metric.metric} is made of {unknown[0]}, which the programme does "
                         "not define; add it or correct the name"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _binding_sources_report(self) -> Self:
+        for metric in self.metrics:
+            if metric.binding is None:
+                continue
+            reporting = {
+                each.source
+                for each in self.sources
+                if metric.metric in (each.metrics or (metric.metric,))
+            }
+            if metric.binding not in reporting:
+                raise ValueError(
+                    f"metric {metric.metric} is bound to the source {metric.binding}, which does "
+                    f"not report it; name one of {', '.join(sorted(reporting)) or 'its sources'}"
+                )
         return self
 
     @model_validator(mode="after")

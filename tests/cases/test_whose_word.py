@@ -208,6 +208,58 @@ def test_silence_means_what_the_programme_says(tmp_path: Path, becomes: str, exp
     assert proposals(files, excuse(PROBE, "02-07"))[0].state == "open"
 
 
+def figure(source: str, at: str, value: str, name: str) -> bytes:
+    data = {"metric": "score", "period": "2025-01", "value": value, "unit": "percent"}
+    return event(source, "figure", at, data, name)
+
+
+SCORE = """
+  - {metric: score, name: Score, unit: percent, better: higher, measure: {kind: declared}WORD}
+"""
+
+
+@pytest.mark.parametrize(("word", "counts"), [("", 0), (", whose_word: buyer", WHOLE)])
+def test_a_declared_figure_counts_by_the_word_of_its_metric(
+    tmp_path: Path, word: str, counts: int
+) -> None:
+    text = CONTRACT.format(word="buyer", silence="", own="").replace("metrics: [net]", "")
+    text = text.replace(", }", "}").replace("metrics:\n", "metrics:" + SCORE.replace("WORD", word))
+    text = text.replace("metric: net\n    expected", "metric: score\n    expected")
+    (tmp_path / "contracts.yaml").write_text(text, encoding="utf-8")
+    files = read_contracts([tmp_path])
+    assert not files.refusals
+    bad, good = figure(BOOKS, "02-01", "90", "bad"), figure(PROBE, "02-02", "100", "good")
+    takes = answer(BOOKS, "02-05", (PROBE, "good"), "accept", states="figure", name="score")
+    assert total(settled(files, bad, good)) == counts
+    if counts:
+        (one,) = proposals(files, bad, good)
+        assert (one.state, one.figure and one.figure.value) == ("open", 100)
+        assert total(settled(files, good, bad, takes)) == 0, "it stands from its acceptance on"
+
+
+@pytest.mark.parametrize("binding", ["", ', several_sources: {binding: "urn:town"}'])
+def test_good_samples_beside_the_binding_source_change_nothing(
+    tmp_path: Path, binding: str
+) -> None:
+    text = CONTRACT.format(word="buyer", silence="", own="")
+    text = text.replace("nothing_to_count: no_data}", "nothing_to_count: no_data}" + binding)
+    (tmp_path / "contracts.yaml").write_text(text, encoding="utf-8")
+    files = read_contracts([tmp_path])
+    assert not files.refusals
+    measured = event(BOOKS, "count", "01-11", {"metric": "net", "good": 900, "total": 1000}, "own")
+    beside = event(PROBE, "count", "01-12", {"metric": "net", "good": 60_000, "total": 60_000})
+    catalogue = catalogue_of(files.programmes, files.agreements)
+    told = [("", measured), ("", beside)]
+    found, _ = evaluated(catalogue, told, NOW_US, {"hosting": ["2025-01"]})
+    (made,) = found["hosting"][0].figures
+    if not binding:
+        assert (made.good, made.total, made.compared) == (60_900, 61_000, ())
+        return
+    assert (made.good, made.total) == (900, 1000)
+    (other,) = made.compared
+    assert (other.source, other.value, other.total, other.facts) == (PROBE, 100, 60_000, 1)
+
+
 def test_a_word_is_stated_for_all_that_can_be_said(tmp_path: Path) -> None:
     text = CONTRACT.format(word="buyer", silence="", own="")
     for said in SAID:

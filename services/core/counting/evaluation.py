@@ -192,8 +192,11 @@ def evaluate(
     stock = facts if isinstance(facts, Ready) else ready(programmes, facts, metric_numbers)
     agreement = agreement_at(agreements, period)
     looks = looked_at(agreement)
+    stated = stated_facts(stock.fact_index.facts, programmes, agreements, period)
     counters = {
-        programme.version: Counter(programme, stock.fact_index, metric_numbers, programmes, looks)
+        programme.version: Counter(
+            programme, stock.fact_index, metric_numbers, programmes, looks, stated.figures
+        )
         for programme in programmes
     }
     found: dict[tuple[str, str, str], MetricFigure] = {}
@@ -209,7 +212,6 @@ def evaluate(
                 if key not in found:
                     figure = counters[programme.version].figure(need, window)
                     found[key] = _with_counting(figure, programme) if by_share else figure
-    stated = stated_facts(stock.fact_index.facts, programmes, agreements, period)
     return PeriodEvaluation(
         programme=agreement.programme,
         agreement=agreement.agreement,

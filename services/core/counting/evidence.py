@@ -18,6 +18,7 @@ from services.core.calendar.windows import instant
 from services.core.counting.evaluation import agreement_at, programme_at, ready, window_at
 from services.core.counting.measures.counting import Counter
 from services.core.counting.measures.question import Need, digest, reference
+from services.core.counting.stated_facts import stated_facts
 from services.core.events.facts import (
     CORRECTION,
     TYPE_OF_KIND,
@@ -120,11 +121,11 @@ def evidence_of(
     """
     need = replace(need, vendor=agreement_at(agreements, need.period).vendor)
     window = window_at(programmes, need.period)
-    standing, counted = _counted(programmes, need, window, facts, metric_numbers)
+    standing, counted = _counted(programmes, agreements, need, window, facts, metric_numbers)
     corrections = np.flatnonzero(facts.kind == CORRECTION)
     if len(corrections):
         plain = taken(facts, np.flatnonzero(facts.kind != CORRECTION))
-        before, rows = _counted(programmes, need, window, plain, metric_numbers)
+        before, rows = _counted(programmes, agreements, need, window, plain, metric_numbers)
         moved = {*_identities(standing, counted), *_identities(before, rows)}
         corrections = _of_these(facts, corrections, moved)
     return FigureEvidence(standing, counted, facts, corrections, digest(standing, counted))
@@ -132,13 +133,16 @@ def evidence_of(
 
 def _counted(
     programmes: Sequence[Programme],
+    agreements: Sequence[Agreement],
     need: Need,
     window: Window,
     facts: Facts,
     metric_numbers: Mapping[tuple[str, str], int],
 ) -> tuple[Facts, Index]:
     index = ready(programmes, facts, metric_numbers).fact_index
-    counter = Counter(programme_at(programmes, need.period), index, metric_numbers)
+    stated = stated_facts(index.facts, programmes, agreements, need.period)
+    programme = programme_at(programmes, need.period)
+    counter = Counter(programme, index, metric_numbers, figures=stated.figures)
     return index.facts, counter.answer(need, window).rows
 
 

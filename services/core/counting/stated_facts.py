@@ -1,4 +1,4 @@
-"""Charges and circumstances of a period: what counts, and what is only proposed."""
+"""Charges, circumstances and declared figures: what counts, and what is only proposed."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ import numpy as np
 
 from schemas.agreement import Agreement
 from schemas.evaluation import AnswerFact, ChargeFact, CircumstanceFact, EventRef, Proposal
-from schemas.event import Charge, Circumstance
+from schemas.event import Charge, Circumstance, Figure
 from schemas.frame import Facts
 from schemas.period import first_day
 from schemas.programme import Programme
 from services.core.calendar.windows import instant, microseconds, overlaps, window_of
 from services.core.counting.carried import carries
+from services.core.counting.measures.counting import DeclaredFigures
 from services.core.counting.measures.question import reference
-from services.core.events.facts import CHARGE, CIRCUMSTANCE
+from services.core.events.facts import CHARGE, CIRCUMSTANCE, FIGURE
+from services.core.events.wanted import lengths_asked
 from services.core.events.whose_word import (
     GivenAnswer,
-    Sides,
     StatementStanding,
     answers_in,
     fitting,
     parties_of,
+    sides_of,
     standing,
     word_of,
 )
 
-_OneStatement = TypeVar("_OneStatement", Charge, Circumstance)
+_OneStatement = TypeVar("_OneStatement", Charge, Circumstance, Figure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class StatedFacts:
     charges: tuple[ChargeFact, ...]
     circumstances: tuple[CircumstanceFact, ...]
     proposals: tuple[Proposal, ...]
+    figures: DeclaredFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class _StatedRow:
     """A charge or circumstance with its place among the facts and what it comes to."""
 
     row: int
-    said: Charge | Circumstance
+    said: Charge | Circumstance | Figure
     party: str
     standing: StatementStanding
 
@@ -66,9 +69,15 @@ def stated_facts(
     """
     parties = parties_of(programmes)
     answers = answers_in(facts, parties)
+    asked = lengths_asked(programmes, agreements)
     found = [
         *_rows(facts, CHARGE, Charge, programmes, agreements, period, parties, answers),
         *_rows(facts, CIRCUMSTANCE, Circumstance, programmes, agreements, period, parties, answers),
+    ]
+    figures = [
+        each
+        for each in _rows(facts, FIGURE, Figure, programmes, agreements, period, parties, answers)
+        if each.party and _name(each.said) in asked
     ]
     counted = sorted(
         (each for each in found if each.standing.counts), key=lambda each: each.standing.since_us
@@ -80,12 +89,27 @@ def stated_facts(
         if isinstance(each.said, Circumstance):
             circumstances.append(CircumstanceFact(event=event, at=at, circumstance=each.said))
             continue
+        assert isinstance(each.said, Charge), "figures are counted elsewhere"
         charge = each.said
         name = charge.base, charge.period, charge.subject, charge.credit_note
         charges.pop(name, None)
         charges[name] = ChargeFact(event=event, at=at, charge=charge)
-    proposals = (_proposal(facts, each) for each in found if each.standing.state is not None)
-    return StatedFacts(tuple(charges.values()), tuple(circumstances), tuple(proposals))
+    proposed = [each for each in (*found, *figures) if each.standing.state is not None]
+    return StatedFacts(
+        tuple(charges.values()),
+        tuple(circumstances),
+        tuple(_proposal(facts, each) for each in proposed),
+        _declared(figures),
+    )
+
+
+def _declared(figures: Sequence[_StatedRow]) -> DeclaredFigures:
+    """What becomes of declared figures: those that do not count are left out."""
+    left_out = [each.row for each in figures if not each.standing.counts]
+    since_us = {
+        each.row: each.standing.since_us for each in figures if each.standing.state == "accepted"
+    }
+    return DeclaredFigures(np.array(sorted(left_out), np.intp), since_us)
 
 
 def _rows(
@@ -102,12 +126,14 @@ def _rows(
     rows = np.flatnonzero(facts.kind == kind)
     for row in rows[np.argsort(facts.at_us[rows], kind="stable")].tolist():
         said = model.model_validate_json(facts.data[row])
-        if said.agreement != agreements[0].agreement:
-            continue
-        name = _name(said)
-        if overlaps(period, said.period) or carries(
-            programmes, agreements, period, said.period, name
-        ):
+        if isinstance(said, Figure):
+            matters = overlaps(period, said.period)
+        else:
+            matters = said.agreement == agreements[0].agreement and (
+                overlaps(period, said.period)
+                or carries(programmes, agreements, period, said.period, _name(said))
+            )
+        if matters:
             source = facts.sources[facts.source[row]]
             party = parties.get(source, "")
             given = answers.get((source, facts.ids[row]), ())
@@ -116,22 +142,22 @@ def _rows(
 
 
 def standing_of(
-    said: Charge | Circumstance,
+    said: Charge | Circumstance | Figure,
     party: str,
     at_us: int,
     programmes: Sequence[Programme],
     agreements: Sequence[Agreement],
     answers: Sequence[GivenAnswer],
 ) -> StatementStanding:
-    """What a charge or circumstance of a party comes to, by the versions that rule its period."""
+    """What a statement of a party comes to, by the versions that rule its period."""
     programme, agreement = _ruling(programmes, said.period), _ruling(agreements, said.period)
-    states, name = ("charge" if isinstance(said, Charge) else "circumstance"), _name(said)
+    states, name = _KINDS[type(said)], _name(said)
     return standing(
         word_of(programme, agreement, states, name),
         party,
         at_us,
-        Sides(programme.buyer, agreement.vendor),
-        fitting(answers, states, name, said.period, said.agreement),
+        sides_of(programme, agreement, states, party),
+        fitting(answers, states, name, said.period, agreement.agreement),
         programme.whose_word.silence,
         _closing_us(programme, agreement, said.period),
     )
@@ -153,19 +179,24 @@ def _closing_us(programme: Programme, agreement: Agreement, label: str) -> int:
     return microseconds(end) + agreement.lateness_hours * 3_600_000_000
 
 
-def _name(said: Charge | Circumstance) -> str:
+_KINDS: dict[type, str] = {Charge: "charge", Circumstance: "circumstance", Figure: "figure"}
+
+
+def _name(said: Charge | Circumstance | Figure) -> str:
+    if isinstance(said, Figure):
+        return said.metric
     return said.base if isinstance(said, Charge) else said.circumstance
 
 
 def _proposal(facts: Facts, each: _StatedRow) -> Proposal:
     found = each.standing
-    charge = each.said if isinstance(each.said, Charge) else None
     return Proposal(
         event=reference(facts, each.row),
         at=_at(facts, each.row),
         party=each.party,
-        charge=charge,
-        circumstance=None if isinstance(each.said, Charge) else each.said,
+        charge=each.said if isinstance(each.said, Charge) else None,
+        circumstance=each.said if isinstance(each.said, Circumstance) else None,
+        figure=each.said if isinstance(each.said, Figure) else None,
         state=found.state or "open",
         by_silence=found.by_silence,
         awaits=found.awaits,

@@ -10,7 +10,7 @@ from schemas.period import first_day
 from schemas.programme import Programme, Source
 from services.core.events.rejections import Rejection, RejectionCode
 from services.core.events.rules import Rules
-from services.core.events.whose_word import Sides, awaited, word_of
+from services.core.events.whose_word import awaited, sides_of, word_of
 
 
 def of_proposal(
@@ -36,7 +36,7 @@ def of_proposal(
     if isinstance(agreement, Rejection):
         return agreement
     word = word_of(programme, agreement, answer.states, answer.name)
-    sides = Sides(programme.buyer, agreement.vendor)
+    sides = sides_of(programme, agreement, answer.states, stated_by)
     may = awaited(word, stated_by, sides)
     if source.reports_for in may:
         return None

@@ -63,6 +63,13 @@ class StatementStanding:
         return self.state in (None, "accepted")
 
 
+def sides_of(programme: Programme, agreement: Agreement, states: str, party: str) -> Sides:
+    """The sides of a statement. Of a figure that agreements share, whichever vendor states it."""
+    vendors = {one.vendor for one in programme.vendors}
+    own = states == "figure" and party in vendors
+    return Sides(programme.buyer, party if own else agreement.vendor)
+
+
 def decisions_of(agreement: Agreement) -> frozenset[str]:
     """The circumstances by which a party makes a choice, and does not state what happened."""
     found = {CLAIM} if agreement.claim is not None else set()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from schemas.absence import CountsAs
-from schemas.evaluation import MetricFigure
+from schemas.evaluation import ComparedFigure, MetricFigure
 from schemas.frame import Facts, Int64s
 from schemas.period import Window
 from schemas.programme import (
@@ -35,7 +35,14 @@ from services.core.counting.measures import declared, deliveries, outages, statu
 from services.core.counting.measures.boundaries import TermView, conventions, views
 from services.core.counting.measures.composites import composed
 from services.core.counting.measures.observed import known_us
-from services.core.counting.measures.question import NOTHING, CountedFigure, Need, Question, figure
+from services.core.counting.measures.question import (
+    NO_TIMES,
+    NOTHING,
+    CountedFigure,
+    Need,
+    Question,
+    figure,
+)
 from services.core.events.facts import Index
 from services.core.events.rules import KINDS_OF_MEASURE
 
@@ -122,11 +129,23 @@ def index_facts(facts: Facts) -> FactIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredFigures:
+    """Which declared figures do not count, and from when accepted ones stand, by position."""
+
+    left_out: Index = field(default_factory=lambda: NOTHING)
+    since_us: Mapping[int, int] = field(default_factory=lambda: NO_TIMES)
+
+
+AS_DECLARED = DeclaredFigures()
+
+
+@dataclass(frozen=True, slots=True)
 class Counter:
     """Counts under one version of a programme. Answers are kept: composites ask again.
 
     ``versions``: all of the programme, which say where occurrences count that began under them.
-    ``looks``: metric to how the terms of the agreement look at its occurrences.
+    ``looks``: metric to how the terms of the agreement look at its occurrences. ``figures``: which
+    declared ones count. ``only``: the one source that is counted, instead of a binding one.
     """
 
     programme: Programme
@@ -134,6 +153,8 @@ class Counter:
     numbers: Mapping[tuple[str, str], int]
     versions: Sequence[Programme] = ()
     looks: Mapping[str, frozenset[TermView]] = field(default_factory=dict)
+    figures: DeclaredFigures = field(default_factory=lambda: AS_DECLARED)
+    only: str | None = None
     _answers: dict[tuple[Need, Window], CountedFigure] = field(default_factory=dict, repr=False)
 
     def answer(self, need: Need, window: Window) -> CountedFigure:
@@ -146,8 +167,37 @@ class Counter:
         return known
 
     def figure(self, need: Need, window: Window) -> MetricFigure:
-        """The same, written down with its evidence."""
-        return figure(self.question(need, window, with_rows=False), self.answer(need, window))
+        """The same, written down with its evidence, and with what other sources say."""
+        question = self.question(need, window, with_rows=False)
+        found = figure(question, self.answer(need, window))
+        compared = tuple(self._compared(question.metric, need, window))
+        return found.model_copy(update={"compared": compared}) if compared else found
+
+    def _compared(self, metric: Metric, need: Need, window: Window) -> Iterator[ComparedFigure]:
+        """What the metric comes to by each source that is not the binding one."""
+        number = self.numbers.get((self.programme.programme, metric.metric))
+        if metric.binding is None or number is None or self.only is not None:
+            return
+        facts = self.fact_index.facts
+        codes = np.unique(facts.source[self.fact_index.of(number)]).tolist()
+        for source in sorted({facts.sources[code] for code in codes} - {metric.binding}):
+            counter = replace(self, only=source, _answers={})
+            answer = counter.answer(need, window)
+            if len(answer.rows):
+                yield ComparedFigure(
+                    source=source, value=answer.value, total=answer.total, facts=len(answer.rows)
+                )
+
+    def _counting(self, metric: Metric, rows: Index) -> Index:
+        """Of a metric's rows, those that count: of the binding source, if one is."""
+        source = self.only if self.only is not None else metric.binding
+        facts = self.fact_index.facts
+        if source is not None:
+            own = [code for code, name in enumerate(facts.sources) if name == source]
+            rows = rows[np.isin(facts.source[rows], own)]
+        if len(self.figures.left_out):
+            rows = rows[~np.isin(rows, self.figures.left_out)]
+        return rows
 
     def question(self, need: Need, window: Window, *, with_rows: bool = True) -> Question:
         """The need with all that its measure has to know."""
@@ -183,7 +233,9 @@ class Counter:
         facts = self.fact_index.facts
         if number is None or span.since_us is None or span.until_us is None:
             return facts.at_us[NOTHING]
+        beating = self.programme.metric(span.metric)
         rows = self.fact_index.within(number, span.since_us, span.until_us)
+        rows = rows if beating is None else self._counting(beating, rows)
         if need.subject is not None:
             own = [code for code, name in enumerate(facts.subjects) if name == need.subject]
             rows = rows[np.isin(facts.subject[rows], [*own, -1])]
@@ -202,6 +254,7 @@ class Counter:
         )
         # A metric may have been counted by another measure once, from facts that fit no more.
         rows = within[np.isin(facts.kind[within], KINDS_OF_MEASURE[metric.measure.kind])]
+        rows = self._counting(metric, rows)
         if need.subject is None or isinstance(metric.measure, _BY_THING):
             return rows
         codes = [code for code, name in enumerate(facts.subjects) if name == need.subject]
@@ -233,7 +286,7 @@ class Counter:
             case TicketsInTime():
                 return tickets.in_time(question, measure)
             case Declared():
-                return declared.last_figure(question)
+                return declared.last_figure(question, self.figures.since_us)
             case DeliveryDelay():
                 return deliveries.delay(question, measure)
             case Composite():

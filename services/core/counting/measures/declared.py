@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 import msgspec
@@ -10,6 +11,7 @@ from schemas.evaluation import OtherFigure
 from schemas.period import first_day
 from services.core.calendar.windows import overlaps
 from services.core.counting.measures.question import (
+    NO_TIMES,
     CountedFigure,
     Question,
     positions,
@@ -17,11 +19,12 @@ from services.core.counting.measures.question import (
 )
 
 
-def last_figure(question: Question) -> CountedFigure:
+def last_figure(question: Question, since_us: Mapping[int, int] = NO_TIMES) -> CountedFigure:
     """The last figure declared for the period, by time and then identity.
 
     Asked for all subjects, only a figure without a subject answers: figures are not added up.
     Where none is, those for longer or shorter periods are named: they are not split or joined.
+    ``since_us``: position to the time from which a figure stands that was proposed and accepted.
     """
     facts = question.facts
     standing: int | None = None
@@ -35,7 +38,7 @@ def last_figure(question: Question) -> CountedFigure:
             if overlaps(question.need.period, told["period"]):
                 others.append(OtherFigure(period=told["period"], event=reference(facts, row)))
             continue
-        moment = int(facts.at_us[row]), row
+        moment = since_us.get(row, int(facts.at_us[row])), row
         if latest is None or moment > latest:
             latest, standing = moment, row
     if standing is None:

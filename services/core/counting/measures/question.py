@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -49,6 +50,7 @@ UNIT_US = {
 HUNDRED = Fraction(100)
 _AT_ONCE = 1 << 20
 NOTHING: Index = np.empty(0, np.intp)
+NO_TIMES: Mapping[int, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
