@@ -18,7 +18,7 @@ from infra.embedded import jars
 from infra.processes import Child, await_let_go, ended, kept_port, listens, until
 from infra.progress import Progress, silent
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 15.0
 
 _SETTINGS = """\

@@ -22,7 +22,7 @@ from infra.embedded import unprivileged
 from infra.processes import Child, await_let_go, ended, kept_port, until
 from infra.progress import Progress, silent
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 LEFT_SECONDS = 8.0
 """What a killed server has left behind is waited for so long."""

@@ -26,7 +26,6 @@ def test_an_excess_is_of_the_metric_that_it_names() -> None:
     [
         ({}, 1),
         ({"level": "uptime"}, 1),
-        ({"level": "repair"}, 0),
         ({"subject": "o0"}, 0),
         ({"values": {"holds": False}}, 0),
     ],
