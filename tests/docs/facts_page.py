@@ -19,7 +19,7 @@ Term = type[BaseModel]
 FACTS = ("Measures", "Terms that read a figure", "Terms that read a circumstance",
          "Terms that read a charge")  # fmt: skip
 NAMED = {"CountsAs": "counts_as", "Threshold": "limits", "Rounding": "rounding",
-         "PointBand": "bands of points"}  # fmt: skip
+         "PointBand": "bands of points", "OwnWord": "whose_word of a term"}  # fmt: skip
 """What stands in so many places that a list of them would be no name."""
 QUESTIONS = ("absent", "longer or shorter", "narrowed", "boundary", "attributed", "currency")
 

@@ -135,8 +135,8 @@ BAD: list[tuple[str, dict[str, Any], RejectionCode, str]] = [
         RejectionCode.BAD_DATA,
         "/data/started_at",
     ),
-    ("response", RESPONSE | {"value": "-0.001"}, RejectionCode.OUT_OF_RANGE, "/data/value"),
-    ("volume", VOLUME | {"value": -1}, RejectionCode.OUT_OF_RANGE, "/data/value"),
+    ("response", RESPONSE | {"value": "-10000.001"}, RejectionCode.OUT_OF_RANGE, "/data/value"),
+    ("volume", VOLUME | {"value": -10001}, RejectionCode.OUT_OF_RANGE, "/data/value"),
     ("delivery", DELIVERY | {"value": "-0.01"}, RejectionCode.OUT_OF_RANGE, "/data/value"),
     ("ticket", TICKET | {"metric": "samples"}, RejectionCode.KIND_DOES_NOT_FIT, "/type"),
     (
