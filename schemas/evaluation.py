@@ -212,6 +212,7 @@ class Proposal(Noun):
     """
 
     event: EventRef
+    payload: str = Field(description="Hash of what it says, which an answer repeats.")
     at: Instant
     party: Name = Field(description="Who has stated it.")
     charge: Charge | None = None

@@ -22,6 +22,7 @@ from services.cli.offline_events import UncountedEvent, accepted_events, correct
 from services.cli.worked_out import CannotBeWorkedOut, worked_out
 from services.core.adjusting.shared_caps import sharing
 from services.core.counting.evaluation import Ready, evaluate, ready
+from services.core.events.horizon import Horizon, horizons_of
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History, settle_together
 
@@ -85,7 +86,8 @@ def settle_files(
         asked = {name: asked_periods(one, through, now, zone) for name, one in own.items()}
         found.still_open(asked)
         with found.or_failed(own):
-            stock = ready(programmes, accepted.facts, catalogue.numbers)
+            horizon = _horizon(catalogue, programmes[-1].programme)
+            stock = ready(programmes, accepted.facts, catalogue.numbers, horizon)
             accepted.set_aside.extend(corrections_refused(stock))
             for group in _groups(programmes, own):
                 with found.or_failed(group):
@@ -99,6 +101,11 @@ def settle_files(
         failed=tuple(found.failed),
         notes=tuple(early_facts(catalogue, accepted.facts)),
     )
+
+
+def _horizon(catalogue: Catalogue, programme: str) -> Horizon:
+    """How long the programme's periods can be settled again."""
+    return horizons_of(catalogue.programmes, catalogue.agreement_versions)[programme]
 
 
 @dataclass(slots=True)
@@ -166,7 +173,7 @@ def evaluated(
     accepted = accepted_events(catalogue, events, now_us)
     (name,) = {catalogue.agreements[one][-1].programme for one in periods}
     programmes = catalogue.programmes[name]
-    stock = ready(programmes, accepted.facts, catalogue.numbers)
+    stock = ready(programmes, accepted.facts, catalogue.numbers, _horizon(catalogue, name))
     accepted.set_aside.extend(corrections_refused(stock))
     found = {}
     for one, labels in periods.items():

@@ -14,7 +14,7 @@ import numpy as np
 
 from schemas.frame import Bools, Int8s, Int32s, Int64s
 from services.catalogue.snapshot import Catalogue
-from services.core.events.facts import ANSWER, CHARGE, CIRCUMSTANCE, CORRECTION, FIGURE
+from services.core.events.facts import CORRECTION, STATES_A_PERIOD
 from services.core.events.horizon import Horizon, Latest, horizons_of
 from services.core.events.tally_windows import metric_windows
 from services.evaluator.columns import Columns, sources_of
@@ -22,9 +22,8 @@ from services.evaluator.identity_index import CONFLICT, DUPLICATE, NEW
 
 REVIEW = 4
 """A fact beyond the horizon, beside the verdicts of `seen`."""
-_STATED = (FIGURE, CHARGE, CIRCUMSTANCE, ANSWER)
+_STATED = (*STATES_A_PERIOD, CORRECTION)
 _NEVER = -(2**63)
-_FOREVER = 2**63 - 1
 
 
 class Horizons:
@@ -84,15 +83,17 @@ class Horizons:
     def _about_us(self, columns: Columns, names: Sequence[str], code: Int32s) -> Int64s:
         """The last instant that each row is about.
 
-        A correction's own time says nothing about the period that it corrects: it is never late.
+        A correction is about when it was made and where it puts its event; the period that it takes
+        its event from is looked at when it is counted.
         """
         about = columns.at_us.copy()
-        about[columns.kind == CORRECTION] = _FOREVER
         for row in np.flatnonzero(np.isin(columns.kind, _STATED)).tolist():
             horizon = self._of_source.get(names[code[row]])
             index, place = columns.place(row)
             said = msgspec.json.decode(columns.batches[index].column("data")[place].as_py())
-            if horizon is not None:
+            if horizon is not None and columns.kind[row] == CORRECTION:
+                about[row] = horizon.about_correction_us(int(about[row]), said)
+            elif horizon is not None:
                 about[row] = horizon.about_us(int(about[row]), said.get("period"))
         return about
 

@@ -151,6 +151,7 @@ def _page(
         need,
         recount.facts_in(snapshot),
         target.numbers,
+        target.horizon,
     )
     names = {number: metric for (_, metric), number in target.numbers.items()}
     events, following = found.page(after, limit, names)

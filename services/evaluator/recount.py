@@ -21,6 +21,7 @@ from services.catalogue.snapshot import Catalogue
 from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
 from services.core.events.corrections import RejectedCorrection
 from services.core.events.facts import EMPTY, joined
+from services.core.events.horizon import Horizon, horizons_of
 from services.evaluator import evaluation_store, fact_reader, link_store
 from services.evaluator.columns import identity_bytes
 from services.evaluator.evaluation_store import Last
@@ -49,6 +50,7 @@ class RecountTarget:
     spans: Mapping[int, Span]
     metrics: frozenset[str]
     days: tuple[date, date]
+    horizon: Horizon
 
     @property
     def programme(self) -> str:
@@ -113,6 +115,7 @@ def target_of(catalogue: Catalogue, agreement: str, period: str) -> RecountTarge
         spans,
         frozenset(metrics),
         _days(agreements, period),
+        horizons_of(catalogue.programmes, catalogue.agreement_versions)[programmes[-1].programme],
     )
 
 
@@ -193,7 +196,7 @@ def evaluation(
     target: RecountTarget, snapshot: Snapshot, revision: int, reason: EvaluationReason
 ) -> tuple[PeriodEvaluation, tuple[RejectedCorrection, ...]]:
     """The evaluation, and the corrections that could not be applied. Takes as long as it takes."""
-    stock = ready(target.programmes, facts_in(snapshot), target.numbers)
+    stock = ready(target.programmes, facts_in(snapshot), target.numbers, target.horizon)
     made = evaluate(
         target.programmes,
         target.agreements,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.evaluation import Proposal
+from schemas.event import EVENT_TYPES, KIND_OF_TYPE, Figure
 from schemas.whose_word import SAID
 from services.cli.files import ContractFiles, read_contracts
 from services.cli.offline import OfflineResult, catalogue_of, evaluated, settle_files
 from services.core.calendar.windows import microseconds
+from services.core.events.facts import canonical_data, payload_of, scaled
 from tests.core.said import moment
 
 NOW_US = microseconds(moment("2025-06-01 00:00"))
@@ -75,6 +77,19 @@ WHOLE = 200_000
 """20 % of 10,000.00."""
 
 
+def payload_of_row(raw: bytes) -> str:
+    """What an answer to an event repeats, as the list of proposals shows it."""
+    event = json.loads(raw)
+    kind = KIND_OF_TYPE[event["type"]]
+    noun = EVENT_TYPES[event["type"]].model_validate(event["data"])
+    at_us = microseconds(datetime.fromisoformat(event["time"]))
+    if isinstance(noun, Figure):
+        said = scaled(str(noun.value))
+        assert said is not None
+        return payload_of(kind, at_us, noun.metric, None, *said, canonical_data(noun)).hex()
+    return payload_of(kind, at_us, "", None, 0, 0, canonical_data(noun)).hex()
+
+
 def contracts(tmp_path: Path, word: str, silence: str = "", own: str = "") -> ContractFiles:
     path = tmp_path / "contracts.yaml"
     path.write_text(CONTRACT.format(word=word, silence=silence, own=own), encoding="utf-8")
@@ -103,6 +118,7 @@ def answer(source: str, at: str, of: tuple[str, str], said: str, **more: Any) ->
     data = {
         "agreement": "hosting", "states": "circumstance", "name": "force-majeure",
         "period": "2025-01", "of_source": of[0], "of_id": of[1], "answer": said, "reason": "seen",
+        "of_payload": PAYLOADS.get(of[1], "0" * 16),
     }  # fmt: skip
     return event(source, "answer", at, {**data, **more}, f"{said}-{source}-{at}")
 
@@ -142,6 +158,18 @@ def test_force_majeure_stated_by_the_vendor_for_itself_excuses_nothing(tmp_path:
     assert total(settled(contracts(tmp_path, "buyer"), theirs)) == WHOLE
 
 
+def test_what_was_accepted_is_not_changed_by_a_correction(tmp_path: Path) -> None:
+    files = contracts(tmp_path, "buyer")
+    theirs = charge(PROBE, "02-02", "9000", "lower")
+    takes = answer(BOOKS, "02-05", (PROBE, "lower"), "accept", states="charge", name="fee")
+    data = json.loads(charge(PROBE, "02-02", "0.05"))["data"]
+    fix = event(PROBE, "correction", "02-06", {"corrects": "lower", "reason": "x", "data": data})
+    assert total(settled(files, theirs, takes)) == 180_000
+    assert total(settled(files, theirs, takes, fix)) == WHOLE
+    (one,) = proposals(files, theirs, takes, fix)
+    assert (one.state, one.answers) == ("open", ())
+
+
 @pytest.mark.parametrize("word", ["buyer", "both"])
 def test_it_counts_once_the_buyer_has_taken_it_over(tmp_path: Path, word: str) -> None:
     files = contracts(tmp_path, word, own="whose_word: [{states: charge, name: fee, of: buyer}]")
@@ -177,8 +205,8 @@ def test_an_answer_to_what_is_not_proposed_so_changes_nothing(tmp_path: Path) ->
 
 def test_an_accepted_charge_stands_from_its_acceptance_on(tmp_path: Path) -> None:
     files = contracts(tmp_path, "buyer")
-    early = charge(PROBE, "01-31", "50", "lower")
-    takes = answer(BOOKS, "02-05", (PROBE, "lower"), "accept", states="charge", name="fee")
+    early = charge(PROBE, "01-31", "50", "early")
+    takes = answer(BOOKS, "02-05", (PROBE, "early"), "accept", states="charge", name="fee")
     assert total(settled(files, early, takes)) == 1_000
 
 
@@ -237,6 +265,14 @@ def test_a_declared_figure_counts_by_the_word_of_its_metric(
         assert total(settled(files, good, bad, takes)) == 0, "it stands from its acceptance on"
 
 
+PAYLOADS = {
+    "excuse": payload_of_row(excuse(PROBE, "02-03")),
+    "good": payload_of_row(figure(PROBE, "02-02", "100", "good")),
+    "early": payload_of_row(charge(PROBE, "01-31", "50", "early")),
+    "lower": payload_of_row(charge(PROBE, "02-02", "9000", "lower")),
+}
+
+
 @pytest.mark.parametrize("binding", ["", ', several_sources: {binding: "urn:town"}'])
 def test_good_samples_beside_the_binding_source_change_nothing(
     tmp_path: Path, binding: str
@@ -258,6 +294,38 @@ def test_good_samples_beside_the_binding_source_change_nothing(
     assert (made.good, made.total) == (900, 1000)
     (other,) = made.compared
     assert (other.source, other.value, other.total, other.facts) == (PROBE, 100, 60_000, 1)
+
+
+def correction(at: str, of: str, **more: Any) -> bytes:
+    return event(PROBE, "correction", at, {"corrects": of, "reason": "x", **more}, f"fix-{of}")
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ((correction("05-20", "count-01-10"),), "/data/corrects"),
+        ((correction("05-20", "fresh", time="2025-01-09T12:00:00Z"),), "/data/time"),
+        ((correction("01-20", "count-01-10"),), "/time"),
+    ],
+    ids=["of a settled month", "into a settled month", "made in a settled month"],
+)
+def test_a_correction_touches_no_month_that_can_be_settled_no_more(
+    tmp_path: Path, given: tuple[bytes, ...], where: str
+) -> None:
+    text = CONTRACT.format(word="buyer", silence="", own="").replace("days: 3660", "days: 30")
+    (tmp_path / "contracts.yaml").write_text(text, encoding="utf-8")
+    files = read_contracts([tmp_path])
+    fresh = event(PROBE, "count", "05-19", {**MISS, "good": 10}, "fresh")
+    found = settled(files, fresh, *given)
+    (refused,) = found.set_aside
+    assert where in refused.reason
+    assert "could be settled again for 30 days after its end" in refused.reason
+    assert found.statements[0].total_minor == WHOLE
+
+
+def test_a_correction_in_time_counts(tmp_path: Path) -> None:
+    files = contracts(tmp_path, "buyer")
+    assert not settled(files, correction("02-20", "count-01-10")).statements[0].lines
 
 
 def test_a_word_is_stated_for_all_that_can_be_said(tmp_path: Path) -> None:

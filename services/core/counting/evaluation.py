@@ -40,6 +40,7 @@ from services.core.counting.stated_facts import stated_facts
 from services.core.events.acceptance import accept
 from services.core.events.corrections import Acceptor, RejectedCorrection, corrected
 from services.core.events.facts import Row, by_identity, distinct, taken
+from services.core.events.horizon import Horizon
 from services.core.events.rejections import Rejection
 from services.core.events.rules import rules_of
 from services.core.events.wanted import Wanted, wanted
@@ -60,12 +61,17 @@ class Ready:
 
 
 def ready(
-    programmes: Sequence[Programme], facts: Facts, metric_numbers: Mapping[tuple[str, str], int]
+    programmes: Sequence[Programme],
+    facts: Facts,
+    metric_numbers: Mapping[tuple[str, str], int],
+    horizon: Horizon | None = None,
 ) -> Ready:
     """Take out duplicates, apply corrections, and put the facts in order.
 
     ``programmes``: versions of one programme. ``metric_numbers``: (programme, metric) to number.
-    Raises ValueError when an identity comes with two payloads: conflicts are decided before.
+    ``horizon``: of the programme; corrections of what could no longer be settled are refused. None:
+    none is too late. Raises ValueError when an identity comes with two payloads: conflicts are
+    decided before.
     """
     first, conflicts = distinct(facts)
     if len(conflicts):
@@ -77,7 +83,7 @@ def ready(
     in_order = len(first) == len(facts) and bool(np.all(first[1:] > first[:-1]))
     clean = facts if in_order else taken(facts, first)
     names = {number: metric for (_, metric), number in metric_numbers.items()}
-    found = corrected(clean, names, _judge(programmes, metric_numbers))
+    found = corrected(clean, names, _judge(programmes, metric_numbers), horizon)
     if found.facts is not clean:
         clean = taken(found.facts, by_identity(found.facts))
     own = {source.source for programme in programmes for source in programme.sources}

@@ -27,6 +27,7 @@ from services.core.events.facts import (
     number,
     taken,
 )
+from services.core.events.horizon import Horizon
 
 EventIdentity = tuple[int, int]
 """The two halves of an event's identity."""
@@ -113,33 +114,36 @@ def evidence_of(
     need: Need,
     facts: Facts,
     metric_numbers: Mapping[tuple[str, str], int],
+    horizon: Horizon | None = None,
 ) -> FigureEvidence:
     """What moved the figure of a need: the metric, subject and period of a result.
 
-    ``facts``: raw, as `evaluate` takes them. A correction is listed where the event that it
-    corrects is counted, or would be without it; so is a correction of such a correction.
+    ``facts``, ``horizon``: raw, as `ready` takes them. A correction is listed where the event that
+    it corrects is counted, or would be without it; so is a correction of such a correction.
     """
     need = replace(need, vendor=agreement_at(agreements, need.period).vendor)
     window = window_at(programmes, need.period)
-    standing, counted = _counted(programmes, agreements, need, window, facts, metric_numbers)
+    known = programmes, agreements, need, window, metric_numbers, horizon
+    standing, counted = _counted(facts, *known)
     corrections = np.flatnonzero(facts.kind == CORRECTION)
     if len(corrections):
         plain = taken(facts, np.flatnonzero(facts.kind != CORRECTION))
-        before, rows = _counted(programmes, agreements, need, window, plain, metric_numbers)
+        before, rows = _counted(plain, *known)
         moved = {*_identities(standing, counted), *_identities(before, rows)}
         corrections = _of_these(facts, corrections, moved)
     return FigureEvidence(standing, counted, facts, corrections, digest(standing, counted))
 
 
 def _counted(
+    facts: Facts,
     programmes: Sequence[Programme],
     agreements: Sequence[Agreement],
     need: Need,
     window: Window,
-    facts: Facts,
     metric_numbers: Mapping[tuple[str, str], int],
+    horizon: Horizon | None,
 ) -> tuple[Facts, Index]:
-    index = ready(programmes, facts, metric_numbers).fact_index
+    index = ready(programmes, facts, metric_numbers, horizon).fact_index
     stated = stated_facts(index.facts, programmes, agreements, need.period)
     programme = programme_at(programmes, need.period)
     counter = Counter(programme, index, metric_numbers, figures=stated.figures)

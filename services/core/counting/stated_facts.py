@@ -137,7 +137,8 @@ def _rows(
             source = facts.sources[facts.source[row]]
             party = parties.get(source, "")
             given = answers.get((source, facts.ids[row]), ())
-            found = standing_of(said, party, int(facts.at_us[row]), programmes, agreements, given)
+            payload, at_us = _payload(facts, row), int(facts.at_us[row])
+            found = standing_of(said, party, at_us, payload, programmes, agreements, given)
             yield _StatedRow(row, said, party, found)
 
 
@@ -145,6 +146,7 @@ def standing_of(
     said: Charge | Circumstance | Figure,
     party: str,
     at_us: int,
+    payload: str,
     programmes: Sequence[Programme],
     agreements: Sequence[Agreement],
     answers: Sequence[GivenAnswer],
@@ -157,7 +159,7 @@ def standing_of(
         party,
         at_us,
         sides_of(programme, agreement, states, party),
-        fitting(answers, states, name, said.period, agreement.agreement),
+        fitting(answers, states, name, said.period, agreement.agreement, payload),
         programme.whose_word.silence,
         _closing_us(programme, agreement, said.period),
     )
@@ -192,6 +194,7 @@ def _proposal(facts: Facts, each: _StatedRow) -> Proposal:
     found = each.standing
     return Proposal(
         event=reference(facts, each.row),
+        payload=_payload(facts, each.row),
         at=_at(facts, each.row),
         party=each.party,
         charge=each.said if isinstance(each.said, Charge) else None,
@@ -211,6 +214,10 @@ def _proposal(facts: Facts, each: _StatedRow) -> Proposal:
             for one in found.answers
         ),
     )
+
+
+def _payload(facts: Facts, row: int) -> str:
+    return f"{int(facts.payload[row]):016x}"
 
 
 def _at(facts: Facts, row: int) -> datetime:

@@ -47,6 +47,7 @@ from services.core.events.rejections import (
     bad_identity,
     beyond,
     in_the_future,
+    late_correction,
     not_of_role,
     out_of_range,
     shaped,
@@ -364,6 +365,9 @@ def _without_metric(
         problem = _ahead(noun, ("time",), until_us)
         if problem is None and noun.data is not None:
             problem = _replacement(rules, source, event_id, at_us, noun.data, received_us)
+        problem = problem or late_correction(
+            rules.horizons[programme.programme], at_us, noun, latest_us
+        )
     if isinstance(noun, Charge | Circumstance):
         problem = of_agreement(rules, programme, source, noun)
         horizon = rules.horizons[programme.programme]

@@ -7,9 +7,10 @@ event as it was before. Corrections that name each other in a circle say nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from schemas.evaluation import EventRef
@@ -19,6 +20,7 @@ from services.core.calendar.windows import microseconds
 from services.core.events.facts import (
     CORRECTION,
     NO_METRIC,
+    STATES_A_PERIOD,
     TYPE_OF_KIND,
     Row,
     columns,
@@ -28,7 +30,8 @@ from services.core.events.facts import (
     payload_of,
     taken,
 )
-from services.core.events.rejections import Rejection, RejectionCode
+from services.core.events.horizon import Horizon
+from services.core.events.rejections import Rejection, RejectionCode, corrects_too_late
 
 MOST_CHAINED = 16
 """A correction of a correction of ... an event: at most so many. Any number may correct the event
@@ -73,8 +76,13 @@ class _StatedCorrection:
     correction: Correction
 
 
-def corrected(facts: Facts, metrics: Mapping[int, str], judge: Acceptor) -> Corrected:
+def corrected(
+    facts: Facts, metrics: Mapping[int, str], judge: Acceptor, horizon: Horizon | None = None
+) -> Corrected:
     """Apply every correction among the facts. Their order does not matter.
+
+    One that was made when its event's period could no longer be settled is refused, and so is one
+    that puts its event into such a period. ``horizon``: None: none is too late.
 
     ``facts`` are distinct. ``metrics``: number to name. A corrected fact keeps its identity and
     gets the payload of what it now says, so evidence shows that it was corrected.
@@ -83,7 +91,9 @@ def corrected(facts: Facts, metrics: Mapping[int, str], judge: Acceptor) -> Corr
     if not len(positions):
         return Corrected(facts, ())
     said = [_said(facts, int(row)) for row in positions]
+    said, late = _in_time(facts, said, horizon)
     standing, refused = _standing(said)
+    refused += late
     changed: dict[int, Row | None] = {}
     targets = _targets(facts, standing)
     found_for = {last.key for last in targets.values()}
@@ -109,6 +119,57 @@ def _said(facts: Facts, row: int) -> _StatedCorrection:
         int(facts.at_us[row]),
         Correction.model_validate_json(facts.data[row]),
     )
+
+
+def _in_time(
+    facts: Facts, said: list[_StatedCorrection], horizon: Horizon | None
+) -> tuple[list[_StatedCorrection], list[RejectedCorrection]]:
+    """The corrections that were made in time, and those that were not: as if these never came."""
+    if horizon is None:
+        return said, []
+    by_key = {each.key: each for each in said}
+    roots = {each.key: _root(each, by_key) for each in said}
+    rows = _rows_of(facts, set(roots.values()))
+    kept, late = [], []
+    for each in said:
+        row = rows.get(roots[each.key])
+        about = horizon.about_correction_us(each.at_us, each.correction.model_dump(mode="json"))
+        if row is not None:
+            about = min(about, horizon.about_us(int(facts.at_us[row]), _period_of(facts, row)))
+        if horizon.is_beyond(about, each.at_us):
+            late.append(_refused(each, corrects_too_late(horizon)))
+        else:
+            kept.append(each)
+    return kept, late
+
+
+def _root(said: _StatedCorrection, by_key: Mapping[EventKey, _StatedCorrection]) -> EventKey:
+    """The event at the end of a chain; of a circle, any of it."""
+    for _ in range(MOST_CHAINED + 1):
+        below = by_key.get(_target(said))
+        if below is None:
+            break
+        said = below
+    return _target(said)
+
+
+def _rows_of(facts: Facts, keys: Collection[EventKey]) -> dict[EventKey, int]:
+    """The positions of these events, of those that are there."""
+    wanted = np.array([number(identity_of(*key)[:8]) for key in keys], np.uint64)
+    found = {}
+    for row in np.flatnonzero(np.isin(facts.id_high, wanted)).tolist():
+        key = facts.sources[facts.source[row]], facts.ids[row]
+        if key in keys:
+            found[key] = row
+    return found
+
+
+def _period_of(facts: Facts, row: int) -> str | None:
+    """The period that a fact states; None where its time says where it counts."""
+    if facts.kind[row] not in STATES_A_PERIOD:
+        return None
+    period = msgspec.json.decode(facts.data[row]).get("period")
+    return period if isinstance(period, str) else None
 
 
 def _standing(
@@ -262,13 +323,7 @@ def _targets(
     facts: Facts, standing: Mapping[EventKey, _StatedCorrection]
 ) -> dict[int, _StatedCorrection]:
     """Positions of the corrected facts. What is not known yet waits for its event."""
-    wanted = [number(identity_of(*key)[:8]) for key in standing]
-    found: dict[int, _StatedCorrection] = {}
-    for row in np.flatnonzero(np.isin(facts.id_high, np.array(wanted, np.uint64))).tolist():
-        said = standing.get((facts.sources[facts.source[row]], facts.ids[row]))
-        if said is not None:
-            found[row] = said
-    return found
+    return {row: standing[key] for key, row in _rows_of(facts, standing.keys()).items()}
 
 
 def _applied(

@@ -35,6 +35,9 @@ CHARGE = KIND_OF_TYPE["earnback.charge.v1"]
 CIRCUMSTANCE = KIND_OF_TYPE["earnback.circumstance.v1"]
 ANSWER = KIND_OF_TYPE["earnback.answer.v1"]
 
+STATES_A_PERIOD = (FIGURE, CHARGE, CIRCUMSTANCE, ANSWER)
+"""The kinds that say themselves for which period they are."""
+
 NO_METRIC = -1
 LARGEST = 2**62
 """A scaled value or count must stay below this, so that the columns never overflow."""

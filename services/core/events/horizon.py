@@ -7,13 +7,23 @@ that is loaded, replayed or settled offline meets the same verdict as on the day
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.period import LENGTHS, PeriodLength
 from schemas.programme import Programme
-from services.core.calendar.windows import DAY_US, bounds_us, instant, label_at, window_of
+from services.core.calendar.windows import (
+    DAY_US,
+    bounds_us,
+    instant,
+    label_at,
+    microseconds,
+    window_of,
+)
 
 FIRST_DAYS_US = -62_135_596_800_000_000 + 800 * DAY_US
 """Two years after the calendar's first day; no period is looked for before it."""
@@ -39,6 +49,23 @@ class Horizon:
             return bounds_us(window_of(period, self.zone))[1] - 1
         except (ValueError, OverflowError):  # the calendar has no such period, or ends with it
             return at_us
+
+    def about_correction_us(self, at_us: int, said: Mapping[str, Any]) -> int:
+        """The earliest of what a correction is about, as far as it says so itself: when it was
+        made, and where it puts its event.
+
+        ``said``: its data. Where it takes its event from, only the event says.
+        """
+        told = [at_us]
+        while isinstance(said.get("corrects"), str):
+            if isinstance(time := said.get("time"), str):
+                with suppress(ValueError, OverflowError):  # no time: it does not fit anyway
+                    told.append(microseconds(datetime.fromisoformat(time)))
+            inner = said.get("data")
+            said = inner if isinstance(inner, Mapping) else {}
+        if isinstance(period := said.get("period"), str):
+            told.append(self.about_us(at_us, period))
+        return min(told)
 
     def cutoff_us(self, latest_us: int) -> int:
         """The earliest instant that events may be about when a source has come to ``latest_us``.

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.base import Noun, written
+from schemas.event import Correction
 from schemas.field_words import field_words
 from schemas.role import Role
 from services.core.events.facts import TYPE_OF_KIND
@@ -181,6 +182,42 @@ def in_the_future(field: str = "/time") -> Rejection:
     )
 
 
+_WAITS_FOR_REVIEW = (
+    "it is kept in quarantine; to have it counted, apply a version of the programme with a larger "
+    "restated_for_days and send the event again"
+)
+
+
+def late_correction(
+    horizon: Horizon, at_us: int, said: Correction, latest_us: int | None
+) -> Rejection | None:
+    """Whether a correction was made, or puts its event, where nothing can be settled any more."""
+    about_us = horizon.about_correction_us(at_us, said.model_dump(mode="json"))
+    if not horizon.is_beyond(about_us, latest_us):
+        return None
+    own = horizon.is_beyond(at_us, latest_us)
+    moved = "/data/time" if said.time is not None else "/data/data/period"
+    return Rejection(
+        RejectionCode.BEYOND_HORIZON,
+        "/time" if own else moved,
+        f"the period {'in which it was made' if own else 'into which it puts its event'} could be "
+        f"settled again for {horizon.days} days after its end, and this source has since reported "
+        "later events than that",
+        _WAITS_FOR_REVIEW,
+    )
+
+
+def corrects_too_late(horizon: Horizon) -> Rejection:
+    """Of a correction that was made when its event's period could no longer be settled."""
+    return Rejection(
+        RejectionCode.BEYOND_HORIZON,
+        "/data/corrects",
+        f"the period of the event could be settled again for {horizon.days} days after its end, "
+        "and the correction was made later than that",
+        _WAITS_FOR_REVIEW,
+    )
+
+
 def beyond(
     horizon: Horizon, at_us: int, period: str | None, latest_us: int | None
 ) -> Rejection | None:
@@ -192,6 +229,5 @@ def beyond(
         "/time" if period is None else "/data/period",
         f"its period could be settled again for {horizon.days} days after its end, and this source "
         "has since reported later events than that",
-        "it is kept in quarantine; to have it counted, apply a version of the programme with a "
-        "larger restated_for_days and send the event again",
+        _WAITS_FOR_REVIEW,
     )

@@ -182,15 +182,23 @@ def answers_in(
 
 
 def fitting(
-    answers: Iterable[GivenAnswer], states: str, name: str, period: str, agreement: str
+    answers: Iterable[GivenAnswer],
+    states: str,
+    name: str,
+    period: str,
+    agreement: str,
+    payload: str,
 ) -> tuple[GivenAnswer, ...]:
-    """The answers that name the proposal as it is; one that names another changes nothing."""
-    wanted = states, name, period, agreement
-    return tuple(
-        one
-        for one in answers
-        if (one.answer.states, one.answer.name, one.answer.period, one.answer.agreement) == wanted
-    )
+    """The answers that name the proposal as it is; one that names another changes nothing.
+
+    ``payload``: the hash of what it says after corrections. So nobody changes what is accepted.
+    """
+    wanted = states, name, period, agreement, payload
+    return tuple(one for one in answers if _named(one.answer) == wanted)
+
+
+def _named(answer: ProposalAnswer) -> tuple[str, ...]:
+    return answer.states, answer.name, answer.period, answer.agreement, answer.of_payload
 
 
 def parties_of(programmes: Iterable[Programme]) -> dict[str, str]:
