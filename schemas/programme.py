@@ -556,14 +556,19 @@ class Programme(Noun):
     @model_validator(mode="after")
     def _binding_sources_report(self) -> Self:
         for metric in self.metrics:
-            if metric.binding is None:
+            if metric.several_sources is None:
                 continue
             reporting = {
                 each.source
                 for each in self.sources
                 if metric.metric in (each.metrics or (metric.metric,))
             }
-            if metric.binding not in reporting:
+            if len(reporting) < 2:
+                raise ValueError(
+                    f"metric {metric.metric} states several_sources and only one may report it; "
+                    "leave it out, or let a second source report the metric"
+                )
+            if metric.binding is not None and metric.binding not in reporting:
                 raise ValueError(
                     f"metric {metric.metric} is bound to the source {metric.binding}, which does "
                     f"not report it; name one of {', '.join(sorted(reporting)) or 'its sources'}"
