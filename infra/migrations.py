@@ -20,6 +20,8 @@ from pathlib import Path
 import asyncpg
 
 FOLDER = Path(__file__).parent / "postgres" / "migrations"
+ROLES, GRANTS = FOLDER.parent / "roles.sql", FOLDER.parent / "grants.sql"
+"""Before and after the migrations: the roles of the services, and what each may do."""
 
 # Any constant will do, as long as every runner uses the same one.
 _LOCK = 0x6561_726E_6261_636B
@@ -63,6 +65,8 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
 async def migrate(dsn: str, folder: Path = FOLDER) -> list[str]:
     """Apply what is missing, all of it or nothing; the names of what was applied, in order.
 
+    The roles of the services and their rights are made as `roles.sql` and `grants.sql` list them.
+
     Runners that come at the same time wait for each other. Raises `MigrationError` when the
     database holds a migration that is not there any more, or whose file changed.
     """
@@ -72,6 +76,8 @@ async def migrate(dsn: str, folder: Path = FOLDER) -> list[str]:
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
             await connection.execute(_TABLE)
+            if folder == FOLDER:
+                await connection.execute(ROLES.read_text(encoding="utf-8"))
             rows = await connection.fetch("select name, sha256 from schema_migration order by name")
             missing = pending(wanted, {row["name"]: row["sha256"] for row in rows})
             for migration in missing:
@@ -81,6 +87,8 @@ async def migrate(dsn: str, folder: Path = FOLDER) -> list[str]:
                     migration.name,
                     migration.sha256,
                 )
+            if folder == FOLDER:
+                await connection.execute(GRANTS.read_text(encoding="utf-8"))
         return [migration.name for migration in missing]
     finally:
         await connection.close()

@@ -32,6 +32,8 @@ from services.shell.settings import Settings
 TITLE = "earnback settlement"
 VERSION = "1.0.0"
 CONNECTIONS = 8
+"""Of each of the two pools: the service's own, and what reads for a party."""
+PARTY = "earnback_party"
 MAX_BODY = 4 * 1024 * 1024
 """Of a request, in bytes: an agreement of thousands of levels has fewer."""
 ROUTERS = tuple(
@@ -51,13 +53,16 @@ def settlement_api(
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
-        pool = await open_pool(settings.postgres, name=f"{settings.app}-api", size=CONNECTIONS)
+        name = f"{settings.app}-api"
+        pool = await open_pool(settings.postgres, name=name, size=CONNECTIONS)
+        reads = await open_pool(settings.postgres, name=name, size=CONNECTIONS, role=PARTY)
         parts = SettlementApiState(
             pool,
             CatalogueCopy(pool),
             EvaluatorClient(evaluator, transport),
             topics,
             Seal(await pool.fetchval("select key from seal_key")),
+            reads,
             settings.refusals,
         )
         try:
@@ -67,6 +72,7 @@ def settlement_api(
         finally:
             await parts.catalogue.stop()
             await parts.evaluator.close()
+            await reads.close()
             await pool.close()
 
     async def postgres() -> None:

@@ -44,19 +44,23 @@ _TRANSIENT_STATES = (
 )
 
 
-async def open_pool(dsn: str, *, name: str, size: int = 4, idle: int = IDLE) -> Pool:
+async def open_pool(
+    dsn: str, *, name: str, size: int = 4, idle: int = IDLE, role: str | None = None
+) -> Pool:
     """Open a pool of at most `size` connections, named so that operators can tell whose they are.
 
     `idle` is how long, in seconds, a transaction may wait for its next statement: a process that
     is frozen in one keeps its successor waiting so long; one that computes in one must be faster.
+    `role`: which the sessions take on, in place of the one that logs in; that has to be a member.
     """
+    settings = _session(name, idle) | ({"role": role} if role is not None else {})
     return await asyncpg.create_pool(
         dsn,
         min_size=1,
         max_size=size,
         timeout=10,
         command_timeout=120,
-        server_settings=_session(name, idle),
+        server_settings=settings,
     )
 
 

@@ -49,7 +49,7 @@ async def list_agreements(
     """List agreements by name, each with its versions."""
     (after,) = parts_of(request).seal.keys("agreements", cursor, [str]) if cursor else ("",)
     names = [name for name in asker.agreements() if name > after]
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         ruling = await _ruling(connection, names[:limit])
     items = [
         summary(asker, asker.catalogue.agreements[name], ruling).model_dump(mode="json")
@@ -69,7 +69,7 @@ async def get_agreement(
 ) -> Response:
     """Show an agreement with its versions."""
     versions = asker.agreement(agreement)
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         ruling = await _ruling(connection, [agreement])
     return shown(request, summary(asker, versions, ruling))
 

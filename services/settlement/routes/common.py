@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from schemas.base import Noun
 from schemas.period import PeriodLabel
 from services.catalogue.cached import CatalogueCopy
+from services.settlement.access import Principal
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.finance_events import SettlementTopics
 from services.settlement.queries import DatabaseRow
@@ -23,7 +25,7 @@ from services.shell.http.bodies import JsonRoute
 from services.shell.http.idempotency import Answer
 from services.shell.http.seal import Seal
 from services.shell.http.tags import tagged
-from services.shell.postgres import Pool
+from services.shell.postgres import Connection, Pool
 from services.shell.refusals import USUAL, RefusalQuota
 
 MOST = 500
@@ -60,8 +62,25 @@ class SettlementApiState:
     evaluator: EvaluatorClient
     topics: SettlementTopics
     seal: Seal
+    reads: Pool
+    """Connections in the role of a party, which see no row until it is said whose they are."""
     refusals: RefusalQuota = USUAL
     """What is kept of each party's refused events."""
+
+    @asynccontextmanager
+    async def reading(self, asker: Principal) -> AsyncIterator[Connection]:
+        """One snapshot of the database, of which no row is seen that is another party's."""
+        async with (
+            self.reads.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await connection.execute(
+                "select set_config('earnback.party', $1, true),"
+                " set_config('earnback.role', $2, true)",
+                asker.party,
+                asker.role,
+            )
+            yield connection
 
 
 def parts_of(request: Request) -> SettlementApiState:

@@ -127,7 +127,7 @@ async def list_disputes(
     asker.check_filters(agreement)
     scope = listed("disputes", *asker.scope, agreement, state)
     (seen,) = parts_of(request).seal.keys(scope, cursor, [int]) if cursor else (0,)
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         rows = await dispute_store.disputes(
             connection, asker.scope, agreement=agreement, state=state, after=seen, limit=limit + 1
         )
@@ -146,7 +146,7 @@ async def get_dispute(
     request: Request, asker: ReaderPrincipal, dispute_id: UUID, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Show a dispute with its history."""
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         return shown(request, await _read(connection, asker, dispute_id))
 
 

@@ -76,7 +76,7 @@ async def list_entries(
     """List entries in the order of the book. A walk shows the book as it stood when it began."""
     asker.check_filters(agreement, vendor)
     scope = listed("entries", *asker.scope, vendor, agreement, period, line, run_id)
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         cut, after = (
             parts_of(request).seal.keys(scope, cursor, [int, int])
             if cursor
@@ -109,7 +109,7 @@ async def get_entry(
     request: Request, asker: BookReaderPrincipal, entry_id: UUID, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Show one entry."""
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         row = await queries.entry(connection, asker.scope, entry_id)
     if row is None:
         raise not_found(f"ledger entry {entry_id}")
@@ -122,10 +122,7 @@ async def get_balances(
 ) -> Response:
     """Tell who owes what: per vendor, buyer and currency, now or at a past moment."""
     asker.check_filters(vendor=vendor)
-    async with (
-        parts_of(request).pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with parts_of(request).reading(asker) as connection:
         position = await queries.book_position(connection)
         rows = await queries.balances(connection, asker.scope, vendor=vendor, as_of=as_of)
     between = groupby(rows, key=lambda row: (row["vendor"], row["buyer"], row["currency"]))
@@ -172,7 +169,7 @@ async def list_runs(
     names = [agreement] if agreement is not None else seen
     scope = listed("runs", *asker.scope, agreement)
     after = parts_of(request).seal.keys(scope, cursor, [str, int]) if cursor else ("", 0)
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         rows = await queries.runs(connection, names, after=(after[0], after[1]), limit=limit + 1)
     return page(
         request,
@@ -189,7 +186,7 @@ async def get_run(
     request: Request, asker: BookReaderPrincipal, run_id: UUID, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Show a run and the statements that it posted."""
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         row = await queries.run(connection, run_id)
         if row is None or row["agreement"] not in asker.agreements():
             raise not_found(f"settlement run {run_id}")

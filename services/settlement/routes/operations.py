@@ -70,7 +70,7 @@ async def list_pending(
     first, period, number = (
         parts_of(request).seal.keys(scope, cursor, [str, str, int]) if cursor else ("", "", -1)
     )
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         rows = await queries.pending(
             connection,
             asker.agreements(),
@@ -117,7 +117,7 @@ async def list_quarantine(
     scope = listed("quarantine", *asker.scope)
     (after,) = parts_of(request).seal.keys(scope, cursor, [int]) if cursor else (0,)
     seal = parts_of(request).seal
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         rows = await queries.quarantine(connection, _aside_of(asker), after=after, limit=limit + 1)
     return page(
         request,
@@ -144,7 +144,7 @@ async def get_quarantine_item(request: Request, asker: ReaderPrincipal, item_id:
     seal = parts_of(request).seal
     number, row = seal.find(_ASIDE, item_id), None
     if number is not None:
-        async with parts_of(request).pool.acquire() as connection:
+        async with parts_of(request).reading(asker) as connection:
             row = await queries.quarantined(connection, _aside_of(asker), number)
     if row is None:
         raise not_found(f"quarantined item {item_id}")
@@ -169,7 +169,7 @@ async def list_usage(
     party, number = parts_of(request).seal.keys(scope, cursor, [str, int]) if cursor else ("", 1)
     day = date.fromordinal(min(max(number, 1), date.max.toordinal()))
     parts = parts_of(request)
-    async with parts.pool.acquire() as connection:
+    async with parts.reading(asker) as connection:
         rows = await queries.usage(connection, asker.parties(), after=(party, day), limit=limit + 1)
 
     def show(row: DatabaseRow) -> UsageDay:
@@ -200,7 +200,7 @@ async def list_refused(
 ) -> Response:
     """List records of the evaluations topic that can never be settled. For the operator."""
     after = parts_of(request).seal.keys("refused", cursor, [int, int]) if cursor else (-1, -1)
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         rows = await queries.refused(connection, after=(after[0], after[1]), limit=limit + 1)
     return page(
         request,
@@ -261,7 +261,7 @@ async def get_verdict(
     if not asker.sees_source(source):
         return shown(request, await _as_evidence(parts, asker, source, event_id))
     counted = await parts.evaluator.verdict(source, event_id)
-    async with parts.pool.acquire() as connection:
+    async with parts.reading(asker) as connection:
         rows = await queries.set_aside_at_doors(connection, _aside_of(asker), source, event_id)
     aside = [{**each, "set_aside_by": "evaluator"} for each in counted["quarantined"]]
     aside += [dict(row) for row in rows]

@@ -84,7 +84,7 @@ async def list_statements(
     """List statements in the order in which they were posted: the latest of each period, or all."""
     asker.check_filters(agreement, vendor)
     scope = listed("statements", *asker.scope, vendor, agreement, period, all_revisions)
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         cut, after = (
             parts_of(request).seal.keys(scope, cursor, [int, int])
             if cursor
@@ -121,7 +121,7 @@ async def get_statement(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Show the latest statement of a period, or the revision asked for."""
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         row = await statement_row(connection, asker, agreement, period, revision)
     statement = _view(asker, agreement).statement(
         SettlementStatement.model_validate_json(row["body"])
@@ -143,7 +143,7 @@ async def get_statement_document(
     The ETag is the SHA-256 of the bytes. A statement of a release that still named events of other
     vendors goes to a vendor without their names, so with another tag than `sha256` says.
     """
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         row = await statement_row(connection, asker, agreement, period, revision)
     body = str(row["body"]).encode()
     made = SettlementStatement.model_validate_json(body)
@@ -186,12 +186,13 @@ async def explain_line(
 ) -> Response:
     """Lead an amount back to rules, terms of the contract, figures, windows and event ids."""
     parts = parts_of(request)
-    async with parts.pool.acquire() as connection:
+    async with parts.reading(asker) as connection:
         row = await statement_row(connection, asker, agreement, period, revision)
         statement = SettlementStatement.model_validate_json(row["body"])
         found = next((each for each in statement.lines if each.line == line), None)
         if found is None:
             raise not_found(f"line {line} in the statement of {agreement} for {period}")
+    async with parts.pool.acquire() as connection:
         evaluations = await store.revisions(
             connection, agreement, [statement.period, found.for_period]
         )
@@ -340,7 +341,7 @@ async def list_evaluations(
     asker.agreement(agreement)
     scope = listed("evaluations", agreement)
     period, revision = parts_of(request).seal.keys(scope, cursor, [str, int]) if cursor else ("", 0)
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         rows = await queries.evaluations(
             connection, agreement, after=(period, revision), limit=limit + 1
         )
@@ -365,7 +366,7 @@ async def get_evaluation(
 ) -> Response:
     """Show the figures of a period with their evidence."""
     versions = asker.agreement(agreement)
-    async with parts_of(request).pool.acquire() as connection:
+    async with parts_of(request).reading(asker) as connection:
         row = await queries.evaluation(connection, agreement, period, revision)
         if row is None:
             raise await no_evaluation(connection, versions, period, revision)
