@@ -31,7 +31,7 @@ grant select, insert on fact_frame, evaluation, correction_verdict to earnback_e
 grant select, insert, update on progress, tally, source_latest, close_request, close_alarm, touch_scan, parked_work,
     linked_fact to earnback_evaluator;
 grant select, insert on linked_metric, linked_agreement to earnback_evaluator;
-grant select, delete on link_backlog to earnback_evaluator;
+grant select, update, delete on link_backlog to earnback_evaluator;
 grant select, insert, update, delete on touched, quarantine_item, refusal_count to earnback_evaluator;
 grant select, delete on intake_refusal to earnback_evaluator;
 grant select on applied_correction to earnback_evaluator;
