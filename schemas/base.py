@@ -23,7 +23,6 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
-from pydantic_core import PydanticKnownError
 
 
 class Noun(BaseModel):
@@ -56,56 +55,11 @@ def _in_calendar(day: date) -> date:
     return day
 
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def day_of(text: str) -> date:
-    """The day that a text names as YYYY-MM-DD. Raises ValueError for every other form of ISO 8601,
-    which would let ``20250401`` be read as a day here and as a number elsewhere."""
-    if not _DAY.fullmatch(text):
-        raise ValueError("not a date; write it as YYYY-MM-DD, such as 2025-01-31")
-    return date.fromisoformat(text)
-
-
-def _written_as_day(day: Any) -> Any:
-    """A day, or the text YYYY-MM-DD: a number would be taken for seconds since 1970."""
-    if isinstance(day, str):
-        try:
-            return day_of(day)
-        except ValueError as error:
-            raise PydanticKnownError("date_parsing", {"error": str(error)}) from error
-    if isinstance(day, date):
-        return day
-    raise PydanticKnownError("date_type")
-
-
-Day = Annotated[date, BeforeValidator(_written_as_day), AfterValidator(_in_calendar)]
+Day = Annotated[date, AfterValidator(_in_calendar)]
 """A day from 1990-01-01 to 2199-12-31."""
 
 
-# Not \d, which takes the digits of every script.
-_MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
-)
-
-
-def _as_written(moment: Any) -> datetime:
-    """Read what RFC 3339 writes. A mere number, which would be taken for seconds since 1970, and
-    the other forms of ISO 8601 are refused."""
-    if isinstance(moment, datetime):
-        return moment
-    if not isinstance(moment, str):
-        raise PydanticKnownError("datetime_type")
-    if not _MOMENT.fullmatch(moment):
-        raise PydanticKnownError("datetime_parsing", {"error": "it is not in the form of RFC 3339"})
-    try:
-        return datetime.fromisoformat(moment.upper())
-    except ValueError as error:
-        raise PydanticKnownError("datetime_parsing", {"error": str(error)}) from error
-
-
-Instant = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_as_utc)]
+Instant = Annotated[AwareDatetime, AfterValidator(_as_utc)]
 """A point in time. A time without an offset is refused; inside, the zone is always UTC."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +21,6 @@ from services.cli.commands import (
     violations,
 )
 from services.cli.commands.common import CANNOT, REFUSED, fail
-from services.cli.terminal import complain, echo
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,7 +58,7 @@ def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        echo(f"earnback {version('earnback')}")
+        typer.echo(f"earnback {version('earnback')}")
         raise typer.Exit
 
 
@@ -91,23 +88,13 @@ def _end_with(error: Exception) -> None:
     from services.shell.settings import BadSettings
 
     if isinstance(error, Faulty):
-        complain(str(error))  # each line names its own place
+        sys.stderr.write(f"{error}\n")  # each line names its own place
         sys.exit(REFUSED)
     if isinstance(error, ValueError | BadSettings):
         fail(str(error), REFUSED)
     if isinstance(error, OSError | RuntimeError):
         fail(str(error), CANNOT)
-    fail(_unforeseen(error), CANNOT)
-
-
-def _unforeseen(error: Exception) -> str:
-    """A defect of ours, in a sentence: what was raised, and where."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return (
-        f"{type(error).__name__}{where}: {error}. This was not foreseen, and is a defect of "
-        "earnback: report this line, with the command and the files that it was given"
-    )
+    raise error
 
 
 if __name__ == "__main__":

@@ -210,7 +210,11 @@ def test_nothing_odd_in_a_header_of_binary_mode_is_our_failure(
 
 
 def test_a_parameter_that_the_door_does_not_have_is_refused(running: Ingest) -> None:
-    answer = httpx.post(f"{running.url}/v1/events?dry_run=true", content=_body(running.event("a")))
+    answer = httpx.post(
+        f"{running.url}/v1/events?dry_run=true",
+        content=_body(running.event("a")),
+        headers={"authorization": f"Bearer {running.keys['north']}"},
+    )
     assert (answer.status_code, answer.json()["code"]) == (400, "bad-parameter")
 
 

@@ -10,7 +10,6 @@ import typer
 
 from services.cli.commands.common import REFUSED, Files, client_of_running
 from services.cli.grouped import PlacedLine, grouped
-from services.cli.terminal import echo
 
 
 def submit(files: Files) -> None:
@@ -32,8 +31,8 @@ def submit(files: Files) -> None:
                 if result["status"] == "rejected":
                     faults += _in_words(place, result["problem"])
     for line in grouped(faults):
-        echo(line, err=True)
-    echo(
+        typer.echo(line, err=True)
+    typer.echo(
         f"{counts['accepted']} accepted, {counts['duplicate']} duplicates, "
         f"{counts['rejected']} rejected"
     )

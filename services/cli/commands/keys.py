@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from services.cli.commands.common import AsJson
-from services.cli.terminal import echo
 
 key = typer.Typer(no_args_is_help=True, help="API keys for vendors, procurement and finance.")
 
@@ -26,8 +25,8 @@ def create_key(
 
     text, warning = asyncio.run(make(reached("postgres").postgres, party, role, label))
     if warning:
-        echo(f"warning: {warning}", err=True)
-    echo(text)
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(text)
 
 
 @key.command("list")
@@ -40,7 +39,7 @@ def list_keys(as_json: AsJson = False) -> None:
 
     found = asyncio.run(every(reached("postgres").postgres))
     if as_json:
-        echo(json.dumps([written(one) for one in found], indent=1))
+        typer.echo(json.dumps([written(one) for one in found], indent=1))
     else:
         show.table(
             ("prefix", "party", "role", "label", "created", "revoked"),
@@ -55,4 +54,4 @@ def revoke_key(prefix: str, reason: str) -> None:
     from services.cli.where import reached
 
     asyncio.run(end(reached("postgres").postgres, prefix, reason))
-    echo(f"{prefix} revoked")
+    typer.echo(f"{prefix} revoked")

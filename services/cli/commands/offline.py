@@ -17,7 +17,6 @@ from services.cli.commands.common import (
     fail,
     print_rejected,
 )
-from services.cli.terminal import echo
 
 
 def goal(
@@ -34,8 +33,8 @@ def goal(
         _number("CONVERSION", conversion),
     )
     for line in found.steps:
-        echo(line)
-    echo(f"{found.units} units are owed")
+        typer.echo(line)
+    typer.echo(f"{found.units} units are owed")
 
 
 def settle(
@@ -81,9 +80,9 @@ def settle(
     )
     print_rejected(outcome.set_aside)
     for line in (*outcome.notes, *outcome.failed):
-        echo(line, err=True)
+        typer.echo(line, err=True)
     for waits in outcome.waiting:
-        echo(f"{waits.agreement} {waits.period} waits: {'; '.join(waits.reasons)}", err=True)
+        typer.echo(f"{waits.agreement} {waits.period} waits: {'; '.join(waits.reasons)}", err=True)
     _print_outcome(outcome, as_json)
     if outcome.set_aside or outcome.waiting or outcome.failed:
         raise typer.Exit(REFUSED)
@@ -99,10 +98,8 @@ def _number(argument: str, text: str) -> Fraction:
 
 
 def _day(option: str, text: str) -> date:
-    from schemas.base import day_of
-
     try:
-        return day_of(text)
+        return date.fromisoformat(text)
     except ValueError:
         raise ValueError(
             f"{option} {text}: not a valid date; use YYYY-MM-DD, such as 2025-01-31"
@@ -121,4 +118,4 @@ def _print_outcome(outcome: Any, as_json: bool) -> None:
 
     for statement in outcome.statements:
         show.statement(statement)
-    echo(f"{outcome.counted} events counted, {outcome.duplicates} duplicates")
+    typer.echo(f"{outcome.counted} events counted, {outcome.duplicates} duplicates")

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from services.cli.commands.common import REFUSED, fail
-from services.cli.terminal import echo
 
 
 def demo(
@@ -67,14 +66,14 @@ def env() -> None:
     where = reached("ingest", "settlement", "key")
     for name, value in asdict(where).items():
         if value:
-            echo(f"export {variable(name)}={quote(value)}")
+            typer.echo(f"export {variable(name)}={quote(value)}")
 
 
 def _stop_at_once() -> None:
     """Until something runs that must be stopped in order, a signal simply ends the command."""
 
     def end(number: int, frame: object) -> None:
-        echo("Stopped.")
+        typer.echo("Stopped.")
         os._exit(0)  # an exception would be taken for a failure of whatever is being imported
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -101,4 +100,4 @@ def prepare(
         grow_partitions=grow_partitions,
     )
     for done in asyncio.run(work):
-        echo(done)
+        typer.echo(done)

@@ -16,7 +16,6 @@ from services.cli.commands.common import (
     fail,
 )
 from services.cli.commands.looking import statement_of
-from services.cli.terminal import document, echo
 
 
 def close(
@@ -41,12 +40,12 @@ def _close(client: Any, agreement: str, period: str) -> None:
 
     order = client.close_period(agreement, period)
     detail = f": {order['detail']}" if order.get("detail") else ""
-    echo(f"{agreement} {period}: {order['outcome']}{detail}")
+    typer.echo(f"{agreement} {period}: {order['outcome']}{detail}")
     if order["outcome"] in ("refused", "alarm"):
         raise typer.Exit(REFUSED)
     waits = books.waits_after_close(client, order)
     if waits is not None:
-        echo(waits)
+        typer.echo(waits)
         return
     found = books.statement(client, agreement, period, None)
     show.statement(statement_of(found["statement"]), found["revision"])
@@ -66,7 +65,7 @@ def statements(
     with client_of_running() as client:
         if agreement and period:
             if as_json:
-                document(books.document(client, agreement, period, revision).decode())
+                typer.echo(books.document(client, agreement, period, revision).decode())
                 return
             found = books.statement(client, agreement, period, revision)
             show.statement(statement_of(found["statement"]), found["revision"])
@@ -76,7 +75,7 @@ def statements(
             fail("--revision: it counts those of one period; name agreement and period", REFUSED)
         rows = books.statements(client, agreement)
     if as_json:
-        echo(json.dumps(rows, indent=1))
+        typer.echo(json.dumps(rows, indent=1))
     else:
         show.statements(rows)
 
@@ -101,10 +100,10 @@ def explain(
     with client_of_running() as client:
         if events:
             for event in books.events_behind(client, agreement, period, line, revision):
-                echo(json.dumps(event) if as_json else show.event_line(event))
+                typer.echo(json.dumps(event) if as_json else show.event_line(event))
             return
         found = books.explanation(client, agreement, period, line, revision)
     if as_json:
-        echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(found, indent=1))
     else:
         show.explanation(found)

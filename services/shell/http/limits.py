@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from services.shell import metrics
-from services.shell.http.problems import PROBLEM, Fault, Problem
+from services.shell.http.problems import PROBLEM, Fault, Problem, too_large
 
 Authenticate = Callable[[Request], Awaitable[None]]
 """Recognises who sends by the head of a request. Raises Problem 401."""
@@ -69,8 +69,7 @@ class RequestLimits:
         refused = _refused_head(scope, self._limits) or await self._refused_sender(scope)
         length = _declared_length(scope)
         if refused is None and length is not None and length > self._limits.body:
-            detail = _too_large(self._limits.body)
-            refused = Problem(413, "too-large", "The request is too large.", detail)
+            refused = too_large(_more_than(self._limits.body))
         if refused is None:
             await self._app(scope, _counted(receive, self._limits.body), send)
             return
@@ -93,8 +92,8 @@ class RequestLimits:
 _WHY = {400: "malformed", 408: "slow", 413: "body", 431: "head", 503: "connections"}
 
 
-def _too_large(most: int) -> str:
-    return f"A body has at most {most} bytes here. Send less at a time."
+def _more_than(most: int) -> str:
+    return f"the body has more than {most} bytes"
 
 
 def _refused_head(scope: Scope, limits: Limits) -> Problem | None:
@@ -140,7 +139,7 @@ def _counted(receive: Receive, most: int) -> Receive:
         size += len(message.get("body", b""))
         if size > most:
             # Of this kind, because the framework answers others with 400 where it reads a body.
-            raise HTTPException(413, _too_large(most), headers={"Connection": "close"})
+            raise HTTPException(413, _more_than(most), headers={"Connection": "close"})
         return message
 
     return counted

@@ -10,12 +10,9 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
-from starlette.types import Scope
 
 from schemas.field_words import field_words
 from services.shell.logs import correlation_id
-from services.shell.metrics import METHODS
 
 PROBLEM = "application/problem+json"
 
@@ -84,6 +81,12 @@ class Problem(Exception):
         )
 
 
+def too_large(reason: str) -> Problem:
+    """The answer to a request that is too large; ``reason``: which part, and the limit."""
+    fault = Fault("", reason, "send less at a time")
+    return Problem(413, "too-large", "The request is too large.", faults=[fault])
+
+
 def answer_with_problems(api: FastAPI) -> None:
     async def problem(_: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
@@ -96,30 +99,20 @@ def answer_with_problems(api: FastAPI) -> None:
             422, "invalid-request", "The request does not fit its schema.", faults=faults
         ).response()
 
-    async def plain(request: Request, error: Exception) -> Response:
+    async def plain(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        headers = dict(error.headers or {})
-        if error.status_code == 405:
-            # The framework names the methods of the first route of the address alone.
-            headers["Allow"] = ", ".join(sorted(_methods_at(api, request.scope)))
+        if error.status_code == 413:
+            problem = too_large(str(error.detail))
+            problem.headers.update(error.headers or {})
+            return problem.response()
         code, title, remedy = _PLAIN.get(
             error.status_code, ("http-error", str(error.detail), "See /openapi.json.")
         )
-        return Problem(error.status_code, code, title, remedy, headers=headers).response()
+        return Problem(error.status_code, code, title, remedy, headers=error.headers).response()
 
     api.add_exception_handler(Problem, problem)
     api.add_exception_handler(RequestValidationError, invalid)
     api.add_exception_handler(HTTPException, plain)
-
-
-def _methods_at(api: FastAPI, scope: Scope) -> set[str]:
-    """The methods that some route takes at the address of a request."""
-    taken: set[str] = set()
-    for method in METHODS:
-        found = (route.matches({**scope, "method": method})[0] for route in api.router.routes)
-        if Match.FULL in found:
-            taken.add(method)
-    return taken
 
 
 _PLAIN = {
@@ -144,7 +137,6 @@ _PLAIN = {
         "This address does not take that method.",
         "/openapi.json lists the methods of each address.",
     ),
-    413: ("too-large", "The request is too large.", "Send less at a time."),
     415: (
         "unsupported-media-type",
         "The body's media type is not understood.",
