@@ -107,6 +107,8 @@ def _count(target: RecountTarget, snapshot: Snapshot, why: EvaluationReason) -> 
     revision = 1 if last is None else last.revision + 1
     made, refused = recount.evaluation(target, snapshot, revision, why)
     body = canonical(made)
+    if PeriodEvaluation.model_validate_json(body) != made:
+        raise ValueError("the evaluation does not read back as it was written; report this defect")
     if len(body) > MAX_BODY_BYTES:
         raise ValueError(_too_large(len(body)))
     news = last is None or not recount.same_content(made, last.body)

@@ -97,12 +97,18 @@ def changed(
     """The statements that say something new, with the entries that they book."""
     postings = []
     for statement in news(statements, standing):
+        body = canonical(statement)
+        if SettlementStatement.model_validate_json(body) != statement:
+            raise ValueError(
+                f"the statement of {statement.period} does not read back as it was written; this "
+                "is a defect of earnback: report it with the contract and the period"
+            )
         last = standing.get(statement.period)
         entries = ledger.differences(posted.get(statement.period, {}), statement, run=run.run_id)
         postings.append(
             Posting(
                 statement=statement,
-                body=canonical(statement),
+                body=body,
                 revision=last.revision + 1 if last else 1,
                 run_id=run.run_id,
                 entries=entries,

@@ -448,10 +448,33 @@ async def test_a_body_of_another_language_is_refused_with_the_way_to_upgrade_it(
 
 async def test_a_version_that_reaches_back_is_told_from_when_it_rules(database: str) -> None:
     async with a_desk(database) as desk:
-        await desk.house.settle(an_evaluation(9700))
-        body = an_agreement(version=2, per_point="500").model_dump(mode="json")
+        await desk.house.settle(an_evaluation(9700), an_evaluation(9700, period="2025-02"))
+        reaching_back = an_agreement(version=2, effective_from="2025-02-01", per_point="500")
+        body = reaching_back.model_dump(mode="json")
         applied = await desk.post("town", "/v1/agreements", body)
-        assert applied.json()["rules_from"] == "2025-02-01"
+        assert applied.json()["rules_from"] == "2025-03-01"
+
+
+async def test_what_contract_check_refuses_is_refused_here_and_not_stored(database: str) -> None:
+    """Each of these was stored, and ended every process that read it from then on."""
+    fine = an_agreement("odd", needs_charge=True).model_dump(mode="json")
+    level = fine["levels"][0]
+    wrong = {
+        "/levels/0/credits/0/rate/base": {**fine, "bases": []},
+        "/levels/0/metric": {**fine, "levels": [{**level, "metric": "nothing"}]},
+        "/effective_until": {**fine, "effective_until": "2024-01-01"},
+        "/effective_from": {**fine, "effective_from": "9999-12-01"},
+    }
+    async with a_desk(database) as desk:
+        for pointer, body in wrong.items():
+            answer = await desk.post("town", "/v1/agreements", body)
+            assert answer.status_code == 422, answer.text
+            told = {each["pointer"]: each for each in answer.json()["errors"]}
+            assert pointer in told, told
+            assert all(each["reason"] and each["remedy"] for each in told.values())
+        assert await desk.house.rows("select from agreement_version where agreement = 'odd'") == []
+        applied = await desk.post("town", "/v1/agreements", fine)
+        assert applied.status_code == 201, applied.text
 
 
 async def test_a_version_applied_again_is_told_from_when_it_has_ruled(database: str) -> None:

@@ -30,6 +30,7 @@ from services.core.contracts.rounding_check import coarse_roundings
 from services.core.contracts.shared_cap_check import unfit
 from services.core.contracts.subject_bases import waiting_for_ever
 from services.core.contracts.under_check import ContractUnderCheck
+from services.core.contracts.wording import Finding
 from services.core.contracts.worth_check import broken_worths
 
 
@@ -48,6 +49,15 @@ def check(
         reason = f"the programme {agreement.programme} is not known"
         remedy = "give its file as well, or apply it first"
         return (document.refusal(("programme",), reason, remedy),)
+    found = findings(agreement, programme, others)
+    refusals = (document.refusal(one.path, one.reason, one.remedy) for one in found)
+    return tuple(sorted(refusals, key=lambda one: (one.line, one.column)))
+
+
+def findings(
+    agreement: Agreement, programme: Programme, others: Sequence[Agreement] = ()
+) -> list[Finding]:
+    """The same of an agreement that is in no file."""
     contract = ContractUnderCheck(agreement, programme)
     found = [one for look in _CHECKS for one in look(contract)]
     found += version_check.against_versions(agreement, others)
@@ -62,8 +72,7 @@ def check(
     found += idle_money_terms(agreement, programme)
     found += waiting_for_ever(agreement)
     found += broken_occurrences(agreement, programme)
-    refusals = (document.refusal(one.path, one.reason, one.remedy) for one in found)
-    return tuple(sorted(refusals, key=lambda one: (one.line, one.column)))
+    return found
 
 
 _CHECKS = (

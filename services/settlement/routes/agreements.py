@@ -13,7 +13,9 @@ from fastapi.responses import Response
 
 from schemas.agreement import Agreement
 from schemas.statement import canonical
+from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import NotApplicable, apply
+from services.core.contracts.check import findings
 from services.core.contracts.language import LANGUAGE, language_of
 from services.settlement import queries
 from services.settlement.access import Buyer, Principal, ReaderPrincipal, not_found
@@ -135,6 +137,7 @@ async def apply_agreement(
         raise not_found(f"programme {agreement.programme}")
 
     async def effect(connection: Connection) -> Answer:
+        _check(asker.catalogue, agreement)
         try:
             applied = await apply(connection, agreement)
         except NotApplicable as reason:
@@ -154,6 +157,34 @@ async def apply_agreement(
 
     return await once(parts_of(request).pool, request, asker.name, effect)
 
+
+def _check(catalogue: Catalogue, agreement: Agreement) -> None:
+    """Raise a 422 with all that `contract check` finds; what is applied already is not looked at.
+
+    What other versions of it stand against is told when it is applied.
+    """
+    applied = catalogue.agreements.get(agreement.agreement, ())
+    if agreement in applied:
+        return
+    versions = catalogue.programmes[agreement.programme]
+    begun = [one for one in versions if one.effective_from <= agreement.effective_from]
+    found = findings(agreement, (begun or versions)[-1], applied)
+    faults = [
+        Fault("/" + "/".join(map(str, one.path)), one.reason, one.remedy)
+        for one in found
+        if one.path not in _TOLD_BY_APPLY
+    ]
+    if faults:
+        raise Problem(
+            422,
+            "contract-not-in-order",
+            "The agreement is not in order; nothing is stored.",
+            "earnback contract check FILE finds the same, with line and column.",
+            faults=faults,
+        )
+
+
+_TOLD_BY_APPLY = (("version",), ("programme",), ("vendor",))
 
 Ruling = dict[tuple[str, int], date | None]
 
