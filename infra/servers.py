@@ -14,6 +14,7 @@ from pathlib import Path
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
+from infra.keeper import EmbeddedServer
 from infra.progress import Progress, silent
 
 
@@ -25,6 +26,12 @@ class Servers:
     postgres: str
     embedded_kafka: EmbeddedKafka | None = None
     embedded_postgres: EmbeddedPostgres | None = None
+
+    @property
+    def embedded(self) -> dict[str, EmbeddedServer]:
+        """What was started here, by what people call it."""
+        found = {"the broker": self.embedded_kafka, "the database": self.embedded_postgres}
+        return {name: server for name, server in found.items() if server is not None}
 
 
 @contextmanager

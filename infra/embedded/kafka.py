@@ -91,6 +91,11 @@ class EmbeddedKafka:
         return self._running().pid
 
     @property
+    def returncode(self) -> int | None:
+        """How the broker ended without being asked; None while it runs, or is not to run."""
+        return None if self._child is None else self._child.returncode
+
+    @property
     def _port(self) -> int:
         return kept_port(self.data_dir / "port")
 

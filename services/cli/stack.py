@@ -10,13 +10,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from infra.alone import Taken, alone
+from infra.keeper import Keeper
 from infra.processes import free_port, kept_port, listens
 from infra.progress import Progress, silent
 from infra.servers import Servers, servers
@@ -75,6 +76,7 @@ class Stack:
     servers: Servers
     ingest_urls: tuple[str, ...]
     """Where each process of ingest takes events; any will do."""
+    keeper: Keeper
 
     def key_for(self, party: str, role: Role) -> str:
         """A new API key."""
@@ -94,11 +96,13 @@ def stack(
     environment: Mapping[str, str] | None = None,
     progress: Progress = silent,
     asked: threading.Event | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Stack]:
     """Start everything, ready for work; stop it all at the end, the services first.
 
-    ``environment``: further settings of the services. ``asked``: set when it is to stop before it
-    is ready. Raises NotReady, RunsAlready, Interrupted and BadSettings.
+    Embedded servers that die are started again, and ``say`` is told. ``environment``: further
+    settings of the services. ``asked``: set when it is to stop before it is ready. Raises NotReady,
+    RunsAlready, Interrupted and BadSettings.
     """
     if read_security() != NONE and not os.environ.get("EARNBACK_KAFKA"):
         raise BadSettings(
@@ -113,6 +117,7 @@ def stack(
     with (
         _alone(folder),
         servers(folder, told) as pair,
+        Keeper(pair.embedded, say) as keeper,
         Supervisor(folder / "logs") as supervisor,
     ):
         told("Tables and topics", 0, 1)
@@ -124,7 +129,7 @@ def stack(
         )
         _wait_until_ready(supervisor, addresses, told, asked)
         key = asyncio.run(_key(pair.postgres, "operator", "admin"))
-        yield Stack(replace(addresses, key=key), supervisor, pair, ingest_urls)
+        yield Stack(replace(addresses, key=key), supervisor, pair, ingest_urls, keeper)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from services.shell.http.problems import Fault, Problem, fault_of
 from services.shell.http.server import make_api
 from services.shell.http.tags import tagged
 from services.shell.logs import log
+from services.shell.metrics import Health
 from services.shell.postgres import Connection, Pool, is_of_the_work
 from services.shell.settings import Settings
 
@@ -50,8 +51,8 @@ class CloseCommand(Noun):
 class EvaluatorApiState:
     """What the routes work with."""
 
-    def __init__(self, pool: Pool, catalogue: CatalogueCopy, ends: Ends) -> None:
-        self.pool, self.catalogue, self.ends = pool, catalogue, ends
+    def __init__(self, pool: Pool, catalogue: CatalogueCopy, ends: Ends, health: Health) -> None:
+        self.pool, self.catalogue, self.ends, self.health = pool, catalogue, ends, health
 
 
 def evaluator_api(settings: Settings, parts: EvaluatorApiState) -> FastAPI:
@@ -65,12 +66,17 @@ def evaluator_api(settings: Settings, parts: EvaluatorApiState) -> FastAPI:
         async with parts.pool.acquire() as connection:
             await connection.fetchval("select 1")
 
+    async def worker() -> None:
+        missing = parts.health.missing()
+        if missing:
+            raise RuntimeError("; ".join(f"{part} {why}" for part, why in missing.items()))
+
     api = make_api(
         settings,
         title="Evaluator",
         version="1",
         lifespan=lifespan,
-        probes={"postgres": database},
+        probes={"postgres": database, "worker": worker},
         limits=Limits(body=MAX_BODY),
     )
     api.state.parts = parts

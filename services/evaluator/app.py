@@ -102,7 +102,7 @@ class EvaluatorProcess:
 
     async def _serve(self) -> None:
         ends = LogEnds(self.settings, self.topics.measurements)
-        parts = EvaluatorApiState(self.wires.pool, self.catalogue(), ends)
+        parts = EvaluatorApiState(self.wires.pool, self.catalogue(), ends, self.wires.health)
         try:
             await serve_beside(evaluator_api(self.settings, parts), self.settings)
         finally:

@@ -26,6 +26,7 @@ from services.shell.logs import SOFTWARE_FAILURE, leave, log
 from services.shell.postgres import Pool, attempts, open_pool
 from services.shell.settings import Settings
 from services.shell.steps import Dense, Handler, InputLost, Steps
+from services.shell.vitals import Vitals
 from services.shell.watchdog import Watchdog
 
 SCHEME = "pgkafka"
@@ -130,7 +131,7 @@ class Wires(Service):  # type: ignore[misc]
         """Faust may ask for the offsets twice at once; one claim is enough."""
         self.assigned: set[TP] = set()
         """What Kafka says is ours. What is assigned but not held is watched all the same."""
-        self._watchdog = Watchdog(settings, self._watched)
+        self._watchdog = Watchdog(settings, self._watched, self.health)
         self._health_server: metrics.HealthServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -162,7 +163,9 @@ class Wires(Service):  # type: ignore[misc]
             )
             self._health_server.open()
         self._watchdog.start()
+        vitals = Vitals(self.settings, self.health, self.pool, lambda: len(self.offsets()))
         self._tasks = [asyncio.create_task(self._beat())]
+        self._tasks.append(asyncio.create_task(self._guard("vitals", vitals.run), name="vitals"))
         for name, work in self._beside:
             self._tasks.append(asyncio.create_task(self._guard(name, work), name=name))
 

@@ -62,12 +62,16 @@ class StallDetector:
         }
         return [tp for tp, seen in self._seen.items() if now - seen.since >= patience]
 
+    def slow(self, now: float) -> list[TopicPartition]:
+        """The partitions that have stood still for a quarter of the time that ends the process."""
+        return [tp for tp, seen in self._seen.items() if now - seen.since >= self._stall / 4]
+
 
 class Watchdog:
     """The thread that looks."""
 
-    def __init__(self, settings: Settings, watched: Watched) -> None:
-        self._settings, self._watched = settings, watched
+    def __init__(self, settings: Settings, watched: Watched, health: metrics.Health) -> None:
+        self._settings, self._watched, self._health = settings, watched, health
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -132,6 +136,12 @@ class Watchdog:
             metrics.LAG.labels(self._settings.app, tp.topic, tp.partition).set(lag)
         ours = {TopicPartition(topic, each) for topic, parts in watched.items() for each in parts}
         stuck = judge.look(waiting, ours, monotonic())
+        slow = judge.slow(monotonic())
+        if slow:
+            names = ", ".join(sorted(f"{tp.topic}-{tp.partition}" for tp in slow))
+            self._health.not_ready("lag", f"records wait and none is applied: {names}")
+        else:
+            self._health.ready("lag")
         if stuck and not self._stopped.is_set():
             leave("stands_still", partitions=[f"{tp.topic}-{tp.partition}" for tp in stuck])
 

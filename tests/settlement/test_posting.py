@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections import Counter
 from datetime import UTC, datetime
+from fractions import Fraction
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -200,6 +201,21 @@ async def test_charges_as_large_as_they_come_end_nothing(database: str) -> None:
             "network",
         }
         assert await house.owed("2025-01", "network") == 30000
+
+
+async def test_a_figure_of_more_digits_than_anybody_writes_is_settled(database: str) -> None:
+    """As a composite of many parts comes out: once settled offline only, and refused here."""
+    said = an_evaluation(9700)
+    (figure,) = said.figures
+    long = Fraction(97 * 3**60 + 1, 3**60)
+    said = said.model_copy(update={"figures": (figure.model_copy(update={"value": long}),)})
+    async with a_house(database) as house:
+        await house.settle(said)
+        assert await house.rows("select * from settlement_refused") == []
+        (statement,) = await house.rows("select body from statement")
+        read_back = SettlementStatement.model_validate_json(statement["body"])
+        assert read_back.results[0].figure == long
+        assert await house.owed("2025-01") == 20000
 
 
 async def test_a_replayed_evaluation_posts_nothing(database: str) -> None:

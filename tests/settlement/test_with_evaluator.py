@@ -14,6 +14,7 @@ from services.evaluator.api import EvaluatorApiState, evaluator_api
 from services.evaluator.period_close import announcement
 from services.settlement.consumer import read
 from services.settlement.evaluator_client import EvaluatorClient
+from services.shell.metrics import Health
 from services.shell.settings import Settings
 from services.shell.steps import Record
 from tests.settlement.builders import an_evaluation
@@ -32,7 +33,7 @@ async def a_desk_beside_the_evaluator(dsn: str) -> AsyncIterator[Desk]:
 
         door = evaluator_api(
             Settings(service="evaluator", kafka="127.0.0.1:1", postgres=dsn),
-            EvaluatorApiState(desk.house.pool, copy, ends),
+            EvaluatorApiState(desk.house.pool, copy, ends, Health()),
         )
         beside = EvaluatorClient("http://evaluator", httpx.ASGITransport(door))
         parts = desk.api.state.parts

@@ -11,6 +11,9 @@ import typer
 
 from services.cli.commands.common import REFUSED, fail
 
+LOST = 70
+"""Exit code of `up` where a server is given up."""
+
 
 def demo(
     keep: Annotated[
@@ -40,8 +43,9 @@ def up(
     workers = Workers(evaluator=evaluators, settlement=settlements)
     with suppress(Interrupted), ExitStack() as running:
         with show.bars() as report:
-            started = stack(home(), workers=workers, progress=report, asked=asked)
-            where = running.enter_context(started).addresses
+            started = stack(home(), workers=workers, progress=report, asked=asked, say=typer.echo)
+            started_stack = running.enter_context(started)
+        where = started_stack.addresses
         running.enter_context(announced(home(), where))
         show.out.print(f"ingest      {where.ingest}/openapi.json")
         show.out.print(f"settlement  {where.settlement}/openapi.json")
@@ -49,7 +53,10 @@ def up(
         show.out.print(f"logs        {home() / 'logs'}")
         show.out.print("Ctrl-C stops everything. Other commands find it by themselves.")
         show.out.print('For curl and other programs, in another terminal: eval "$(earnback env)"')
-        asked.wait()
+        while not asked.wait(0.5):
+            if started_stack.keeper.gave_up:
+                running.close()
+                fail(started_stack.keeper.gave_up, LOST)
     show.out.print("Stopped.")
 
 

@@ -27,6 +27,8 @@ from services.shell.settings import Settings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Probe = Callable[[], Awaitable[None]]
+PROBE_SECONDS = 3.0
+"""So long `/readyz` waits for one answer."""
 
 
 def make_api(
@@ -162,7 +164,7 @@ def _add_own_pages(api: FastAPI, health: metrics.Health, probes: Mapping[str, Pr
         missing = health.missing()
         for name, probe in probes.items():
             try:
-                await probe()
+                await asyncio.wait_for(probe(), PROBE_SECONDS)
             except Exception as error:
                 missing[name] = str(error) or repr(error)
         if missing:

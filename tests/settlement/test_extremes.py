@@ -1,0 +1,158 @@
+"""Every worked contract meets events with values at the ends of what is accepted, in the real
+consumer on a real database: nothing ends, all is settled, waits, or is parked; honest ones go on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from itertools import cycle, islice
+from typing import Any
+
+import pytest
+
+from schemas.evaluation import PeriodEvaluation
+from schemas.statement import SettlementStatement, canonical
+from services.catalogue.store import NotApplicable, apply
+from services.shell.logs import configure
+from tests.core.golden.given import TELLERS
+from tests.core.golden.production import Contracts, Event, Refused, evaluations, load
+from tests.core.golden.test_golden import CASES
+from tests.settlement.builders import a_record, an_evaluation
+from tests.settlement.house import House, a_house
+
+NUMBERS = ("0", "1", "1/3", "99999999999999999999.999", "46116860184273879.03", "1/99999999999999")
+WHOLE = (0, 1, 2**31, 2**62 - 1)
+DAYS = ("1990-01-01", "2199-12-31", "9999-12-31", "2024-02-29")
+VARIANTS = 5
+"""Altered stories of each contract; each is a further revision of its periods."""
+MONTHS = 3
+"""Periods settled of each agreement, at most."""
+
+
+def stories() -> Iterator[tuple[str, str, Sequence[Event]]]:
+    """A story of each contract file: the file, the last period, and the events of all runs."""
+    seen: set[str] = set()
+    for name, case in CASES.items():
+        if name in TELLERS and not case["expect"].get("refused"):
+            story = TELLERS[name](case["given"]["facts"])
+            if story.contract not in seen:
+                seen.add(story.contract)
+                yield story.contract, story.through, [one for run in story.runs for one in run]
+
+
+def altered(events: Sequence[Event], first: int) -> Iterator[list[Event]]:
+    """The events with one value after the other at an extreme."""
+    numbers, whole, days = cycle(NUMBERS), cycle(WHOLE), cycle(DAYS)
+    for _ in range(first):
+        next(numbers), next(whole), next(days)
+    for place, event in enumerate(events):
+        for path, value in leaves(event["data"]):
+            if isinstance(value, bool):
+                continue
+            if isinstance(value, int):
+                extreme: Any = next(whole)
+            elif isinstance(value, str) and is_day(value):
+                extreme = next(days)
+            elif isinstance(value, str) and value.replace(".", "").replace("/", "").isdigit():
+                extreme = next(numbers)
+            else:
+                continue
+            changed = [deepcopy(dict(one)) for one in events]
+            put(changed[place]["data"], path, extreme)
+            yield changed
+
+
+def leaves(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from leaves(value, (*path, key))
+    elif path and path[-1] != "period":
+        yield path, data
+
+
+def is_day(text: str) -> bool:
+    return len(text) == len("2025-01-01") and text[4] == text[7] == "-"
+
+
+def put(data: Any, path: tuple[Any, ...], value: Any) -> None:
+    for key in path[:-1]:
+        data = data[key]
+    data[path[-1]] = value
+
+
+def evaluated(
+    contracts: Contracts, name: str, events: Sequence[Event], through: str, revision: int
+) -> list[PeriodEvaluation]:
+    """The first periods as the evaluator sends them; none where ingest refuses the events."""
+    try:
+        made = evaluations(contracts, name, events, through, revision)[:MONTHS]
+    except (Refused, ValueError):
+        return []
+    for one in made:
+        assert PeriodEvaluation.model_validate_json(canonical(one)) == one
+    return made
+
+
+async def applied(house: House, contracts: Contracts) -> list[str]:
+    names = []
+    async with house.pool.acquire() as connection:
+        for name in contracts.names():
+            try:
+                for version in contracts.versions(name):
+                    await apply(connection, version)
+                names.append(name)
+            except NotApplicable:  # the worked cases use a name for two contracts now and then
+                continue
+    return names
+
+
+@pytest.fixture(autouse=True)
+def _plain_logs() -> None:
+    configure("test", "critical")
+
+
+async def test_extreme_facts_end_nothing_whatever_the_contract(database: str) -> None:
+    told = list(stories())
+    assert len(told) > 20
+    became: Counter[str] = Counter()
+    honest = [an_evaluation(9700), an_evaluation(9600, agreement="network")]
+    async with a_house(database) as house:
+        async with house.pool.acquire() as connection:
+            await apply(connection, load(told[0][0]).programme)
+        sent: set[tuple[str, str]] = set()
+        offset = 0
+        for number, (file, through, events) in enumerate(told):
+            contracts = load(file)
+            for name in await applied(house, contracts):
+                variants = [list(events), *islice(altered(events, number), 0, VARIANTS * 3, 3)]
+                for revision, variant in enumerate(variants, 1):
+                    made = evaluated(contracts, name, variant, through, revision)
+                    became["refused by ingest"] += not made
+                    if made:
+                        sent |= {(one.agreement, one.period) for one in made}
+                        batch = [
+                            *made,
+                            *(
+                                one.model_copy(update={"revision": offset + 1})
+                                for one in honest[: number % 3]
+                            ),
+                        ]
+                        await house.apply(
+                            *(a_record(one, offset=offset + n) for n, one in enumerate(batch))
+                        )
+                        offset += len(batch)
+        parked = await house.rows("select * from parked_work where resolved_at is null")
+        standing = await house.rows("select agreement, period, body from latest_statement")
+        waits = await house.rows("select agreement, period from settlement_pending")
+        for row in standing:
+            SettlementStatement.model_validate_json(row["body"])
+        known = {(row["agreement"], row["period"]) for row in (*parked, *standing, *waits)}
+        assert sent <= known
+        assert (await house.owed("2025-01"), await house.owed("2025-01", "network")) == (
+            20000,
+            30000,
+        )
+        assert [json.dumps(row, default=str) for row in parked] == []
