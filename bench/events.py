@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from schemas.programme import AvailabilityBySamples, Metric, Programme, Source, Vendor
+from schemas.whose_word import SAID, WhoseWord
 
 VENDOR = "bench-vendor"
 PROGRAMME = "bench"
@@ -41,6 +42,7 @@ def programme() -> Programme:
         name="Bench",
         time_zone="Europe/Berlin",
         restated_for_days=3660,
+        whose_word=WhoseWord.model_validate(dict.fromkeys(SAID, "either")),
         vendors=(Vendor(vendor=VENDOR, name="Bench vendor"),),
         sources=tuple(Source(source=source, reports_for=VENDOR) for source in SOURCES),
         metrics=tuple(

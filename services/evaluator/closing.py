@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from traceback import format_exception
 from typing import Any
 
 from services.catalogue.cached import CatalogueCopy
@@ -432,7 +433,13 @@ class Closer:
         if not is_of_the_work(error):
             raise error
         failure = WorkFailure.of(error)
-        log(__name__).exception("counting_failed", agreement=place[0], period=place[1])
+        log(__name__).error(
+            "counting_failed",
+            agreement=place[0],
+            period=place[1],
+            # As text: with the values of all variables it would take seconds, and all would wait.
+            traceback="".join(format_exception(error)),
+        )
         tried = await self._inputs(connection, catalogue, place)
         item = WorkItem("close", agreement=place[0], period=place[1])
         async with connection.transaction():

@@ -22,7 +22,9 @@ from services.shell.logs import log
 from services.shell.postgres import Connection
 
 AT_ONCE = 2000
-"""Frames looked at in one transaction."""
+"""Frames looked at before what they change is written down."""
+BREATH = 50
+"""After so many frames other work of the process goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +143,22 @@ async def scan(
 ) -> bool:
     """Look at the frames that nobody has looked at; whether there may be more.
 
-    Writes what it found and how far it came in one transaction. ``numbers``: of metrics.
+    Writes what it found and how far it came in one transaction; looks at them outside of it, with
+    time for other work of the process in between. ``numbers``: of metrics.
     """
+    frames = await _next_frames(connection)
+    if not frames:
+        return False
+    places = await _places(connection, frames)
+    recount_queue: dict[AgreementPeriod, str] = dict.fromkeys(closed.unknown, "unknown")
+    for place, frame in enumerate(frames):
+        linked = places.get((frame.partition, frame.number), ())
+        for period, cause in _changed(frame, linked, closed, numbers):
+            if not period.has_counted(frame.partition, frame.number):
+                recount_queue.setdefault(period.target.place, cause)
+        if place % BREATH == BREATH - 1:
+            await asyncio.sleep(0)
     async with connection.transaction():
-        frames = await _next_frames(connection)
-        if not frames:
-            return False
-        places = await _places(connection, frames)
-        recount_queue: dict[AgreementPeriod, str] = dict.fromkeys(closed.unknown, "unknown")
-        for frame in frames:
-            linked = places.get((frame.partition, frame.number), ())
-            for period, cause in _changed(frame, linked, closed, numbers):
-                if not period.has_counted(frame.partition, frame.number):
-                    recount_queue.setdefault(period.target.place, cause)
-            await asyncio.sleep(0)  # other work of the process goes on in between
         await evaluation_store.enqueue_recounts(connection, recount_queue)
         await evaluation_store.scan_to(connection, {each.partition: each.number for each in frames})
     return len(frames) == AT_ONCE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from traceback import format_exception
 
 from schemas.ledger_entry import SettlementRun
 from schemas.programme import Programme
@@ -48,7 +49,10 @@ async def replayed(
         )
     except Exception as error:
         names = " and ".join(sorted(histories))
-        log(__name__).exception("settling_failed", agreements=names)
+        # As text: with the values of all variables it would take seconds, and all would wait.
+        log(__name__).error(
+            "settling_failed", agreements=names, traceback="".join(format_exception(error))
+        )
         raise CannotBeReplayed(
             f"{names} cannot be settled: working it out failed ({type(error).__name__}: {error}); "
             "this is a defect of earnback: report it with the contract and the period"
