@@ -18,6 +18,7 @@ from typing import Any
 
 from infra.alone import Taken, alone
 from infra.keeper import Keeper
+from infra.logins import service_logins
 from infra.processes import free_port, kept_port, listens
 from infra.progress import Progress, silent
 from infra.servers import Servers, servers
@@ -122,10 +123,11 @@ def stack(
     ):
         told("Tables and topics", 0, 1)
         asyncio.run(prepare(pair.kafka, pair.postgres))
+        logins = asyncio.run(_logins(pair))
         told("Tables and topics", 1, 1)
         ports = {name: _port(folder / "ports" / name) for name in SERVICES}
         addresses, ingest_urls = _started(
-            pair, supervisor, workers or Workers(), ports, dict(environment or {})
+            pair, logins, supervisor, workers or Workers(), ports, dict(environment or {})
         )
         _wait_until_ready(supervisor, addresses, told, asked)
         key = asyncio.run(_key(pair.postgres, "operator", "admin"))
@@ -169,8 +171,16 @@ def _port(file: Path) -> int:
     return kept_port(file)
 
 
+async def _logins(pair: Servers) -> dict[str, str]:
+    """The database's address for each service: as its own login where the database is ours."""
+    if pair.embedded_postgres is None:
+        return dict.fromkeys(SERVICES, pair.postgres)
+    return await service_logins(pair.postgres, SERVICES)
+
+
 def _started(
     pair: Servers,
+    logins: Mapping[str, str],
     supervisor: Supervisor,
     workers: Workers,
     ports: Mapping[str, int],
@@ -179,9 +189,7 @@ def _started(
     common = {
         **os.environ,
         "EARNBACK_KAFKA": pair.kafka,
-        "EARNBACK_POSTGRES": pair.postgres,
         "EARNBACK_EVALUATOR": f"http://127.0.0.1:{ports['evaluator']}",
-        **further,
     }
     ingest_urls = []
     for name, port in ports.items():
@@ -193,7 +201,12 @@ def _started(
             supervisor.start(
                 f"{name}-{number + 1}",
                 [sys.executable, "-m", f"services.{name}"],
-                {**common, "EARNBACK_HTTP_PORT": str(own)},
+                {
+                    **common,
+                    "EARNBACK_POSTGRES": logins[name],
+                    **further,
+                    "EARNBACK_HTTP_PORT": str(own),
+                },
             )
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     return Addresses(pair.kafka, pair.postgres, **urls), tuple(ingest_urls)

@@ -78,13 +78,14 @@ class Principal:
         """What they see of the facts, figures and statements of an agreement."""
         programme = self.catalogue.programme(agreement.programme)
         assert programme is not None, "an agreement is applied after its programme"
+        vendors = self._vendors_of(agreement.programme)
         return AgreementView(
             self.viewer,
             programme.buyer,
             agreement.vendor,
             programme.vendors_see or "nothing",
             {
-                source: owner.party
+                source: owner.party if owner.party in vendors else programme.buyer
                 for source, owner in self.catalogue.sources.items()
                 if owner.programme == agreement.programme
             },
@@ -131,14 +132,25 @@ class Principal:
         """
         buyer = self.buyer_of(owner.programme)
         if data is None:
-            return Belonging(buyer, None if owner.party == buyer else owner.party)
+            return Belonging(buyer, self._vendor_of(owner))
         said_of = data.get("assigned_to")
-        party = said_of if owner.party == buyer and isinstance(said_of, str) else owner.party
         return Belonging(
             buyer,
-            None if party == buyer else party,
+            self._vendor_of(owner) or (said_of if isinstance(said_of, str) else None),
             self._settled_by(owner.programme, data),
             self._revealed(owner.programme),
+        )
+
+    def _vendor_of(self, owner: SourceOwner) -> str | None:
+        """The vendor whose a source is. What the buyer or a third party reports is no vendor's."""
+        return owner.party if owner.party in self._vendors_of(owner.programme) else None
+
+    def _vendors_of(self, programme: str) -> frozenset[str]:
+        """The vendors of all versions of a programme."""
+        return frozenset(
+            vendor.vendor
+            for version in self.catalogue.programmes[programme]
+            for vendor in version.vendors
         )
 
     def _revealed(self, programme: str) -> VendorsSee:

@@ -7,6 +7,7 @@ import re
 import asyncpg
 import pytest
 
+from infra.logins import service_logins
 from infra.migrations import GRANTS
 
 LISTED = GRANTS.read_text(encoding="utf-8")
@@ -99,3 +100,24 @@ async def test_no_role_owns_changes_or_empties_a_table_or_passes_row_security(
         await connection.execute("alter table ledger_entry disable row level security")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connection.execute("drop trigger ledger_entry_is_append_only on ledger_entry")
+
+
+async def test_each_service_logs_in_with_the_rights_of_its_role_alone(database: str) -> None:
+    addresses = await service_logins(database, ("ingest", "settlement"))
+    again = await service_logins(database, ("ingest", "settlement"))
+    assert addresses["ingest"] != again["ingest"], "a new password"
+    ingest = await asyncpg.connect(again["ingest"])
+    settlement = await asyncpg.connect(
+        again["settlement"], server_settings={"role": "earnback_party"}
+    )
+    try:
+        assert await ingest.fetch("select from fact_frame") == []
+        for refused in ("select from ledger_entry", "set role earnback_party", "set role earnback"):
+            with pytest.raises(asyncpg.PostgresError):
+                await ingest.execute(refused)
+        assert await settlement.fetch("select from ledger_entry") == []
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await settlement.execute("select from seal_key")
+    finally:
+        await ingest.close()
+        await settlement.close()

@@ -215,6 +215,7 @@ async def test_nobody_sees_learns_or_counts_what_is_anothers(database: str) -> N
         assert routes == {*THINGS, *(("GET", path) for path in LISTS)}, "a route without a row"
         await _lists_hold_the_askers_own(world)
         await _what_is_foreign_is_as_what_is_missing(world)
+        await _a_name_that_another_buyer_took_tells_nothing_of_it(world)
         await _no_answer_counts_what_is_anothers(world)
         await _no_record_for_finance_names_another(world)
         await _a_query_that_forgets_its_where_shows_nothing_foreign(world)
@@ -280,6 +281,14 @@ async def _what_is_foreign_is_as_what_is_missing(world: World) -> None:
                 assert not _leaks(viewer, said, asked), (viewer, asked, said)
                 if owner in FOREIGN[viewer]:
                     assert _as_of(owner, answer) == _as_of(MISSING, missing), (viewer, asked)
+
+
+async def _a_name_that_another_buyer_took_tells_nothing_of_it(world: World) -> None:
+    for owner in (EAST, SOUTH):
+        body = agreement_of(OWN).model_dump(mode="json") | {"agreement": f"{owner}-service"}
+        answer, said = await _ask(world, "procurement", "POST", ("/v1/agreements", body))
+        assert (answer.status_code, answer.json()["code"]) == (409, "version-not-applicable")
+        assert not _leaks("procurement", said, ("/v1/agreements", body)), said
 
 
 async def _no_answer_counts_what_is_anothers(world: World) -> None:

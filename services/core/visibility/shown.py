@@ -35,7 +35,7 @@ class AgreementView:
     """What a viewer sees of the facts, figures and statements of an agreement.
 
     ``buyer``, ``vendor``: its parties. ``revealed``: as the programme states it today. ``parties``:
-    source to the party it reports for.
+    source to the vendor it reports for; to the buyer where that is none.
     """
 
     viewer: Viewer

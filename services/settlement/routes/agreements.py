@@ -135,6 +135,14 @@ async def apply_agreement(
     programme = asker.catalogue.programme(agreement.programme)
     if programme is None or asker.buyer not in (None, programme.buyer):
         raise not_found(f"programme {agreement.programme}")
+    known = asker.catalogue.agreements.get(agreement.agreement)
+    if known is not None and not asker.sees(known[-1]):  # nothing is said of what it is
+        raise Problem(
+            409,
+            "version-not-applicable",
+            "This version cannot be applied.",
+            f"the name {agreement.agreement} is not to be had; give the agreement another one",
+        )
 
     async def effect(connection: Connection) -> Answer:
         _check(asker.catalogue, agreement)
