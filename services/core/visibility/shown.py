@@ -13,6 +13,7 @@ from schemas.evaluation import (
     OtherFigure,
     Part,
     PeriodEvaluation,
+    Proposal,
 )
 from schemas.programme import VendorsSee
 from schemas.statement import LevelResult, SettlementStatement
@@ -117,8 +118,20 @@ class AgreementView:
                 for one in evaluation.circumstances
                 if self.of_source(one.event.source) == "whole"
             ),
+            "proposals": tuple(
+                self._proposal(one)
+                for one in evaluation.proposals
+                if self.of_source(one.event.source) == "whole"
+            ),
         }
         return evaluation.model_copy(update=shown), sum(withheld for _, withheld in found)
+
+    def _proposal(self, proposal: Proposal) -> Proposal:
+        """A proposal that is seen, with the answers to it that are."""
+        answers = tuple(
+            one for one in proposal.answers if self.of_source(one.event.source) == "whole"
+        )
+        return proposal.model_copy(update={"answers": answers})
 
     def _figure(self, figure: MetricFigure, references: _References) -> tuple[MetricFigure, int]:
         telling, withheld = self.events(figure.evidence.telling, references)
@@ -138,6 +151,9 @@ class AgreementView:
             "touching": tuple(one for one in touching if one is not None),
             "incomplete": tuple(one for one in halves if one is not None),
             "unfinished": tuple(names[name] for name in figure.unfinished if name in names),
+            "compared": tuple(
+                one for one in figure.compared if self.of_source(one.source) == "whole"
+            ),
             "others": tuple(self._other(one, references) for one in figure.others),
         }
         withheld += sum(name != told for name, told in names.items())

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.evaluation import WITHHELD, EventRef, Evidence, MetricFigure, Part, PeriodEvaluation
+from schemas.evaluation import (
+    WITHHELD,
+    ComparedFigure,
+    EventRef,
+    Evidence,
+    MetricFigure,
+    Part,
+    PeriodEvaluation,
+    Proposal,
+)
 from schemas.programme import VendorsSee
 from schemas.role import Role
 from schemas.statement import LevelResult, SettlementStatement
@@ -32,6 +41,25 @@ def _part(name: str, vendor: str | None, source: str = "urn:town") -> Part:
     )
 
 
+def _proposal(source: str, party: str) -> Proposal:
+    answers = [
+        {"event": {"source": each, "id": "a-1"}, "at": "2025-02-03T00:00:00Z", "party": answering,
+         "answer": "accept", "reason": "seen"}
+        for each, answering in SOURCES.items()
+    ]  # fmt: skip
+    return Proposal.model_validate(
+        {
+            "event": {"source": source, "id": "p-1"},
+            "payload": "0" * 16,
+            "at": "2025-02-02T00:00:00Z",
+            "party": party,
+            "figure": {"metric": "score", "period": "2025-01", "value": 1, "unit": "points"},
+            "state": "open",
+            "answers": answers,
+        }
+    )
+
+
 def _evaluation() -> PeriodEvaluation:
     parts = (_part("t1", "nimbus"), _part("t2", "cirrus"), _part("t5", None, "urn:other"))
     figure = MetricFigure.model_validate(
@@ -50,6 +78,7 @@ def _evaluation() -> PeriodEvaluation:
         "touching": (_part("t3", "cirrus"), _part("t4", "nimbus")),
         "unfinished": ("t1", "t2"),
         "evidence": Evidence(facts=100, digest="0" * 64, telling=EVENTS),
+        "compared": tuple(ComparedFigure(source=each, value="99", facts=3) for each in SOURCES),
     }
     return PeriodEvaluation(
         programme="campus",
@@ -60,6 +89,7 @@ def _evaluation() -> PeriodEvaluation:
         figures=(figure.model_copy(update=shown),),
         charges=(),
         circumstances=(),
+        proposals=tuple(_proposal(source, party) for source, party in SOURCES.items()),
     )
 
 
@@ -88,6 +118,16 @@ def test_where_nothing_is_revealed_a_vendor_sees_its_own_alone() -> None:
     assert ([part.part for part in figure.parts], figure.unfinished) == (["t1"], ("t1",))
     assert figure.evidence.telling == EVENTS[:2]
     assert withheld == 0
+
+
+def test_a_vendor_sees_no_proposal_answer_or_compared_source_of_another() -> None:
+    shown, _ = _view("nimbus", "vendor").evaluation(_evaluation())
+    assert [one.party for one in shown.proposals] == ["nimbus", "town"]
+    assert all(
+        [each.party for each in one.answers] == ["nimbus", "town"] for one in shown.proposals
+    )
+    assert [one.source for one in shown.figures[0].compared] == ["urn:own", "urn:town"]
+    assert "cirrus" not in shown.model_dump_json()
 
 
 def test_where_events_are_revealed_a_vendor_sees_all_that_its_figures_rest_on() -> None:
