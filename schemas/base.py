@@ -59,7 +59,33 @@ Day = Annotated[date, AfterValidator(_in_calendar)]
 """A day from 1990-01-01 to 2199-12-31."""
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_as_utc)]
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def day_of(text: str) -> date:
+    """The day that a text names as YYYY-MM-DD. Raises ValueError for every other form of ISO 8601,
+    which would let ``20250401`` be read as a day here and as a number elsewhere."""
+    if not _DAY.fullmatch(text):
+        raise ValueError("not a date; write it as YYYY-MM-DD, such as 2025-01-31")
+    return date.fromisoformat(text)
+
+
+# Not \d, which takes the digits of every script.
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
+
+
+def _as_written(moment: Any) -> Any:
+    """Let pass what RFC 3339 writes, and what is a time already. A mere number, which would be
+    taken for seconds since 1970, and the other forms of ISO 8601 are refused."""
+    if isinstance(moment, datetime) or (isinstance(moment, str) and _MOMENT.fullmatch(moment)):
+        return moment
+    raise ValueError("not a time; write it as 2025-01-31T12:00:00Z")
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_as_utc)]
 """A point in time. A time without an offset is refused; inside, the zone is always UTC."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]

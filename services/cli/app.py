@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +23,7 @@ from services.cli.commands import (
     violations,
 )
 from services.cli.commands.common import CANNOT, REFUSED, fail
+from services.cli.terminal import complain, echo
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,7 +61,7 @@ def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        typer.echo(f"earnback {version('earnback')}")
+        echo(f"earnback {version('earnback')}")
         raise typer.Exit
 
 
@@ -88,13 +91,23 @@ def _end_with(error: Exception) -> None:
     from services.shell.settings import BadSettings
 
     if isinstance(error, Faulty):
-        sys.stderr.write(f"{error}\n")  # each line names its own place
+        complain(str(error))  # each line names its own place
         sys.exit(REFUSED)
     if isinstance(error, ValueError | BadSettings):
         fail(str(error), REFUSED)
     if isinstance(error, OSError | RuntimeError):
         fail(str(error), CANNOT)
-    raise error
+    fail(_unforeseen(error), CANNOT)
+
+
+def _unforeseen(error: Exception) -> str:
+    """A defect of ours, in a sentence: what was raised, and where."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return (
+        f"{type(error).__name__}{where}: {error}. This was not foreseen, and is a defect of "
+        "earnback: report this line, with the command and the files that it was given"
+    )
 
 
 if __name__ == "__main__":

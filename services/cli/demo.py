@@ -23,6 +23,7 @@ from services.cli.applying import apply_files
 from services.cli.client import Client
 from services.cli.stack import Addresses, Interrupted, stack
 from services.cli.story import events as story
+from services.cli.terminal import styled
 from services.shell.broker import for_librdkafka
 from services.shell.settings import read_security
 
@@ -144,7 +145,7 @@ def _finance(where: Addresses, client: Client, check: Callable[[], None]) -> Non
                 side = "credit" if data["credit_account"].startswith("vendor:") else "debit"
                 what = f"{data['period']} {data['line']}: {side} {data['vendor']} {data['amount']}"
             rows.append((record["place"], record["type"].removeprefix("earnback."), what))
-        show.out.print(f"[bold]{topic}[/bold]")
+        show.out.print(styled(topic, "bold"))
         show.table(("partition/sequence", "type", "what"), rows)
 
 
@@ -200,7 +201,8 @@ def _owed(client: Client) -> None:
 
 
 def _heading(text: str) -> None:
-    show.out.print(f"\n[bold cyan]{text}[/bold cyan]")
+    show.out.print()
+    show.out.print(styled(text, "bold cyan"))
 
 
 def _wait(check: Callable[[], None], what: str, happened: Callable[[], bool]) -> None:

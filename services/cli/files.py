@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ from services.core.counting.version_start import mid_period_starts
 
 CONTRACTS = (".yaml", ".yml")
 EVENTS = (".json", ".jsonl", ".ndjson")
+
+
+MOST_OF_A_FILE = 1024**3
+"""Bytes of one file of events, unpacked: a few MiB of gzip can hold a thousand times as much."""
 
 
 class NothingThere(ValueError):
@@ -182,8 +187,25 @@ def read_events(paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
     Raises NothingThere, and ValueError for a file that is no JSON at all.
     """
     for path in files_of(paths, EVENTS):
-        text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        yield from _events(path.name, text)
+        yield from _events(path.name, _content(path))
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, unpacked; never more than is taken. Raises ValueError."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            found: bytes = file.read(MOST_OF_A_FILE + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(
+            f"{path.name}: not in the form of gzip ({error}); pack it again, or give it unpacked"
+        ) from None
+    if len(found) > MOST_OF_A_FILE:
+        raise ValueError(
+            f"{path.name}: it has more than {MOST_OF_A_FILE // 1024**2} MiB when unpacked; split "
+            "it into several files of one folder"
+        )
+    return found
 
 
 def _events(name: str, text: bytes) -> Iterator[tuple[str, bytes]]:

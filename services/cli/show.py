@@ -21,6 +21,7 @@ from infra.progress import Progress as Report
 from schemas.money import amount_text
 from schemas.statement import SettlementStatement
 from services.cli import statement_text
+from services.cli.terminal import PlainConsole, plain, styled
 from services.core.exact.arithmetic import number_text
 from services.core.whatif.simulation import SimulatedLine, SimulatedPeriod, Simulation
 
@@ -36,8 +37,8 @@ def _columns() -> int | None:
     return None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_OF_FILES
 
 
-out = Console(highlight=False, width=_columns())
-err = Console(stderr=True, highlight=False)
+out = PlainConsole(width=_columns())
+err = PlainConsole(stderr=True)
 
 
 @contextmanager
@@ -82,7 +83,10 @@ def revisions(told: Sequence[str]) -> None:
 def statement(found: SettlementStatement, revision: int | None = None) -> None:
     """One statement, whole: how each level stood, each line, the total, and all figures."""
     which = "" if revision is None else f"  revision {revision}"
-    out.print(_heading(found) + which, soft_wrap=True)  # wider than the table it may well be
+    heading = f"  {found.agreement} version {found.version}  {found.period}{which}"
+    out.print(
+        Text.assemble(styled(found.vendor, "bold"), plain(heading)), soft_wrap=True
+    )  # wider than the table it may well be
     columns, rows = statement_text.result_rows(found)
     table = Table(show_edge=False, pad_edge=False)
     for column in columns:
@@ -98,7 +102,7 @@ def statement(found: SettlementStatement, revision: int | None = None) -> None:
     for line in found.lines:
         lines.add_row(*statement_text.line_row(line, found))
     total = amount_text(abs(found.total_minor), found.currency)
-    lines.add_row("[bold]total[/bold]", _who(found), f"[bold]{total}[/bold]", found.currency)
+    lines.add_row(styled("total", "bold"), _who(found), styled(total, "bold"), found.currency)
     out.print(lines)
     claim = statement_text.claim_note(found)
     _notes(statement_text.line_notes(found))
@@ -106,7 +110,7 @@ def statement(found: SettlementStatement, revision: int | None = None) -> None:
     _notes(statement_text.right_notes(found))
     figures = Table.grid(padding=(0, 2))
     for label, value in statement_text.figure_rows(found):
-        figures.add_row(f"[dim]  {label}[/dim]", f"[dim]{value}[/dim]")
+        figures.add_row(styled(f"  {label}", "dim"), styled(value, "dim"))
     if figures.row_count:
         out.print(figures)
     out.print()
@@ -114,11 +118,7 @@ def statement(found: SettlementStatement, revision: int | None = None) -> None:
 
 def _notes(sentences: Iterable[str]) -> None:
     for sentence in sentences:
-        out.print(f"  {sentence}", soft_wrap=True, markup=False)
-
-
-def _heading(found: SettlementStatement) -> str:
-    return f"[bold]{found.vendor}[/bold]  {found.agreement} version {found.version}  {found.period}"
+        out.print(f"  {sentence}", soft_wrap=True)
 
 
 def _who(found: SettlementStatement) -> str:
@@ -133,7 +133,8 @@ def _who(found: SettlementStatement) -> str:
 def explanation(found: Mapping[str, Any]) -> None:
     """An amount, led back to rules, terms, figures, windows and event ids."""
     amount = found["amount"]
-    tree = Tree(f"[bold]{amount['amount']} {amount['currency']}[/bold]  {found['line']}")
+    total = styled(f"{amount['amount']} {amount['currency']}", "bold")
+    tree = Tree(Text.assemble(total, plain(f"  {found['line']}")))
     rules = tree.add(f"rules, by version {found['contract_version']} of {found['agreement']}")
     _add_steps(rules, found["steps"])
     for result in found["results"]:
@@ -156,7 +157,7 @@ def explanation(found: Mapping[str, Any]) -> None:
     if found["events"]:
         own = tree.add("events that the amount itself is calculated from")
         for event in found["events"]:
-            own.add(Text(event_line(event)))
+            own.add(Text(plain(event_line(event))))
     if page.get("unavailable"):
         tree.add(f"events: {page['unavailable']}")
     if page["withheld"]:
@@ -190,12 +191,12 @@ class _StepAndTerm:
     term: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        term = Text(self.term, style="dim", overflow="fold")
-        line = Text.assemble(self.text, "  ", term)
+        term = Text(plain(self.term), style="dim", overflow="fold")
+        line = Text.assemble(plain(self.text), "  ", term)
         if line.cell_len <= options.max_width:
             yield line
         else:
-            yield Text(self.text)
+            yield Text(plain(self.text))
             yield Padding(term, (0, 0, 0, 2), expand=False)
 
 
@@ -218,7 +219,7 @@ def _add_events(tree: Tree, events: Iterable[Mapping[str, Any]], title: str) -> 
         return
     branch = tree.add(title)
     for event in shown[:EVENTS_SHOWN]:
-        branch.add(Text(event_line(event), overflow="fold"))
+        branch.add(Text(plain(event_line(event)), overflow="fold"))
     if len(shown) > EVENTS_SHOWN:
         branch.add(f"and {len(shown) - EVENTS_SHOWN} more; list all of them with --events")
 
@@ -302,5 +303,5 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for number, column in enumerate(columns):  # the first one names the row: it stays whole
         drawn.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*(cell.replace("\n", "\\n") for cell in row))
     out.print(drawn)

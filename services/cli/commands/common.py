@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from services.cli.terminal import complain, document, echo
+
 REFUSED = 1
 """Exit code: something that was handed in is wrong; the output says what."""
 CANNOT = 70
@@ -29,7 +31,7 @@ RevisionOption = Annotated[int | None, typer.Option(min=1, help="Absent: the lat
 
 def fail(text: str, code: int) -> None:
     """Print what is wrong and end the process with an exit code."""
-    sys.stderr.write(f"earnback: {text}\n")
+    complain(f"earnback: {text}")
     sys.exit(code)
 
 
@@ -48,14 +50,14 @@ def print_rejected(events: Iterable[Any]) -> None:
     from services.cli.grouped import grouped
 
     for line in grouped(line for aside in events for line in aside.lines()):
-        typer.echo(line, err=True)
+        echo(line, err=True)
 
 
 def print_made(text: str, told: Iterable[str]) -> None:
     """Print what was made to stdout and what goes with it, such as losses, to stderr."""
     for line in told:
-        typer.echo(line, err=True)
-    typer.echo(text, nl=False)
+        echo(line, err=True)
+    document(text, nl=False)
 
 
 @contextmanager

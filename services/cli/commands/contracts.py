@@ -18,6 +18,7 @@ from services.cli.commands.common import (
     print_made,
     print_rejected,
 )
+from services.cli.terminal import echo, styled
 
 contract = typer.Typer(no_args_is_help=True, help="Check and apply contract files.")
 
@@ -34,15 +35,15 @@ def check(files: ContractFilesOption) -> None:
     beside = applied()
     found = read_contracts(files, beside.programmes, beside.agreements)
     for line in (*found.faults(), *beside.lacked(found)):
-        typer.echo(line, err=True)
+        echo(line, err=True)
     if found.refusals:
         raise typer.Exit(REFUSED)
     for warning in found.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     for document in found.documents:
         noun = document.noun
         name = noun.programme if noun.kind == "programme" else noun.agreement
-        typer.echo(f"{document.file}: {noun.kind} {name} version {noun.version} is in order")
+        echo(f"{document.file}: {noun.kind} {name} version {noun.version} is in order")
 
 
 @contract.command("upgrade")
@@ -75,7 +76,7 @@ def upgrade(
         if file.upgrade.added:
             replace_file(path, file.upgrade.text)
         for line in file.report():
-            typer.echo(line)
+            echo(line)
 
 
 @contract.command("show")
@@ -86,7 +87,7 @@ def show_contract(files: Files) -> None:
     from services.cli.contracts import terms_and_origins
 
     for heading, rows in terms_and_origins(files, applied()):
-        show.out.print(f"[bold]{heading}[/bold]")
+        show.out.print(styled(heading, "bold"))
         show.table(("term", "from"), rows)
 
 
@@ -96,7 +97,7 @@ def diff(old: Path, new: Path) -> None:
     from services.cli.contracts import changes
 
     for line in changes(old, new):
-        typer.echo(line)
+        echo(line)
 
 
 @contract.command("simulate")
@@ -136,7 +137,7 @@ def simulate(
     print_rejected(told.set_aside)
     show.simulation(told.simulation, told.counted_anew)
     for label in told.not_closed:
-        typer.echo(f"{label}: not closed yet, so it is left out; close it first", err=True)
+        echo(f"{label}: not closed yet, so it is left out; close it first", err=True)
     if told.set_aside or told.not_closed:
         raise typer.Exit(REFUSED)
 
@@ -150,9 +151,9 @@ def new(
 
     if family is None:
         for name in templates.names():
-            typer.echo(f"{name:<18} {templates.about(name)}")
+            echo(f"{name:<18} {templates.about(name)}")
     else:
-        typer.echo(templates.text(family), nl=False)
+        echo(templates.text(family), nl=False)
 
 
 @contract.command("import")
@@ -184,4 +185,4 @@ def apply(files: ContractFilesOption) -> None:
     from services.cli.where import reached
 
     for line in asyncio.run(apply_files(reached("kafka", "postgres"), files)):
-        typer.echo(line)
+        echo(line)

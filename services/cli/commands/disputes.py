@@ -9,6 +9,7 @@ from urllib.parse import quote
 import typer
 
 from services.cli.commands.common import AsJson, RevisionOption, client_of_running
+from services.cli.terminal import echo
 
 dispute = typer.Typer(no_args_is_help=True, help="Disputes of lines of statements.")
 Comment = Annotated[str, typer.Argument(help="The reason, in words.")]
@@ -22,11 +23,11 @@ def list_disputes(as_json: AsJson = False) -> None:
     with client_of_running() as client:
         rows = list(client.items("/v1/disputes"))
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
     elif rows:
         show.table(("dispute", "agreement", "period", "line", "state"), map(_cells, rows))
     else:
-        typer.echo("there are no disputes")
+        echo("there are no disputes")
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -43,7 +44,7 @@ def raise_dispute(
         made = client.post(
             "/v1/disputes", order if revision is None else {**order, "revision": revision}
         )
-    typer.echo(f"{made['dispute_id']}  {made['state']}")
+    echo(f"{made['dispute_id']}  {made['state']}")
 
 
 @dispute.command("act")
@@ -59,4 +60,4 @@ def act(
         made = client.post(
             f"/v1/disputes/{quote(dispute_id, safe='')}/acts", {"act": what, "comment": comment}
         )
-    typer.echo(f"{made['dispute_id']}  {made['state']}")
+    echo(f"{made['dispute_id']}  {made['state']}")

@@ -10,6 +10,7 @@ import typer
 
 from services.cli.commands.common import REFUSED, Files, client_of_running
 from services.cli.grouped import PlacedLine, grouped
+from services.cli.terminal import echo
 
 
 def submit(files: Files) -> None:
@@ -31,8 +32,8 @@ def submit(files: Files) -> None:
                 if result["status"] == "rejected":
                     faults += _in_words(place, result["problem"])
     for line in grouped(faults):
-        typer.echo(line, err=True)
-    typer.echo(
+        echo(line, err=True)
+    echo(
         f"{counts['accepted']} accepted, {counts['duplicate']} duplicates, "
         f"{counts['rejected']} rejected"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from services.cli.commands.common import client_of_running
+from services.cli.terminal import echo
 
 example = typer.Typer(no_args_is_help=True, help="The example of docs/settlement-api.md.")
 
@@ -25,5 +26,5 @@ def load() -> None:
 
     where = reached("kafka", "postgres", "ingest", "settlement", "key")
     with client_of_running() as client:
-        for line in load_example(where, client, lambda said: typer.echo(said, err=True)):
-            typer.echo(line)
+        for line in load_example(where, client, lambda said: echo(said, err=True)):
+            echo(line)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands.common import AsJson
+from services.cli.terminal import echo
 
 key = typer.Typer(no_args_is_help=True, help="API keys for vendors, procurement and finance.")
 
@@ -25,8 +26,8 @@ def create_key(
 
     text, warning = asyncio.run(make(reached("postgres").postgres, party, role, label))
     if warning:
-        typer.echo(f"warning: {warning}", err=True)
-    typer.echo(text)
+        echo(f"warning: {warning}", err=True)
+    echo(text)
 
 
 @key.command("list")
@@ -39,7 +40,7 @@ def list_keys(as_json: AsJson = False) -> None:
 
     found = asyncio.run(every(reached("postgres").postgres))
     if as_json:
-        typer.echo(json.dumps([written(one) for one in found], indent=1))
+        echo(json.dumps([written(one) for one in found], indent=1))
     else:
         show.table(
             ("prefix", "party", "role", "label", "created", "revoked"),
@@ -54,4 +55,4 @@ def revoke_key(prefix: str, reason: str) -> None:
     from services.cli.where import reached
 
     asyncio.run(end(reached("postgres").postgres, prefix, reason))
-    typer.echo(f"{prefix} revoked")
+    echo(f"{prefix} revoked")

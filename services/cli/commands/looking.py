@@ -9,6 +9,7 @@ from urllib.parse import quote
 import typer
 
 from services.cli.commands.common import REFUSED, AsJson, check_period, client_of_running
+from services.cli.terminal import echo
 
 
 def preview(agreement: str, period: str, as_json: AsJson = False) -> None:
@@ -23,12 +24,12 @@ def preview(agreement: str, period: str, as_json: AsJson = False) -> None:
         path = f"/v1/previews/{quote(agreement, safe='')}/{quote(period, safe='')}"
         found = client.get(path)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        echo(json.dumps(found, indent=1))
     elif found["statement"] is not None:
         show.out.print("preview: nothing is stored")
         show.statement(statement_of(found["statement"]))
     else:
-        typer.echo(f"{agreement} {period} waits: {'; '.join(found['waits_for'])}")
+        echo(f"{agreement} {period} waits: {'; '.join(found['waits_for'])}")
     if found["statement"] is None:
         raise typer.Exit(REFUSED)
 
@@ -66,7 +67,7 @@ def quarantine(
     if item is not None:
         with client_of_running() as client:
             address = f"/v1/quarantine/{quote(item, safe='')}"
-            typer.echo(json.dumps(client.get(address), indent=1))
+            echo(json.dumps(client.get(address), indent=1))
         return
     _list(
         "/v1/quarantine",
@@ -116,12 +117,12 @@ def balances(
     with client_of_running() as client:
         found = client.get("/v1/balances", **({"as_of": as_of} if as_of else {}))
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        echo(json.dumps(found, indent=1))
         return
     for one in found["items"]:
         show.out.print(show.owed_between(one))
     if not found["items"]:
-        typer.echo("nothing is booked")
+        echo("nothing is booked")
 
 
 def _list(path: str, columns: tuple[str, ...], cells: Any, as_json: bool, nothing: str) -> None:
@@ -130,11 +131,11 @@ def _list(path: str, columns: tuple[str, ...], cells: Any, as_json: bool, nothin
     with client_of_running() as client:
         rows = list(client.items(path))
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
     elif rows:
         show.table(columns, map(cells, rows))
     else:
-        typer.echo(nothing)
+        echo(nothing)
 
 
 def statement_of(body: dict[str, Any]) -> Any:

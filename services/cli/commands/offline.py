@@ -17,6 +17,7 @@ from services.cli.commands.common import (
     fail,
     print_rejected,
 )
+from services.cli.terminal import echo
 
 
 def goal(
@@ -33,8 +34,8 @@ def goal(
         _number("CONVERSION", conversion),
     )
     for line in found.steps:
-        typer.echo(line)
-    typer.echo(f"{found.units} units are owed")
+        echo(line)
+    echo(f"{found.units} units are owed")
 
 
 def settle(
@@ -80,9 +81,9 @@ def settle(
     )
     print_rejected(outcome.set_aside)
     for line in (*outcome.notes, *outcome.failed):
-        typer.echo(line, err=True)
+        echo(line, err=True)
     for waits in outcome.waiting:
-        typer.echo(f"{waits.agreement} {waits.period} waits: {'; '.join(waits.reasons)}", err=True)
+        echo(f"{waits.agreement} {waits.period} waits: {'; '.join(waits.reasons)}", err=True)
     _print_outcome(outcome, as_json)
     if outcome.set_aside or outcome.waiting or outcome.failed:
         raise typer.Exit(REFUSED)
@@ -98,8 +99,10 @@ def _number(argument: str, text: str) -> Fraction:
 
 
 def _day(option: str, text: str) -> date:
+    from schemas.base import day_of
+
     try:
-        return date.fromisoformat(text)
+        return day_of(text)
     except ValueError:
         raise ValueError(
             f"{option} {text}: not a valid date; use YYYY-MM-DD, such as 2025-01-31"
@@ -118,4 +121,4 @@ def _print_outcome(outcome: Any, as_json: bool) -> None:
 
     for statement in outcome.statements:
         show.statement(statement)
-    typer.echo(f"{outcome.counted} events counted, {outcome.duplicates} duplicates")
+    echo(f"{outcome.counted} events counted, {outcome.duplicates} duplicates")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands.common import REFUSED, AsJson, client_of_running, fail
+from services.cli.terminal import echo
 
 
 def restate(
@@ -41,17 +42,17 @@ def restate(
         if reason is None:
             held = held_restatements(client, agreement, period or ())
             if as_json:
-                typer.echo(json.dumps(held, indent=1))
+                echo(json.dumps(held, indent=1))
             else:
                 show.held_restatements(held)
             return
         run = order_restatement(client, str(agreement), period or (), reason)
     if as_json:
-        typer.echo(json.dumps(run, indent=1))
+        echo(json.dumps(run, indent=1))
         return
-    typer.echo(f"run {run['number']} of {run['agreement']}, restated by rules {run['rules']}:")
+    echo(f"run {run['number']} of {run['agreement']}, restated by rules {run['rules']}:")
     for each in run["restated"]:
         total = each["total"]
-        typer.echo(
+        echo(
             f"{each['period']}: revision {each['revision']}, {total['amount']} {total['currency']}"
         )

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands.common import REFUSED, fail
+from services.cli.terminal import echo
 
 LOST = 70
 """Exit code of `up` where a server is given up."""
@@ -73,14 +74,14 @@ def env() -> None:
     where = reached("ingest", "settlement", "key")
     for name, value in asdict(where).items():
         if value:
-            typer.echo(f"export {variable(name)}={quote(value)}")
+            echo(f"export {variable(name)}={quote(value)}")
 
 
 def _stop_at_once() -> None:
     """Until something runs that must be stopped in order, a signal simply ends the command."""
 
     def end(number: int, frame: object) -> None:
-        typer.echo("Stopped.")
+        echo("Stopped.")
         os._exit(0)  # an exception would be taken for a failure of whatever is being imported
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -107,4 +108,4 @@ def prepare(
         grow_partitions=grow_partitions,
     )
     for done in asyncio.run(work):
-        typer.echo(done)
+        echo(done)

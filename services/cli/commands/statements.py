@@ -16,6 +16,7 @@ from services.cli.commands.common import (
     fail,
 )
 from services.cli.commands.looking import statement_of
+from services.cli.terminal import document, echo
 
 
 def close(
@@ -40,12 +41,12 @@ def _close(client: Any, agreement: str, period: str) -> None:
 
     order = client.close_period(agreement, period)
     detail = f": {order['detail']}" if order.get("detail") else ""
-    typer.echo(f"{agreement} {period}: {order['outcome']}{detail}")
+    echo(f"{agreement} {period}: {order['outcome']}{detail}")
     if order["outcome"] in ("refused", "alarm"):
         raise typer.Exit(REFUSED)
     waits = books.waits_after_close(client, order)
     if waits is not None:
-        typer.echo(waits)
+        echo(waits)
         return
     found = books.statement(client, agreement, period, None)
     show.statement(statement_of(found["statement"]), found["revision"])
@@ -65,7 +66,7 @@ def statements(
     with client_of_running() as client:
         if agreement and period:
             if as_json:
-                typer.echo(books.document(client, agreement, period, revision).decode())
+                document(books.document(client, agreement, period, revision).decode())
                 return
             found = books.statement(client, agreement, period, revision)
             show.statement(statement_of(found["statement"]), found["revision"])
@@ -75,7 +76,7 @@ def statements(
             fail("--revision: it counts those of one period; name agreement and period", REFUSED)
         rows = books.statements(client, agreement)
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
     else:
         show.statements(rows)
 
@@ -100,10 +101,10 @@ def explain(
     with client_of_running() as client:
         if events:
             for event in books.events_behind(client, agreement, period, line, revision):
-                typer.echo(json.dumps(event) if as_json else show.event_line(event))
+                echo(json.dumps(event) if as_json else show.event_line(event))
             return
         found = books.explanation(client, agreement, period, line, revision)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        echo(json.dumps(found, indent=1))
     else:
         show.explanation(found)
