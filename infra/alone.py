@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from infra.private_folder import make_private
+
 FILE = "lock"
 
 
@@ -29,7 +31,7 @@ def alone(folder: Path) -> Iterator[None]:
     The system lets go of it when the process ends, kill -9 included; a file that is left says
     nothing. Children do not inherit the hold.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     with (folder / FILE).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.embedded import jars
+from infra.private_folder import make_private
 from infra.processes import Child, await_let_go, ended, kept_port, listens, until
 from infra.progress import Progress, silent
 
@@ -75,7 +76,7 @@ class EmbeddedKafka:
         `further`: settings of the broker, in its own words; they win over those given here.
         """
         self.data_dir = data_dir.resolve()
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private(self.data_dir)
         self._heap_mb = heap_mb
         self._progress = progress
         self._further = dict(further or {})

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.embedded import unprivileged
+from infra.private_folder import make_private
 from infra.processes import Child, await_let_go, ended, kept_port, until
 from infra.progress import Progress, silent
 
@@ -62,7 +63,7 @@ class EmbeddedPostgres:
     def __init__(self, data_dir: Path, progress: Progress = silent) -> None:
         self.data_dir = data_dir.resolve()
         self._data = self.data_dir / "data"
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private(self.data_dir)
         self._progress = progress
         self._child: Child | None = None
 

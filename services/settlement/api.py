@@ -23,6 +23,7 @@ from services.settlement.routes import (
 )
 from services.settlement.routes.common import SettlementApiState
 from services.shell.http.limits import Limits
+from services.shell.http.problems import PROBLEM
 from services.shell.http.seal import Seal
 from services.shell.http.server import Probe, make_api
 from services.shell.postgres import open_pool
@@ -96,6 +97,13 @@ def settlement_api(
     return api
 
 
+def _document_problems(operation: dict[str, Any]) -> None:
+    """Have an operation say of its problems the media type that they have."""
+    for status, answer in operation["responses"].items():
+        if status[0] in "45" and "application/json" in answer.get("content", {}):
+            answer["content"] = {PROBLEM: answer["content"]["application/json"]}
+
+
 def _document_keys_as_needed(api: FastAPI) -> None:
     """Have the OpenAPI document say that a POST needs its Idempotency-Key. A request without one is
     refused by `once`, with a code of its own, so that the route itself takes it as optional."""
@@ -108,6 +116,8 @@ def _document_keys_as_needed(api: FastAPI) -> None:
                 if each["name"] == "Idempotency-Key":
                     each["required"] = True
                     each["schema"] = {"type": "string", "minLength": 1, "maxLength": 255}
+            for operation in path.values():
+                _document_problems(operation)
         return whole
 
     api.openapi = document  # type: ignore[method-assign]

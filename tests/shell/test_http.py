@@ -69,6 +69,10 @@ def shop(pool: Any = None, probes: Any = None) -> FastAPI:
     async def state(request: Request) -> Response:
         return tagged(request, b'{"a":1}')
 
+    @api.put("/state")
+    async def change() -> None:
+        """Nothing."""
+
     @api.get("/broken")
     async def broken() -> None:
         raise RuntimeError("a secret inside")
@@ -249,7 +253,7 @@ async def test_every_other_failure_is_a_problem_document_too() -> None:
         assert answer.json()["status"] == answer.status_code
         assert answer.json()["trace_id"] == answer.headers["x-correlation-id"]
     assert "secret" not in answers["unexpected"].text
-    assert answers["method-not-allowed"].headers["allow"]
+    assert answers["method-not-allowed"].headers["allow"] == "GET, PUT"
 
 
 async def test_a_correlation_id_is_kept_when_usable_and_made_when_not() -> None:

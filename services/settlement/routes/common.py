@@ -34,8 +34,10 @@ MOST = 500
 PageSize = Annotated[int, Query(ge=1, le=MOST, description="Rows on a page.")]
 Cursor = Annotated[str | None, Query(description="The `next` of the page before, unchanged.")]
 PERIOD = "A period as it is written in statements: 2025-01, 2025-Q1, 2025-H1, 2025, 2025-01-31."
-InPeriod = Annotated[PeriodLabel | None, Query(description=PERIOD)]
-Period = Annotated[PeriodLabel, Path(description=PERIOD)]
+_PERIOD: dict[str, Any] = {"pattern": "^[0-9]{4}(-(Q[1-4]|H[12]|(0[1-9]|1[0-2])(-[0-9]{2})?))?$"}
+"""For the document: what is checked is the calendar."""
+InPeriod = Annotated[PeriodLabel | None, Query(description=PERIOD, json_schema_extra=_PERIOD)]
+Period = Annotated[PeriodLabel, Path(description=PERIOD, json_schema_extra=_PERIOD)]
 RevisionQuery = Annotated[
     int | None, Query(ge=1, le=2**31 - 1, description="Absent: the latest revision.")
 ]

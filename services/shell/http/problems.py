@@ -10,9 +10,12 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
 
 from schemas.field_words import field_words
 from services.shell.logs import correlation_id
+from services.shell.metrics import METHODS
 
 PROBLEM = "application/problem+json"
 
@@ -99,20 +102,34 @@ def answer_with_problems(api: FastAPI) -> None:
             422, "invalid-request", "The request does not fit its schema.", faults=faults
         ).response()
 
-    async def plain(_: Request, error: Exception) -> Response:
+    async def plain(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == 413:
             problem = too_large(str(error.detail))
             problem.headers.update(error.headers or {})
             return problem.response()
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            # The framework names the methods of the first route of the address alone.
+            headers["Allow"] = ", ".join(sorted(_methods_at(api, request.scope)))
         code, title, remedy = _PLAIN.get(
             error.status_code, ("http-error", str(error.detail), "See /openapi.json.")
         )
-        return Problem(error.status_code, code, title, remedy, headers=error.headers).response()
+        return Problem(error.status_code, code, title, remedy, headers=headers).response()
 
     api.add_exception_handler(Problem, problem)
     api.add_exception_handler(RequestValidationError, invalid)
     api.add_exception_handler(HTTPException, plain)
+
+
+def _methods_at(api: FastAPI, scope: Scope) -> set[str]:
+    """The methods that some route takes at the address of a request."""
+    taken: set[str] = set()
+    for method in METHODS:
+        found = (route.matches({**scope, "method": method})[0] for route in api.router.routes)
+        if Match.FULL in found:
+            taken.add(method)
+    return taken
 
 
 _PLAIN = {
