@@ -23,6 +23,7 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic_core import PydanticKnownError
 
 
 class Noun(BaseModel):
@@ -55,10 +56,6 @@ def _in_calendar(day: date) -> date:
     return day
 
 
-Day = Annotated[date, AfterValidator(_in_calendar)]
-"""A day from 1990-01-01 to 2199-12-31."""
-
-
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -70,6 +67,22 @@ def day_of(text: str) -> date:
     return date.fromisoformat(text)
 
 
+def _written_as_day(day: Any) -> Any:
+    """A day, or the text YYYY-MM-DD: a number would be taken for seconds since 1970."""
+    if isinstance(day, str):
+        try:
+            return day_of(day)
+        except ValueError as error:
+            raise PydanticKnownError("date_parsing", {"error": str(error)}) from error
+    if isinstance(day, date):
+        return day
+    raise PydanticKnownError("date_type")
+
+
+Day = Annotated[date, BeforeValidator(_written_as_day), AfterValidator(_in_calendar)]
+"""A day from 1990-01-01 to 2199-12-31."""
+
+
 # Not \d, which takes the digits of every script.
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
@@ -77,12 +90,19 @@ _MOMENT = re.compile(
 )
 
 
-def _as_written(moment: Any) -> Any:
-    """Let pass what RFC 3339 writes, and what is a time already. A mere number, which would be
-    taken for seconds since 1970, and the other forms of ISO 8601 are refused."""
-    if isinstance(moment, datetime) or (isinstance(moment, str) and _MOMENT.fullmatch(moment)):
+def _as_written(moment: Any) -> datetime:
+    """Read what RFC 3339 writes. A mere number, which would be taken for seconds since 1970, and
+    the other forms of ISO 8601 are refused."""
+    if isinstance(moment, datetime):
         return moment
-    raise ValueError("not a time; write it as 2025-01-31T12:00:00Z")
+    if not isinstance(moment, str):
+        raise PydanticKnownError("datetime_type")
+    if not _MOMENT.fullmatch(moment):
+        raise PydanticKnownError("datetime_parsing", {"error": "it is not in the form of RFC 3339"})
+    try:
+        return datetime.fromisoformat(moment.upper())
+    except ValueError as error:
+        raise PydanticKnownError("datetime_parsing", {"error": str(error)}) from error
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_as_utc)]

@@ -225,7 +225,10 @@ def test_every_reason_of_the_door_is_in_the_table() -> None:
     told = {row[2] for row in REFUSALS}
     own = [value for value in vars(rejection).values() if isinstance(value, ProblemKind)]
     codes = {reason.code for reason in [*own, *rejection.REASONS.values()]}
-    assert codes - told - {"kind-not-of-role"} == {"conflict", "quota-used-up"}
+    assert codes - told - {"kind-not-of-role", "answer-of-another-party"} == {
+        "conflict",
+        "quota-used-up",
+    }
 
 
 def test_a_refusal_tells_which_event_it_is_about() -> None:
