@@ -104,6 +104,10 @@ def answer_with_problems(api: FastAPI) -> None:
 
     async def plain(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            # The framework names the methods of the first route of the address alone.
+            headers["Allow"] = ", ".join(sorted(_methods_at(api, request.scope)))
         if error.status_code == 413:
             problem = too_large(str(error.detail))
             problem.headers.update(error.headers or {})
