@@ -25,7 +25,7 @@ def test_a_file_is_upgraded_in_place_and_what_was_added_is_printed(tmp_path: Pat
     file.write_text(contract("E01"))
     file.chmod(0o640)
     refused = shell(tmp_path).run("contract", "check", file)
-    assert refused.err.rstrip().endswith(f"run: earnback contract upgrade {file}")
+    assert f"run: earnback contract upgrade {file}\n" in refused.err
     of_folder = shell(tmp_path).run("contract", "check", tmp_path)
     assert f"run: earnback contract upgrade {file}" in of_folder.err, "as it can be pasted"
     done = shell(tmp_path).run("contract", "upgrade", file)

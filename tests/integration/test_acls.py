@@ -28,6 +28,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from infra.keeper import Keeper
 from infra.processes import free_port
 from infra.servers import Servers
 from infra.supervisor import Supervisor
@@ -126,7 +127,7 @@ def _started(broker: Secured, database: str, key: str, folder: Path) -> Iterator
             wait_for(f"{url} to be ready", lambda url=url: _is_ready(url))
         addresses = Addresses(broker.sasl_ssl, database, **urls, key=key)
         pair = Servers(broker.sasl_ssl, database)
-        with entered(Stack(addresses, supervisor, pair, (urls["ingest"],))) as living:
+        with entered(Stack(addresses, supervisor, pair, (urls["ingest"],), Keeper({}))) as living:
             yield living
         assert {name: supervisor.restarts(name) for name in SERVICES} == dict.fromkeys(SERVICES, 0)
 

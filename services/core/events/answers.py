@@ -28,7 +28,7 @@ def of_proposal(
             RejectionCode.UNKNOWN_SOURCE,
             "/data/of_source",
             f"the programme {programme.programme} has no source {answer.of_source}",
-            "write source and id of the proposal as GET /v1/proposals has them",
+            "write source and id of the proposal as the period's evaluation lists them",
         )
     if rules.agreements is None:
         return None
