@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.ledger_entry import SettlementRun
 from schemas.statement import RULES, SettlementStatement
+from services.catalogue.parked import WorkFailure, WorkItem, park, resolve
 from services.core.books.ledger import owed
 from services.core.settling.one_period import PeriodOutcome
 from services.core.settling.settlement import History
@@ -17,9 +17,10 @@ from services.core.whatif.restatement import HeldDifference, held_difference
 from services.settlement import gauges, store
 from services.settlement.effective_versions import read_effective_versions
 from services.settlement.finance_events import Posting, SettlementTopics
-from services.settlement.replay import CannotBeReplayed, changed, replayed
+from services.settlement.parking import contract_digest
+from services.settlement.replay import changed, replayed
 from services.shell.logs import log
-from services.shell.postgres import Connection, Pool, is_transient
+from services.shell.postgres import Connection, Pool, is_of_the_work, is_transient
 
 WATCH_SECONDS = 3600.0
 """Between two counts of what is held: it changes with releases, facts and orders only."""
@@ -155,9 +156,20 @@ async def watch(pool: Pool, *, every: float = WATCH_SECONDS) -> None:
 
 
 async def count_held(connection: Connection) -> int:
-    """How many settled periods of all agreements today's rules would settle otherwise."""
+    """How many settled periods of all agreements today's rules would settle otherwise.
+
+    An agreement that cannot be worked out is parked, and the others are counted.
+    """
     held = 0
     for name in await store.agreements_of_older_rules(connection):
-        with suppress(CannotBeReplayed):  # logged where it is raised; the others are counted
-            held += len(await held_differences(connection, name))
+        try:
+            async with connection.transaction():
+                held += len(await held_differences(connection, name))
+                await resolve(connection, "settlement", "restatement", [name])
+        except Exception as error:
+            if not is_of_the_work(error):
+                raise
+            item = WorkItem("restatement", agreement=name)
+            tried = await contract_digest(connection, name)
+            await park(connection, "settlement", item, WorkFailure.of(error), tried)
     return held

@@ -6,10 +6,12 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from prometheus_client import REGISTRY
 
 from schemas.statement import RULES, SettlementStatement
 from services.core.books.ledger import content_digest
+from services.settlement import restatement
 from services.settlement.restatement import watch
 from tests.settlement.builders import (
     a_programme,
@@ -214,6 +216,33 @@ async def test_the_gauge_shows_how_many_periods_are_held(database: str) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(watch(house.pool), 2)  # it goes on for ever
         assert REGISTRY.get_sample_value("earnback_restatements_held") == 1
+
+
+async def test_an_agreement_that_cannot_be_worked_out_is_parked_and_the_others_are_counted(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = restatement.held_differences
+
+    async def fails(connection: Any, agreement: str) -> Any:
+        assert agreement != "hosting", "by nothing"
+        return await real(connection, agreement)
+
+    async with a_house(database) as house:
+        await _two_older_months(house)
+        await settled_by_an_older_release(
+            house, an_evaluation(9800, agreement="network", period="2025-01"), 15000
+        )
+        monkeypatch.setattr(restatement, "held_differences", fails)
+        async with house.pool.acquire() as connection:
+            assert await restatement.count_held(connection) == 1
+            assert await restatement.count_held(connection) == 1
+            (parked,) = await house.rows(
+                "select what, agreement, error, attempts, resolved_at from parked_work"
+            )
+            assert tuple(parked.values()) == ("restatement", "hosting", "AssertionError", 2, None)
+            monkeypatch.undo()
+            assert await restatement.count_held(connection) == 2
+        assert await house.rows("select from parked_work where resolved_at is null") == []
 
 
 def test_the_digest_of_what_a_statement_says_leaves_the_version_of_the_rules_out() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated
 
 import msgspec
@@ -44,7 +43,8 @@ from services.shell.clock import now
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.problems import Problem
 from services.shell.http.tags import tagged
-from services.shell.postgres import Connection
+from services.shell.logs import log
+from services.shell.postgres import Connection, is_of_the_work
 
 routes = router("restatements")
 
@@ -76,13 +76,24 @@ async def list_restatements(
         older = await store.agreements_of_older_rules(connection)
         names = [each for each in older if each in seen and each > after]
         for name in names[:limit]:
-            with suppress(CannotBeReplayed):  # logged where it is raised; the others are shown
-                items += [_held(one) for one in await held_differences(connection, name)]
+            items += await _held_of(connection, name)
     following = (
         parts_of(request).seal.cursor(scope, names[limit - 1]) if len(names) > limit else None
     )
     body = {"items": [one.model_dump(mode="json") for one in items], "next": following}
     return tagged(request, msgspec.json.encode(body))
+
+
+async def _held_of(connection: Connection, agreement: str) -> list[HeldRestatement]:
+    """What is held of one agreement; nothing where it cannot be worked out, which is parked."""
+    try:
+        async with connection.transaction():
+            return [_held(one) for one in await held_differences(connection, agreement)]
+    except Exception as error:
+        if not is_of_the_work(error):
+            raise
+        log(__name__).exception("restatement_failed", agreement=agreement)
+        return []
 
 
 def _held(found: HeldDifference) -> HeldRestatement:
