@@ -31,6 +31,7 @@ grant select, insert on fact_frame, evaluation, correction_verdict to earnback_e
 grant select, insert, update on progress, tally, source_latest, close_request, close_alarm, touch_scan, parked_work,
     linked_fact to earnback_evaluator;
 grant select, insert on linked_metric, linked_agreement to earnback_evaluator;
+grant insert on audit_entry to earnback_evaluator;
 grant select, update, delete on link_backlog to earnback_evaluator;
 grant select, insert, update, delete on touched, quarantine_item, refusal_count to earnback_evaluator;
 grant select, delete on intake_refusal to earnback_evaluator;
@@ -41,7 +42,8 @@ grant select, insert on idempotency to earnback_evaluator;
 
 -- Settlement: settles, books, answers, applies agreements.
 grant select, insert on agreement_version, agreement_party, evaluation_received, settlement_refused, version_taken_up,
-    programme_taken_up, settlement_run, statement, statement_line, ledger_entry, dispute_event, idempotency
+    programme_taken_up, settlement_run, statement, statement_line, ledger_entry, dispute_event, idempotency,
+    audit_entry
     to earnback_settlement;
 grant update on catalogue_revision to earnback_settlement;
 grant select, insert, update on progress, parked_work, dispute to earnback_settlement;
@@ -54,5 +56,6 @@ grant select, insert, update on outbox_head to earnback_settlement;
 -- A party, through the settlement API: rows that are its own, by row security.
 grant select on statement, statement_line, ledger_entry, dispute, dispute_event, settlement_run, settlement_pending,
     evaluation_received, parked_work, quarantine_item, intake_refusal, refusal_count, settlement_refused,
-    agreement_party, programme_party, source_owner, applied_correction, book_head, version_taken_up
+    agreement_party, programme_party, source_owner, applied_correction, book_head, version_taken_up,
+    audit_entry
     to earnback_party;

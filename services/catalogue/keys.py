@@ -6,8 +6,10 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
+from schemas.audit import AuditAction
 from schemas.role import ROLES, Role
 from services.catalogue.api_key import MARK, ApiKey, digest
+from services.catalogue.audit import INSTALLATION, AuditedChange, Author, record
 from services.catalogue.revision import move
 from services.shell.postgres import Connection
 
@@ -29,7 +31,9 @@ class KnownKey:
     reason: str | None
 
 
-async def create(connection: Connection, *, party: str, role: Role, label: str) -> str:
+async def create(
+    connection: Connection, *, party: str, role: Role, label: str, by: Author = INSTALLATION
+) -> str:
     """Create a key and return its text. It can't be shown again: only its digest is kept.
 
     Raises ValueError for an unknown role.
@@ -48,24 +52,44 @@ async def create(connection: Connection, *, party: str, role: Role, label: str) 
             role,
             label,
         )
+        await record(connection, by, _change(AuditAction.KEY_MADE, prefix, party, role, label))
     return text
 
 
-async def revoke(connection: Connection, prefix: str, *, reason: str) -> None:
+def _change(action: AuditAction, prefix: str, party: str, role: Role, reason: str) -> AuditedChange:
+    """What happens to a key concerns its party; that of the operator, the operator alone."""
+    return AuditedChange(
+        action,
+        prefix,
+        vendor=party if role in ("vendor", "probe") else None,
+        buyer=party if role in ("procurement", "finance", "probe") else None,
+        reason=reason or None,
+    )
+
+
+async def revoke(
+    connection: Connection, prefix: str, *, reason: str, by: Author = INSTALLATION
+) -> None:
     """Revoke a key. Every process stops taking it within a second. Twice is as good as once.
 
     Raises UnknownKey where no key has the prefix.
     """
     async with connection.transaction():
         await move(connection)
-        if not await connection.fetchval("select true from api_key where prefix = $1", prefix):
+        found = await connection.fetchrow(
+            "select party, role from api_key where prefix = $1", prefix
+        )
+        if found is None:
             raise UnknownKey(f"no key has the prefix '{prefix}'; 'earnback key list' shows all")
-        await connection.execute(
+        new = await connection.fetchval(
             "insert into api_key_revocation (prefix, reason) values ($1, $2)"
-            " on conflict (prefix) do nothing",
+            " on conflict (prefix) do nothing returning true",
             prefix,
             reason,
         )
+        if new:
+            change = _change(AuditAction.KEY_REVOKED, prefix, found["party"], found["role"], reason)
+            await record(connection, by, change)
 
 
 async def known_keys(connection: Connection) -> tuple[KnownKey, ...]:

@@ -12,8 +12,10 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from schemas.agreement import Agreement
+from schemas.audit import AuditAction
 from schemas.programme import Programme
 from schemas.statement import canonical
+from services.catalogue.audit import INSTALLATION, AuditedChange, Author, record
 from services.catalogue.keys import load_keys
 from services.catalogue.reading import read_stored
 from services.catalogue.revision import move, revision
@@ -41,18 +43,20 @@ class ApplyResult:
     revision: int
 
 
-async def apply(connection: Connection, document: Programme | Agreement) -> ApplyResult:
+async def apply(
+    connection: Connection, document: Programme | Agreement, *, by: Author = INSTALLATION
+) -> ApplyResult:
     """Apply one version of a programme or an agreement, in its own or the caller's transaction.
 
     Applying the same version again is no change. Raises NotApplicable where the version is there
     with another text, is older than what is applied, or contradicts it.
     """
     if isinstance(document, Programme):
-        return await _apply_programme(connection, document)
-    return await _apply_agreement(connection, document)
+        return await _apply_programme(connection, document, by)
+    return await _apply_agreement(connection, document, by)
 
 
-async def _apply_programme(connection: Connection, new: Programme) -> ApplyResult:
+async def _apply_programme(connection: Connection, new: Programme, by: Author) -> ApplyResult:
     body = canonical(new)
     async with connection.transaction():
         locked = await _lock(connection)
@@ -79,12 +83,14 @@ async def _apply_programme(connection: Connection, new: Programme) -> ApplyResul
             body.decode(),
             hashlib.sha256(body).digest(),
         )
-        return ApplyResult(
-            new.programme, new.version, already=False, revision=await move(connection)
-        )
+        moved = await move(connection)
+        action = AuditAction.PROGRAMME_APPLIED
+        change = AuditedChange(action, str(new.version), programme=new.programme, buyer=new.buyer)
+        await record(connection, by, change)
+        return ApplyResult(new.programme, new.version, already=False, revision=moved)
 
 
-async def _apply_agreement(connection: Connection, new: Agreement) -> ApplyResult:
+async def _apply_agreement(connection: Connection, new: Agreement, by: Author) -> ApplyResult:
     body = canonical(new)
     async with connection.transaction():
         locked = await _lock(connection)
@@ -104,7 +110,8 @@ async def _apply_agreement(connection: Connection, new: Agreement) -> ApplyResul
                 )
         await _fits(connection, new)
         known = [agreement_of(row["body"]) for row in versions]
-        await _starts_with_periods(connection, new, await _programmes(connection, new), known)
+        programmes = await _programmes(connection, new)
+        await _starts_with_periods(connection, new, programmes, known)
         await connection.execute(
             "insert into agreement_version (agreement, version, programme, vendor, effective_from,"
             " effective_until, body, sha256) values ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -117,9 +124,17 @@ async def _apply_agreement(connection: Connection, new: Agreement) -> ApplyResul
             body.decode(),
             hashlib.sha256(body).digest(),
         )
-        return ApplyResult(
-            new.agreement, new.version, already=False, revision=await move(connection)
+        moved = await move(connection)
+        change = AuditedChange(
+            AuditAction.AGREEMENT_APPLIED,
+            str(new.version),
+            programme=new.programme,
+            agreement=new.agreement,
+            vendor=new.vendor,
+            buyer=programmes[-1].buyer,
         )
+        await record(connection, by, change)
+        return ApplyResult(new.agreement, new.version, already=False, revision=moved)
 
 
 async def _lock(connection: Connection) -> int:

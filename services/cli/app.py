@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands import (
+    audit,
     contracts,
     disputes,
     events,
@@ -52,6 +53,7 @@ for command in (
     looking.quarantine,
     looking.usage,
     looking.balances,
+    audit.audit,
     offline.settle,
 ):
     app.command()(command)

@@ -10,6 +10,7 @@ from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.catalogue.store import apply, load
 from services.cli.files import read_contracts
+from services.cli.person import command_author
 from services.cli.stack import Addresses
 from services.settlement.effective_versions import rules_from
 from services.shell.broker import for_librdkafka
@@ -30,7 +31,7 @@ async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
         async with connection.transaction():
             nouns: list[Programme | Agreement] = [*found.programmes, *found.agreements]
             for noun in nouns:
-                done = await apply(connection, noun)
+                done = await apply(connection, noun, by=command_author())
                 state = "was applied before" if done.already else "is applied"
                 since = await _rules_later(connection, noun)
                 told.append(f"{noun.kind} {done.name} version {done.version} {state}{since}")

@@ -30,8 +30,12 @@ class RequestRefused(ValueError):
 class Client:
     """One user's access: their key, and the two addresses."""
 
-    def __init__(self, *, ingest: str, settlement: str, key: str) -> None:
-        headers = {"authorization": f"Bearer {key}"}
+    def __init__(
+        self, *, ingest: str, settlement: str, key: str, person: str | None = None
+    ) -> None:
+        headers = {b"authorization": f"Bearer {key}".encode()}
+        if person is not None:
+            headers[b"on-behalf-of"] = person.encode()
         self._ingest = httpx.Client(base_url=ingest, headers=headers, timeout=30)
         self._settlement = httpx.Client(base_url=settlement, headers=headers, timeout=30)
 

@@ -9,6 +9,7 @@ from services.catalogue import keys
 from services.catalogue.keys import KnownKey
 from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
+from services.cli.person import command_author
 from services.shell.postgres import connected
 
 NAME = "earnback-keys"
@@ -24,7 +25,10 @@ async def make(postgres: str, party: str, role: str, label: str) -> tuple[str, s
     checked = _role(role)
     async with connected(postgres, name=NAME) as connection:
         warning = _doubt(await load(connection), party, checked)
-        return await keys.create(connection, party=party, role=checked, label=label), warning
+        text = await keys.create(
+            connection, party=party, role=checked, label=label, by=command_author()
+        )
+        return text, warning
 
 
 async def every(postgres: str) -> tuple[KnownKey, ...]:
@@ -36,7 +40,7 @@ async def every(postgres: str) -> tuple[KnownKey, ...]:
 async def end(postgres: str, prefix: str, reason: str) -> None:
     """Revoke a key. Raises UnknownKey."""
     async with connected(postgres, name=NAME) as connection:
-        await keys.revoke(connection, prefix, reason=reason)
+        await keys.revoke(connection, prefix, reason=reason, by=command_author())
 
 
 def cells(one: KnownKey) -> tuple[str, ...]:

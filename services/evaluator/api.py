@@ -14,8 +14,10 @@ from urllib.parse import unquote
 from fastapi import APIRouter, FastAPI, Header, Path, Query, Request, Response
 from pydantic import ValidationError
 
+from schemas.audit import AuditAction
 from schemas.base import Name, Noun
 from schemas.period import PeriodLabel
+from services.catalogue.audit import INSTALLATION, AuditedChange, Author, record, written_author
 from services.catalogue.cached import CatalogueCopy
 from services.catalogue.parked import WorkFailure
 from services.core.counting.evaluation import window_at
@@ -192,11 +194,14 @@ async def list_facts(
 
 @routes.post("/closes", status_code=202, response_model=dict[str, Any])
 async def order_close(
-    request: Request, x_requested_by: Annotated[str, Header(max_length=200)] = "unnamed"
+    request: Request,
+    x_requested_by: Annotated[str, Header(max_length=200)] = "unnamed",
+    x_author: Annotated[str | None, Header(max_length=4000)] = None,
 ) -> Response:
     """Order a close. The closer does it; `/v1/closes/NUMBER` tells what became of it."""
     parts = _parts(request)
     await parts.catalogue.refresh()
+    by = _author(x_author)
 
     async def effect(connection: Connection) -> Answer:
         order = _order(await request.body())
@@ -210,6 +215,7 @@ async def order_close(
         number = await evaluation_store.request(
             connection, order.agreement, order.period, x_requested_by
         )
+        await record(connection, by, _ordered(subject, order, number))
         body = {"number": number, **order.model_dump(), "outcome": None}
         location = {"location": f"/v1/closes/{number}"}
         return Answer(202, json.dumps(body).encode(), {"content-type": _JSON, **location})
@@ -218,6 +224,29 @@ async def order_close(
 
 
 _JSON = "application/json"
+
+
+def _author(text: str | None) -> Author:
+    """Who orders, as settlement's API says it. Raises Problem 400."""
+    try:
+        return INSTALLATION if text is None else written_author(text)
+    except ValueError as error:
+        reason, remedy = f"it says no author ({error})", "send what settlement's API sends"
+        fault = Fault("X-Author", reason, remedy, "header")
+        raise Problem(400, "bad-header", "A header is not usable.", faults=[fault]) from error
+
+
+def _ordered(target: RecountTarget, order: CloseCommand, number: int) -> AuditedChange:
+    agreement, programme = target.agreements[-1], target.programmes[-1]
+    return AuditedChange(
+        AuditAction.CLOSE_ORDERED,
+        str(number),
+        programme=programme.programme,
+        agreement=order.agreement,
+        period=order.period,
+        vendor=agreement.vendor,
+        buyer=programme.buyer,
+    )
 
 
 def _refuse_early(subject: RecountTarget) -> None:

@@ -12,16 +12,19 @@ from schemas.agreement import Agreement
 from schemas.programme import VendorsSee
 from schemas.role import Role
 from services.catalogue.api_key import bearer, recognise
+from services.catalogue.audit import Author, checked_person
 from services.catalogue.cached import CatalogueCopy
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.core.events.wanted import looks_at
 from services.core.visibility.extent import Belonging, Viewer, extent
 from services.core.visibility.shown import AgreementView
-from services.shell.http.problems import Problem
+from services.shell.http.problems import Fault, Problem
 
 READERS: tuple[Role, ...] = ("vendor", "procurement", "admin")
 BOOK_READERS: tuple[Role, ...] = ("vendor", "procurement", "finance", "admin")
 BUYERS: tuple[Role, ...] = ("procurement", "admin")
+PERSON = "On-Behalf-Of"
+"""The header that names whoever uses a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,17 @@ class Principal:
     role: Role
     prefix: str
     catalogue: Catalogue
+    person: str | None = None
 
     @property
     def name(self) -> str:
         """Whose idempotency keys these are."""
         return f"{self.role}:{self.party}"
+
+    @property
+    def author(self) -> Author:
+        """Who they are, as the audit writes it down."""
+        return Author(self.prefix, self.party, self.role, self.person)
 
     @property
     def scope(self) -> tuple[str | None, str | None]:
@@ -253,7 +262,21 @@ async def recognise_sender(request: Request) -> None:
             "Send a key that is not revoked as 'Authorization: Bearer eb_...'.",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    request.state.asker = Principal(key.party, key.role, key.prefix, catalogue)
+    request.state.asker = Principal(
+        key.party, key.role, key.prefix, catalogue, _person(request.headers.get(PERSON))
+    )
+
+
+def _person(header: str | None) -> str | None:
+    """Who uses the key, where the request names somebody. Raises Problem 400."""
+    if header is None:
+        return None
+    try:
+        return checked_person(header.encode("latin-1").decode())
+    except ValueError as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeError) else str(error)
+        fault = Fault(PERSON, reason, "write the name of whoever uses the key in UTF-8", "header")
+        raise Problem(400, "bad-header", "A header is not usable.", faults=[fault]) from error
 
 
 def asks(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:

@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from services.catalogue.audit import LONGEST_NAME
 from services.catalogue.cached import CatalogueCopy
-from services.settlement.access import recognise_sender
+from services.settlement.access import PERSON, recognise_sender
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.finance_events import DECLARED, SettlementTopics
 from services.settlement.routes import (
     agreements,
+    audit,
     disputes,
     ledger,
     operations,
@@ -37,7 +39,8 @@ PARTY = "earnback_party"
 MAX_BODY = 4 * 1024 * 1024
 """Of a request, in bytes: an agreement of thousands of levels has fewer."""
 ROUTERS = tuple(
-    noun.routes for noun in (agreements, statements, ledger, restatements, disputes, operations)
+    noun.routes
+    for noun in (agreements, statements, ledger, restatements, disputes, operations, audit)
 )
 
 
@@ -104,6 +107,15 @@ def _document_problems(operation: dict[str, Any]) -> None:
             answer["content"] = {PROBLEM: answer["content"]["application/json"]}
 
 
+_PERSON_PARAMETER = {
+    "name": PERSON,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
+    "description": "Who uses the key, in UTF-8: it is written into the audit.",
+}
+
+
 def _document_keys_as_needed(api: FastAPI) -> None:
     """Have the OpenAPI document say that a POST needs its Idempotency-Key. A request without one is
     refused by `once`, with a code of its own, so that the route itself takes it as optional."""
@@ -112,6 +124,9 @@ def _document_keys_as_needed(api: FastAPI) -> None:
     def document() -> dict[str, Any]:
         whole = made()
         for path in whole["paths"].values():
+            given = path.get("post", {}).get("parameters", [])
+            if given and _PERSON_PARAMETER not in given:  # the document is made once, and kept
+                given.append(_PERSON_PARAMETER)
             for each in path.get("post", {}).get("parameters", ()):
                 if each["name"] == "Idempotency-Key":
                     each["required"] = True

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from services.catalogue.audit import Author
 from services.shell.http.problems import Fault, Problem
 from services.shell.logs import correlation_id
 
@@ -49,7 +50,9 @@ class EvaluatorClient:
         page: dict[str, Any] = answer.json()
         return page
 
-    async def close_period(self, order: bytes, *, requested_by: str, key: str) -> dict[str, Any]:
+    async def close_period(
+        self, order: bytes, *, requested_by: str, by: Author, key: str
+    ) -> dict[str, Any]:
         """Order a close. The key makes it safe to order again after a lost answer."""
         answer = await self._ask(
             "POST",
@@ -59,6 +62,7 @@ class EvaluatorClient:
                 "content-type": "application/json",
                 "idempotency-key": key,
                 "x-requested-by": requested_by,
+                "x-author": by.written(),
             },
         )
         ordered: dict[str, Any] = answer.json()

@@ -177,6 +177,7 @@ LISTS = {
     "usage",
     "disputes",
     "dispute-states",
+    "audit",
 }
 
 

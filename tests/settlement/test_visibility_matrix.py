@@ -103,6 +103,7 @@ LISTS = {
     "/v1/usage": "",
     "/v1/refused-evaluations": "",
     "/v1/dispute-states": "",
+    "/v1/audit": "",
 }
 """Routes that name nothing: what they list is the asker's own."""
 
@@ -155,6 +156,7 @@ FILTERS = (
     "/v1/runs?agreement={owner}-service",
     "/v1/restatements?agreement={owner}-service",
     "/v1/disputes?agreement={owner}-service",
+    "/v1/audit?agreement={owner}-service",
 )
 """Filters that name something."""
 
@@ -334,7 +336,7 @@ async def _a_query_that_forgets_its_where_shows_nothing_foreign(world: World) ->
         )
     ]
     held = [each for each in guarded if await pool.fetchval(f"select count(*) from {each}")]
-    assert len(guarded) == 15
+    assert len(guarded) == 16
     assert sorted({*guarded} - {*held}) == ["evaluation", "parked_work"]
     for viewer, foreign in FOREIGN.items():
         asker = Principal(*VIEWERS[viewer], prefix="p", catalogue=EMPTY)

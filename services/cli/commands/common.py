@@ -64,10 +64,13 @@ def print_made(text: str, told: Iterable[str]) -> None:
 def client_of_running() -> Iterator[Any]:
     """A client of the earnback that runs, closed at the end. Raises NothingRuns where none does."""
     from services.cli.client import Client
+    from services.cli.person import named_person
     from services.cli.where import reached
 
     where = reached("ingest", "settlement", "key")
-    client = Client(ingest=where.ingest, settlement=where.settlement, key=where.key)
+    client = Client(
+        ingest=where.ingest, settlement=where.settlement, key=where.key, person=named_person()
+    )
     try:
         yield client
     finally:

@@ -147,7 +147,7 @@ async def apply_agreement(
     async def effect(connection: Connection) -> Answer:
         _check(asker.catalogue, agreement)
         try:
-            applied = await apply(connection, agreement)
+            applied = await apply(connection, agreement, by=asker.author)
         except NotApplicable as reason:
             raise Problem(
                 409, "version-not-applicable", "This version cannot be applied.", str(reason)

@@ -8,7 +8,9 @@ from uuid import UUID, uuid4
 from fastapi import Request
 from fastapi.responses import Response
 
+from schemas.audit import AuditAction
 from schemas.dispute import Dispute, DisputeAct, DisputeState
+from services.catalogue.audit import AuditedChange, record
 from services.core.books.disputes import ACT_OF_VENDOR, NEXT_STATE, ActNotAllowed, after
 from services.settlement import dispute_store
 from services.settlement.access import Principal, ReaderPrincipal, VendorPrincipal, not_found
@@ -68,8 +70,10 @@ async def raise_dispute(
             actor=asker.party,
             comment=order.comment,
         )
+        dispute = await _read(connection, asker, dispute_id)
+        await _write_down(connection, asker, AuditAction.DISPUTE_RAISED, dispute, order.comment)
         return done(
-            await _read(connection, asker, dispute_id),
+            dispute,
             status=201,
             location=f"/v1/disputes/{dispute_id}",
         )
@@ -109,6 +113,8 @@ async def act_on_dispute(
             actor=asker.party,
             comment=order.comment,
         )
+        told = f"{order.act}: {order.comment}"
+        await _write_down(connection, asker, AuditAction.DISPUTE_ACTED, dispute, told)
         return done(await _read(connection, asker, dispute_id))
 
     return await once(parts_of(request).pool, request, asker.name, effect)
@@ -148,6 +154,23 @@ async def get_dispute(
     """Show a dispute with its history."""
     async with parts_of(request).reading(asker) as connection:
         return shown(request, await _read(connection, asker, dispute_id))
+
+
+async def _write_down(
+    connection: Connection, asker: Principal, action: AuditAction, dispute: Dispute, reason: str
+) -> None:
+    programme = asker.agreement(dispute.agreement)[-1].programme
+    change = AuditedChange(
+        action,
+        str(dispute.dispute_id),
+        programme=programme,
+        agreement=dispute.agreement,
+        period=dispute.period,
+        vendor=dispute.vendor,
+        buyer=asker.buyer_of(programme),
+        reason=reason,
+    )
+    await record(connection, asker.author, change)
 
 
 async def _read(connection: Connection, asker: Principal, dispute_id: UUID) -> Dispute:

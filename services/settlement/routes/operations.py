@@ -22,6 +22,7 @@ from services.settlement.access import (
     ReaderPrincipal,
     not_found,
 )
+from services.settlement.audit_store import CLOSE
 from services.settlement.queries import AsideScope, DatabaseRow
 from services.settlement.responses import (
     CloseOrder,
@@ -53,7 +54,7 @@ from services.shell.postgres import Connection
 
 routes = router("operations")
 
-_ASIDE, _CLOSES = "quarantine", "close"
+_ASIDE = "quarantine"
 """Kinds of what is numbered for all together, as their ids are sealed."""
 _ORDERS = UUID("7b5f7a44-98c1-5b0e-a0a4-0c9d4a0f2d37")
 
@@ -224,7 +225,10 @@ async def order_close(
         # order and before the answer is stored, the repeated order is known there.
         derived = uuid5(_ORDERS, f"{asker.name}\0{request.headers['idempotency-key']}")
         ordered = await parts_of(request).evaluator.close_period(
-            msgspec.json.encode(order.model_dump()), requested_by=asker.name, key=str(derived)
+            msgspec.json.encode(order.model_dump()),
+            requested_by=asker.name,
+            by=asker.author,
+            key=str(derived),
         )
         state = _order(parts_of(request).seal, ordered)
         return done(state, status=202, location=f"/v1/closes/{state.order_id}")
@@ -236,7 +240,7 @@ async def order_close(
 async def get_close(request: Request, asker: ReaderPrincipal, order_id: UUID) -> Response:
     """Tell what became of an order to close. ``outcome`` null: not done yet."""
     parts = parts_of(request)
-    number = parts.seal.find(_CLOSES, order_id)
+    number = parts.seal.find(CLOSE, order_id)
     found = await parts.evaluator.close_order(number) if number is not None else None
     if found is None or found["agreement"] not in asker.agreements():
         raise not_found(f"order {order_id}")
@@ -244,7 +248,7 @@ async def get_close(request: Request, asker: ReaderPrincipal, order_id: UUID) ->
 
 
 def _order(seal: Seal, found: Mapping[str, Any]) -> CloseState:
-    return CloseState.model_validate({**found, "order_id": seal.hide(_CLOSES, found["number"])})
+    return CloseState.model_validate({**found, "order_id": seal.hide(CLOSE, found["number"])})
 
 
 @routes.get("/events/{source:path}/{event_id:path}", response_model=EventVerdict)

@@ -9,7 +9,9 @@ import msgspec
 from fastapi import Query, Request
 from fastapi.responses import Response
 
+from schemas.audit import AuditAction
 from schemas.statement import RULES, SettlementStatement
+from services.catalogue.audit import AuditedChange, record
 from services.core.settling.one_period import Unsettled
 from services.core.whatif.restatement import HeldDifference, LineDifference
 from services.settlement import store
@@ -144,7 +146,7 @@ async def order_restatement(
 
     The differences are posted to the book and published to finance, each once.
     """
-    asker.agreement(order.agreement)
+    restated_agreement = asker.agreement(order.agreement)[-1]
 
     async def effect(connection: Connection) -> Answer:
         wanted = RestatementOrder(order.agreement, order.periods, order.reason, asker.name)
@@ -156,6 +158,16 @@ async def order_restatement(
             raise Problem(
                 409, "nothing-to-restate", "There is nothing to restate.", str(nothing)
             ) from nothing
+        change = AuditedChange(
+            AuditAction.RESTATEMENT_ORDERED,
+            str(run.run_id),
+            programme=restated_agreement.programme,
+            agreement=order.agreement,
+            vendor=restated_agreement.vendor,
+            buyer=asker.buyer_of(restated_agreement.programme),
+            reason=order.reason,
+        )
+        await record(connection, asker.author, change)
         restated = tuple(
             RestatedPeriod(
                 period=each.statement.period,
