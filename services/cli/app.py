@@ -18,6 +18,7 @@ from services.cli.commands import (
     keys,
     looking,
     offline,
+    proposals,
     restatements,
     running,
     statements,
@@ -36,6 +37,7 @@ app.add_typer(contracts.contract, name="contract")
 app.add_typer(violations.violation, name="violation")
 app.add_typer(keys.key, name="key")
 app.add_typer(disputes.dispute, name="dispute")
+app.add_typer(proposals.proposal, name="proposal")
 app.add_typer(example.example, name="example")
 for command in (
     running.demo,

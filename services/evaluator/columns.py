@@ -30,19 +30,13 @@ SAMPLE = KIND_OF_TYPE["earnback.sample.v1"]
 COUNT = KIND_OF_TYPE["earnback.count.v1"]
 CORRECTION = KIND_OF_TYPE["earnback.correction.v1"]
 
-_WITH_DATA = [
-    KIND_OF_TYPE[f"earnback.{name}.v1"]
-    for name in (
-        "outage",
-        "ticket",
-        "delivery",
-        "figure",
-        "correction",
-        "charge",
-        "circumstance",
-    )
+_WITHOUT_METRIC = [
+    kind for kind, name in enumerate(TYPES) if "metric" not in EVENT_TYPES[name].model_fields
 ]
-_WITHOUT_METRIC = _WITH_DATA[-3:]
+_WITH_DATA = [
+    *(KIND_OF_TYPE[f"earnback.{name}.v1"] for name in ("outage", "ticket", "delivery", "figure")),
+    *_WITHOUT_METRIC,
+]
 _SCALED = [KIND_OF_TYPE[f"earnback.{name}.v1"] for name in ("response", "volume", "figure")]
 MOST_DECIMALS = 18
 _EARLIEST_US, _LATEST_US = 631_065_600_000_000, 7_258_204_800_000_000

@@ -173,7 +173,7 @@ def correction(
     return Event(name, at, of.source, "earnback.correction.v1", None, 0, 0, data=text)
 
 
-def stated(name: str, at: datetime, kind: str, source: str = NIMBUS, **said: Any) -> Event:
+def stated(name: str, /, at: datetime, kind: str, source: str = NIMBUS, **said: Any) -> Event:
     """A charge or a circumstance: what is said of an agreement's period."""
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return Event(name, at, source, f"earnback.{kind}.v1", None, 0, 0, data=text)

@@ -12,6 +12,7 @@ import pytest
 
 from schemas.base import TZDATA
 from schemas.statement import canonical
+from schemas.whose_word import SAID
 from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
 from services.core.counting.measures.question import Need
@@ -326,6 +327,33 @@ async def test_a_late_charge_touches_the_period_it_is_for_and_no_other(
     assert [each.charge.amount for each in made[-1].charges] == (
         [Fraction("1000.50")] if revisions == 2 else []
     )
+
+
+async def test_a_proposal_has_no_effect_until_the_other_party_takes_it_over(house: House):
+    words = dict.fromkeys(SAID, "buyer")
+    newer = a_programme(version=2, effective_from="2025-01-01", whose_word=words)
+    await catalogue.apply(house.connection, newer)
+    await house.copy.refresh()
+    await a_closed_january(house)
+    about = {"agreement": "hosting", "period": "2025-01"}
+    theirs = stated("storm", DUE + timedelta(days=1), "circumstance", circumstance="storm", **about)
+    payload = theirs.row().payload.hex()
+    said = {"states": "circumstance", "name": "storm", "reason": "seen", "answer": "accept"}
+    said |= {"of_source": NIMBUS, "of_id": "storm", "of_payload": payload}
+    yes = stated("yes", DUE + timedelta(days=2), "answer", TOWN, **about, **said)
+    own = stated("own", DUE + timedelta(days=2), "answer", NIMBUS, **about, **said)
+    for events in ([theirs], [own], [yes]):
+        await house.send(events)
+        await house.look()
+        await asyncio.sleep(0.05)
+        await house.look()
+    made = await house.evaluations()
+    told = [
+        (len(one.circumstances), [(each.party, each.state) for each in one.proposals])
+        for one in made
+        if one.period == "2025-01"
+    ]
+    assert told == [(0, []), (0, [("nimbus", "open")]), (1, [("nimbus", "accepted")])]
 
 
 def incident(name: str, at: datetime, phase: str) -> Event:

@@ -279,6 +279,8 @@ async def _prepare(made: Ingest) -> None:
     made.keys["town"] = await keys.create(
         connection, party="town", role="procurement", label="test"
     )
+    for role in ("finance", "probe"):
+        made.keys[role] = await keys.create(connection, party="town", role=role, label="test")
     made.keys["operator"] = await keys.create(
         connection, party="earnback", role="admin", label="test"
     )

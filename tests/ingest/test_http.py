@@ -305,3 +305,17 @@ def test_rows_of_http_are_the_rows_of_the_door(running: Ingest) -> None:
     row = running.rows(1)[0]
     assert isinstance(row, Row)
     assert (row.value, row.scale_or_total, row.subject, row.data, row.kind) == (205, 1, "s", "", 2)
+
+
+def test_a_key_that_only_reads_sends_nothing_and_a_probe_no_charge(running: Ingest) -> None:
+    charge = {"agreement": "campus-network", "base": "monthly", "period": "2025-01"}
+    charge |= {"amount": "0.05", "currency": "EUR"}
+    source = running.source("https://town.example/books")
+    content = _body(running.event("cheap", source=source, kind="charge", data=charge))
+    for role in ("finance", "probe"):
+        answer = running.post(content, role)
+        assert (answer.status_code, answer.json()["code"]) == (403, "kind-not-of-role")
+        (error,) = answer.json()["errors"]
+        assert error["pointer"] == "/type"
+        assert "use a key of the role vendor, procurement or admin" in error["remedy"]
+    assert running.post(content, "town").status_code == 202
