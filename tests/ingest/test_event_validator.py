@@ -31,6 +31,18 @@ CHARGE = {
     "currency": "EUR",
 }
 
+ANSWER = {
+    "agreement": "campus-network",
+    "states": "charge",
+    "name": "monthly",
+    "period": "2025-01",
+    "of_source": PROBE,
+    "of_id": "invoice-4712",
+    "of_payload": "0a3f5c1be7d24496",
+    "answer": "accept",
+    "reason": "It is right.",
+}
+
 GOOD: list[tuple[str, Any, str]] = [
     ("sample", {"metric": "net.availability", "up": False, "subject": "site-1"}, PROBE),
     ("count", {"metric": "net.delivered", "good": 7, "total": 9}, PROBE),
@@ -46,6 +58,7 @@ GOOD: list[tuple[str, Any, str]] = [
     ("charge", CHARGE, TOWN),
     ("circumstance", {"agreement": "campus-network", "circumstance": "claim",
                       "period": "2025-01"}, TOWN),
+    ("answer", ANSWER, TOWN),
 ]  # fmt: skip
 
 
@@ -115,6 +128,13 @@ REFUSALS: list[tuple[str, Any, str, str, str]] = [
     ("leads", an_event("figure", LEADS, source=DESK), "out-of-range", "/data/value", "check"),
     ("void", an_event("outage", OUTAGE), "times-out-of-order", "/data", "void"),
     ("vendor", an_event("ticket", TICKET, source=DESK), "unknown-vendor", "/data/assigned_to", ""),
+    (
+        "its own proposal",
+        an_event("answer", ANSWER),
+        "answer-of-another-party",
+        "/data/answer",
+        "have town answer it",
+    ),
     (
         "no agreement",
         an_event("charge", {**CHARGE, "agreement": "x"}),
