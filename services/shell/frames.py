@@ -87,7 +87,7 @@ def read_batch(body: bytes | memoryview) -> Any:
         with pa.ipc.open_stream(body) as reader:
             _check(reader.schema)
             return reader.read_next_batch()
-    except (pa.ArrowInvalid, StopIteration, OSError) as error:
+    except (pa.ArrowException, StopIteration, OSError) as error:
         raise NotAFrame(f"not an Arrow stream with one batch: {error}") from error
 
 

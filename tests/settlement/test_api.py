@@ -65,7 +65,7 @@ async def test_what_another_process_applied_a_moment_ago_is_there(database: str)
 async def test_the_document_is_byte_for_byte_what_anyone_can_compute_again(database: str) -> None:
     async with a_desk(database) as desk:
         await desk.house.settle(an_evaluation(9700))
-        answer = await desk.get("nimbus", "/v1/statements/hosting/2025-01/document")
+        answer = await desk.get("town", "/v1/statements/hosting/2025-01/document")
         (computed,) = settle(
             [an_agreement()], [an_evaluation(9700)], buyer="town", time_zone="Europe/Berlin"
         )
@@ -73,7 +73,7 @@ async def test_the_document_is_byte_for_byte_what_anyone_can_compute_again(datab
         assert answer.content == canonical(computed)
         assert answer.headers["etag"] == f'"{sha256(answer.content).hexdigest()}"'
         again = await desk.get(
-            "nimbus",
+            "town",
             "/v1/statements/hosting/2025-01/document",
             headers={"If-None-Match": answer.headers["etag"]},
         )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.commands.common import AsJson, client_of_running
+from services.cli.terminal import echo
 
 
 def audit(
@@ -22,11 +23,11 @@ def audit(
     with client_of_running() as client:
         rows = list(client.items("/v1/audit", **{k: v for k, v in given.items() if v}))
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
     elif rows:
         show.table(("at", "action", "of", "about", "who", "reason"), map(_cells, rows))
     else:
-        typer.echo("no change is written down")
+        echo("no change is written down")
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -48,7 +48,11 @@ def said(outcomes: Sequence[SettlementStatement | Unsettled]) -> list[Record]:
 
 def _said(outcome: SettlementStatement | Unsettled) -> Record:
     if isinstance(outcome, Unsettled):
-        return {"period": outcome.period, "waits": list(outcome.reasons)}
+        # The days that can be stated have bounds since, and the reason names them.
+        reasons = [
+            one.replace("a day from 1990 to 2199 such", "a day such") for one in outcome.reasons
+        ]
+        return {"period": outcome.period, "waits": reasons}
     body = json.loads(canonical(outcome))
     body.pop("rules", None)
     for result in body["results"]:
