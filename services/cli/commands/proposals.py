@@ -14,8 +14,8 @@ from services.cli.commands.common import REFUSED, AsJson, check_period, client_o
 from services.cli.terminal import echo
 
 proposal = typer.Typer(no_args_is_help=True, help="Proposals: listed, accepted, rejected.")
-Source = Annotated[str, typer.Argument(help="The proposal's source.")]
-Number = Annotated[str, typer.Argument(help="The proposal's id.")]
+ProposalSource = Annotated[str, typer.Argument(help="The proposal's source.")]
+ProposalId = Annotated[str, typer.Argument(help="The proposal's id.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in words.")]
 OwnSource = Annotated[
     str, typer.Option("--from", help="A source of your own, from which the answer is sent.")
@@ -38,7 +38,12 @@ def list_proposals(agreement: str, period: str, as_json: AsJson = False) -> None
 
 @proposal.command("accept")
 def accept(
-    agreement: str, period: str, source: Source, number: Number, reason: Reason, own: OwnSource
+    agreement: str,
+    period: str,
+    source: ProposalSource,
+    number: ProposalId,
+    reason: Reason,
+    own: OwnSource,
 ) -> None:
     """Take a proposal over: it counts from then on, in a later revision of the period."""
     _answer(agreement, period, (source, number), "accept", reason, own)
@@ -46,7 +51,12 @@ def accept(
 
 @proposal.command("reject")
 def reject(
-    agreement: str, period: str, source: Source, number: Number, reason: Reason, own: OwnSource
+    agreement: str,
+    period: str,
+    source: ProposalSource,
+    number: ProposalId,
+    reason: Reason,
+    own: OwnSource,
 ) -> None:
     """Reject a proposal: it stays without effect."""
     _answer(agreement, period, (source, number), "reject", reason, own)

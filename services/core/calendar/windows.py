@@ -211,10 +211,16 @@ def _hours_of(weekday: int, calendar: BusinessHours) -> list[tuple[str, str]]:
 
 def _open_us(day: date, calendar: BusinessHours) -> Iterator[tuple[int, int]]:
     """The day's open stretches in microseconds. Local wall clock decides, so DST is right."""
-    if day in calendar.holidays:
+    if day in calendar.holidays or not _exists(day, calendar.time_zone):
         return
     for opens, closes in _hours_of(day.weekday(), calendar):
         yield _wall_us(day, opens, calendar.time_zone), _wall_us(day, closes, calendar.time_zone)
+
+
+def _exists(day: date, zone: str) -> bool:
+    """Whether the zone has the day: Samoa went from 29 to 31 December 2011."""
+    noon = datetime.combine(day, time(12), zone_of(zone))
+    return noon.astimezone(UTC).astimezone(noon.tzinfo).date() == day
 
 
 def _wall_us(day: date, clock: str, zone: str) -> int:

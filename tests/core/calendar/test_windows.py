@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.base import zone_of
 from schemas.period import PeriodLength
 from schemas.programme import BusinessHours
 from services.core.calendar import windows
@@ -202,6 +203,16 @@ def test_business_time_adds_up_however_a_stretch_is_cut(at: datetime, one: int, 
     assert business_us(first, third, OFFICE) == (
         business_us(first, second, OFFICE) + business_us(second, third, OFFICE)
     )
+
+
+@pytest.mark.parametrize("days", [5, 20], ids=["each by itself", "by weeks"])
+def test_a_day_that_a_zone_left_out_has_no_hours(days: int) -> None:
+    """Samoa had no Friday, 30 December 2011."""
+    calendar = OFFICE.model_copy(update={"time_zone": "Pacific/Apia"})
+    start = microseconds(datetime(2011, 12, 28, tzinfo=zone_of("Pacific/Apia")))
+    end = start + days * DAY_US
+    without = calendar.model_copy(update={"holidays": (*calendar.holidays, date(2011, 12, 30))})
+    assert business_us(start, end, calendar) == business_us(start, end, without) > 0
 
 
 @settings(deadline=None, max_examples=30)
