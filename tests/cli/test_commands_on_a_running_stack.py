@@ -498,7 +498,10 @@ def test_commands_that_need_a_running_earnback_say_how_to_start_it(shell: Shell)
         assert "start it with 'earnback up'" in said.err, command
 
 
-def test_an_address_where_nobody_answers_is_named(shell: Shell) -> None:
+def test_an_address_where_nobody_answers_is_named(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.cli.client.ATTEMPTS", 2)
     away = {"EARNBACK_INGEST": "http://127.0.0.1:1", "EARNBACK_SETTLEMENT": "http://127.0.0.1:1"}
     said = Shell(shell.home, {**away, "EARNBACK_KEY": "eb_x_y"}).run("statements")
     assert said.code != 0
