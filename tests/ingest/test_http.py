@@ -67,7 +67,12 @@ def test_a_good_event_of_every_type_is_taken(running: Ingest) -> None:
 
 
 def _renamed(running: Ingest, data: Any) -> Any:
-    return {**data, "assigned_to": running.vendor("desk")} if "assigned_to" in data else data
+    own = {}
+    if "assigned_to" in data:
+        own["assigned_to"] = running.vendor("desk")
+    if "of_source" in data:
+        own["of_source"] = running.source(data["of_source"])
+    return {**data, **own}
 
 
 def test_good_events_beside_bad_ones_are_taken_and_each_has_its_result(running: Ingest) -> None:
