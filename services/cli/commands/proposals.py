@@ -104,9 +104,8 @@ def answer_event(
     agreement: str, one: dict[str, Any], answer: str, reason: str, own: str
 ) -> dict[str, Any]:
     """The event that answers a proposal, as it is listed; its id is new, its time is now."""
-    states = next(kind for kind in ("charge", "circumstance", "figure") if one.get(kind))
+    states = _kind(one)
     stated = one[states]
-    field = {"charge": "base", "circumstance": "circumstance", "figure": "metric"}[states]
     return {
         "specversion": "1.0",
         "id": f"answer-{uuid4()}",
@@ -116,7 +115,7 @@ def answer_event(
         "data": {
             "agreement": agreement,
             "states": states,
-            "name": stated[field],
+            "name": stated[_NAMED_BY[states]],
             "period": stated["period"],
             "of_source": one["event"]["source"],
             "of_id": one["event"]["id"],
@@ -127,8 +126,16 @@ def answer_event(
     }
 
 
+_NAMED_BY = {"charge": "base", "circumstance": "circumstance", "figure": "metric"}
+"""Each kind of statement, to the field that names it."""
+
+
+def _kind(one: dict[str, Any]) -> str:
+    return next(kind for kind in _NAMED_BY if one.get(kind))
+
+
 def _cells(one: dict[str, Any]) -> tuple[str, ...]:
-    states = next(kind for kind in ("charge", "circumstance", "figure") if one.get(kind))
+    states = _kind(one)
     return (
         one["event"]["source"],
         one["event"]["id"],

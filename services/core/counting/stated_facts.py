@@ -25,6 +25,7 @@ from services.core.events.whose_word import (
     GivenAnswer,
     StatementStanding,
     answers_in,
+    decisions_of,
     fitting,
     parties_of,
     sides_of,
@@ -67,16 +68,15 @@ def stated_facts(
     ``facts``: as they stand after corrections. ``programmes``, ``agreements``: all versions of the
     programme and of the agreement. What is stated of another time: see `carries`.
     """
-    parties = parties_of(programmes)
-    answers = answers_in(facts, parties)
+    words = _Words.of(facts, programmes, agreements)
     asked = lengths_asked(programmes, agreements)
     found = [
-        *_rows(facts, CHARGE, Charge, programmes, agreements, period, parties, answers),
-        *_rows(facts, CIRCUMSTANCE, Circumstance, programmes, agreements, period, parties, answers),
+        *_rows(facts, CHARGE, Charge, words, period),
+        *_rows(facts, CIRCUMSTANCE, Circumstance, words, period),
     ]
     figures = [
         each
-        for each in _rows(facts, FIGURE, Figure, programmes, agreements, period, parties, answers)
+        for each in _rows(facts, FIGURE, Figure, words, period)
         if each.party and _name(each.said) in asked
     ]
     counted = sorted(
@@ -116,13 +116,11 @@ def _rows(
     facts: Facts,
     kind: int,
     model: type[_OneStatement],
-    programmes: Sequence[Programme],
-    agreements: Sequence[Agreement],
+    words: _Words,
     period: str,
-    parties: Mapping[str, str],
-    answers: Mapping[tuple[str, str], Sequence[GivenAnswer]],
 ) -> Iterator[_StatedRow]:
     """What was stated of this agreement and matters to the period, by time and identity."""
+    programmes, agreements = words.programmes, words.agreements
     rows = np.flatnonzero(facts.kind == kind)
     for row in rows[np.argsort(facts.at_us[rows], kind="stable")].tolist():
         said = model.model_validate_json(facts.data[row])
@@ -134,35 +132,51 @@ def _rows(
                 or carries(programmes, agreements, period, said.period, _name(said))
             )
         if matters:
-            source = facts.sources[facts.source[row]]
-            party = parties.get(source, "")
-            given = answers.get((source, facts.ids[row]), ())
-            payload, at_us = _payload(facts, row), int(facts.at_us[row])
-            found = standing_of(said, party, at_us, payload, programmes, agreements, given)
-            yield _StatedRow(row, said, party, found)
+            party = words.parties.get(facts.sources[facts.source[row]], "")
+            yield _StatedRow(row, said, party, words.standing_of(facts, row, said, party))
 
 
-def standing_of(
-    said: Charge | Circumstance | Figure,
-    party: str,
-    at_us: int,
-    payload: str,
-    programmes: Sequence[Programme],
-    agreements: Sequence[Agreement],
-    answers: Sequence[GivenAnswer],
-) -> StatementStanding:
-    """What a statement of a party comes to, by the versions that rule its period."""
-    programme, agreement = _ruling(programmes, said.period), _ruling(agreements, said.period)
-    states, name = _KINDS[type(said)], _name(said)
-    return standing(
-        word_of(programme, agreement, states, name),
-        party,
-        at_us,
-        sides_of(programme, agreement, states, party),
-        fitting(answers, states, name, said.period, agreement.agreement, payload),
-        programme.whose_word.silence,
-        _closing_us(programme, agreement, said.period),
-    )
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Whose word counts in an agreement, and what was answered.
+
+    ``parties``: source to the party that it reports for. ``decisions``: by version of the
+    agreement; one search through its terms serves all that is stated.
+    """
+
+    programmes: Sequence[Programme]
+    agreements: Sequence[Agreement]
+    parties: Mapping[str, str]
+    answers: Mapping[tuple[str, str], Sequence[GivenAnswer]]
+    decisions: Mapping[int, frozenset[str]]
+
+    @classmethod
+    def of(
+        cls, facts: Facts, programmes: Sequence[Programme], agreements: Sequence[Agreement]
+    ) -> _Words:
+        """``facts`` hold the answers; the versions are all there are."""
+        parties = parties_of(programmes)
+        decisions = {each.version: decisions_of(each) for each in agreements}
+        return cls(programmes, agreements, parties, answers_in(facts, parties), decisions)
+
+    def standing_of(
+        self, facts: Facts, row: int, said: Charge | Circumstance | Figure, party: str
+    ) -> StatementStanding:
+        """What a statement of a party comes to, by the versions that rule its period."""
+        programme = _ruling(self.programmes, said.period)
+        agreement = _ruling(self.agreements, said.period)
+        states, name = _KINDS[type(said)], _name(said)
+        given = self.answers.get((facts.sources[facts.source[row]], facts.ids[row]), ())
+        payload = _payload(facts, row)
+        return standing(
+            word_of(programme, agreement, self.decisions[agreement.version], states, name),
+            party,
+            int(facts.at_us[row]),
+            sides_of(programme, agreement, states, party),
+            fitting(given, states, name, said.period, agreement.agreement, payload),
+            programme.whose_word.silence,
+            _closing_us(programme, agreement, said.period),
+        )
 
 
 _OneVersion = TypeVar("_OneVersion", Programme, Agreement)

@@ -41,7 +41,7 @@ def of_agreement(
             f"{source.reports_for} is no party of the agreement {noun.agreement}",
             "only its vendor, the buyer and third parties may speak about it",
         )
-    version = _covering(versions, first_day(noun.period))
+    version = covering(versions, first_day(noun.period))
     if isinstance(noun, Circumstance):
         stated = rules.stated[version.agreement, version.version]
         return _level(versions, noun) or impossible_statement(stated, noun)
@@ -63,7 +63,7 @@ def _level(versions: Sequence[Agreement], noun: Circumstance) -> Rejection | Non
     )
 
 
-def _covering(versions: Sequence[Agreement], day: date) -> Agreement:
+def covering(versions: Sequence[Agreement], day: date) -> Agreement:
     """The version of an agreement that covers a day; before the first, the first. Newest first."""
     return next((each for each in versions if each.effective_from <= day), versions[-1])
 

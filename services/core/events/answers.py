@@ -8,9 +8,10 @@ from schemas.agreement import Agreement
 from schemas.event import ProposalAnswer
 from schemas.period import first_day
 from schemas.programme import Programme, Source
+from services.core.events.agreement_facts import covering
 from services.core.events.rejections import Rejection, RejectionCode
 from services.core.events.rules import Rules
-from services.core.events.whose_word import awaited, sides_of, word_of
+from services.core.events.whose_word import awaited, decisions_of, parties_of, sides_of, word_of
 
 
 def of_proposal(
@@ -22,7 +23,7 @@ def of_proposal(
     answer changes nothing.
     """
     versions = rules.sources.get(answer.of_source, ())
-    stated_by = _party(versions, answer.of_source)
+    stated_by = parties_of(versions).get(answer.of_source)
     if stated_by is None or versions[0].programme != programme.programme:
         return Rejection(
             RejectionCode.UNKNOWN_SOURCE,
@@ -35,7 +36,8 @@ def of_proposal(
     agreement = _agreement(rules.agreements.get(answer.agreement, ()), programme, answer)
     if isinstance(agreement, Rejection):
         return agreement
-    word = word_of(programme, agreement, answer.states, answer.name)
+    decisions = decisions_of(agreement)
+    word = word_of(programme, agreement, decisions, answer.states, answer.name)
     sides = sides_of(programme, agreement, answer.states, stated_by)
     may = awaited(word, stated_by, sides)
     if source.reports_for in may:
@@ -50,19 +52,6 @@ def of_proposal(
     return Rejection(RejectionCode.ANSWER_OF_ANOTHER_PARTY, "/data/answer", reason, remedy)
 
 
-def _party(versions: tuple[Programme, ...], source: str) -> str | None:
-    """Whom a source reports for, by the newest version that declares it."""
-    return next(
-        (
-            each.reports_for
-            for version in versions
-            for each in version.sources
-            if each.source == source
-        ),
-        None,
-    )
-
-
 def _agreement(
     versions: Sequence[Agreement], programme: Programme, answer: ProposalAnswer
 ) -> Agreement | Rejection:
@@ -74,5 +63,4 @@ def _agreement(
             f"the programme {programme.programme} has no agreement {answer.agreement}",
             "write the agreement of the proposal",
         )
-    day = first_day(answer.period)
-    return next((each for each in versions if each.effective_from <= day), versions[-1])
+    return covering(versions, first_day(answer.period))

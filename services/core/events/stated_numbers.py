@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.agreement import Agreement
-from schemas.base import Noun
 from schemas.ceiling import Cap, SharedCap
 from schemas.conversion import RateOfDay, RateOfPeriod
 from schemas.credit import CircumstanceQuantity
 from schemas.level import ReliefByVolume
+from schemas.nested import nouns_in
 from schemas.programme import Programme
 
 IN_USE = "service_in_use"
@@ -56,17 +56,12 @@ def _of_agreement(version: Agreement, shared: Iterable[SharedCap]) -> Iterator[S
     yield StatedNumber(IN_USE, "days_in_period", "a number of days", above_zero=True)
 
 
-def _of_terms(term: object) -> Iterator[StatedNumber]:
+def _of_terms(version: Agreement) -> Iterator[StatedNumber]:
     """The numbers that terms anywhere inside read as a quantity, a volume or a rate."""
-    if isinstance(term, CircumstanceQuantity):
-        yield StatedNumber(term.circumstance, VALUE, "a quantity")
-    elif isinstance(term, ReliefByVolume) and term.normal_from is not None:
-        yield StatedNumber(term.normal_from, VALUE, "a normal volume")
-    elif isinstance(term, RateOfDay | RateOfPeriod):
-        yield StatedNumber(term.circumstance, VALUE, "a rate of exchange", above_zero=True)
-    if isinstance(term, Noun):
-        for name in type(term).model_fields:
-            yield from _of_terms(getattr(term, name))
-    elif isinstance(term, tuple):
-        for each in term:
-            yield from _of_terms(each)
+    for term in nouns_in(version):
+        if isinstance(term, CircumstanceQuantity):
+            yield StatedNumber(term.circumstance, VALUE, "a quantity")
+        elif isinstance(term, ReliefByVolume) and term.normal_from is not None:
+            yield StatedNumber(term.normal_from, VALUE, "a normal volume")
+        elif isinstance(term, RateOfDay | RateOfPeriod):
+            yield StatedNumber(term.circumstance, VALUE, "a rate of exchange", above_zero=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.agreement import Agreement
-from schemas.base import Noun
+from schemas.nested import names_in
 from schemas.period import PeriodLength
 from schemas.programme import Composite, Programme
 
@@ -35,12 +35,11 @@ def wanted(agreement: Agreement) -> tuple[Wanted, ...]:
         found[own] = None
         for subject in level.subjects:
             found[Wanted(level.metric, measured, subject)] = None
-        terms = (level.credits, level.relief)
-        for metric in sorted({name for term in terms for name in _metrics_in(term)}):
+        for metric in sorted(_metrics_in((level.credits, level.relief))):
             found[Wanted(metric, measured, None, level.each_subject)] = None
             if level.subject is not None:
                 found[Wanted(metric, measured, level.subject, if_reported=True)] = None
-    for metric in sorted(set(_metrics_in(agreement.terminations))):
+    for metric in sorted(_metrics_in(agreement.terminations)):
         found[Wanted(metric, agreement.settled, None)] = None
     return tuple(found)
 
@@ -62,18 +61,9 @@ def looks_at(
 _METRIC_FIELDS = frozenset({"metric", "highest", "lowest"})
 
 
-def _metrics_in(noun: object) -> Iterator[str]:
+def _metrics_in(term: object) -> set[str]:
     """Names of metrics anywhere inside a term."""
-    if isinstance(noun, Noun):
-        for name in type(noun).model_fields:
-            value = getattr(noun, name)
-            if name in _METRIC_FIELDS and isinstance(value, str):
-                yield value
-            else:
-                yield from _metrics_in(value)
-    elif isinstance(noun, tuple):
-        for each in noun:
-            yield from _metrics_in(each)
+    return {name for _, name in names_in(term, _METRIC_FIELDS)}
 
 
 def lengths_asked(

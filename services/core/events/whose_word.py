@@ -6,17 +6,17 @@ those whose word counts have accepted it, and by silence where the programme has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from schemas.agreement import Agreement
-from schemas.base import Noun
 from schemas.credit import Duration
 from schemas.event import ProposalAnswer
 from schemas.frame import Facts
+from schemas.nested import nouns_in
 from schemas.programme import Programme
 from schemas.whose_word import Silence
 from services.core.calendar.windows import DAY_US
@@ -77,23 +77,22 @@ def decisions_of(agreement: Agreement) -> frozenset[str]:
         found.add(agreement.critical_failure.decision)
     if agreement.single_event is not None and agreement.single_event.choice is not None:
         found.add(agreement.single_event.choice)
-    found.update(term.asked for term in _durations(agreement.levels) if term.asked is not None)
+    durations = (one for one in nouns_in(agreement.levels) if isinstance(one, Duration))
+    found.update(one.asked for one in durations if one.asked is not None)
     return frozenset(found)
 
 
-def _durations(term: object) -> Iterator[Duration]:
-    if isinstance(term, Duration):
-        yield term
-    elif isinstance(term, Noun):
-        for name in type(term).model_fields:
-            yield from _durations(getattr(term, name))
-    elif isinstance(term, tuple):
-        for each in term:
-            yield from _durations(each)
+def word_of(
+    programme: Programme,
+    agreement: Agreement,
+    decisions: Collection[str],
+    states: str,
+    name: str,
+) -> str:
+    """Whose word counts for a charge, a circumstance or a figure of that name.
 
-
-def word_of(programme: Programme, agreement: Agreement, states: str, name: str) -> str:
-    """Whose word counts for a charge, a circumstance or a figure of that name."""
+    ``decisions``: those of the agreement, see `decisions_of`.
+    """
     if states == "figure":
         metric = programme.metric(name)
         own = metric.whose_word if metric is not None else None
@@ -103,7 +102,7 @@ def word_of(programme: Programme, agreement: Agreement, states: str, name: str) 
             return each.of
     if states == "charge":
         return programme.whose_word.charges
-    if name in decisions_of(agreement):
+    if name in decisions:
         return programme.whose_word.decisions
     return programme.whose_word.circumstances
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
 from schemas.agreement import Agreement
-from schemas.base import Noun
 from schemas.evaluation import CircumstanceFact, PeriodEvaluation
+from schemas.nested import names_in
 from schemas.period import first_day, label_of, next_label
 from services.core.calendar.windows import labels_between, overlaps
 from services.core.contracts.versions import version_for
@@ -38,7 +37,7 @@ def unknown_places(
     ]
     if not facts:
         return
-    read = {name for version in versions for name in _names_in(version, _NARROWED)} | {"claim"}
+    read = {"claim"}.union(*(_circumstances(version, _NARROWED) for version in versions))
     if any(base.per_subject for version in versions for base in version.bases):
         read.add(IN_USE)
     free = _free_subjects(versions)
@@ -63,29 +62,16 @@ def unknown_places(
         )
 
 
-def _names_in(term: Any, fields: Sequence[str]) -> Iterator[str]:
-    """The circumstances that a term reads in these fields, wherever inside it."""
-    if isinstance(term, tuple):
-        for one in term:
-            yield from _names_in(one, fields)
-    elif isinstance(term, Mapping):
-        yield from _names_in(tuple(term.values()), fields)
-    elif isinstance(term, Noun):
-        for field in type(term).model_fields:
-            value = getattr(term, field)
-            if field in _ELSEWHERE:
-                continue
-            if field in fields and isinstance(value, str):
-                yield value
-            else:
-                yield from _names_in(value, fields)
+def _circumstances(version: Agreement, fields: Collection[str]) -> set[str]:
+    """The circumstances that a version's terms read in these fields."""
+    return {name for _, name in names_in(version, fields, _ELSEWHERE)}
 
 
 def _free_subjects(versions: Sequence[Agreement]) -> set[str]:
     """Circumstances whose subject is the name of an occurrence."""
     levels = [level for version in versions for level in version.levels]
     free = {level.attributed.circumstance for level in levels if level.attributed is not None}
-    return free | {name for version in versions for name in _names_in(version, ("asked",))}
+    return free.union(*(_circumstances(version, ("asked",)) for version in versions))
 
 
 def _levels(versions: Sequence[Agreement], fact: CircumstanceFact, period: str) -> list[str]:

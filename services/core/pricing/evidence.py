@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
-from schemas.base import Noun
 from schemas.evaluation import EventRef
+from schemas.nested import names_in
 from schemas.statement import Step
 from services.core.inputs.absence import half_text
 from services.core.inputs.worksheet import step
@@ -22,14 +21,16 @@ def events_behind(pricing: PricingContext) -> tuple[EventRef, ...]:
     found = list(evidence.telling) if evidence is not None else []
     whole = pricing.attributed(pricing.result.metric or "")
     found += whole.events if whole is not None else ()
-    for field, name in _names(pricing.credit):
+    for field, name in names_in(pricing.credit, _EVENTS):
         found += _EVENTS[field](pricing, name)
     return tuple(dict.fromkeys(found))
 
 
 def halves_behind(pricing: PricingContext) -> tuple[Step, ...]:
     """What lacks a half in the figures that a credit reads beside the level's own."""
-    read = [name for field, name in _names(pricing.credit) if _EVENTS[field] is _of_metric]
+    read = [
+        name for field, name in names_in(pricing.credit, _EVENTS) if _EVENTS[field] is _of_metric
+    ]
     figures = {name: pricing.figure(name) for name in read if name != pricing.result.metric}
     return tuple(
         step("incomplete", pricing.term, f"{name}: {half_text(half)}")
@@ -37,20 +38,6 @@ def halves_behind(pricing: PricingContext) -> tuple[Step, ...]:
         if figure is not None
         for half in figure.incomplete
     )
-
-
-def _names(noun: Any) -> Iterator[tuple[str, str]]:
-    """Every field of a term that names a metric, a base, an amount at risk or a circumstance."""
-    if isinstance(noun, tuple):
-        for one in noun:
-            yield from _names(one)
-    elif isinstance(noun, Noun):
-        for field in type(noun).model_fields:
-            value = getattr(noun, field)
-            if field in _EVENTS and isinstance(value, str):
-                yield field, value
-            else:
-                yield from _names(value)
 
 
 def _of_metric(pricing: PricingContext, name: str) -> tuple[EventRef, ...]:
