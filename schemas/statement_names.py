@@ -153,6 +153,7 @@ STEP_RULES: Mapping[str, str] = {
     "how it counts.",
     "low-volume": "The ratio without so many bad events. Value: in percent.",
     "no-data": "What the level states for a period without data. Value: where it counts as one.",
+    "not-asked": "A request to count an occurrence that no figure of the period counts.",
     "not-attributed": "An attribution of an occurrence that no figure of the period counts.",
     "not-over": "Outages, tickets or deliveries that count here and are not over at the end of the "
     "period.",

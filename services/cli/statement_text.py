@@ -26,7 +26,7 @@ _OF_RESULTS = frozenset(
 
 _OF_LINES = frozenset(
     "ceiling cap claim critical-failure deferred deposit earn-back fee floor retainage set-off"
-    " single-event small-amount withheld".split()
+    " not-asked single-event small-amount withheld".split()
 )
 """The steps of a line that are told: what cut it, and where it comes from if from no level."""
 

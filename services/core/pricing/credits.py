@@ -27,7 +27,7 @@ from services.core.inputs.worksheet import DraftLine, PointsScored, Worksheet, s
 from services.core.judging.levels import consecutive_misses
 from services.core.pricing.ceilings import limit_amount
 from services.core.pricing.condition_values import condition_holds
-from services.core.pricing.evidence import events_behind, halves_behind
+from services.core.pricing.evidence import asked_for_nothing, events_behind, halves_behind
 from services.core.pricing.factors import factor
 from services.core.pricing.quantities import PricedUnits, PricingContext, quantity
 from services.core.pricing.rates import Price, name_of, price, worth
@@ -139,7 +139,8 @@ def _priced(pricing: PricingContext, credit: Credit) -> tuple[Price | None, tupl
     counts = quantity(pricing.within("quantity"), credit.quantity)
     if credit.rounded_quantity is not None:
         counts = tuple(_rounded_count(pricing, credit, count) for count in counts)
-    steps = [*halves_behind(pricing), *(made for count in counts for made in count.steps)]
+    steps = [*halves_behind(pricing), *asked_for_nothing(pricing)]
+    steps += (made for count in counts for made in count.steps)
     pricing = replace(pricing, for_nothing=_for_nothing(pricing, credit))
     seen = pricing.context.seen
     priced = price(pricing.within("rate"), credit.rate, counts)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from schemas.credit import Duration
 from schemas.evaluation import EventRef
 from schemas.nested import names_in
 from schemas.statement import Step
+from services.core.calendar.windows import overlaps
+from services.core.exact.arithmetic import listed
 from services.core.inputs.absence import half_text
+from services.core.inputs.known import says_yes
 from services.core.inputs.worksheet import step
 from services.core.pricing.quantities import PricingContext
 
@@ -38,6 +42,36 @@ def halves_behind(pricing: PricingContext) -> tuple[Step, ...]:
         if figure is not None
         for half in figure.incomplete
     )
+
+
+def asked_for_nothing(pricing: PricingContext) -> tuple[Step, ...]:
+    """What the buyer asked to have counted although no figure of the period counts it."""
+    term = pricing.credit.quantity
+    if not isinstance(term, Duration) or term.asked is None or term.of != "each":
+        return ()
+    inputs, result = pricing.context.inputs, pricing.result
+    metric = term.metric or result.metric
+    known = {
+        part.part
+        for figure in inputs.evaluation.figures
+        if figure.metric == metric
+        for part in (*figure.parts, *figure.touching)
+    }
+    asked = {
+        fact.circumstance.subject
+        for fact in inputs.stated(term.asked)
+        if overlaps(fact.circumstance.period, result.period)
+        and fact.circumstance.level in (None, result.level)
+        and says_yes(fact)
+    }
+    names = sorted(filter(None, asked - known))
+    if not names:
+        return ()
+    text = (
+        f"{term.asked} asks for {listed(names)}, which no figure of {pricing.context.period} "
+        "counts: correct the name if it should"
+    )
+    return (step("not-asked", f"{pricing.term}.quantity", text),)
 
 
 def _of_metric(pricing: PricingContext, name: str) -> tuple[EventRef, ...]:

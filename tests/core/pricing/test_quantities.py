@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from schemas.statement import SettlementStatement
+from services.core.settling.one_period import Unsettled
 from tests.core.rules_told import outages, part, priced
-from tests.core.told import Circumstances, evaluation, settled, terms
+from tests.core.told import Circumstances, evaluation, outcomes, settled, terms
 
 
 def test_an_excess_is_of_the_metric_that_it_names() -> None:
@@ -26,20 +28,25 @@ def test_an_excess_is_of_the_metric_that_it_names() -> None:
     [
         ({}, 1),
         ({"level": "uptime"}, 1),
-        ({"subject": "o0"}, 0),
+        ({"subject": "o0"}, None),
         ({"values": {"holds": False}}, 0),
     ],
 )
 def test_a_short_time_in_all_counts_a_unit_where_its_level_is_asked_for(
-    said: dict[str, Any], units: int
+    said: dict[str, Any], units: int | None
 ) -> None:
     asked: Circumstances = [("please", said)]
     short = (
         "{kind: duration, metric: outages, of: total, counted: elapsed, unit: 60, part_unit: "
         "does_not_count, shorter_than_a_unit: only_if_asked, asked: please}"
     )
-    (found,) = settled(terms(level=priced(short)), outages(20, circumstances=asked))
-    assert found.total_minor == 100 * units
+    (found,) = outcomes(terms(level=priced(short)), outages(20, circumstances=asked))
+    if units is None:
+        assert isinstance(found, Unsettled), "time in all has no outage that could be asked for"
+        assert "names the subject o0" in found.reasons[0]
+    else:
+        assert isinstance(found, SettlementStatement)
+        assert found.total_minor == 100 * units
 
 
 @pytest.mark.parametrize(("unit", "total"), [(1, 2900), (2, 1450), (4, 725)])
