@@ -48,13 +48,14 @@ grant select, insert on agreement_version, agreement_party, evaluation_received,
 grant update on catalogue_revision to earnback_settlement;
 grant select, insert, update on progress, parked_work, dispute to earnback_settlement;
 grant select, insert, update, delete on settlement_pending to earnback_settlement;
+grant select, insert, delete on open_dispute to earnback_settlement;
 grant select, update on book_head to earnback_settlement;
 grant select on latest_statement, posted_line, seal_key to earnback_settlement;
 grant insert on outbox to earnback_settlement;
 grant select, insert, update on outbox_head to earnback_settlement;
 
 -- A party, through the settlement API: rows that are its own, by row security.
-grant select on statement, statement_line, ledger_entry, dispute, dispute_event, settlement_run, settlement_pending,
+grant select on statement, statement_line, ledger_entry, dispute, dispute_event, open_dispute, settlement_run, settlement_pending,
     evaluation_received, parked_work, quarantine_item, intake_refusal, refusal_count, settlement_refused,
     agreement_party, programme_party, source_owner, applied_correction, book_head, version_taken_up,
     audit_entry

@@ -158,6 +158,11 @@ def explanation(found: Mapping[str, Any]) -> None:
         own = tree.add("events that the amount itself is calculated from")
         for event in found["events"]:
             own.add(Text(plain(event_line(event))))
+    for one in found.get("disputes", ()):
+        branch = tree.add(Text(plain(f"disputed by the {one['raised_by']}: {contested(one)}")))
+        for step in one["history"]:
+            said = f"{step['state'].replace('_', ' ')} by {step['actor']}: {step['comment']}"
+            branch.add(Text(plain(said)))
     if page.get("unavailable"):
         tree.add(f"events: {page['unavailable']}")
     if page["withheld"]:
@@ -165,6 +170,20 @@ def explanation(found: Mapping[str, Any]) -> None:
     if page.get("next"):
         tree.add("there are more events: list all of them with --events")
     out.print(tree)
+
+
+def contested(row: Mapping[str, Any]) -> str:
+    """What a dispute is about, in words."""
+    if row["line"] is not None:
+        return f"line {row['line']}"
+    if row["measurement"] is not None:
+        return f"measurement {row['measurement']['id']} of {row['measurement']['source']}"
+    kind = "figure" if row["figure"] is not None else "absence"
+    said = row[kind]
+    of = f"{said['metric']} of {said['subject']}" if said["subject"] else said["metric"]
+    if kind == "figure":
+        return f"figure {of}"
+    return f"absence of {of}, {said['window']['start']} to {said['window']['end']}"
 
 
 def _figure_heading(figure: Mapping[str, Any]) -> str:

@@ -214,6 +214,14 @@ class Principal:
         owner = self.catalogue.sources.get(source)
         return owner is not None and extent(self.viewer, self._reported(owner, data)) == "whole"
 
+    def may_read(self, source: str, data: Mapping[str, object]) -> bool:
+        """Whether an event may be named to them: of a source of theirs, or shown as a whole."""
+        return self.sees_source(source) or self.sees_event(source, data)
+
+    def as_vendor(self, vendor: str) -> Principal:
+        """What a vendor sees, to hold against it what the asker would tell it."""
+        return replace(self, party=vendor, role="vendor", prefix="", person=None)
+
     def _takes_part_in(self, programme: str) -> bool:
         return any(
             self.catalogue.agreements[name][-1].programme == programme for name in self.agreements()
@@ -301,5 +309,4 @@ ReaderPrincipal = Annotated[Principal, Depends(asks(*READERS))]
 BookReaderPrincipal = Annotated[Principal, Depends(asks(*BOOK_READERS))]
 """The same and the buyer's finance, who read statements and the ledger."""
 Buyer = Annotated[Principal, Depends(asks(*BUYERS))]
-VendorPrincipal = Annotated[Principal, Depends(asks("vendor"))]
 OperatorPrincipal = Annotated[Principal, Depends(asks("admin"))]

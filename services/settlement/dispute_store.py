@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from schemas.dispute import Dispute, DisputeAct, DisputeEvent, DisputeState
+import msgspec
+
+from schemas.dispute import (
+    CONTESTED,
+    Contested,
+    Dispute,
+    DisputeAct,
+    DisputeEvent,
+    DisputeSide,
+    DisputeState,
+)
 from services.settlement.queries import DatabaseRow
 from services.shell.postgres import Connection
 
+OPEN = (DisputeState.RAISED, DisputeState.UNDER_REVIEW)
 _DISPUTE = """
-    select d.dispute_id, d.position, d.agreement, d.vendor, d.period, d.revision, d.line,
+    select d.dispute_id, d.position, d.agreement, d.vendor, d.period, d.revision, d.line, d.about,
+           d.metric, d.effect, d.error, d.raised_by,
            (select json_agg(json_build_object('act', e.act, 'state', e.state, 'actor', e.actor,
                             'comment', e.comment, 'at', e.recorded_at) order by e.number)
               from dispute_event e where e.dispute_id = d.dispute_id) as history,
@@ -19,19 +33,57 @@ _DISPUTE = """
       from dispute d
      where ($1::text is null or d.vendor = $1) and ($2::text is null or d.buyer = $2)
 """
+_PLAIN = "dispute_id agreement vendor period revision line metric effect error raised_by".split()
+
+
+@dataclass(frozen=True, slots=True)
+class NewDispute:
+    """What is written down of a dispute. ``metric``: which it concerns, where that can be told."""
+
+    dispute_id: UUID
+    agreement: str
+    vendor: str
+    buyer: str
+    period: str
+    revision: int | None
+    contested: Contested
+    metric: str | None
+    effect: str | None
+    error: bool | None
+    raised_by: DisputeSide
 
 
 def from_row(row: DatabaseRow) -> Dispute:
     """A dispute with its history."""
     history = tuple(DisputeEvent.model_validate(each) for each in json.loads(row["history"]))
-    return Dispute(
-        history=history,
-        state=history[-1].state,
-        **{
-            name: row[name]
-            for name in ("dispute_id", "agreement", "vendor", "period", "revision", "line")
-        },
-    )
+    about = json.loads(row["about"]) if row["about"] is not None else {}
+    plain = {name: row[name] for name in _PLAIN}
+    return Dispute.model_validate({**plain, **about, "history": history, "state": row["state"]})
+
+
+def _about(contested: Contested) -> str:
+    return msgspec.json.encode(
+        contested.model_dump(mode="json", exclude_none=True), order="sorted"
+    ).decode()
+
+
+def thing(contested: Contested) -> str:
+    """What a dispute is about, as one text."""
+    return f"line {contested.line}" if contested.line is not None else _about(contested)
+
+
+def in_words(contested: Contested) -> str:
+    """What a dispute is about, for people."""
+    kind = next(name for name in CONTESTED if getattr(contested, name) is not None)
+    said = contested.model_dump(mode="json", exclude_none=True)[kind]
+    if isinstance(said, str):
+        return f"line {said}"
+    if kind == "measurement":
+        return f"measurement {said['id']} of {said['source']}"
+    of = " of ".join(said[name] for name in ("metric", "subject") if name in said)
+    if kind == "figure":
+        return f"figure {of}"
+    return f"absence of {of} from {said['window']['start']} to {said['window']['end']}"
 
 
 async def has_line(connection: Connection, statement: DatabaseRow, line: str) -> bool:
@@ -47,38 +99,49 @@ async def has_line(connection: Connection, statement: DatabaseRow, line: str) ->
     return bool(found)
 
 
-async def open_dispute(connection: Connection, statement: DatabaseRow, line: str) -> UUID | None:
-    """The dispute of a line that has not come to its end. Keeps others from raising one meanwhile.
+async def open_dispute(
+    connection: Connection, agreement: str, period: str, contested: Contested
+) -> UUID | None:
+    """The undecided dispute about a thing. Keeps others from raising one meanwhile.
 
     The lock also makes positions follow the order of commits.
     """
     await connection.execute("lock table dispute in share row exclusive mode")
     found: UUID | None = await connection.fetchval(
-        f"select dispute_id from ({_DISPUTE}) d where agreement = $3 and period = $4"  # noqa: S608
-        " and line = $5 and state in ('raised', 'under_review')",
-        None,
-        None,
-        statement["agreement"],
-        statement["period"],
-        line,
+        "select dispute_id from open_dispute where agreement = $1 and period = $2 and thing = $3",
+        agreement,
+        period,
+        thing(contested),
     )
     return found
 
 
-async def insert(
-    connection: Connection, dispute_id: UUID, statement: DatabaseRow, line: str
-) -> None:
+async def insert(connection: Connection, new: NewDispute) -> None:
     """Write down a dispute; its first event follows in the same transaction."""
+    line = new.contested.line
     await connection.execute(
-        "insert into dispute (dispute_id, agreement, vendor, buyer, period, revision, line)"
-        " values ($1, $2, $3, $4, $5, $6, $7)",
-        dispute_id,
-        statement["agreement"],
-        statement["vendor"],
-        statement["buyer"],
-        statement["period"],
-        statement["revision"],
+        "insert into dispute (dispute_id, agreement, vendor, buyer, period, revision, line, about,"
+        " metric, effect, error, raised_by)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        new.dispute_id,
+        new.agreement,
+        new.vendor,
+        new.buyer,
+        new.period,
+        new.revision,
         line,
+        None if line is not None else _about(new.contested),
+        new.metric,
+        new.effect,
+        new.error,
+        new.raised_by,
+    )
+    await connection.execute(
+        "insert into open_dispute (dispute_id, agreement, period, thing) values ($1, $2, $3, $4)",
+        new.dispute_id,
+        new.agreement,
+        new.period,
+        thing(new.contested),
     )
 
 
@@ -109,6 +172,8 @@ async def add_event(
         actor,
         comment,
     )
+    if state not in OPEN:
+        await connection.execute("delete from open_dispute where dispute_id = $1", dispute_id)
 
 
 async def disputes(
@@ -132,6 +197,26 @@ async def disputes(
         limit,
     )
     return rows
+
+
+async def of_period(connection: Connection, agreement: str, period: str) -> list[Dispute]:
+    """All disputes of a period, in the order in which they were raised."""
+    rows = await connection.fetch(
+        f"{_DISPUTE} and d.agreement = $3 and d.period = $4 order by position",
+        None,
+        None,
+        agreement,
+        period,
+    )
+    return [from_row(row) for row in rows]
+
+
+async def several(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Dispute]:
+    """Disputes by their ids."""
+    rows = await connection.fetch(
+        f"{_DISPUTE} and d.dispute_id = any($3::uuid[])", None, None, list(ids)
+    )
+    return {row["dispute_id"]: from_row(row) for row in rows}
 
 
 async def dispute(

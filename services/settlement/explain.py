@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.ceiling import OfAgreements, SharedCap
+from schemas.dispute import Dispute
 from schemas.evaluation import WITHHELD, MetricFigure, PeriodEvaluation
 from schemas.programme import Programme
 from schemas.statement import LevelResult, SettlementStatement, StatementLine
@@ -15,7 +16,13 @@ from services.core.contracts.versions import caps_for
 from services.core.pricing.credits import line_name
 from services.core.visibility.shown import AgreementView
 from services.settlement.evaluator_client import EvaluatorClient
-from services.settlement.responses import ContractTerm, FactsPage, FigureEvent, FigureSource
+from services.settlement.responses import (
+    ContractTerm,
+    Explanation,
+    FactsPage,
+    FigureEvent,
+    FigureSource,
+)
 from services.shell.http.problems import Problem
 from services.shell.http.seal import Seal
 
@@ -175,6 +182,18 @@ def _source(figure: MetricFigure, revision: int) -> FigureSource:
         digest=figure.evidence.digest,
         telling=figure.evidence.telling,
         revision=revision,
+    )
+
+
+def disputes_behind(disputes: Iterable[Dispute], explanation: Explanation) -> tuple[Dispute, ...]:
+    """Those of a period's disputes that are of the line, or of what it rests on."""
+    metrics = {figure.metric for figure in explanation.figures}
+    return tuple(
+        one
+        for one in disputes
+        if (
+            one.line == explanation.line if one.line is not None else one.metric in (None, *metrics)
+        )
     )
 
 

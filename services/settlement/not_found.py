@@ -54,18 +54,27 @@ def _no_revision(what: str, revision: int | None, latest: int) -> Problem:
     )
 
 
-def _not_closed(what: str, versions: Sequence[Agreement], period: str) -> Problem:
+def check_period(versions: Sequence[Agreement], period: str) -> None:
+    """Raise a 404 for what is no settlement period of an agreement."""
     name = versions[-1].agreement
     version = version_for(versions, period)
     if version is None or version.settled != period_length(period):
         lengths = " or ".join(sorted({each.settled for each in versions}))
-        return Problem(
+        raise Problem(
             HTTPStatus.NOT_FOUND,
             "no-such-period",
             f"{period} is no settlement period of {name}.",
             f"It is settled by {lengths} from {versions[0].effective_from}; all its versions are at"
             f" /v1/agreements/{name}.",
         )
+
+
+def _not_closed(what: str, versions: Sequence[Agreement], period: str) -> Problem:
+    name = versions[-1].agreement
+    try:
+        check_period(versions, period)
+    except Problem as no_such_period:
+        return no_such_period
     return _none_yet(
         "period-open",
         what,

@@ -248,7 +248,9 @@ async def pending(
     after: tuple[str, str, int],
     limit: int,
 ) -> list[DatabaseRow]:
-    """What waits or is parked, by agreement, period and number; ``number`` 0: a period that waits.
+    """What waits, is parked or disputed, by agreement, period and number.
+
+    ``number`` 0: a period that waits; below: a dispute.
 
     ``agreements``: those whose periods are looked at. ``scope``: vendor and buyer whose parked
     work is, None for everyone's.
@@ -257,12 +259,18 @@ async def pending(
         "select * from ("  # noqa: S608 - a constant of ours
         " select agreement, period, 0::bigint as number, null as vendor, run_id, reasons, since,"
         "  null as what, null as programme, null as error, null as place, null as input,"
-        "  null as trace_id, null::int as attempts, null::timestamptz as last_at"
+        "  null as trace_id, null::int as attempts, null::timestamptz as last_at,"
+        "  null::uuid as dispute_id"
         "  from settlement_pending where agreement = any($3::text[])"
         " union all"
         " select agreement, period, number, vendor, null, jsonb_build_array(reason), first_at,"
-        "  what, programme, error, place, input, trace_id, attempts, last_at"
-        f"  from parked_work where resolved_at is null and {_WITHIN}) listed"
+        "  what, programme, error, place, input, trace_id, attempts, last_at, null"
+        f"  from parked_work where resolved_at is null and {_WITHIN}"
+        " union all"
+        " select o.agreement, o.period, -position, vendor, null, null, recorded_at,"
+        "  null, null, null, null, null, null, null, null, o.dispute_id"
+        "  from open_dispute o join dispute using (dispute_id)"
+        "  where o.agreement = any($3::text[])) listed"
         " where (agreement, period, number) > ($4, $5, $6)"
         " order by agreement, period, number limit $7",
         *scope,

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.base import Instant, Noun, Number, Text
-from schemas.dispute import DisputeAct, DisputeState
+from schemas.dispute import Contested, Dispute, DisputeAct, DisputeState
 from schemas.evaluation import EventRef, PeriodEvaluation
 from schemas.finance import EntryBooked
 from schemas.ledger_entry import SettlementRun
@@ -231,6 +231,9 @@ class Explanation(Noun):
     results: tuple[LevelResult, ...]
     figures: tuple[FigureSource, ...]
     events: tuple[EventRef, ...] = Field(description="Events that the line itself names.")
+    disputes: tuple[Dispute, ...] = Field(
+        (), description="Of the line, and of what it rests on: figures, measurements, absences."
+    )
     facts: FactsPage
 
 
@@ -263,19 +266,21 @@ class ParkedWork(Noun):
 
 
 class PendingPeriod(Noun):
-    """A closed period that has no statement yet, or work on an agreement that failed, and why."""
+    """A closed period that has no statement yet, work on an agreement that failed, or an undecided
+    dispute, and why."""
 
     agreement: str | None = Field(description="Null: the whole programme.")
     vendor: str | None
     period: str | None = Field(description="Null: the agreement as a whole.")
-    state: Literal["waits", "parked"] = Field(
+    state: Literal["waits", "parked", "disputed"] = Field(
         description="waits: something that the contract asks for is missing. parked: working it "
-        "out failed."
+        "out failed. disputed: a dispute of it is not decided."
     )
     reasons: tuple[str, ...]
     since: Instant
     run_id: UUID | None = Field(description="The run that found it waiting. Null: it is parked.")
-    parked: ParkedWork | None = Field(None, description="What failed. Null: it waits.")
+    parked: ParkedWork | None = Field(None, description="What failed. Null: nothing did.")
+    dispute_id: UUID | None = Field(None, description="Null: it is not for a dispute.")
 
 
 class RunSummary(SettlementRun):
@@ -470,13 +475,24 @@ class CloseState(BaseModel):
     done_at: Instant | None = None
 
 
-class DisputeOrder(Noun):
-    """A vendor contests a line of its statement."""
+class DisputeOrder(Contested):
+    """A party contests one thing of a period: a line, a figure, a measurement, or that there is
+    none."""
 
     agreement: str
     period: PeriodLabel
-    line: str
-    revision: int | None = Field(None, ge=1, le=2**31 - 1, description="Absent: the latest.")
+    revision: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="Of the statement, with a line. Absent: the latest."
+    )
+    effect: Number | None = Field(
+        None,
+        description="By how much the amount is wrong, in main units. Needed where the contract has "
+        "`disputes`.",
+    )
+    error: bool | None = Field(
+        None,
+        description="Whether it is an error. Needed where the contract's `disputes` needs one.",
+    )
     comment: Text
 
 
@@ -487,13 +503,17 @@ class DisputeActOrder(Noun):
     comment: Text
 
 
+DisputeActor = Literal["raiser", "other"]
+"""Whose act it is: the party's that raised the dispute, or the other's."""
+
+
 class DisputeTransition(Noun):
     """One row of the table of a dispute's life."""
 
     state: DisputeState
     act: DisputeAct
     leads_to: DisputeState
-    by: Literal["vendor", "buyer"]
+    by: DisputeActor
 
 
 class DisputeTable(Noun):

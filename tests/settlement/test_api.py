@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import datetime, time, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -11,11 +12,15 @@ import msgspec
 import pytest
 from fastapi.routing import APIRoute
 
+from schemas.bands import Threshold
+from schemas.base import zone_of
+from schemas.remedy import DisputeTerms
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue import keys
 from services.catalogue.store import apply
+from services.core.settling.dispute_admission import last_day
 from services.core.settling.settlement import settle
-from services.settlement import replay
+from services.settlement import dispute_terms, replay
 from services.settlement.api import ROUTERS
 from tests.settlement.builders import an_agreement, an_evaluation
 from tests.settlement.desk import Desk, a_desk
@@ -199,7 +204,7 @@ async def test_what_others_may_not_do_is_refused_by_role(database: str) -> None:
             ("books", "/v1/closes", close),
             ("nimbus", "/v1/agreements", agreement),
             ("probe", "/v1/agreements", agreement),
-            ("town", "/v1/disputes", {**close, "line": "x", "comment": "No."}),
+            ("books", "/v1/disputes", {**close, "line": "x", "comment": "No."}),
         ):
             answer = await desk.post(who, path, body)
             assert (answer.status_code, answer.json()["code"]) == (403, "not-allowed")
@@ -565,6 +570,121 @@ async def test_a_dispute_goes_its_way_and_keeps_its_history(database: str) -> No
         (listed,) = await desk.walk("nimbus", "/v1/disputes", state="upheld")
         assert listed == upheld
         assert await desk.walk("cirrus", "/v1/disputes") == []
+
+
+async def test_the_buyer_disputes_too_and_the_vendor_decides(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(*TWO_VENDORS)
+        body = {
+            "agreement": "hosting",
+            "period": "2025-01",
+            "line": "uptime",
+            "comment": "It was down for longer.",
+        }
+        raised = await desk.post("town", "/v1/disputes", body)
+        assert (raised.status_code, raised.json()["raised_by"]) == (201, "buyer")
+        acts = f"/v1/disputes/{raised.json()['dispute_id']}/acts"
+        own = await _act(desk, "town", acts, "review")
+        assert (own.status_code, own.json()["code"]) == (403, "not-allowed")
+        assert (await _act(desk, "nimbus", acts, "withdraw")).status_code == 403
+        assert (await _act(desk, "cirrus", acts, "review")).status_code == 404
+        assert (await _act(desk, "nimbus", acts, "review")).json()["state"] == "under_review"
+        upheld = await _act(desk, "nimbus", acts, "uphold")
+        assert (upheld.json()["state"], upheld.json()["raised_by"]) == ("upheld", "buyer")
+
+
+async def test_what_the_contract_no_longer_admits_is_refused_with_the_last_day(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = DisputeTerms(
+        circumstance="dispute",
+        working_days=2,
+        holidays=(),
+        effect=Threshold(at_least="3000"),
+        needs_error=True,
+    )
+    agreement = an_agreement().model_copy(update={"disputes": terms})
+    async with a_desk(database, agreements=[agreement]) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        body = {"agreement": "hosting", "period": "2025-01", "line": "uptime", "comment": "No."}
+        for more, pointers in (
+            ({}, ["/effect", "/error"]),
+            ({"effect": "2999.99", "error": True}, ["/effect"]),
+            ({"effect": 3000, "error": False}, ["/error"]),
+        ):
+            refused = await desk.post("town", "/v1/disputes", {**body, **more})
+            assert (refused.status_code, refused.json()["code"]) == (422, "dispute-not-admitted")
+            assert [each["pointer"] for each in refused.json()["errors"]] == pointers
+            assert all(each["reason"] and each["remedy"] for each in refused.json()["errors"])
+        body |= {"effect": 3000, "error": True}
+        zone = zone_of("Europe/Berlin")
+        last = last_day(terms, datetime.now(zone).date())
+        after = datetime.combine(last + timedelta(days=1), time(0, 1), zone)
+        monkeypatch.setattr(dispute_terms, "now", lambda: after)
+        for who in ("nimbus", "town"):
+            late = await desk.post(who, "/v1/disputes", body)
+            assert (late.status_code, late.json()["code"]) == (409, "dispute-too-late")
+            assert f"until {last}" in late.json()["detail"]
+        monkeypatch.setattr(dispute_terms, "now", lambda: after - timedelta(minutes=2))
+        raised = await desk.post("town", "/v1/disputes", body)
+        assert raised.status_code == 201, raised.text
+        assert (raised.json()["effect"], raised.json()["error"]) == ("3000", True)
+
+
+async def test_figures_measurements_and_their_absence_are_disputed_and_shown(database: str) -> None:
+    """Both parties find them in the list, in what is pending and in the explanation; others not."""
+    window = {"start": "2025-01-12T00:00:00Z", "end": "2025-01-13T00:00:00Z"}
+    place = {"agreement": "hosting", "period": "2025-01", "comment": "No."}
+    figure = {"figure": {"metric": "availability"}}
+    event = {"measurement": {"source": "urn:nimbus:probe/1", "id": "m-1"}}
+    absence = {"absence": {"metric": "availability", "window": window}}
+    async with a_desk(database) as desk:
+        early = await desk.post("town", "/v1/disputes", {**place, **absence, "period": "2025-02"})
+        assert early.status_code == 422, "the window lies in another period"
+        first = await desk.post("nimbus", "/v1/disputes", {**place, **absence})
+        assert (first.status_code, first.json()["revision"]) == (201, None), first.text
+        open_period = await desk.post("town", "/v1/disputes", {**place, **figure})
+        assert (open_period.status_code, open_period.json()["code"]) == (404, "period-open")
+        await desk.house.settle(*TWO_VENDORS)
+        assert (await desk.post("town", "/v1/disputes", {**place, **figure})).status_code == 201
+        seen = await desk.post("nimbus", "/v1/disputes", {**place, **event})
+        assert (seen.status_code, seen.json()["metric"]) == (201, "availability"), seen.text
+        again = await desk.post("town", "/v1/disputes", {**place, **event})
+        assert (again.status_code, again.json()["code"]) == (409, "already-disputed")
+        for who in ("nimbus", "town"):
+            assert len(await desk.walk(who, "/v1/disputes")) == 3
+            waiting = await desk.walk(who, "/v1/pending", limit=2)
+            assert [one["state"] for one in waiting] == ["disputed"] * 3
+            line = "/v1/statements/hosting/2025-01/lines/uptime/explanation"
+            told = (await desk.get(who, line)).json()["disputes"]
+            assert [one["raised_by"] for one in told] == ["vendor", "buyer", "vendor"]
+        for who in ("cirrus", "stranger"):
+            assert await desk.walk(who, "/v1/disputes") == await desk.walk(who, "/v1/pending") == []
+        acts = f"/v1/disputes/{first.json()['dispute_id']}/acts"
+        assert (await _act(desk, "nimbus", acts, "withdraw")).status_code == 200
+        assert len(await desk.walk("town", "/v1/pending")) == 2
+        assert (await desk.post("town", "/v1/disputes", {**place, **absence})).status_code == 201
+
+
+async def test_what_cannot_be_disputed_is_refused_by_its_place(database: str) -> None:
+    place = {"agreement": "hosting", "period": "2025-01", "comment": "No."}
+    of_cirrus = {"measurement": {"source": "urn:cirrus:probe/1", "id": "m-1"}}
+    async with a_desk(database) as desk:
+        await desk.house.settle(*TWO_VENDORS)
+        for who, more, status, pointer in (
+            ("nimbus", {}, 422, ""),
+            ("nimbus", {"line": "uptime", "figure": {"metric": "availability"}}, 422, ""),
+            ("nimbus", {"figure": {"metric": "availability"}, "revision": 1}, 422, "/revision"),
+            ("nimbus", {"figure": {"metric": "nothing"}}, 404, None),
+            ("nimbus", of_cirrus, 404, None),
+            ("town", of_cirrus, 422, "/measurement"),
+            ("books", {"line": "uptime"}, 403, None),
+        ):
+            answer = await desk.post(who, "/v1/disputes", {**place, **more})
+            assert answer.status_code == status, (who, more, answer.text)
+            if pointer is not None:
+                (fault,) = answer.json()["errors"]
+                assert (fault["pointer"], bool(fault["remedy"])) == (pointer, True)
 
 
 async def _act(desk: Desk, who: str, path: str, act: str) -> Any:

@@ -336,7 +336,7 @@ async def _a_query_that_forgets_its_where_shows_nothing_foreign(world: World) ->
         )
     ]
     held = [each for each in guarded if await pool.fetchval(f"select count(*) from {each}")]
-    assert len(guarded) == 16
+    assert len(guarded) == 17
     assert sorted({*guarded} - {*held}) == ["evaluation", "parked_work"]
     for viewer, foreign in FOREIGN.items():
         asker = Principal(*VIEWERS[viewer], prefix="p", catalogue=EMPTY)

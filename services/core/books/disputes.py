@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from schemas.dispute import DisputeAct as Act
+from schemas.dispute import DisputeSide
 from schemas.dispute import DisputeState as State
 
 NEXT_STATE = MappingProxyType(
@@ -22,12 +23,17 @@ NEXT_STATE = MappingProxyType(
 )
 """Upholding books nothing by itself: the correction of the fact does, as a difference."""
 
-ACT_OF_VENDOR = frozenset({Act.WITHDRAW})
-"""What the party that raised a dispute may do. All other acts are the buyer's."""
+ACTS_OF_RAISER = frozenset({Act.WITHDRAW})
+"""What the party that raised a dispute may do. All other acts are the other party's."""
 
 
 class ActNotAllowed(Exception):
     """The act does not lead anywhere from where the dispute stands."""
+
+
+def may_act(side: DisputeSide, raised_by: DisputeSide, act: Act) -> bool:
+    """Whether an act is for that side of a dispute."""
+    return (side == raised_by) == (act in ACTS_OF_RAISER)
 
 
 def after(state: State, act: Act) -> State:

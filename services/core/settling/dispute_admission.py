@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from schemas.evaluation import CircumstanceFact
 from schemas.remedy import DisputeTerms
 from services.core.calendar.days import working_day_after
@@ -27,9 +29,13 @@ def _name(fact: CircumstanceFact) -> str:
     return "/".join(filter(None, ("dispute-admitted", said.level, said.subject)))
 
 
+def last_day(term: DisputeTerms, run_on: date) -> date:
+    """The last day on which a settlement that was run on a day may be disputed."""
+    return working_day_after(run_on, term.working_days, term.holidays)
+
+
 def admitted(term: DisputeTerms, fact: CircumstanceFact) -> bool:
     """All three: raised by the n-th working day after the run, an error, enough effect."""
-    last = working_day_after(stated_day(fact, "run_on"), term.working_days, term.holidays)
-    in_time = stated_day(fact, "raised_on") <= last
+    in_time = stated_day(fact, "raised_on") <= last_day(term, stated_day(fact, "run_on"))
     error = fact.circumstance.values.get("error") is True or not term.needs_error
     return in_time and error and term.effect.met_by(stated_number(fact, "effect"))

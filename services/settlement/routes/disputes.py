@@ -1,20 +1,37 @@
-"""Disputes: a vendor contests a line of its own statement, and what becomes of it."""
+"""Disputes: a party contests something of a period, and what becomes of it."""
 
 from __future__ import annotations
 
-from typing import Literal
 from uuid import UUID, uuid4
 
 from fastapi import Request
 from fastapi.responses import Response
 
 from schemas.audit import AuditAction
-from schemas.dispute import Dispute, DisputeAct, DisputeState
+from schemas.base import written
+from schemas.dispute import (
+    CONTESTED,
+    Contested,
+    Dispute,
+    DisputeAct,
+    DisputeSide,
+    DisputeState,
+)
 from services.catalogue.audit import AuditedChange, record
-from services.core.books.disputes import ACT_OF_VENDOR, NEXT_STATE, ActNotAllowed, after
+from services.core.books.disputes import (
+    ACTS_OF_RAISER,
+    NEXT_STATE,
+    ActNotAllowed,
+    after,
+    may_act,
+)
 from services.settlement import dispute_store
-from services.settlement.access import Principal, ReaderPrincipal, VendorPrincipal, not_found
+from services.settlement.access import Principal, ReaderPrincipal, not_found
+from services.settlement.dispute_store import NewDispute, in_words
+from services.settlement.dispute_terms import check_admitted
+from services.settlement.disputed import Found, look_up
 from services.settlement.responses import (
+    DisputeActor,
     DisputeActOrder,
     DisputeOrder,
     DisputeTable,
@@ -33,7 +50,6 @@ from services.settlement.routes.common import (
     router,
     shown,
 )
-from services.settlement.routes.statements import statement_row
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.problems import Problem
 from services.shell.postgres import Connection
@@ -43,42 +59,72 @@ routes = router("disputes")
 
 @routes.post("/disputes", response_model=Dispute, status_code=201)
 async def raise_dispute(
-    request: Request, asker: VendorPrincipal, order: DisputeOrder, key: IdempotencyKey = None
+    request: Request, asker: ReaderPrincipal, order: DisputeOrder, key: IdempotencyKey = None
 ) -> Response:
-    """Contest a line of one's own statement, with the reason."""
+    """Contest a line, a figure, a measurement or that there is none, with the reason.
+
+    The contract's `disputes` says until when and from which effect.
+    """
 
     async def effect(connection: Connection) -> Answer:
-        row = await statement_row(connection, asker, order.agreement, order.period, order.revision)
-        if not await dispute_store.has_line(connection, row, order.line):
-            raise not_found(f"line {order.line} in that statement")
-        other = await dispute_store.open_dispute(connection, row, order.line)
+        found = await look_up(connection, parts_of(request).evaluator, asker, order)
+        check_admitted(asker, found, order)
+        contested = Contested(**{name: getattr(order, name) for name in CONTESTED})
+        other = await dispute_store.open_dispute(
+            connection, order.agreement, order.period, contested
+        )
         if other is not None:
-            raise Problem(
-                409,
-                "already-disputed",
-                "The line is being disputed.",
-                f"Dispute {other} of this line is still open. Withdraw it to raise another one, or"
-                " wait until the buyer has upheld or dismissed it.",
-            )
-        dispute_id = uuid4()
-        await dispute_store.insert(connection, dispute_id, row, order.line)
+            raise _disputed_already(contested, other)
+        new = _new(asker, found, order, contested)
+        await dispute_store.insert(connection, new)
         await dispute_store.add_event(
             connection,
-            dispute_id,
+            new.dispute_id,
             act=None,
             state=DisputeState.RAISED,
             actor=asker.party,
             comment=order.comment,
         )
-        dispute = await _read(connection, asker, dispute_id)
+        dispute = await _read(connection, asker, new.dispute_id)
         await _write_down(connection, asker, AuditAction.DISPUTE_RAISED, dispute, order.comment)
         return done(
             dispute,
             status=201,
-            location=f"/v1/disputes/{dispute_id}",
+            location=f"/v1/disputes/{new.dispute_id}",
         )
 
     return await once(parts_of(request).pool, request, asker.name, effect)
+
+
+def _disputed_already(contested: Contested, other: UUID) -> Problem:
+    return Problem(
+        409,
+        "already-disputed",
+        f"The {in_words(contested)} is being disputed.",
+        f"Dispute {other} of it is still open. Another one can be raised once it is withdrawn by"
+        " whoever raised it, or upheld or dismissed by the other party.",
+    )
+
+
+def _new(asker: Principal, found: Found, order: DisputeOrder, contested: Contested) -> NewDispute:
+    return NewDispute(
+        dispute_id=uuid4(),
+        agreement=order.agreement,
+        vendor=found.version.vendor,
+        buyer=asker.buyer_of(found.version.programme),
+        period=order.period,
+        revision=found.statement["revision"] if found.statement is not None else None,
+        contested=contested,
+        metric=found.metric,
+        effect=written(order.effect) if order.effect is not None else None,
+        error=order.error,
+        raised_by=_side(asker),
+    )
+
+
+def _side(asker: Principal) -> DisputeSide:
+    """On whose side of an agreement they act; the operator acts for the buyer."""
+    return "vendor" if asker.role == "vendor" else "buyer"
 
 
 @routes.post("/disputes/{dispute_id}/acts", response_model=Dispute)
@@ -89,13 +135,18 @@ async def act_on_dispute(
     order: DisputeActOrder,
     key: IdempotencyKey = None,
 ) -> Response:
-    """Take a dispute one step further. Vendors withdraw; the buyer reviews, upholds, dismisses."""
+    """Take a dispute one step further. Who raised it withdraws it; the other party decides."""
 
     async def effect(connection: Connection) -> Answer:
         await dispute_store.hold(connection, dispute_id)
         dispute = await _read(connection, asker, dispute_id)
-        if (asker.role == "vendor") != (order.act in ACT_OF_VENDOR):
-            raise Problem(403, "not-allowed", f"It is not for a {asker.role} to {order.act}.")
+        if not may_act(_side(asker), dispute.raised_by, order.act):
+            raise Problem(
+                403,
+                "not-allowed",
+                f"It is not for the {_side(asker)} to {order.act} this dispute.",
+                f"The {dispute.raised_by} raised it and may withdraw it; the other party decides.",
+            )
         try:
             state = after(dispute.state, order.act)
         except ActNotAllowed as reason:
@@ -195,5 +246,5 @@ async def get_dispute_table(request: Request, asker: ReaderPrincipal) -> Respons
     )
 
 
-def _party(act: DisputeAct) -> Literal["vendor", "buyer"]:
-    return "vendor" if act in ACT_OF_VENDOR else "buyer"
+def _party(act: DisputeAct) -> DisputeActor:
+    return "raiser" if act in ACTS_OF_RAISER else "other"

@@ -14,6 +14,7 @@ import msgspec
 from fastapi import Request
 from fastapi.responses import Response
 
+from schemas.dispute import Dispute
 from services.settlement import queries
 from services.settlement.access import (
     Buyer,
@@ -23,6 +24,7 @@ from services.settlement.access import (
     not_found,
 )
 from services.settlement.audit_store import CLOSE
+from services.settlement.dispute_store import in_words, several
 from services.settlement.queries import AsideScope, DatabaseRow
 from services.settlement.responses import (
     CloseOrder,
@@ -63,13 +65,13 @@ _ORDERS = UUID("7b5f7a44-98c1-5b0e-a0a4-0c9d4a0f2d37")
 async def list_pending(
     request: Request, asker: ReaderPrincipal, cursor: Cursor = None, limit: PageSize = 100
 ) -> Response:
-    """List closed periods that cannot be settled yet, and work that failed, each with the reason.
+    """List closed periods that cannot be settled yet, work that failed, and open disputes.
 
     Work is parked where it failed for one agreement, and is tried again when its inputs change.
     """
     scope = listed("pending", *asker.scope)
     first, period, number = (
-        parts_of(request).seal.keys(scope, cursor, [str, str, int]) if cursor else ("", "", -1)
+        parts_of(request).seal.keys(scope, cursor, [str, str, int]) if cursor else ("", "", _FIRST)
     )
     async with parts_of(request).reading(asker) as connection:
         rows = await queries.pending(
@@ -80,8 +82,11 @@ async def list_pending(
             limit=limit + 1,
         )
 
+        ids = [row["dispute_id"] for row in rows if row["dispute_id"] is not None]
+        disputed = await several(connection, ids)
+
     def show(row: DatabaseRow) -> PendingPeriod:
-        return _pending(row, asker)
+        return _pending(row, asker, disputed)
 
     return page(
         request,
@@ -94,9 +99,13 @@ async def list_pending(
 
 
 _PARKED = tuple(ParkedWork.model_fields)
+_FIRST = -(2**62)
+"""Before every number of what is pending: disputes are counted downwards from -1."""
 
 
-def _pending(row: DatabaseRow, asker: Principal) -> PendingPeriod:
+def _pending(row: DatabaseRow, asker: Principal, disputed: Mapping[UUID, Dispute]) -> PendingPeriod:
+    if row["dispute_id"] is not None:
+        return _disputed(row, disputed[row["dispute_id"]])
     waits = row["number"] == 0
     return PendingPeriod(
         agreement=row["agreement"] or None,
@@ -107,6 +116,21 @@ def _pending(row: DatabaseRow, asker: Principal) -> PendingPeriod:
         since=row["since"],
         run_id=row["run_id"],
         parked=None if waits else ParkedWork(**{name: row[name] for name in _PARKED}),
+    )
+
+
+def _disputed(row: DatabaseRow, dispute: Dispute) -> PendingPeriod:
+    other = "buyer" if dispute.raised_by == "vendor" else "vendor"
+    said = f"{in_words(dispute)}, disputed by the {dispute.raised_by}: {dispute.history[0].comment}"
+    return PendingPeriod(
+        agreement=dispute.agreement,
+        vendor=dispute.vendor,
+        period=dispute.period,
+        state="disputed",
+        reasons=(said, f"{dispute.state}; the {other} decides"),
+        since=row["since"],
+        run_id=None,
+        dispute_id=dispute.dispute_id,
     )
 
 

@@ -18,7 +18,7 @@ from services.core.contracts.versions import version_for
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import History, settle_together
 from services.core.visibility.shown import AgreementView
-from services.settlement import explain, queries, store
+from services.settlement import dispute_store, explain, queries, store
 from services.settlement.access import BookReaderPrincipal, Principal, ReaderPrincipal, not_found
 from services.settlement.effective_versions import read_effective_versions
 from services.settlement.evaluator_client import EvaluatorClient
@@ -192,6 +192,7 @@ async def explain_line(
         found = next((each for each in statement.lines if each.line == line), None)
         if found is None:
             raise not_found(f"line {line} in the statement of {agreement} for {period}")
+        disputes = await dispute_store.of_period(connection, agreement, period)
     async with parts.pool.acquire() as connection:
         evaluations = await store.revisions(
             connection, agreement, [statement.period, found.for_period]
@@ -217,7 +218,8 @@ async def explain_line(
         cursor=cursor,
         limit=limit,
     )
-    return shown(request, explanation.model_copy(update={"facts": facts}))
+    told = {"facts": facts, "disputes": explain.disputes_behind(disputes, explanation)}
+    return shown(request, explanation.model_copy(update=told))
 
 
 def _explained(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.dispute import DisputeAct, DisputeState
-from services.core.books.disputes import NEXT_STATE, ActNotAllowed, after
+from schemas.dispute import DisputeAct, DisputeSide, DisputeState
+from services.core.books.disputes import NEXT_STATE, ActNotAllowed, after, may_act
 
 ROWS = """
     raised        review    under_review
@@ -45,3 +45,13 @@ def test_an_act_that_is_not_open_is_told_those_that_are() -> None:
 
 def test_every_state_has_a_row() -> None:
     assert set(NEXT_STATE) == set(DisputeState)
+
+
+@pytest.mark.parametrize("raised_by", ["vendor", "buyer"])
+def test_whoever_raised_it_withdraws_it_and_the_other_does_all_else(
+    raised_by: DisputeSide,
+) -> None:
+    other: DisputeSide = "buyer" if raised_by == "vendor" else "vendor"
+    for act in DisputeAct:
+        assert may_act(raised_by, raised_by, act) == (act is DisputeAct.WITHDRAW)
+        assert may_act(other, raised_by, act) == (act is not DisputeAct.WITHDRAW)
