@@ -307,7 +307,8 @@ async def _booked(world: World, vendor: str) -> dict[str, str]:
 
 
 async def _dispute(world: World, vendor: str) -> str:
-    """A dispute that the vendor raises and the buyer reviews, both with a comment."""
+    """A dispute that the vendor raises and the buyer reviews, both with a comment; and one that
+    the buyer raises of a figure, which stays open."""
     body = {
         "agreement": f"{vendor}-service",
         "period": "2025-01",
@@ -326,4 +327,11 @@ async def _dispute(world: World, vendor: str) -> str:
         json={"act": "review", "comment": f"{BUYER_OF[vendor]} looks"},
     )
     assert reviewed.status_code == 200, reviewed.text
+    figure = {"figure": {"metric": SHARED}, "comment": f"{BUYER_OF[vendor]} doubts {vendor}"}
+    doubted = await client.post(
+        "/v1/disputes",
+        headers=world.headers(BUYER_VIEWER[BUYER_OF[vendor]]),
+        json={"agreement": body["agreement"], "period": "2025-01", **figure},
+    )
+    assert doubted.status_code == 201, doubted.text
     return dispute_id
