@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from schemas.earn_back import Bank
 from schemas.period import first_day, next_label
-from services.core.adjusting.set_off_room import SetOffRoom
+from services.core.adjusting.credit_room import CreditRoom
 from services.core.exact.arithmetic import ZERO
 from services.core.inputs.banking import main_to_minor, minor_to_main, with_balance
 from services.core.inputs.context import PeriodContext
@@ -20,7 +20,7 @@ def set_off(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
     worksheet = _with_openings(context, worksheet)
     held = context.history[-1].balances if context.history else ()
     kept: list[Balance] = []
-    room = SetOffRoom.of(worksheet)
+    room = CreditRoom.of((one.kind, one.level, one.value) for one in worksheet.amounts)
     for balance in (*held, *worksheet.balances):
         used = _used(context, room, balance)
         if used:
@@ -53,7 +53,7 @@ def _with_openings(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
     return worksheet
 
 
-def _await_openings(context: PeriodContext, room: SetOffRoom) -> None:
+def _await_openings(context: PeriodContext, room: CreditRoom) -> None:
     """Note each opening that nobody states, where the balances leave credits it could pay for."""
     for index, bank in enumerate(context.version.banks):
         if bank.opening is None or bank.if_absent == "nothing" or not room.left(bank.pays_for):
@@ -80,7 +80,7 @@ def _opened(
     return with_balance(context, worksheet, at_once, amount)
 
 
-def _used(context: PeriodContext, room: SetOffRoom, balance: Balance) -> int:
+def _used(context: PeriodContext, room: CreditRoom, balance: Balance) -> int:
     if first_day(balance.usable_from) > first_day(context.period):
         return 0
     used = min(balance.left, main_to_minor(context, room.left(balance.pays_for)))

@@ -12,6 +12,7 @@ from schemas.earn_back import Deferral, EarnBackAfterRun, EarnBackByYear
 from schemas.period import first_day, next_label
 from schemas.statement import LevelResult, StatementLine
 from services.core.adjusting.balances import close_balances, set_off
+from services.core.adjusting.returned_credits import line_name, still_to_return
 from services.core.calendar.days import months_after
 from services.core.exact.arithmetic import ZERO, number_text, percent_of
 from services.core.inputs.banking import main_to_minor, minor_to_main
@@ -243,7 +244,8 @@ def _give(
 ) -> Worksheet:
     credit = minor_to_main(context, credited)
     wanted = percent_of(term.percent, credit)
-    value, more = _not_returned(context, worksheet, level, failed.period, credit, wanted)
+    levels = term.levels if level is None else (level,)
+    value, more = _not_returned(context, worksheet, levels, failed.period, credit, wanted)
     if value < wanted and not value:
         return worksheet
     text = (
@@ -264,50 +266,21 @@ def _give(
 def _not_returned(
     context: PeriodContext,
     worksheet: Worksheet,
-    level: str | None,
+    levels: tuple[str, ...],
     period: str,
     credit: Fraction,
     wanted: Fraction,
 ) -> tuple[Fraction, str]:
-    """What may still come back of a period's credit, and words where that is less than wanted.
-
-    Two terms that earn back the same credit give no more than the credit together.
-    """
-
-    def is_of_it(line: StatementLine | DraftLine) -> bool:
-        return (line.kind, line.level, line.for_period) == ("earn_back", level, period)
-
-    booked = sum(
-        line.minor_units for row in context.history for line in row.lines or () if is_of_it(line)
-    )
-    now = sum((line.value for line in worksheet.amounts if is_of_it(line)), ZERO)
-    booked -= _put_by(context, worksheet, level, period)
-    left = max(credit + minor_to_main(context, booked) + now, ZERO)
+    """What may still come back of a period's credit, and words where that is less than wanted."""
+    left = still_to_return(context, worksheet, levels, period, credit)
     if wanted <= left:
         return wanted, ""
     return left, f", of which {context.money(left)} has not come back before"
 
 
-def _put_by(context: PeriodContext, worksheet: Worksheet, level: str | None, period: str) -> int:
-    """What was earned back of a period's credit as balances, in minor units, used up or not.
-
-    A balance cannot be used in the period that gives it, so that period always remembers it.
-    """
-    given = [(row.period, row.balances) for row in context.history]
-    given.append((context.period, worksheet.balances))
-    return sum(
-        balance.given.minor
-        for row, balances in given
-        for balance in balances
-        if balance.given is not None
-        and (balance.given.period, balance.given.level, balance.for_period) == (row, level, period)
-    )
-
-
 def _line(name: str, level: str | None, for_period: str, value: Fraction, made: Any) -> DraftLine:
-    whose = f"{level}/" if level else ""
     return DraftLine(
-        line=f"earn-back/{name}/{whose}{for_period}",
+        line=line_name(name, level, for_period),
         kind="earn_back",
         level=level,
         for_period=for_period,
@@ -372,7 +345,7 @@ def _relieve(
         if credit <= 0:
             continue
         wanted = percent_of(term.percent, credit)
-        value, more = _not_returned(context, worksheet, level, period, credit, wanted)
+        value, more = _not_returned(context, worksheet, (level,), period, credit, wanted)
         if value < wanted and not value:
             continue
         text = (

@@ -258,3 +258,72 @@ def test_a_deposit_is_given_back_by_a_version_that_takes_none() -> None:
     later = HEAD.replace("version: 1", "version: 2").replace("-01-01", "-03-01")
     first, second = terms("deposit: {periods: 2}\n", head=HEAD + end), terms(head=later + end)
     assert totals([first, second], 98, 98, 99) == [10000, 20000, -10000]
+
+
+SECOND = LEVEL.replace("\nlevels:\n", "").replace("uptime", "latency").replace("10,", "4,")
+"""A second level, of which a miss is 40.00; one of the first is 100.00."""
+ANY = RUN.replace("asks: met", "asks: no_credit").replace("earn_back: run", "earn_back: any")
+
+
+def _item(term: str) -> str:
+    """An earn-back as a further item of the list."""
+    return term.replace("\nearn_backs:\n", "")
+
+
+def _two(terms_of: str, uptime: list[object], latency: list[object]) -> list[int]:
+    known = [
+        evaluation(month, one, figures={"latency": other})
+        for month, one, other in zip(months(len(uptime)), uptime, latency, strict=True)
+    ]
+    return [one.total_minor for one in settled(terms(SECOND, terms_of), known)]
+
+
+def _part(term: str, percent: int, **changed: str) -> str:
+    term = term.replace("percent: 100", f"percent: {percent}")
+    for key, value in changed.items():
+        term = term.replace("earn_back:", f"{key}: {value}\n    earn_back:")
+    return term
+
+
+@pytest.mark.parametrize(
+    ("terms_of", "last"),
+    [
+        (ANY, -140),
+        (RUN, -140),
+        (ANY + _item(RUN), -140),
+        (RUN + _item(ANY), -140),
+        # 70.00 of both, then all of each: what is left is 70.00, of which latency takes 40.00.
+        (_part(ANY, 50) + _item(_part(RUN, 100, levels="[latency]")), -110),
+        (_part(RUN, 100, levels="[latency]") + _item(_part(ANY, 50)), -110),
+        # 40.00 of latency come back; of the 140.00 no more than 100.00 are left.
+        (_part(RUN, 100, levels="[latency]") + _item(ANY), -140),
+        (_part(ANY, 75) + _item(_part(RUN, 100, levels="[uptime]")), -140),
+        # Sums of one level each do not count against one another.
+        (_part(ANY, 100, levels="[uptime]") + _item(_part(ANY, 50, levels="[latency]").replace(
+            "earn_back: any", "earn_back: other")), -120),
+        (_part(ANY, 100, levels="[uptime]") + _item(RUN), -140),
+    ],
+)  # fmt: skip
+def test_a_sum_of_all_levels_and_those_of_single_ones_share_one_limit(
+    terms_of: str, last: int
+) -> None:
+    found = _two(terms_of, [98, 99, 99, 99], [98, 99, 99, 99])
+    assert found == [14000, 0, last * 100, 0]
+
+
+def test_balances_of_all_levels_and_amounts_of_single_ones_share_one_limit() -> None:
+    put_by = ANY.replace("given_as: amount", "given_as: balance")
+    yearly = _item(YEARLY)
+    good: list[object] = ["99.9"] * 11
+    assert _two(put_by + yearly, [98, *good], [98, *good]) == [14000, *[0] * 11]
+    half = _part(put_by, 50) + yearly
+    assert _two(half, [98, *good], [98, *good]) == [14000, *[0] * 10, -7000]
+
+
+def test_what_came_back_of_a_level_a_year_later_is_not_given_back_by_a_sum() -> None:
+    """The year's mean gives 100.00 back in December; the run of fourteen months ends later."""
+    late = _part(ANY, 100).replace("periods: 2", "periods: 13")
+    of_uptime = _item(YEARLY.replace("earn_back: year", "earn_back: year, levels: [uptime]"))
+    good: list[object] = ["99.9"] * 13
+    found = _two(late + of_uptime, [98, *good], [98, *good])
+    assert found == [14000, *[0] * 10, -10000, 0, -4000]

@@ -9,7 +9,7 @@ from itertools import chain, combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.core.adjusting.set_off_room import SetOffRoom
+from services.core.adjusting.credit_room import CreditRoom
 from tests.core.told import LEVEL, evaluation, settled, terms
 
 NAMES = ("one", "two", "three")
@@ -62,7 +62,7 @@ Banks = st.lists(
 def test_each_takes_the_most_that_those_before_it_leave(
     owed: dict[str | None, int], banks: Sequence[tuple[list[str], int]]
 ) -> None:
-    room = SetOffRoom({name: Fraction(value) for name, value in owed.items()})
+    room = CreditRoom({name: Fraction(value) for name, value in owed.items()})
     taken: list[tuple[frozenset[str | None], int]] = []
     for levels, balance in banks:
         own = frozenset(levels or owed)

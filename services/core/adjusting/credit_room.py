@@ -1,45 +1,49 @@
-"""How much of each level's credits is set off already, and what a balance may still pay for."""
+"""How much of each level's credits is taken already, and what may still be taken of them.
+
+What takes are balances that are set off, and credits that come back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import Self
 
+from schemas.statement import LineKind
 from services.core.exact.arithmetic import ZERO
-from services.core.inputs.worksheet import OWED_BY_VENDOR, Worksheet
+from services.core.inputs.worksheet import OWED_BY_VENDOR
 
 LevelName = str | None
 """None: credits of no single level, such as those of points."""
 Levels = tuple[str, ...]
-"""What a balance pays for. Empty: everything."""
+"""Whose credits are taken. Empty: everything."""
 
 
 @dataclass(slots=True)
-class SetOffRoom:
-    """The credits of a period by level, and how much of each the balances take, in main units.
+class CreditRoom:
+    """The credits of a period by level, and how much of each is taken, in main units.
 
-    What a balance took stays taken in its amount. From which of its levels is decided as late as
-    possible, so that a balance of few levels finds room wherever one of many levels can give way.
+    What was taken stays taken in its amount. From which of its levels is decided as late as
+    possible, so that what takes of few levels finds room wherever one of many levels can give way.
     """
 
     credits: Mapping[LevelName, Fraction]
     _taken: dict[tuple[Levels, LevelName], Fraction] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, worksheet: Worksheet) -> Self:
-        """Nothing is set off yet."""
+    def of(cls, amounts: Iterable[tuple[LineKind, LevelName, Fraction]]) -> Self:
+        """Of lines by kind, level and amount; nothing is taken yet."""
         credits: dict[LevelName, Fraction] = {}
-        for one in worksheet.amounts:
-            if one.kind in OWED_BY_VENDOR:
-                credits[one.level] = credits.get(one.level, ZERO) + one.value
+        for kind, level, value in amounts:
+            if kind in OWED_BY_VENDOR:
+                credits[level] = credits.get(level, ZERO) + value
         return cls(credits)
 
     def left(self, levels: Levels) -> Fraction:
-        """The most that a balance for these levels may take."""
-        aside = SetOffRoom(self.credits, dict(self._taken))
+        """The most that may be taken of these levels."""
+        aside = CreditRoom(self.credits, dict(self._taken))
         return aside.take(levels, sum(self.credits.values(), ZERO) - sum(self._taken.values()))
 
     def take(self, levels: Levels, at_most: Fraction) -> Fraction:
