@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from infra import processes
 from infra.migrations import migrate
@@ -35,11 +36,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 LONG = ("fault", "integration", "cli")
 """Folders whose modules take minutes each."""
+SHARING = tuple(
+    f"integration/test_{name}.py"
+    for name in ("attacks", "offline_equals_live", "real_data", "repeats")
+)
+"""Modules that stand on the fixture ``chain``, which takes longer than all that they test on it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest modules first: at the end two processes have small ones to share."""
     items.sort(key=lambda item: not {*LONG} & {*item.path.parts})
+
+
+class ByInstallation(LoadFileScheduling):
+    """A file is tested by one process; files that share an installation are, too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "one installation" if file.endswith(SHARING) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByInstallation | None:
+    return ByInstallation(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_report_header() -> str:

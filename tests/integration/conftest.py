@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.stack import Workers
 from tests.integration.clouds import clouds
 from tests.integration.desk import desk
 from tests.integration.living import Living, living, wait_for
@@ -50,7 +51,7 @@ def chain(
     # Event time goes forward over all that share a partition, whoever they are.
     given = [desk(), clouds(), probes()]
     sets = {each.name: Through(each, *each.write(folder / each.name)) for each in given}
-    with living(folder / "earnback", request.config) as running:
+    with living(folder / "earnback", request.config, Workers(ingest=2)) as running:
         for through in sets.values():
             running.apply(through.contracts)
         for through in sets.values():
