@@ -133,7 +133,8 @@ def _by_circumstance(
 ) -> Excuse:
     fact = context.inputs.circumstance(term.circumstance, period, level.level, subject)
     holds = said_or_wait(context, fact, term.if_absent, f"{term.circumstance} of {period}", path)
-    return holds, f"{'excused' if holds else 'not excused'}: {term.circumstance}"
+    said = "is not stated" if fact is None else "holds" if holds else "is denied"
+    return holds, f"{'excused' if holds else 'not excused'}: {term.circumstance} {said}"
 
 
 _RELIEFS: dict[type, Callable[[PeriodContext, Any, Level, str | None, str, str], Excuse]] = {
