@@ -23,11 +23,15 @@ Numbers = Mapping[tuple[str, str], int]
 
 @dataclass(frozen=True, slots=True)
 class UnreadableContract:
-    """A programme or an agreement that is left out, why, and the digest of what is stored."""
+    """A programme or an agreement that is left out, why, and the digest of what is stored.
+
+    ``vendor``: of an agreement.
+    """
 
     item: WorkItem
     failure: WorkFailure
     tried: str
+    vendor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,10 @@ class StoredContracts:
 def read_stored(
     programme_rows: Iterable[Any], agreement_rows: Iterable[Any], numbers: Numbers
 ) -> StoredContracts:
-    """Read rows of ``name``, ``programme``, ``version`` and ``body``, in order of version."""
+    """Read rows of ``name``, ``programme``, ``version`` and ``body``, in order of version.
+
+    Those of agreements have a ``vendor``, too.
+    """
     found = _Reader(numbers)
     for name, rows in _grouped(programme_rows).items():
         found.programme(name, rows)
@@ -127,4 +134,5 @@ class _Reader:
         reason = f"the {item.what} {name} cannot be read as it is stored, and is left out: "
         failure = WorkFailure(reason + failure.reason, failure.error, failure.place)
         tried = input_digest(*[(row["version"], row["body"]) for row in rows])
-        self.unreadable.append(UnreadableContract(item, failure, tried))
+        vendor = rows[-1]["vendor"] if item.agreement else ""
+        self.unreadable.append(UnreadableContract(item, failure, tried, vendor))

@@ -58,6 +58,14 @@ class Catalogue:
                 return one.failure.reason
         return None
 
+    def unread(self, programme: str) -> dict[str, str]:
+        """The agreements of a programme that cannot be read, with their vendors."""
+        return {
+            one.item.agreement: one.vendor
+            for one in self.unreadable
+            if one.item.agreement and one.item.programme == programme
+        }
+
     def programme(self, name: str) -> Programme | None:
         """The newest version of a programme."""
         versions = self.programmes.get(name)

@@ -317,7 +317,7 @@ async def load(connection: Connection) -> Catalogue:
             " order by programme, version"
         )
         agreements = await connection.fetch(
-            "select agreement as name, programme, version, body from agreement_version"
+            "select agreement as name, programme, vendor, version, body from agreement_version"
             " order by agreement, version"
         )
         metrics = await connection.fetch("select number, programme, metric from metric_number")

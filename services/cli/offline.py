@@ -24,7 +24,7 @@ from services.core.adjusting.shared_caps import sharing
 from services.core.counting.evaluation import Ready, evaluate, ready
 from services.core.events.horizon import Horizon, horizons_of
 from services.core.settling.one_period import PeriodOutcome, Unsettled
-from services.core.settling.settlement import History, settle_together
+from services.core.settling.settlement import History, settle_each
 
 _Versioned = TypeVar("_Versioned", Programme, Agreement)
 
@@ -42,7 +42,7 @@ class Waiting:
 class OfflineResult:
     """What the files come to. ``duplicates``: events sent again, counted once.
 
-    ``failed``: a sentence for each group of agreements that cannot be settled. ``notes``: what a
+    ``failed``: a sentence for each agreement that cannot be settled. ``notes``: what a
     person should know and what changes nothing.
     """
 
@@ -91,7 +91,7 @@ def settle_files(
             accepted.set_aside.extend(corrections_refused(stock))
             for group in _groups(programmes, own):
                 with found.or_failed(group):
-                    found.outcomes |= _settled(catalogue, programmes, stock, group, asked)
+                    _settle(found, catalogue, programmes, stock, group, asked)
     return OfflineResult(
         found.statements(),
         found.waiting(),
@@ -127,8 +127,9 @@ class _Settled:
     @contextmanager
     def or_failed(self, agreements: Iterable[str]) -> Iterator[None]:
         """Note what the core cannot work out, and go on."""
+        names = " and ".join(sorted(agreements))
         try:
-            with worked_out(" and ".join(sorted(agreements))):
+            with worked_out(names):
                 yield
         except CannotBeWorkedOut as reason:
             self.failed.append(str(reason))
@@ -165,10 +166,12 @@ def evaluated(
     events: Iterable[tuple[str, bytes]],
     now_us: int,
     periods: Mapping[str, Sequence[str]],
+    asked: str,
 ) -> tuple[dict[str, list[PeriodEvaluation]], tuple[UncountedEvent, ...]]:
     """Evaluate periods of some agreements of one programme, by name; what does not count beside.
 
-    ``events`` and ``now_us`` as in `settle_files`.
+    ``events`` and ``now_us`` as in `settle_files`. An agreement that cannot be evaluated is left
+    out, but for ``asked``: raises CannotBeWorkedOut.
     """
     accepted = accepted_events(catalogue, events, now_us)
     (name,) = {catalogue.agreements[one][-1].programme for one in periods}
@@ -177,8 +180,12 @@ def evaluated(
     accepted.set_aside.extend(corrections_refused(stock))
     found = {}
     for one, labels in periods.items():
-        with worked_out(one):
-            found[one] = _evaluations(catalogue, catalogue.agreements[one], labels, stock)
+        try:
+            with worked_out(one):
+                found[one] = _evaluations(catalogue, catalogue.agreements[one], labels, stock)
+        except CannotBeWorkedOut:
+            if one == asked:
+                raise
     return found, tuple(accepted.set_aside)
 
 
@@ -192,23 +199,35 @@ def _evaluations(
     ]
 
 
-def _settled(
+def _settle(
+    found: _Settled,
     catalogue: Catalogue,
     programmes: Sequence[Programme],
     stock: Ready,
     group: Sequence[str],
     asked: Mapping[str, AskedPeriods],
-) -> dict[str, tuple[PeriodOutcome, ...]]:
-    """What agreements come to that are settled together, as they may share caps."""
-    histories = {
-        name: History(
-            catalogue.agreements[name],
-            _evaluations(catalogue, catalogue.agreements[name], asked[name].over, stock),
-        )
-        for name in group
-    }
+) -> None:
+    """Settle agreements together, as they may share caps; what fails of one is its own."""
+    histories: dict[str, History] = {}
+    for name in group:
+        versions = catalogue.agreements[name]
+        with found.or_failed([name]):
+            made = _evaluations(catalogue, versions, asked[name].over, stock)
+            histories[name] = History(versions, made)
     newest = programmes[-1]
-    return settle_together(histories, programmes, buyer=newest.buyer, time_zone=newest.time_zone)
+    together = settle_each(
+        histories,
+        programmes,
+        buyer=newest.buyer,
+        time_zone=newest.time_zone,
+        unread={
+            name: catalogue.agreements[name][-1].vendor for name in group if name not in histories
+        },
+    )
+    found.outcomes |= together.outcomes
+    for name in together.failed:
+        with found.or_failed([name]):
+            together.of(name)
 
 
 def catalogue_of(programmes: Sequence[Programme], agreements: Sequence[Agreement]) -> Catalogue:

@@ -19,7 +19,7 @@ from services.cli.files import ContractFiles, read_contracts, read_events
 from services.cli.offline import catalogue_of, evaluated
 from services.cli.offline_events import UncountedEvent
 from services.cli.stack import Addresses
-from services.cli.worked_out import worked_out
+from services.cli.worked_out import CannotBeWorkedOut, worked_out
 from services.core.adjusting.shared_caps import sharing
 from services.core.calendar.windows import labels_between
 from services.core.contracts.versions import version_for
@@ -95,12 +95,23 @@ class _SimulationRequest:
             for name, found in evaluations.items()
             if name != self.other.agreement
         }
-        return SimulationContext(programmes[-1].buyer, programmes[-1].time_zone, programmes, beside)
+        unread = {
+            name: self.was.agreements[name][-1].vendor
+            for name in self.names
+            if name not in evaluations
+        }
+        return SimulationContext(
+            programmes[-1].buyer,
+            programmes[-1].time_zone,
+            programmes,
+            beside,
+            {**unread, **self.was.unread(self.other.programme)},
+        )
 
     def answer(self, was: Evaluations, anew: Evaluations) -> Simulation:
         """Both sides settled."""
         name = self.other.agreement
-        with worked_out(" and ".join(self.names)):
+        with worked_out(name):
             return simulate(
                 self.was.agreements[name],
                 self.other,
@@ -119,8 +130,9 @@ def simulate_files(
     asked = _question(catalogue_of(found.programmes, found.agreements), file, against)
     given = list(read_events(events))
     labels = {name: [label for label, _ in asked.periods(name)] for name in asked.names}
-    was, _ = evaluated(asked.was, given, now_us, labels)
-    would, set_aside = evaluated(_numbered_anew(asked.would), given, now_us, labels)
+    name = asked.other.agreement
+    was, _ = evaluated(asked.was, given, now_us, labels, name)
+    would, set_aside = evaluated(_numbered_anew(asked.would), given, now_us, labels, name)
     return Told(asked.answer(was, would), set_aside=set_aside)
 
 
@@ -142,7 +154,13 @@ async def simulate_running(where: Addresses, client: Client, file: Path, against
         anew: dict[str, list[PeriodEvaluation]] = {}
         metrics: set[str] = set()
         for name in asked.names:
-            anew[name] = [await _fit(connection, asked, name, one, metrics) for one in was[name]]
+            try:
+                anew[name] = [
+                    await _fit(connection, asked, name, one, metrics) for one in was[name]
+                ]
+            except CannotBeWorkedOut:
+                if name == asked.other.agreement:
+                    raise
     return Told(asked.answer(was, anew), tuple(sorted(metrics)), not_closed=not_closed)
 
 

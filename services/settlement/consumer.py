@@ -181,18 +181,23 @@ async def _settle(
     """Settle the agreement anew, with all that share a cap with it, and post what differs.
 
     The agreement evaluated always gets a run; another one where the evaluation changes something
-    for it. Raises OverBudget where working it out takes longer than so many seconds.
+    for it. Another one that cannot be worked out is parked, and what depends on it waits. Raises
+    what the agreement evaluated fails for, and OverBudget where it takes longer than so many
+    seconds.
     """
     contract = await store.contract(connection, evaluation.agreement)
     assert contract is not None, "an agreement is applied before it is evaluated"
-    books = {name: await _open(connection, name, contract) for name in contract.agreements}
+    contract, known = await store.with_evaluations(connection, contract, evaluation.agreement)
+    books = {name: await _open(connection, name, contract, known[name]) for name in known}
     first_open = first_open_day(period for one in books.values() for period in one.standing)
     activated = await store.activate_programmes(
         connection, contract.programmes, applies_from=first_open
     )
     programmes = prospective_programmes(contract.programmes, activated)
     work = replayed(contract, _histories(books), programmes)
-    outcomes = await within(connection, work, seconds, contract.agreements)
+    found = await within(connection, work, seconds, contract.agreements)
+    found.of(evaluation.agreement)
+    outcomes = found.outcomes
     untouched = await _untouched(
         connection, contract, books, programmes, outcomes, evaluation, seconds
     )
@@ -214,7 +219,8 @@ async def _settle(
         postings += own
     await store.post(connection, postings, topics=topics, at=at)
     await store.check_now(connection)
-    await resolve(connection, "settlement", "evaluation", contract.agreements)
+    await resolve(connection, "settlement", "evaluation", outcomes)
+    await parking.park_failed(connection, found.failed, evaluation.period)
     first = sum(posting.revision == 1 for posting in postings)
     return Counter(settled=1, posted=first, adjusted=len(postings) - first)
 
@@ -244,7 +250,10 @@ async def _untouched(
     work = replayed(contract, before, programmes)
     earlier = await within(connection, work, seconds, contract.agreements)
     return {
-        name: {period for period, _ in older[name].items() & digests(earlier[name]).items()}
+        name: {
+            period
+            for period, _ in older[name].items() & digests(earlier.outcomes.get(name, ())).items()
+        }
         for name in older
     }
 
@@ -276,7 +285,12 @@ def _histories(books: Mapping[str, OpenBooks]) -> dict[str, History]:
     return {name: one.history for name, one in books.items()}
 
 
-async def _open(connection: Connection, agreement: str, contract: SettlementTerms) -> OpenBooks:
+async def _open(
+    connection: Connection,
+    agreement: str,
+    contract: SettlementTerms,
+    evaluations: Sequence[PeriodEvaluation],
+) -> OpenBooks:
     versions = contract.agreements[agreement]
     standing = await store.standings(connection, agreement)
     applies_from = await store.activate(
@@ -286,9 +300,7 @@ async def _open(connection: Connection, agreement: str, contract: SettlementTerm
         applies_from=first_open_day(standing),
     )
     return OpenBooks(
-        History(
-            prospective(versions, applies_from), await store.evaluations(connection, agreement)
-        ),
+        History(prospective(versions, applies_from), evaluations),
         standing,
         await store.posted(connection, agreement),
         await store.waiting(connection, agreement),

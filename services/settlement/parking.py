@@ -6,10 +6,11 @@ A new evaluation of the agreement tries again by itself: it settles all of the a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from services.catalogue.parked import WorkFailure, WorkItem, input_digest, park, show_parked
 from services.catalogue.revision import revision
+from services.core.settling.settlement import FailedAgreement
 from services.shell.logs import log
 from services.shell.postgres import Connection, Pool, is_of_the_work, is_transient
 
@@ -43,12 +44,24 @@ async def park_evaluation(
     await park(connection, "settlement", item, WorkFailure.of(error), tried)
 
 
-async def is_parked(connection: Connection, agreement: str, period: str) -> bool:
-    """Whether the evaluation of an agreement's period is parked."""
+async def park_failed(
+    connection: Connection, failed: Mapping[str, FailedAgreement], period: str
+) -> None:
+    """Park agreements that failed while another one was settled; those that are parked stay so.
+
+    ``period``: what was settled, in place of one that a failure does not name.
+    """
+    for name, one in failed.items():
+        if not await is_parked(connection, name):
+            await park_evaluation(connection, name, one.period or period, one.error)
+
+
+async def is_parked(connection: Connection, agreement: str, period: str | None = None) -> bool:
+    """Whether the evaluation of an agreement's period, or of any, is parked."""
     found: bool = await connection.fetchval(
         "select exists (select from parked_work where resolved_at is null"
         " and service = 'settlement' and what = 'evaluation'"
-        " and agreement = $1 and period = $2)",
+        " and agreement = $1 and ($2::text is null or period = $2))",
         agreement,
         period,
     )

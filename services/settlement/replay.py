@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from traceback import format_exception
 
 from schemas.ledger_entry import SettlementRun
@@ -12,14 +12,19 @@ from schemas.programme import Programme
 from schemas.statement import RULES, SettlementStatement, canonical
 from services.core.books import ledger
 from services.core.settling.one_period import PeriodOutcome
-from services.core.settling.settlement import History, settle_together
+from services.core.settling.settlement import (
+    FailedAgreement,
+    History,
+    SettledTogether,
+    settle_each,
+)
 from services.settlement.finance_events import Posting
 from services.settlement.store import LatestRevision, SettlementTerms
 from services.shell.logs import log
 
 
 class CannotBeReplayed(ValueError):
-    """Agreements that the core cannot work out. The text says which, and why."""
+    """An agreement that the core cannot work out. The text says which, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +39,40 @@ class OpenBooks:
 
 async def replayed(
     contract: SettlementTerms, histories: Mapping[str, History], programmes: Sequence[Programme]
-) -> Mapping[str, Sequence[PeriodOutcome]]:
+) -> SettledTogether:
     """The outcome of every period of agreements that share caps, by agreement, in a thread.
 
-    Raises CannotBeReplayed.
+    Each failure in it is CannotBeReplayed.
     """
     try:
-        return await asyncio.to_thread(
-            settle_together,
+        found = await asyncio.to_thread(
+            settle_each,
             histories,
             programmes,
             buyer=contract.buyer,
             time_zone=contract.time_zone,
+            unread=contract.unread,
         )
     except Exception as error:
-        names = " and ".join(sorted(histories))
-        # As text: with the values of all variables it would take seconds, and all would wait.
-        log(__name__).error(
-            "settling_failed", agreements=names, traceback="".join(format_exception(error))
-        )
-        raise CannotBeReplayed(
-            f"{names} cannot be settled: working it out failed ({type(error).__name__}: {error}); "
-            "this is a defect of earnback: report it with the contract and the period"
-        ) from error
+        found = SettledTogether({}, dict.fromkeys(histories, FailedAgreement("", error)))
+    failed = {
+        name: replace(one, error=_cannot_be_replayed(name, one.error))
+        for name, one in found.failed.items()
+    }
+    return replace(found, failed=failed)
+
+
+def _cannot_be_replayed(agreement: str, error: Exception) -> CannotBeReplayed:
+    # As text: with the values of all variables it would take seconds, and all would wait.
+    log(__name__).error(
+        "settling_failed", agreement=agreement, traceback="".join(format_exception(error))
+    )
+    failure = CannotBeReplayed(
+        f"{agreement} cannot be settled: working it out failed ({type(error).__name__}: {error}); "
+        "this is a defect of earnback: report it with the contract and the period"
+    )
+    failure.__cause__ = error
+    return failure
 
 
 def digests(outcome: Sequence[PeriodOutcome]) -> dict[str, bytes]:

@@ -50,13 +50,13 @@ async def held_differences(connection: Connection, agreement: str) -> tuple[Held
         return ()
     contract = await store.contract(connection, agreement)
     assert contract is not None, "an agreement with a statement is applied"
+    contract, known = await store.with_evaluations(connection, contract, agreement)
     ruling = await read_effective_versions(connection, contract)
     histories = {
-        name: History(versions, await store.evaluations(connection, name))
-        for name, versions in ruling.agreements.items()
+        name: History(versions, known[name]) for name, versions in ruling.agreements.items()
     }
-    outcomes = await replayed(contract, histories, ruling.programmes)
-    return tuple(_differing(standing, outcomes[agreement]))
+    found = await replayed(contract, histories, ruling.programmes)
+    return tuple(_differing(standing, found.of(agreement)))
 
 
 def _differing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -57,13 +57,15 @@ class SettlementTerms:
     """What settling an agreement takes, besides evaluations. Versions oldest first.
 
     ``agreements``: the versions of the agreement, and of all that share a cap with it.
-    ``programmes``: the versions of their programme; none where no cap is shared.
+    ``programmes``: the versions of their programme; none where no cap is shared. ``unread``: the
+    agreements of the programme that may share a cap with it and cannot be read, with their vendors.
     """
 
     agreements: Mapping[str, tuple[Agreement, ...]]
     programmes: tuple[Programme, ...]
     buyer: str
     time_zone: str
+    unread: Mapping[str, str] = field(default_factory=dict)
 
 
 async def refuse(
@@ -156,6 +158,7 @@ async def contract(connection: Connection, agreement: str) -> SettlementTerms | 
     """An agreement as applied by now; None where it is not applied.
 
     Read in the transaction that settles, not from a copy: a copy could be a moment behind.
+    Raises what reading it raises; another agreement of its programme that cannot be read is named.
     """
     rows = await connection.fetch(
         "select p.body, p.sha256 from programme_version p where p.programme = ("
@@ -168,30 +171,57 @@ async def contract(connection: Connection, agreement: str) -> SettlementTerms | 
     programmes = tuple(_programme(row["sha256"], row["body"]) for row in rows)
     newest = programmes[-1]  # buyer and zone are the same in all versions of a programme
     shared = any(one.shared_caps for one in programmes)
-    agreements = await _agreements(connection, newest.programme, None if shared else agreement)
+    agreements, unread = await _agreements(connection, newest.programme, agreement, shared)
     together = sharing(programmes, agreements, agreement)
     return SettlementTerms(
         {name: agreements[name] for name in together or (agreement,)},
         programmes if together else (),
         buyer=newest.buyer,
         time_zone=newest.time_zone,
+        unread=unread if together else {},
     )
 
 
 async def _agreements(
-    connection: Connection, programme: str, only: str | None
-) -> dict[str, tuple[Agreement, ...]]:
+    connection: Connection, programme: str, asked: str, others: bool
+) -> tuple[dict[str, tuple[Agreement, ...]], dict[str, str]]:
+    """The agreement asked for and, if wanted, the others; and of these the unreadable ones."""
     rows = await connection.fetch(
-        "select agreement, body, sha256 from agreement_version"
+        "select agreement, vendor, body, sha256 from agreement_version"
         " where programme = $1 and ($2::text is null or agreement = $2)"
         " order by agreement, version",
         programme,
-        only,
+        None if others else asked,
     )
-    return {
-        name: tuple(_version(row["sha256"], row["body"]) for row in versions)
-        for name, versions in groupby(rows, key=itemgetter("agreement"))
-    }
+    found, unread = {}, {}
+    for name, versions in groupby(rows, key=itemgetter("agreement")):
+        stored = list(versions)
+        try:
+            found[name] = tuple(_version(row["sha256"], row["body"]) for row in stored)
+        except Exception:
+            if name == asked:
+                raise
+            unread[name] = stored[-1]["vendor"]
+    return found, unread
+
+
+async def with_evaluations(
+    connection: Connection, terms: SettlementTerms, agreement: str
+) -> tuple[SettlementTerms, dict[str, tuple[PeriodEvaluation, ...]]]:
+    """The evaluations of an agreement and of all that share a cap with it, by name.
+
+    Another one whose evaluations cannot be read is among the unread ones of the terms.
+    """
+    found, unread = {}, dict(terms.unread)
+    for name, versions in terms.agreements.items():
+        try:
+            found[name] = await evaluations(connection, name)
+        except ValidationError:
+            if name == agreement:
+                raise
+            unread[name] = versions[-1].vendor
+    read = {name: terms.agreements[name] for name in found}
+    return replace(terms, agreements=read, unread=unread), found
 
 
 async def take_turn(connection: Connection, agreements: Collection[str]) -> None:

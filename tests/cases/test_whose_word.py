@@ -138,7 +138,7 @@ def total(found: OfflineResult) -> int:
 def proposals(files: ContractFiles, *events: bytes) -> tuple[Proposal, ...]:
     told = [(f"line {place}", raw) for place, raw in enumerate(events)]
     catalogue = catalogue_of(files.programmes, files.agreements)
-    found, _ = evaluated(catalogue, told, NOW_US, {"hosting": ["2025-01"]})
+    found, _ = evaluated(catalogue, told, NOW_US, {"hosting": ["2025-01"]}, "hosting")
     return found["hosting"][0].proposals
 
 
@@ -286,7 +286,7 @@ def test_good_samples_beside_the_binding_source_change_nothing(
     beside = event(PROBE, "count", "01-12", {"metric": "net", "good": 60_000, "total": 60_000})
     catalogue = catalogue_of(files.programmes, files.agreements)
     told = [("", measured), ("", beside)]
-    found, _ = evaluated(catalogue, told, NOW_US, {"hosting": ["2025-01"]})
+    found, _ = evaluated(catalogue, told, NOW_US, {"hosting": ["2025-01"]}, "hosting")
     (made,) = found["hosting"][0].figures
     if not binding:
         assert (made.good, made.total, made.compared) == (60_900, 61_000, ())

@@ -360,7 +360,7 @@ async def test_what_is_parked_is_shown_to_its_own_parties(
     def fails(*_: Any, **__: Any) -> Any:
         raise AssertionError("by nothing")
 
-    monkeypatch.setattr(replay, "settle_together", fails)
+    monkeypatch.setattr(replay, "settle_each", fails)
     async with a_desk(database) as desk:
         await desk.house.settle(an_evaluation(9700), an_evaluation(9700, period="2025-02"))
         for person in ("nimbus", "town", "operator"):

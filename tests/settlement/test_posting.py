@@ -20,7 +20,7 @@ from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue.store import apply
 from services.core.books.ledger import differences
-from services.core.settling.settlement import settle_together
+from services.core.settling.settlement import settle_each
 from services.settlement import replay
 from services.settlement.consumer import Settler, read
 from services.settlement.finance_events import DECLARED, Posting
@@ -85,9 +85,9 @@ async def test_an_agreement_that_cannot_be_worked_out_is_parked_and_the_others_a
 ) -> None:
     def fails(histories: Any, *rest: Any, **given: Any) -> Any:
         assert "hosting" not in histories, "by nothing"
-        return settle_together(histories, *rest, **given)
+        return settle_each(histories, *rest, **given)
 
-    monkeypatch.setattr(replay, "settle_together", fails)
+    monkeypatch.setattr(replay, "settle_each", fails)
     async with a_house(database) as house:
         one, other = an_evaluation(9700), an_evaluation(9600, agreement="network")
         await house.apply(a_record(one), a_record(other, offset=1))
@@ -150,9 +150,9 @@ async def test_what_is_parked_is_tried_again_when_its_contract_changes_and_not_b
     def fails(histories: Any, *rest: Any, **given: Any) -> Any:
         tried.update(list(histories))
         assert len(histories["hosting"].versions) > 1, "by nothing"
-        return settle_together(histories, *rest, **given)
+        return settle_each(histories, *rest, **given)
 
-    monkeypatch.setattr(replay, "settle_together", fails)
+    monkeypatch.setattr(replay, "settle_each", fails)
     async with a_house(database) as house, house.pool.acquire() as connection:
         await house.settle(an_evaluation(9700))
         for _ in range(3):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
 
 import pytest
 
 from services.catalogue.store import NotApplicable, apply
+from services.core.settling.settlement import History, SettledTogether, settle_each
+from services.settlement import replay
 from services.settlement.store import contract
 from tests.settlement.builders import (
     a_programme,
@@ -18,7 +23,20 @@ from tests.settlement.builders import (
 from tests.settlement.desk import a_desk
 from tests.settlement.house import House, a_house
 
+NO_AGREEMENT = '{"kind": 7}'
 CAPPED = a_programme(a_shared_cap("300"))
+
+
+async def store_unreadable(house: House, agreement: str, vendor: str) -> None:
+    """Store an agreement as an older release might have, so that this one cannot read it."""
+    await house.pool.execute(
+        "insert into agreement_version (agreement, version, programme, vendor, effective_from,"
+        " body, sha256) values ($1, 1, 'campus', $2, '2025-01-01', $3, $4)",
+        agreement,
+        vendor,
+        NO_AGREEMENT,
+        sha256(NO_AGREEMENT.encode()).digest(),
+    )
 
 
 async def _runs(house: House) -> list[tuple[object, ...]]:
@@ -204,3 +222,66 @@ async def test_a_vendor_is_not_told_whose_evaluation_changed_its_figures(databas
         own, others = await desk.walk("town", "/v1/runs", agreement="hosting")
         assert (own["caused_by"], others["caused_by"]) == (None, "network")
         assert [each["caused_by"] for each in await desk.walk("nimbus", "/v1/runs")] == [None, None]
+
+
+async def test_an_agreement_that_cannot_be_read_holds_up_only_those_that_owe_under_its_cap(
+    database: str,
+) -> None:
+    over = {"kind": "agreements", "agreements": ["hosting", "old", "archive"]}
+    agreements = [an_agreement("hosting"), an_agreement("archive"), an_agreement("network")]
+    programme = a_programme(a_shared_cap("300", over=over))
+    async with a_house(database, agreements, programme=programme) as house:
+        await store_unreadable(house, "old", "nimbus")
+        await house.settle(
+            an_evaluation(9700),
+            an_evaluation(9900, agreement="archive"),
+            an_evaluation(9700, agreement="network"),
+            an_evaluation(9700, agreement="old"),
+        )
+        assert await house.owed("2025-01", "network") == 20000
+        assert (
+            await house.pool.fetchval(
+                "select total_minor from statement where agreement = 'archive'"
+            )
+            == 0
+        )
+        (waiting,) = await house.rows("select agreement, reasons from settlement_pending")
+        assert waiting == {
+            "agreement": "hosting",
+            "reasons": '["cap together is shared with old: what is stored of it cannot be read"]',
+        }
+        (parked,) = await house.rows("select agreement, error from parked_work")
+        assert parked == {"agreement": "old", "error": "ValidationError"}
+
+
+async def test_an_agreement_that_fails_beside_another_is_parked_and_the_other_one_goes_on(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poisoned(histories: Mapping[str, History], *rest: Any, **given: Any) -> SettledTogether:
+        known = histories["network"]
+        broken = [one.model_copy(update={"order": ()}) for one in known.versions]
+        return settle_each(
+            {**histories, "network": History(broken, known.evaluations)}, *rest, **given
+        )
+
+    async with a_house(database, programme=CAPPED) as house:
+        await house.settle(an_evaluation(9700, agreement="network"))
+        with monkeypatch.context() as patch:
+            patch.setattr(replay, "settle_each", poisoned)
+            await house.settle(an_evaluation(9700), an_evaluation(9900, period="2025-02"))
+        rows = await house.rows("select agreement, period, error, attempts from parked_work")
+        assert rows == [
+            {"agreement": "network", "period": "2025-01", "error": "ValueError", "attempts": 1}
+        ]
+        waits = await house.rows(
+            "select period from settlement_pending where agreement = 'hosting'"
+        )
+        assert waits == [{"period": "2025-01"}]
+        settled = await house.rows("select period from statement where agreement = 'hosting'")
+        assert settled == [{"period": "2025-02"}]
+        await house.settle(an_evaluation(9900, period="2025-03"))
+        assert await house.rows("select * from parked_work where resolved_at is null") == []
+        assert [await house.owed("2025-01", one) for one in ("hosting", "network")] == [
+            15000,
+            15000,
+        ]

@@ -40,6 +40,8 @@ from services.core.inputs.openings import (
 )
 from services.core.inputs.worksheet import Worksheet
 
+_UNREAD = "what is stored of it cannot be read"
+
 
 @dataclass(frozen=True, slots=True)
 class OpenPeriod:
@@ -53,13 +55,26 @@ class OpenPeriod:
 class CappedAgreement:
     """An agreement as a cap sees it: what it owed, and what it owes in the period at hand.
 
-    ``versions`` in order of their first day. ``open_period``: None until the period is evaluated.
+    ``versions`` in order of their first day. ``open_period``: None until the period is evaluated,
+    and where it cannot be worked out. ``unread``: the vendor of an agreement of which nothing
+    else is known, as what is stored of it cannot be read; None for any other.
     """
 
     versions: Sequence[Agreement]
     charges: Charges
     history: SettlementHistory
     open_period: OpenPeriod | None
+    unread: str | None = None
+
+    @classmethod
+    def unreadable(cls, vendor: str) -> CappedAgreement:
+        """An agreement that is applied and cannot be read: no sum that it is part of is known."""
+        return cls((), Charges({}), SettlementHistory(), None, vendor)
+
+    @property
+    def vendors(self) -> set[str]:
+        """The vendor of each version; there is one but for mistakes."""
+        return {one.vendor for one in self.versions} if self.unread is None else {self.unread}
 
 
 _WINDOWS: dict[str, Callable[[SharedCap, str], Sequence[str]]] = {
@@ -83,7 +98,9 @@ def apply_shared_caps(
     window = _WINDOWS[cap.window](cap, period)
     covered = {name: under[name] for name in _served(cap, under)}
     dues = {
-        name: _due(party) for name, party in covered.items() if _bound(cap, name, party, period)
+        name: _due(party)
+        for name, party in covered.items()
+        if party.unread is not None or _bound(cap, name, party, period)
     }
     if not window or not any(dues.values()):
         return
@@ -126,9 +143,7 @@ def _served(cap: SharedCap, under: Mapping[str, CappedAgreement]) -> Iterator[st
     """The agreements that a cap is over at any time, in the order in which they are served."""
     listed = cap.over.agreements if isinstance(cap.over, OfAgreements) else sorted(under)
     for name in listed:
-        if name in under and any(
-            covers(cap, name, version.vendor) for version in under[name].versions
-        ):
+        if name in under and any(covers(cap, name, one) for one in under[name].vendors):
             yield name
 
 
@@ -181,6 +196,7 @@ class _CapAllowance:
 
     def headroom(self) -> int:
         """Whole minor units that may still be given; what is not known is noted as missing."""
+        self._note_unread()
         left = max(self._ceiling() - self._given(), ZERO)
         return floor(left * self._scale())
 
@@ -191,7 +207,9 @@ class _CapAllowance:
         ahead = list(self.covered)[: list(self.covered).index(name)]
         for other in unknown:
             if self.cap.split == "in_proportion" or other in ahead:
-                self._lacks(other, f"what is owed for {self.window[-1]} is not known yet")
+                unread = self.covered[other].unread is not None
+                owed = f"what is owed for {self.window[-1]} is not known yet"
+                self._lacks(other, _UNREAD if unread else owed)
         for reason in self.blockers.reasons:
             open_period.context.blockers.add(reason)
 
@@ -220,6 +238,13 @@ class _CapAllowance:
             f"{self._money(together)}, left under the cap {self._money(headroom)}, split "
             f"{self.cap.split.replace('_', ' ')})"
         )
+
+    def _note_unread(self) -> None:
+        """Note whom the sums lack altogether: in a cap of one period that is an amount, nobody."""
+        sums = isinstance(self.cap.limit, PercentLimit) or self.cap.opening is not None
+        for name, party in self.covered.items():
+            if party.unread is not None and (sums or len(self.window) > 1):
+                self._lacks(name, _UNREAD)
 
     def _ceiling(self) -> Fraction:
         limit = self.cap.limit
@@ -268,7 +293,7 @@ class _CapAllowance:
             return ZERO
         if self.cap.if_absent == "wait":
             self._await(self.cap.opening)
-        return sum((self._stated(name, self.cap.opening, what) for name in self.covered), ZERO)
+        return sum((self._stated(name, self.cap.opening, what) for name in self._read()), ZERO)
 
     def _await(self, opening: str) -> None:
         """Note that the opening is not known, where no agreement under the cap states it.
@@ -276,7 +301,7 @@ class _CapAllowance:
         The time before is the one before the first of them is settled here. The reason names
         nobody, so that it can be read by all.
         """
-        first = min((self._look(name) for name in self.covered), key=lambda one: one.begins)
+        first = min((self._look(name) for name in self._read()), key=lambda one: one.begins)
         stated = (is_stated(one.charges, opening, first.period) for one in self.covered.values())
         if looks_before(first) and not any(stated):
             share = isinstance(self.cap.limit, PercentLimit)
@@ -302,6 +327,9 @@ class _CapAllowance:
             self._lacks(name, reason)
         return amount
 
+    def _read(self) -> Iterator[str]:
+        return (name for name, party in self.covered.items() if party.unread is None)
+
     def _in_force(self) -> Iterator[tuple[str, Agreement, str]]:
         """Each agreement under the cap with its version, in each period of the window."""
         for name, party in self.covered.items():
@@ -320,8 +348,7 @@ class _CapAllowance:
             )
 
     def _one_vendor(self) -> bool:
-        vendors = {one.vendor for party in self.covered.values() for one in party.versions}
-        return len(vendors) == 1
+        return len(set().union(*(party.vendors for party in self.covered.values()))) == 1
 
     def _main(self, minor: int) -> Fraction:
         return Fraction(minor, self._scale())

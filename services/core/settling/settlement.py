@@ -7,14 +7,17 @@ byte for byte, in whatever order the evaluations are handed over.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from schemas.agreement import Agreement
+from schemas.ceiling import SharedCap
 from schemas.evaluation import PeriodEvaluation
 from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
 from services.core.adjusting.shared_caps import CappedAgreement, OpenPeriod, apply_shared_caps
-from services.core.contracts.versions import caps_for, version_for
+from services.core.contracts.versions import caps_for, covers, version_for
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.charges import Charges
 from services.core.inputs.context import PeriodContext
@@ -23,6 +26,31 @@ from services.core.inputs.known import PeriodInputs, stated_beyond
 from services.core.inputs.occurrences import unfinished, waits_for
 from services.core.inputs.places import unknown_places
 from services.core.settling.one_period import PeriodOutcome, not_settled, settled, up_to_caps
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAgreement:
+    """Why an agreement could not be worked out, and from which period on.
+
+    ``period``: empty where not even its history could be read.
+    """
+
+    period: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class SettledTogether:
+    """What agreements come to that were settled together, by name: each in one of the two."""
+
+    outcomes: Mapping[str, tuple[PeriodOutcome, ...]]
+    failed: Mapping[str, FailedAgreement]
+
+    def of(self, agreement: str) -> tuple[PeriodOutcome, ...]:
+        """What one of them comes to. Raises what working it out raised."""
+        if agreement in self.failed:
+            raise self.failed[agreement].error
+        return self.outcomes[agreement]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +83,108 @@ def settle_together(
     buyer: str,
     time_zone: str,
 ) -> dict[str, tuple[PeriodOutcome, ...]]:
+    """As `settle_each`, where all can be worked out. Raises the first failure."""
+    found = settle_each(histories, programmes, buyer=buyer, time_zone=time_zone)
+    return {name: found.of(name) for name in sorted(histories)}
+
+
+def settle_each(
+    histories: Mapping[str, History],
+    programmes: Sequence[Programme],
+    *,
+    buyer: str,
+    time_zone: str,
+    unread: Mapping[str, str] = MappingProxyType({}),
+) -> SettledTogether:
     """One outcome per settlement period known of each agreement, in order, from its beginning.
 
     ``histories``: by agreement, all that may share a cap with one another. ``programmes``: the
     versions of their programme, whose shared caps cut. The version in force on a period's first
     day decides it; counters, runs and balances go on across versions. ``time_zone``: the
-    programme's, for terms that speak of days.
+    programme's, for terms that speak of days. ``unread``: agreements of which nothing can be read,
+    with their vendors.
+
+    Whatever working out one agreement raises is its own failure: it has no outcome, and what
+    depends on it under a cap waits as for one that is not evaluated.
     """
-    members = {name: _Member.of(histories[name]) for name in sorted(histories)}
-    for period in sorted({each for one in members.values() for each in one.known}, key=_order):
-        desks = dict(_desks(members, period, time_zone))
-        under = {name: one.under(desks.get(name)) for name, one in members.items()}
-        for place, cap in caps_for(programmes, period):
-            apply_shared_caps(cap, f"shared_caps[{place}]", period, under)
-        for name in desks:
-            members[name].close(under[name].open_period, buyer)
-    return {name: tuple(member.outcomes) for name, member in members.items()}
+    members = _Members(dict(unread))
+    for name in sorted(histories):
+        members.begin(name, histories[name])
+    known = {each for one in members.own.values() for each in one.known}
+    for period in sorted(known, key=_order):
+        members.settle(period, programmes, buyer, time_zone)
+    outcomes = {
+        name: tuple(member.outcomes)
+        for name, member in members.own.items()
+        if name not in members.failed
+    }
+    return SettledTogether(outcomes, members.failed)
 
 
 def _order(period: str) -> tuple[object, str]:
     return first_day(period), period
 
 
-def _desks(
-    members: Mapping[str, _Member], period: str, time_zone: str
-) -> Iterator[tuple[str, OpenPeriod]]:
-    """The agreements that settle the period, each worked out up to its own caps."""
-    for name, member in members.items():
-        version = version_for(member.versions, period)
-        if period in member.known and version is not None:
-            yield name, _begun(member.context(version, period, time_zone))
+@dataclass(slots=True)
+class _Members:
+    """The agreements that are settled together, and what failed of them."""
+
+    unread: dict[str, str]
+    own: dict[str, _Member] = field(default_factory=dict)
+    failed: dict[str, FailedAgreement] = field(default_factory=dict)
+
+    def begin(self, name: str, history: History) -> None:
+        """Take up an agreement before its first period."""
+        with self._or_failed(name, ""):
+            self.own[name] = _Member.of(history)
+        if name not in self.own and history.versions:
+            self.unread[name] = history.versions[-1].vendor
+
+    @contextmanager
+    def _or_failed(self, name: str, period: str) -> Iterator[None]:
+        """Keep what is raised as the failure of the agreement, and go on."""
+        try:
+            yield
+        except Exception as error:
+            self.failed.setdefault(name, FailedAgreement(period, error))
+
+    def settle(
+        self, period: str, programmes: Sequence[Programme], buyer: str, time_zone: str
+    ) -> None:
+        """Work out one period of all that settle it."""
+        desks = self._desks(period, time_zone)
+        under = {
+            **{name: CappedAgreement.unreadable(vendor) for name, vendor in self.unread.items()},
+            **{name: one.under(desks.get(name)) for name, one in self.own.items()},
+        }
+        for place, cap in caps_for(programmes, period):
+            self._cut(cap, f"shared_caps[{place}]", period, under)
+        for name in desks:
+            if name not in self.failed:
+                with self._or_failed(name, period):
+                    self.own[name].close(under[name].open_period, buyer)
+
+    def _cut(
+        self, cap: SharedCap, term: str, period: str, under: dict[str, CappedAgreement]
+    ) -> None:
+        """Cut by one cap. What that raises is the failure of all that it would have cut."""
+        try:
+            apply_shared_caps(cap, term, period, under)
+        except Exception as error:
+            for name, party in under.items():
+                if party.open_period and any(covers(cap, name, one) for one in party.vendors):
+                    self.failed.setdefault(name, FailedAgreement(period, error))
+                    under[name] = replace(party, open_period=None)
+
+    def _desks(self, period: str, time_zone: str) -> dict[str, OpenPeriod]:
+        """The agreements that settle the period, each worked out up to its own caps."""
+        desks = {}
+        for name, member in self.own.items():
+            version = version_for(member.versions, period)
+            if period in member.known and version is not None and name not in self.failed:
+                with self._or_failed(name, period):
+                    desks[name] = _begun(member.context(version, period, time_zone))
+        return desks
 
 
 def _begun(context: PeriodContext) -> OpenPeriod:

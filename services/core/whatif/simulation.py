@@ -14,7 +14,7 @@ from services.core.calendar.windows import parts_of
 from services.core.contracts.versions import version_for
 from services.core.events.wanted import wanted
 from services.core.settling.one_period import PeriodOutcome, Unsettled
-from services.core.settling.settlement import History, settle_together
+from services.core.settling.settlement import History, settle_each
 from services.core.whatif.counted_otherwise import counted_otherwise
 
 _REMEDY = "; count it from the events"
@@ -25,13 +25,14 @@ class SimulationContext:
     """What an agreement is settled in: its programme, and the others that share a cap with it.
 
     ``programmes``: the versions that define the metrics and state the shared caps. ``beside``: by
-    name; what changes for them is not told.
+    name; what changes for them is not told. ``unread``: those that cannot be read, with vendors.
     """
 
     buyer: str
     time_zone: str
     programmes: Sequence[Programme] = ()
     beside: Mapping[str, History] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +139,18 @@ def _settled(
     evaluations: Sequence[PeriodEvaluation],
     around: SimulationContext,
 ) -> dict[str, PeriodOutcome]:
-    """What an agreement comes to, by period, with the others as they are."""
-    histories = {**around.beside, agreement: History(versions, evaluations)}
-    found = settle_together(
-        histories, around.programmes, buyer=around.buyer, time_zone=around.time_zone
+    """What an agreement comes to, by period, with the others as they are.
+
+    Raises what working out this one raises.
+    """
+    found = settle_each(
+        {**around.beside, agreement: History(versions, evaluations)},
+        around.programmes,
+        buyer=around.buyer,
+        time_zone=around.time_zone,
+        unread=around.unread,
     )
-    return {one.period: one for one in found[agreement]}
+    return {one.period: one for one in found.of(agreement)}
 
 
 def _latest(evaluations: Sequence[PeriodEvaluation]) -> dict[str, PeriodEvaluation]:

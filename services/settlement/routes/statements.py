@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
-from http import HTTPStatus
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -16,7 +14,7 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.statement import LevelResult, SettlementStatement, StatementLine, canonical
 from services.core.contracts.versions import version_for
 from services.core.settling.one_period import Unsettled
-from services.core.settling.settlement import History, settle_together
+from services.core.settling.settlement import History
 from services.core.visibility.shown import AgreementView
 from services.settlement import dispute_store, explain, queries, store
 from services.settlement.access import BookReaderPrincipal, Principal, ReaderPrincipal, not_found
@@ -24,6 +22,7 @@ from services.settlement.effective_versions import read_effective_versions
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.not_found import no_evaluation, no_statement
 from services.settlement.queries import DatabaseRow
+from services.settlement.replay import CannotBeReplayed, replayed
 from services.settlement.responses import (
     EvaluationAnswer,
     EvaluationSummary,
@@ -268,7 +267,7 @@ async def preview(
     async with parts.pool.acquire() as connection:
         contract = await store.contract(connection, agreement)
         assert contract is not None, "an agreement in the catalogue is in its table"
-        known = {name: await store.evaluations(connection, name) for name in contract.agreements}
+        contract, known = await store.with_evaluations(connection, contract, agreement)
         ruling = await read_effective_versions(connection, contract)
     known[agreement] = tuple(each for each in known[agreement] if each.period != period)
     for name, versions in ruling.agreements.items():
@@ -276,27 +275,25 @@ async def preview(
         if period not in counted and version_for(versions, period) is not None:
             known[name] += await _still_open(parts.evaluator, name, period, asked=name == agreement)
     histories = {name: History(ruling.agreements[name], known[name]) for name in known}
-    outcome = await asyncio.to_thread(
-        settle_together,
-        histories,
-        ruling.programmes,
-        buyer=contract.buyer,
-        time_zone=contract.time_zone,
-    )
-    return shown(
-        request, _previewed(_view(asker, agreement), agreement, period, outcome[agreement])
-    )
+    found = await replayed(contract, histories, ruling.programmes)
+    try:
+        outcome = found.of(agreement)
+    except CannotBeReplayed as failed:
+        raise Problem(
+            409, "cannot-be-settled", "The period cannot be worked out.", str(failed)
+        ) from failed
+    return shown(request, _previewed(_view(asker, agreement), agreement, period, outcome))
 
 
 async def _still_open(
     evaluator: EvaluatorClient, agreement: str, period: str, *, asked: bool
 ) -> tuple[PeriodEvaluation, ...]:
     """What is counted of an open period. Of another agreement than the one asked for, nothing
-    where it is not open: whoever shares a cap with it waits for it."""
+    where it is not open or cannot be counted: whoever shares a cap with it waits for it."""
     try:
         return (_evaluated(await evaluator.preview(agreement, period)),)
-    except Problem as problem:
-        if asked or problem.status != HTTPStatus.NOT_FOUND:
+    except Problem:
+        if asked:
             raise
         return ()
 

@@ -20,7 +20,13 @@ from schemas.whose_word import SAID
 from services.core.adjusting.shared_caps import sharing
 from services.core.contracts.shared_cap_check import unfit
 from services.core.settling.one_period import PeriodOutcome, Unsettled
-from services.core.settling.settlement import History, settle, settle_together
+from services.core.settling.settlement import (
+    History,
+    SettledTogether,
+    settle,
+    settle_each,
+    settle_together,
+)
 from tests.core.told import HEAD, evaluation, months, terms
 
 ONE_VENDOR = {"kind": "vendor", "vendor": "nimbus"}
@@ -535,3 +541,118 @@ def test_who_shares_a_cap_is_told_for_those_under_it_in_any_version() -> None:
     assert sharing(known[:1], agreements, "network") == ()
     named_only = [programme(cap(over={"kind": "agreements", "agreements": ["network", "wires"]}))]
     assert sharing(named_only, agreements, "wires") == ("network", "wires")
+
+
+def broken(agreement: Agreement) -> Agreement:
+    """An agreement that nothing refused and that cannot be worked out."""
+    return agreement.model_copy(update={"order": ()})
+
+
+def each(known: Programme, *histories: History, **unread: str) -> SettledTogether:
+    """What the agreements come to, and what failed."""
+    by_name = {one.versions[0].agreement: one for one in histories}
+    return settle_each(by_name, [known], buyer="town", time_zone="UTC", unread=unread)
+
+
+def test_one_that_cannot_be_worked_out_holds_up_only_those_that_owe_under_the_same_cap() -> None:
+    found = each(
+        programme(cap(90)),
+        history(broken(named("hosting")), *missed(1000)),
+        history(named("network"), *missed(500)),
+        history(named("spare"), evaluation("2025-01", 100, fee=500)),
+        history(named("wires", vendor="wire"), *missed(700)),
+    )
+    assert list(found.failed) == ["hosting"]
+    assert found.failed["hosting"].period == "2025-01"
+    assert totals(found.outcomes) == {"network": [None], "spare": [0], "wires": [7000]}
+    assert reasons(found.of("network")[0]) == (
+        "cap together is shared with hosting: what is owed for 2025-01 is not known yet",
+    )
+    with pytest.raises(ValueError, match="tuple"):
+        found.of("hosting")
+
+
+def test_one_that_fails_later_leaves_the_periods_before_it_to_the_others() -> None:
+    late = broken(named("hosting")).model_copy(
+        update={"version": 2, "effective_from": date(2025, 2, 1)}
+    )
+    own = history(named("hosting"), *missed(1000, 1000))
+    found = each(
+        programme(cap(90)),
+        History([*own.versions, late], own.evaluations),
+        history(named("network"), *missed(500, 500)),
+    )
+    assert found.failed["hosting"].period == "2025-02"
+    assert totals(found.outcomes) == {"network": [3000, None]}
+
+
+@pytest.mark.parametrize(
+    ("more", "ahead", "behind"),
+    [
+        ({}, 9000, None),
+        ({"window": "trailing", "periods": 2}, None, None),
+        ({"limit": {"kind": "percent_of", "percent": "5", "base": "fee"}}, None, None),
+    ],
+)
+def test_who_is_served_before_an_unreadable_one_waits_only_where_the_sums_take_it(
+    more: dict[str, Any], ahead: int | None, behind: int | None
+) -> None:
+    over = {"kind": "agreements", "agreements": ["network", "hosting", "spare"]}
+    found = each(
+        programme(cap(90, over=over, split="in_order", **more)),
+        history(named("network"), *missed(1000)),
+        history(named("spare"), *missed(1000)),
+        hosting="nimbus",
+    )
+    assert totals(found.outcomes) == {"network": [ahead], "spare": [behind]}
+    assert reasons(found.of("spare")[0]) == (
+        "cap together is shared with hosting: what is stored of it cannot be read",
+    )
+
+
+def test_an_unreadable_one_of_another_vendor_is_not_named_and_outside_the_cap_holds_up_nobody() -> (
+    None
+):
+    histories = (
+        history(named("network"), *missed(500)),
+        history(named("wires", vendor="wire"), *missed(700)),
+    )
+    everybody = each(programme(cap(90, over=EVERYBODY)), *histories, hosting="nimbus")
+    assert reasons(everybody.of("wires")[0]) == (
+        "cap together is shared with an agreement of which not all is known yet",
+    )
+    own = each(programme(cap(50)), *histories, hosting="wire")
+    assert totals(own.outcomes) == {"network": [5000], "wires": [7000]}
+
+
+def test_an_opening_that_an_unreadable_one_may_state_is_waited_for() -> None:
+    over = {"kind": "agreements", "agreements": ["network", "zebra"]}
+    term = {"window": "term", "begins": "2025-01-01", "opening": "before", "if_absent": "nothing"}
+    found = each(
+        programme(cap(90, split="in_order", over=over, **term)),
+        history(named("network"), *missed(500)),
+        zebra="nimbus",
+    )
+    assert reasons(found.of("network")[0]) == (
+        "cap together is shared with zebra: what is stored of it cannot be read",
+    )
+
+
+def test_a_history_that_cannot_be_read_is_as_an_agreement_that_cannot_be_read() -> None:
+    odd = History([named("hosting")], [evaluation("2025-01", 98).model_copy(update={"period": 1})])
+    found = each(programme(cap(90)), odd, history(named("network"), *missed(500)))
+    assert found.failed["hosting"].period == ""
+    assert totals(found.outcomes) == {"network": [None]}
+
+
+def test_a_cap_that_cannot_be_worked_out_is_the_failure_of_those_under_it() -> None:
+    known = programme(cap(90))
+    (own,) = known.shared_caps
+    other = own.model_copy(update={"split": "by_lot"})
+    found = each(
+        known.model_copy(update={"shared_caps": (other,)}),
+        history(named("network"), *missed(500)),
+        history(named("wires", vendor="wire"), *missed(700)),
+    )
+    assert list(found.failed) == ["network"]
+    assert totals(found.outcomes) == {"wires": [7000]}
