@@ -77,18 +77,26 @@ FIELDS_SINCE = ("expected_tie", "minimum_tie")
 
 
 def _without_what_came_since(result: Record) -> None:
-    """Take the ties out, and the steps that tell why a credit is not due."""
+    """Take the ties out, and the steps that tell why a credit is not due; reliefs as worded."""
     for name in FIELDS_SINCE:
         result.pop(name, None)
     result["steps"] = [
-        one
+        _as_worded(one)
         for one in result["steps"]
         if one["rule"] != "condition" or " is not due: " not in one["text"]
     ]
 
 
 def _as_worded(made: Record) -> Record:
-    """The step in the words of language 1, which left out a factor of one: ``5.00 = 5.00``."""
+    """The step in the words of language 1.
+
+    It left out a factor of one, ``5.00 = 5.00``, and how a circumstance stands that excuses.
+    """
+    if made["rule"] == "relief":
+        said = sub(
+            r"^((not )?excused: [^ ]+) (holds|is denied|is not stated)$", r"\1", made["text"]
+        )
+        return made | {"text": said}
     if made["rule"] != "rate":
         return made
     return made | {"text": sub(r"^1 x (?=(-?[0-9,.]+) = \1$)", "", made["text"])}
