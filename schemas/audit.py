@@ -22,6 +22,9 @@ class AuditAction(StrEnum):
     RESTATEMENT_ORDERED = "restatement-ordered"
     DISPUTE_RAISED = "dispute-raised"
     DISPUTE_ACTED = "dispute-acted"
+    REQUEST_MADE = "request-made"
+    REQUEST_AGREED = "request-agreed"
+    REQUEST_DECLINED = "request-declined"
 
 
 class AuditEntry(Noun):
@@ -46,6 +49,6 @@ class AuditEntry(Noun):
     period: PeriodLabel | None
     about: str = Field(
         description="What was changed: the version applied, the prefix of the key, the order "
-        "to close, the run of the restatement, the id of the dispute."
+        "to close, the run of the restatement, the id of the dispute or of the request."
     )
     reason: str | None = Field(description="Why. Null where the change asks for no reason.")

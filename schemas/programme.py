@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 from schemas.absence import CountsAs
 from schemas.base import AcrossPeriods, Day, Language, Name, Noun, Number, Text, TimeZone, Version
 from schemas.ceiling import OfVendor, SharedCap
+from schemas.four_eyes import FourEyes
 from schemas.whose_word import SAID, SIDES, ThirdParty, WhoseWord, WordOf
 
 SourceUri = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
@@ -496,6 +497,10 @@ class Programme(Noun):
         description="What a vendor sees of events of other vendors that count in its own levels. "
         "nothing; figures: how many, when and how much, not whose or which; events: all of them. "
         "Needed where there are several vendors. No amount depends on it.",
+    )
+    four_eyes: FourEyes | None = Field(
+        None,
+        description="Which acts need two: one who asks and another who agrees. Absent: none.",
     )
     shared_caps: tuple[SharedCap, ...] = Field(
         default=(), description="Ceilings over several agreements, in the order in which they cut."

@@ -8,7 +8,8 @@ revoke all on all sequences in schema public
 
 -- What every service knows: contracts, keys' digests, whose a source is.
 grant select on catalogue_revision, programme_version, agreement_version, metric_number, source_owner, api_key,
-    api_key_revocation, programme_party, agreement_party, schema_migration
+    api_key_revocation, programme_party, agreement_party, schema_migration, four_eyes_request,
+    four_eyes_answer
     to earnback_ingest, earnback_evaluator, earnback_settlement;
 
 -- The relay: publishes what the outbox holds.
@@ -43,7 +44,7 @@ grant select, insert on idempotency to earnback_evaluator;
 -- Settlement: settles, books, answers, applies agreements.
 grant select, insert on agreement_version, agreement_party, evaluation_received, settlement_refused, version_taken_up,
     programme_taken_up, settlement_run, statement, statement_line, ledger_entry, dispute_event, idempotency,
-    audit_entry
+    audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done
     to earnback_settlement;
 grant update on catalogue_revision to earnback_settlement;
 grant select, insert, update on progress, parked_work, dispute to earnback_settlement;
@@ -58,5 +59,5 @@ grant select, insert, update on outbox_head to earnback_settlement;
 grant select on statement, statement_line, ledger_entry, dispute, dispute_event, open_dispute, settlement_run, settlement_pending,
     evaluation_received, parked_work, quarantine_item, intake_refusal, refusal_count, settlement_refused,
     agreement_party, programme_party, source_owner, applied_correction, book_head, version_taken_up,
-    audit_entry
+    audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done
     to earnback_party;

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.audit import AuditAction
+from schemas.programme import Programme
 from schemas.role import ROLES, Role
 from services.catalogue.api_key import MARK, ApiKey, digest
 from services.catalogue.audit import INSTALLATION, AuditedChange, Author, record
+from services.catalogue.four_eyes import RequestedAct, days_for, digest_of, let_through
 from services.catalogue.revision import move
+from services.catalogue.stored import programme_of
 from services.shell.postgres import Connection
 
 
@@ -72,7 +76,8 @@ async def revoke(
 ) -> None:
     """Revoke a key. Every process stops taking it within a second. Twice is as good as once.
 
-    Raises UnknownKey where no key has the prefix.
+    Raises UnknownKey where no key has the prefix, and AgreementNeeded where a programme of its
+    party asks for two.
     """
     async with connection.transaction():
         await move(connection)
@@ -81,6 +86,10 @@ async def revoke(
         )
         if found is None:
             raise UnknownKey(f"no key has the prefix '{prefix}'; 'earnback key list' shows all")
+        if not await connection.fetchval(
+            "select true from api_key_revocation where prefix = $1", prefix
+        ):
+            await _agreed_to(connection, prefix, found["party"], reason)
         new = await connection.fetchval(
             "insert into api_key_revocation (prefix, reason) values ($1, $2)"
             " on conflict (prefix) do nothing returning true",
@@ -90,6 +99,41 @@ async def revoke(
         if new:
             change = _change(AuditAction.KEY_REVOKED, prefix, found["party"], found["role"], reason)
             await record(connection, by, change)
+
+
+async def _agreed_to(connection: Connection, prefix: str, party: str, reason: str) -> None:
+    """Where a programme of the party asks for two, take up the agreement of the second."""
+    rows = await connection.fetch(
+        "select distinct on (programme) body from programme_version"
+        " order by programme, version desc"
+    )
+    programmes = [one for row in rows if (one := _read(row["body"])) is not None]
+    asking = [
+        days
+        for one in programmes
+        if party in (one.buyer, *(vendor.vendor for vendor in one.vendors))
+        and (days := days_for(one, "keys")) is not None
+    ]
+    if not asking:
+        return
+    content = json.dumps({"prefix": prefix, "reason": reason})
+    act = RequestedAct(
+        kind="key",
+        party=party,
+        days=min(asking),
+        about=prefix,
+        content=content,
+        digest=digest_of("key", party, prefix),
+    )
+    await let_through(connection, act, prefix)
+
+
+def _read(body: str) -> Programme | None:
+    """A programme; None for one that cannot be read, which asks for nothing."""
+    try:
+        return programme_of(body)
+    except ValueError:
+        return None
 
 
 async def known_keys(connection: Connection) -> tuple[KnownKey, ...]:

@@ -16,6 +16,13 @@ from schemas.audit import AuditAction
 from schemas.programme import Programme
 from schemas.statement import canonical
 from services.catalogue.audit import INSTALLATION, AuditedChange, Author, record
+from services.catalogue.four_eyes import (
+    RequestedAct,
+    agreed_decisions,
+    days_for,
+    digest_of,
+    let_through,
+)
 from services.catalogue.keys import load_keys
 from services.catalogue.reading import read_stored
 from services.catalogue.revision import move, revision
@@ -49,7 +56,8 @@ async def apply(
     """Apply one version of a programme or an agreement, in its own or the caller's transaction.
 
     Applying the same version again is no change. Raises NotApplicable where the version is there
-    with another text, is older than what is applied, or contradicts it.
+    with another text, is older than what is applied, or contradicts it, and AgreementNeeded where
+    the programme asks for two.
     """
     if isinstance(document, Programme):
         return await _apply_programme(connection, document, by)
@@ -74,6 +82,8 @@ async def _apply_programme(connection: Connection, new: Programme, by: Author) -
         await _starts_with_periods(connection, new, [*known, new], ())
         await _own_sources(connection, new)
         await _number_metrics(connection, new)
+        ruling = known[-1] if known else None
+        await _agreed_to(connection, new, ruling, body)
         await connection.execute(
             "insert into programme_version (programme, version, effective_from, body, sha256)"
             " values ($1, $2, $3, $4, $5)",
@@ -112,6 +122,7 @@ async def _apply_agreement(connection: Connection, new: Agreement, by: Author) -
         known = [agreement_of(row["body"]) for row in versions]
         programmes = await _programmes(connection, new)
         await _starts_with_periods(connection, new, programmes, known)
+        await _agreed_to(connection, new, programmes[-1], body)
         await connection.execute(
             "insert into agreement_version (agreement, version, programme, vendor, effective_from,"
             " effective_until, body, sha256) values ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -135,6 +146,32 @@ async def _apply_agreement(connection: Connection, new: Agreement, by: Author) -
         )
         await record(connection, by, change)
         return ApplyResult(new.agreement, new.version, already=False, revision=moved)
+
+
+async def _agreed_to(
+    connection: Connection, new: Programme | Agreement, ruling: Programme | None, body: bytes
+) -> None:
+    """Where the programme that rules asks for two, take up the agreement of the second.
+
+    ``ruling``: None for the first version of a programme. Raises AgreementNeeded.
+    """
+    days = days_for(ruling, "contracts")
+    if days is None or ruling is None:
+        return
+    agreement = new.agreement if isinstance(new, Agreement) else None
+    content = body.decode()
+    act = RequestedAct(
+        kind=new.kind,
+        party=ruling.buyer,
+        days=days,
+        about=str(new.version),
+        content=content,
+        digest=digest_of(new.kind, ruling.buyer, content),
+        programme=new.programme,
+        agreement=agreement,
+    )
+    where = f"/v1/agreements/{agreement}/versions/{new.version}" if agreement else new.programme
+    await let_through(connection, act, where)
 
 
 async def _lock(connection: Connection) -> int:
@@ -323,6 +360,7 @@ async def load(connection: Connection) -> Catalogue:
         metrics = await connection.fetch("select number, programme, metric from metric_number")
         sources = await connection.fetch("select source, programme, party from source_owner")
         keys = await load_keys(connection)
+        agreed = await agreed_decisions(connection)
     numbers = {(row["programme"], row["metric"]): row["number"] for row in metrics}
     found = read_stored(programmes, agreements, numbers)
     return Catalogue(
@@ -338,6 +376,7 @@ async def load(connection: Connection) -> Catalogue:
                 if row["programme"] in found.programmes
             }
         ),
+        agreed=agreed,
         keys=MappingProxyType(keys),
         unreadable=found.unreadable,
     )

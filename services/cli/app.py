@@ -19,6 +19,7 @@ from services.cli.commands import (
     looking,
     offline,
     proposals,
+    requests,
     restatements,
     running,
     statements,
@@ -38,6 +39,7 @@ app.add_typer(violations.violation, name="violation")
 app.add_typer(keys.key, name="key")
 app.add_typer(disputes.dispute, name="dispute")
 app.add_typer(proposals.proposal, name="proposal")
+app.add_typer(requests.request, name="request")
 app.add_typer(example.example, name="example")
 for command in (
     running.demo,

@@ -8,7 +8,9 @@ from pathlib import Path
 from infra.topics import apply_topics
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.catalogue.store import apply, load
+from services.catalogue.four_eyes import AgreementNeeded, RequestedAct, ask
+from services.catalogue.store import NotApplicable, apply, load
+from services.cli.client import AskedForByCommand
 from services.cli.files import read_contracts
 from services.cli.person import command_author
 from services.cli.stack import Addresses
@@ -28,15 +30,41 @@ async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
         known = await load(connection)
         found = read_contracts(paths, known.programme_versions, known.agreement_versions).in_order()
         told = []
-        async with connection.transaction():
-            nouns: list[Programme | Agreement] = [*found.programmes, *found.agreements]
-            for noun in nouns:
-                done = await apply(connection, noun, by=command_author())
-                state = "was applied before" if done.already else "is applied"
-                since = await _rules_later(connection, noun)
-                told.append(f"{noun.kind} {done.name} version {done.version} {state}{since}")
+        nouns: list[Programme | Agreement] = [*found.programmes, *found.agreements]
+        try:
+            async with connection.transaction():
+                for noun in nouns:
+                    done = await apply(connection, noun, by=command_author())
+                    state = "was applied before" if done.already else "is applied"
+                    since = await _rules_later(connection, noun)
+                    told.append(f"{noun.kind} {done.name} version {done.version} {state}{since}")
+        except AgreementNeeded as needed:
+            raise AskedForByCommand(await _asked_for(connection, nouns)) from needed
         vendors = (await load(connection)).vendors
     return told + await apply_topics(where.kafka, None, options=options, vendors=vendors)
+
+
+async def _asked_for(connection: Connection, nouns: Sequence[Programme | Agreement]) -> list[str]:
+    """Ask for all that is new and needs the agreement of another; the requests. None is applied.
+
+    What stands on a version that is asked for itself is asked for when that is applied.
+    """
+    needed: list[RequestedAct] = []
+    attempt = connection.transaction()
+    await attempt.start()
+    try:
+        for noun in nouns:
+            try:
+                await apply(connection, noun, by=command_author())
+            except AgreementNeeded as one:
+                needed.append(one.act)
+            except NotApplicable:
+                if not needed:
+                    raise
+    finally:
+        await attempt.rollback()
+    async with connection.transaction():
+        return [str(await ask(connection, act, command_author())) for act in needed]
 
 
 async def _rules_later(connection: Connection, noun: Programme | Agreement) -> str:

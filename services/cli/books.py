@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from schemas.period import first_day, period_length
-from services.cli.client import Client, RequestRefused
+from services.cli.client import AskedFor, Client, RequestRefused
 from services.core.calendar.windows import labels_between
 
 SETTLED_SECONDS = 20.0
@@ -114,9 +114,11 @@ def held_restatements(
 def order_restatement(
     client: Client, agreement: str, periods: Sequence[str], reason: str
 ) -> dict[str, Any]:
-    """Order a restatement; the run with what it restated. Raises RequestRefused."""
+    """Order a restatement; the run with what it restated. Raises RequestRefused and AskedFor."""
     order = {"agreement": agreement, "periods": list(periods), "reason": reason}
     done: dict[str, Any] = client.post("/v1/restatements", order)
+    if "request_id" in done:
+        raise AskedFor(done["request_id"])
     return done
 
 

@@ -27,6 +27,28 @@ class RequestRefused(ValueError):
         self.status = status
 
 
+class AskedFor(ValueError):
+    """What was ordered became a request: its programme asks for four-eyes."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            f"it is asked for, and another has to agree: request {request_id}. Somebody else with "
+            f"another key: earnback request agree {request_id} REASON"
+        )
+
+
+class AskedForByCommand(ValueError):
+    """What a command would have done became requests; it does it once another has agreed."""
+
+    def __init__(self, requests: Sequence[str]) -> None:
+        listed = ", ".join(requests)
+        super().__init__(
+            f"nothing is done yet: it is asked for, and another has to agree to {listed}. Somebody "
+            f"else with a key: earnback request agree {requests[0]} REASON; then give this command "
+            "again"
+        )
+
+
 class Client:
     """One user's access: their key, and the two addresses."""
 
@@ -94,6 +116,8 @@ class Client:
         """Order a close and wait until it is done."""
         order: dict[str, Any] = self.post("/v1/closes", {"agreement": agreement, "period": period})
         until = time.monotonic() + PATIENCE_SECONDS
+        if "request_id" in order:
+            raise AskedFor(order["request_id"])
         while order["outcome"] is None:
             if time.monotonic() > until:
                 raise RequestRefused(

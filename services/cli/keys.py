@@ -6,9 +6,11 @@ from datetime import datetime
 
 from schemas.role import ROLES, Role
 from services.catalogue import keys
+from services.catalogue.four_eyes import AgreementNeeded, ask
 from services.catalogue.keys import KnownKey
 from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
+from services.cli.client import AskedForByCommand
 from services.cli.person import command_author
 from services.shell.postgres import connected
 
@@ -38,9 +40,15 @@ async def every(postgres: str) -> tuple[KnownKey, ...]:
 
 
 async def end(postgres: str, prefix: str, reason: str) -> None:
-    """Revoke a key. Raises UnknownKey."""
+    """Revoke a key. Raises UnknownKey, and AskedForByCommand where another has to agree first."""
+    by = command_author()
     async with connected(postgres, name=NAME) as connection:
-        await keys.revoke(connection, prefix, reason=reason, by=command_author())
+        try:
+            await keys.revoke(connection, prefix, reason=reason, by=by)
+        except AgreementNeeded as needed:
+            async with connection.transaction():
+                asked = await ask(connection, needed.act, by)
+            raise AskedForByCommand([str(asked)]) from needed
 
 
 def cells(one: KnownKey) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from services.settlement.routes import (
     disputes,
     ledger,
     operations,
+    requests,
     restatements,
     statements,
 )
@@ -40,7 +41,16 @@ MAX_BODY = 4 * 1024 * 1024
 """Of a request, in bytes: an agreement of thousands of levels has fewer."""
 ROUTERS = tuple(
     noun.routes
-    for noun in (agreements, statements, ledger, restatements, disputes, operations, audit)
+    for noun in (
+        agreements,
+        statements,
+        ledger,
+        restatements,
+        disputes,
+        operations,
+        audit,
+        requests,
+    )
 )
 
 

@@ -157,4 +157,4 @@ def test_a_measure_links_to_the_events_that_it_counts() -> None:
 
 
 def test_anchors_are_those_of_the_headings() -> None:
-    assert [anchor(noun) for noun in nouns_of(Programme).values()][-1] == "binding-source"
+    assert [anchor(noun) for noun in nouns_of(Programme).values()][-1] == "four-eyes"

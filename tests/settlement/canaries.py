@@ -19,6 +19,8 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.programme import Programme
 from schemas.role import Role
 from schemas.whose_word import SAID
+from services.catalogue.audit import at_the_command_line
+from services.catalogue.four_eyes import RequestedAct, ask
 from services.catalogue.keys import create
 from services.catalogue.store import apply
 from services.shell.clock import now
@@ -235,6 +237,7 @@ async def fill(world: World, vendor: str, again: str = "") -> None:
     if not again:
         ids |= await _booked(world, vendor)
         ids |= {"dispute_id": await _dispute(world, vendor)}
+        ids |= {"request_id": await _asked_for(world, vendor)}
 
 
 def _previews(desk: Desk, vendor: str) -> None:
@@ -304,6 +307,23 @@ async def _booked(world: World, vendor: str) -> dict[str, str]:
         "select entry_id, run_id, line from ledger_entry where agreement = $1", f"{vendor}-service"
     )
     return {name: str(row[name]) for name in ("entry_id", "run_id", "line")}
+
+
+async def _asked_for(world: World, vendor: str) -> str:
+    """A decision that the vendor asks for, which its buyer knows nothing of."""
+    act = RequestedAct(
+        kind="decision",
+        party=vendor,
+        days=14,
+        about=f"{vendor}-claim",
+        content=msgspec.json.encode({"said": f"{vendor} claims"}).decode(),
+        digest=vendor.encode(),
+        programme=f"{BUYER_OF[vendor]}-programme",
+        agreement=f"{vendor}-service",
+        period="2025-01",
+    )
+    async with world.desk.house.pool.acquire() as connection, connection.transaction():
+        return str(await ask(connection, act, at_the_command_line(f"{vendor} person")))
 
 
 async def _dispute(world: World, vendor: str) -> str:

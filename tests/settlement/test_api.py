@@ -17,6 +17,8 @@ from schemas.base import zone_of
 from schemas.remedy import DisputeTerms
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue import keys
+from services.catalogue.audit import at_the_command_line
+from services.catalogue.four_eyes import RequestedAct, ask
 from services.catalogue.store import apply
 from services.core.settling.dispute_admission import last_day
 from services.core.settling.settlement import settle
@@ -136,6 +138,7 @@ async def _addresses(desk: Desk) -> list[str]:
         "entry_id": entry["entry_id"],
         "run_id": run["run_id"],
         "dispute_id": dispute["dispute_id"],
+        "request_id": await _asked_for(desk),
         "item_id": (await desk.walk("nimbus", "/v1/quarantine"))[0]["item_id"],
         "order_id": str(desk.api.state.parts.seal.hide("close", 1)),
         "source": "urn%3Animbus%3Aprobe%2F1",
@@ -183,7 +186,14 @@ LISTS = {
     "disputes",
     "dispute-states",
     "audit",
+    "requests",
 }
+
+
+async def _asked_for(desk: Desk) -> str:
+    act = RequestedAct("decision", "nimbus", 1, "claim", "{}", bytes(24))
+    async with desk.house.pool.acquire() as connection, connection.transaction():
+        return str(await ask(connection, act, at_the_command_line(None)))
 
 
 async def _conflict(desk: Desk) -> None:
@@ -510,11 +520,12 @@ async def test_every_post_needs_an_idempotency_key(database: str) -> None:
                 {"agreement": "hosting", "period": "2025-01", "line": "x", "comment": "No."},
             ),
             "/v1/disputes/{dispute_id}/acts": ("town", {"act": "review", "comment": "Looking."}),
+            "/v1/requests/{request_id}/answers": ("town", {"answer": "agree", "reason": "Yes."}),
         }
         posts = [route.path for route in ROUTES if "POST" in (route.methods or ())]
         assert sorted(posts) == sorted(bodies)
         for path, (who, body) in bodies.items():
-            address = path.replace("{dispute_id}", "00000000-0000-0000-0000-000000000000")
+            address = re.sub("{.*}", "00000000-0000-0000-0000-000000000000", path)
             answer = await desk.client.post(address, headers=desk.as_(who), json=body)
             assert (answer.status_code, answer.json()["code"]) == (400, "idempotency-key-needed")
 

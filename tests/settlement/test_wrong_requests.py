@@ -35,6 +35,7 @@ WRONG = {
     "entry_id": ("1", HUGE),
     "run_id": ("1",),
     "dispute_id": ("none",),
+    "request_id": ("none",),
     "item_id": ("1", "none", HUGE),
     "order_id": ("1", "none", HUGE),
     "revision": (HUGE, "0", "-1", "3000000000", "one"),

@@ -16,7 +16,7 @@ def audit(
     action: Annotated[str | None, typer.Option(help="Only this kind, as key-revoked.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Who changed what, when and why: contracts, keys, closes, restatements, disputes."""
+    """Who changed what, when and why: contracts, keys, closes, requests, disputes."""
     from services.cli import show
 
     given = {"agreement": agreement, "action": action}

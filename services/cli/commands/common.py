@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -58,6 +59,16 @@ def print_made(text: str, told: Iterable[str]) -> None:
     for line in told:
         echo(line, err=True)
     document(text, nl=False)
+
+
+def send_event(client: Any, event: dict[str, Any]) -> None:
+    """Send one event; end the process where it is refused, with the reasons and remedies."""
+    ((result,),) = client.submit([json.dumps(event).encode()])
+    if result["status"] == "rejected":
+        problem = result["problem"]
+        faults = problem.get("errors") or [{"reason": problem.get("detail", problem["title"])}]
+        said = [f"{each['reason']}; {each.get('remedy', '')}".rstrip("; ") for each in faults]
+        fail("\n  ".join(said), REFUSED)
 
 
 @contextmanager

@@ -10,7 +10,14 @@ from uuid import uuid4
 
 import typer
 
-from services.cli.commands.common import REFUSED, AsJson, check_period, client_of_running, fail
+from services.cli.commands.common import (
+    REFUSED,
+    AsJson,
+    check_period,
+    client_of_running,
+    fail,
+    send_event,
+)
 from services.cli.terminal import echo
 
 proposal = typer.Typer(no_args_is_help=True, help="Proposals: listed, accepted, rejected.")
@@ -91,12 +98,7 @@ def _answer(
         return
     event = answer_event(agreement, one, answer, reason, own)
     with client_of_running() as client:
-        ((result,),) = client.submit([json.dumps(event).encode()])
-    if result["status"] == "rejected":
-        problem = result["problem"]
-        faults = problem.get("errors") or [{"reason": problem.get("detail", problem["title"])}]
-        said = [f"{each['reason']}; {each.get('remedy', '')}".rstrip("; ") for each in faults]
-        fail("\n  ".join(said), REFUSED)
+        send_event(client, event)
     echo(f"{event['id']}  {answer} of {number} of {source} is sent")
 
 

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from schemas.agreement import Agreement
 from schemas.statement import canonical
+from services.catalogue.audit import Author
 from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import NotApplicable, apply
 from services.core.contracts.check import findings
@@ -20,6 +21,7 @@ from services.core.contracts.language import LANGUAGE, language_of
 from services.settlement import queries
 from services.settlement.access import Buyer, Principal, ReaderPrincipal, not_found
 from services.settlement.effective_versions import rules_from
+from services.settlement.four_eyes import ASKED_FOR, or_asked_for
 from services.settlement.responses import (
     AgreementApplied,
     AgreementSummary,
@@ -126,12 +128,16 @@ async def in_todays_language(request: Request, asker: Buyer) -> None:
     "/agreements",
     response_model=AgreementApplied,
     status_code=201,
+    responses=ASKED_FOR,
     dependencies=[Depends(in_todays_language)],
 )
 async def apply_agreement(
     request: Request, asker: Buyer, agreement: Agreement, key: IdempotencyKey = None
 ) -> Response:
-    """Apply a version. It never reaches back into periods that are settled."""
+    """Apply a version. It never reaches back into periods that are settled.
+
+    Where the programme's `four_eyes` names contracts: ask for it.
+    """
     programme = asker.catalogue.programme(agreement.programme)
     if programme is None or asker.buyer not in (None, programme.buyer):
         raise not_found(f"programme {agreement.programme}")
@@ -146,24 +152,31 @@ async def apply_agreement(
 
     async def effect(connection: Connection) -> Answer:
         _check(asker.catalogue, agreement)
-        try:
-            applied = await apply(connection, agreement, by=asker.author)
-        except NotApplicable as reason:
-            raise Problem(
-                409, "version-not-applicable", "This version cannot be applied.", str(reason)
-            ) from reason
+        applied = await carry_out(connection, agreement, asker.author)
         return done(
-            AgreementApplied(
-                agreement=applied.name,
-                version=applied.version,
-                already=applied.already,
-                rules_from=await rules_from(connection, agreement),
-            ),
+            applied,
             status=200 if applied.already else 201,
-            location=f"/v1/agreements/{applied.name}/versions/{applied.version}",
+            location=f"/v1/agreements/{applied.agreement}/versions/{applied.version}",
         )
 
-    return await once(parts_of(request).pool, request, asker.name, effect)
+    wrapped = or_asked_for(effect, asker)
+    return await once(parts_of(request).pool, request, asker.name, wrapped)
+
+
+async def carry_out(connection: Connection, agreement: Agreement, by: Author) -> AgreementApplied:
+    """Apply a version. Raises Problem 409 where it contradicts what is applied."""
+    try:
+        applied = await apply(connection, agreement, by=by)
+    except NotApplicable as reason:
+        raise Problem(
+            409, "version-not-applicable", "This version cannot be applied.", str(reason)
+        ) from reason
+    return AgreementApplied(
+        agreement=applied.name,
+        version=applied.version,
+        already=applied.already,
+        rules_from=await rules_from(connection, agreement),
+    )
 
 
 def _check(catalogue: Catalogue, agreement: Agreement) -> None:

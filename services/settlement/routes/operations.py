@@ -15,6 +15,8 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from schemas.dispute import Dispute
+from schemas.four_eyes import FourEyesRequest
+from services.catalogue.audit import Author
 from services.settlement import queries
 from services.settlement.access import (
     Buyer,
@@ -25,6 +27,7 @@ from services.settlement.access import (
 )
 from services.settlement.audit_store import CLOSE
 from services.settlement.dispute_store import in_words, several
+from services.settlement.four_eyes import check_one_is_enough, or_asked_for
 from services.settlement.queries import AsideScope, DatabaseRow
 from services.settlement.responses import (
     CloseOrder,
@@ -237,27 +240,42 @@ async def list_refused(
     )
 
 
-@routes.post("/closes", status_code=202, response_model=CloseState)
+@routes.post("/closes", status_code=202, response_model=CloseState | FourEyesRequest)
 async def order_close(
     request: Request, asker: Buyer, order: CloseOrder, key: IdempotencyKey = None
 ) -> Response:
-    """Order a close. The evaluator does it and answers in its own words."""
+    """Order a close. The evaluator does it and answers in its own words.
+
+    Where the programme's `four_eyes` names closes: ask for it.
+    """
     asker.agreement(order.agreement)
 
     async def effect(connection: Connection) -> Answer:
-        # The same key on every retry: if this process dies after the evaluator has taken the
-        # order and before the answer is stored, the repeated order is known there.
-        derived = uuid5(_ORDERS, f"{asker.name}\0{request.headers['idempotency-key']}")
-        ordered = await parts_of(request).evaluator.close_period(
-            msgspec.json.encode(order.model_dump()),
-            requested_by=asker.name,
-            by=asker.author,
-            key=str(derived),
-        )
-        state = _order(parts_of(request).seal, ordered)
+        named = {"agreement": order.agreement, "period": order.period}
+        check_one_is_enough(asker, "close", order, **named)
+        key = f"{asker.name}\0{request.headers['idempotency-key']}"
+        state = await close(parts_of(request), order, asker.name, asker.author, key)
         return done(state, status=202, location=f"/v1/closes/{state.order_id}")
 
-    return await once(parts_of(request).pool, request, asker.name, effect)
+    wrapped = or_asked_for(effect, asker)
+    return await once(parts_of(request).pool, request, asker.name, wrapped)
+
+
+async def close(
+    parts: SettlementApiState, order: CloseOrder, requested_by: str, by: Author, key: str
+) -> CloseState:
+    """Have the evaluator close a period.
+
+    ``key``: the same on every retry: if this process dies after the evaluator has taken the order
+    and before the answer is stored, the repeated order is known there.
+    """
+    ordered = await parts.evaluator.close_period(
+        msgspec.json.encode(order.model_dump()),
+        requested_by=requested_by,
+        by=by,
+        key=str(uuid5(_ORDERS, key)),
+    )
+    return _order(parts.seal, ordered)
 
 
 @routes.get("/closes/{order_id}", response_model=CloseState)

@@ -11,11 +11,12 @@ from fastapi.responses import Response
 
 from schemas.audit import AuditAction
 from schemas.statement import RULES, SettlementStatement
-from services.catalogue.audit import AuditedChange, record
+from services.catalogue.audit import AuditedChange, Author, record
 from services.core.settling.one_period import Unsettled
 from services.core.whatif.restatement import HeldDifference, LineDifference
 from services.settlement import store
-from services.settlement.access import BookReaderPrincipal, Buyer
+from services.settlement.access import BookReaderPrincipal, Buyer, Principal
+from services.settlement.four_eyes import ASKED_FOR, check_one_is_enough, or_asked_for
 from services.settlement.replay import CannotBeReplayed
 from services.settlement.responses import (
     HeldRestatement,
@@ -36,6 +37,7 @@ from services.settlement.routes.common import (
     Cursor,
     IdempotencyKey,
     PageSize,
+    SettlementApiState,
     done,
     listed,
     parts_of,
@@ -138,49 +140,65 @@ def _line(one: LineDifference, then: str, now: str) -> RestatedLine:
     )
 
 
-@routes.post("/restatements", response_model=RestatementDone, status_code=201)
+@routes.post("/restatements", response_model=RestatementDone, status_code=201, responses=ASKED_FOR)
 async def order_restatement(
     request: Request, asker: Buyer, order: RestatementRequest, key: IdempotencyKey = None
 ) -> Response:
     """Restate settled periods of an agreement by today's rules, as a run of its own.
 
-    The differences are posted to the book and published to finance, each once.
+    The differences are posted to the book and published to finance, each once. Where the
+    programme's `four_eyes` names closes: ask for it.
     """
-    restated_agreement = asker.agreement(order.agreement)[-1]
+    asker.agreement(order.agreement)
 
     async def effect(connection: Connection) -> Answer:
-        wanted = RestatementOrder(order.agreement, order.periods, order.reason, asker.name)
-        try:
-            run, postings = await restate(
-                connection, wanted, topics=parts_of(request).topics, at=now()
-            )
-        except (NothingToRestate, CannotBeReplayed) as nothing:
-            raise Problem(
-                409, "nothing-to-restate", "There is nothing to restate.", str(nothing)
-            ) from nothing
-        change = AuditedChange(
-            AuditAction.RESTATEMENT_ORDERED,
-            str(run.run_id),
-            programme=restated_agreement.programme,
-            agreement=order.agreement,
-            vendor=restated_agreement.vendor,
-            buyer=asker.buyer_of(restated_agreement.programme),
-            reason=order.reason,
+        check_one_is_enough(asker, "restatement", order, agreement=order.agreement, period=None)
+        made = await carry_out(
+            connection, parts_of(request), asker, order, asker.name, asker.author
         )
-        await record(connection, asker.author, change)
-        restated = tuple(
-            RestatedPeriod(
-                period=each.statement.period,
-                revision=each.revision,
-                total=MoneyAmount.of(each.statement.total_minor, each.statement.currency),
-                entries=len(each.entries),
-            )
-            for each in postings
-        )
-        return done(
-            RestatementDone(**run.model_dump(), rules=RULES, restated=restated),
-            status=201,
-            location=f"/v1/runs/{run.run_id}",
-        )
+        return done(made, status=201, location=f"/v1/runs/{made.run_id}")
 
-    return await once(parts_of(request).pool, request, asker.name, effect)
+    wrapped = or_asked_for(effect, asker)
+    return await once(parts_of(request).pool, request, asker.name, wrapped)
+
+
+async def carry_out(
+    connection: Connection,
+    parts: SettlementApiState,
+    asker: Principal,
+    order: RestatementRequest,
+    ordered_by: str,
+    by: Author,
+) -> RestatementDone:
+    """Restate as ordered, with its entry in the audit. Raises Problem 409 where nothing is held.
+
+    ``asker``: who may see the agreement; ``by``: who has ordered it.
+    """
+    restated_agreement = asker.agreement(order.agreement)[-1]
+    wanted = RestatementOrder(order.agreement, order.periods, order.reason, ordered_by)
+    try:
+        run, postings = await restate(connection, wanted, topics=parts.topics, at=now())
+    except (NothingToRestate, CannotBeReplayed) as nothing:
+        raise Problem(
+            409, "nothing-to-restate", "There is nothing to restate.", str(nothing)
+        ) from nothing
+    change = AuditedChange(
+        AuditAction.RESTATEMENT_ORDERED,
+        str(run.run_id),
+        programme=restated_agreement.programme,
+        agreement=order.agreement,
+        vendor=restated_agreement.vendor,
+        buyer=asker.buyer_of(restated_agreement.programme),
+        reason=order.reason,
+    )
+    await record(connection, by, change)
+    restated = tuple(
+        RestatedPeriod(
+            period=each.statement.period,
+            revision=each.revision,
+            total=MoneyAmount.of(each.statement.total_minor, each.statement.currency),
+            entries=len(each.entries),
+        )
+        for each in postings
+    )
+    return RestatementDone(**run.model_dump(), rules=RULES, restated=restated)
