@@ -42,7 +42,7 @@ WRONG = {
     "limit": (HUGE, "0", "501"),
     "as_of": ("0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00", "2025-01-31", "now"),
     "cursor": ("x", encode_cursor("refused", 2**70, 1), encode_cursor("refused", 1, HUGE)),
-    "state": ("open",),
+    "state": ("opened",),
     "all_revisions": ("perhaps",),
 }
 GETS = [
