@@ -6,7 +6,7 @@ else. A metric that several agreements use is counted for each of them, from the
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -204,11 +204,24 @@ class AnswerFact(Noun):
     reason: Text
 
 
+class ProposedCorrection(Noun):
+    """A correction that a party made in its own interest after the close of its event's period."""
+
+    corrects: EventId = Field(description="The event that it corrects, or its correction.")
+    name: Name = Field(description="Metric, base or circumstance of the event.")
+    period: PeriodLabel = Field(description="The settlement period that was closed before it.")
+    data: dict[str, Any] | None = Field(
+        None, description="Data that would replace the event's. With neither it is taken back."
+    )
+    time: Instant | None = Field(None, description="Time that would replace the event's.")
+    reason: Text
+
+
 class Proposal(Noun):
     """What a party has stated whose word does not count, with the answers to it.
 
-    One of charge, circumstance and figure. An accepted one is also among the period's charges or
-    circumstances, or counted; the others have no effect.
+    One of charge, circumstance, figure and correction. An accepted one is also among the period's
+    charges or circumstances, or counted; the others have no effect.
     """
 
     event: EventRef
@@ -218,6 +231,7 @@ class Proposal(Noun):
     charge: Charge | None = None
     circumstance: Circumstance | None = None
     figure: Figure | None = None
+    correction: ProposedCorrection | None = None
     state: Literal["open", "accepted", "rejected"]
     by_silence: bool = Field(False, description="Nobody has answered in the time that is agreed.")
     awaits: tuple[Name, ...] = Field((), description="Who can still take it over or reject it.")

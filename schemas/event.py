@@ -167,14 +167,17 @@ class Circumstance(Noun):
 class ProposalAnswer(Noun):
     """Takes over what another party has proposed, or rejects it. The last answer stands.
 
-    A proposal is a charge, circumstance or figure stated by a party whose word does not count.
+    A proposal is a charge, circumstance or figure stated by a party whose word does not count, or a
+    correction by a party in its own interest that came after the close.
     """
 
     agreement: Name = Field(
         description="That of the proposal; of a figure, the one for which it is answered."
     )
-    states: Literal["charge", "circumstance", "figure"]
-    name: Name = Field(description="The proposal's base, circumstance or metric.")
+    states: Literal["charge", "circumstance", "figure", "correction"]
+    name: Name = Field(
+        description="The proposal's base, circumstance or metric; of a correction, its event's."
+    )
     period: PeriodLabel = Field(description="That of the proposal.")
     of_source: SourceUri = Field(description="The proposal's source.")
     of_id: EventId = Field(description="The proposal's id.")

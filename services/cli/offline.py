@@ -21,7 +21,7 @@ from services.cli.files import ContractFiles
 from services.cli.offline_events import UncountedEvent, accepted_events, corrections_refused
 from services.cli.worked_out import CannotBeWorkedOut, worked_out
 from services.core.adjusting.shared_caps import sharing
-from services.core.counting.evaluation import Ready, evaluate, ready
+from services.core.counting.evaluation import ProgrammeFacts, evaluate, ready
 from services.core.events.horizon import Horizon, horizons_of
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History, settle_each
@@ -87,8 +87,14 @@ def settle_files(
         found.still_open(asked)
         with found.or_failed(own):
             horizon = _horizon(catalogue, programmes[-1].programme)
-            stock = ready(programmes, accepted.facts, catalogue.numbers, horizon)
-            accepted.set_aside.extend(corrections_refused(stock))
+            stock = ready(
+                programmes,
+                accepted.facts,
+                catalogue.numbers,
+                horizon,
+                [version for versions in own.values() for version in versions],
+            )
+            accepted.set_aside.extend(corrections_refused(stock.every))
             for group in _groups(programmes, own):
                 with found.or_failed(group):
                     _settle(found, catalogue, programmes, stock, group, asked)
@@ -176,8 +182,14 @@ def evaluated(
     accepted = accepted_events(catalogue, events, now_us)
     (name,) = {catalogue.agreements[one][-1].programme for one in periods}
     programmes = catalogue.programmes[name]
-    stock = ready(programmes, accepted.facts, catalogue.numbers, _horizon(catalogue, name))
-    accepted.set_aside.extend(corrections_refused(stock))
+    stock = ready(
+        programmes,
+        accepted.facts,
+        catalogue.numbers,
+        _horizon(catalogue, name),
+        [version for version in catalogue.agreement_versions if version.programme == name],
+    )
+    accepted.set_aside.extend(corrections_refused(stock.every))
     found = {}
     for one, labels in periods.items():
         try:
@@ -190,11 +202,15 @@ def evaluated(
 
 
 def _evaluations(
-    catalogue: Catalogue, versions: Sequence[Agreement], labels: Iterable[str], stock: Ready
+    catalogue: Catalogue,
+    versions: Sequence[Agreement],
+    labels: Iterable[str],
+    stock: ProgrammeFacts,
 ) -> list[PeriodEvaluation]:
     programmes = catalogue.programmes[versions[-1].programme]
+    own = stock.of(versions)
     return [
-        evaluate(programmes, versions, label, stock, catalogue.numbers, 1, "closed")
+        evaluate(programmes, versions, label, own, catalogue.numbers, 1, "closed")
         for label in labels
     ]
 
@@ -203,7 +219,7 @@ def _settle(
     found: _Settled,
     catalogue: Catalogue,
     programmes: Sequence[Programme],
-    stock: Ready,
+    stock: ProgrammeFacts,
     group: Sequence[str],
     asked: Mapping[str, AskedPeriods],
 ) -> None:

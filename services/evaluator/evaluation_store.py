@@ -62,6 +62,14 @@ async def counted_through(connection: Connection) -> dict[AgreementPeriod, dict[
     return {(row["agreement"], row["period"]): _counted_through(row["cover"]) for row in rows}
 
 
+async def first_counted(connection: Connection, agreement: str) -> dict[str, dict[int, int]]:
+    """Every closed period of an agreement, with the frames that its close has counted."""
+    rows = await connection.fetch(
+        "select period, cover from evaluation where agreement = $1 and revision = 1", agreement
+    )
+    return {row["period"]: _counted_through(row["cover"]) for row in rows}
+
+
 def _counted_through(text: str) -> dict[int, int]:
     return {int(partition): number for partition, number in json.loads(text).items()}
 

@@ -146,6 +146,17 @@ async def insert_places(
     )
 
 
+async def insert_answers(
+    connection: Connection, partition: int, answers: Iterable[tuple[bytes, bytes]]
+) -> None:
+    """Store what answers are given to, each with the identity of the answer."""
+    await connection.executemany(
+        "insert into linked_answer (of128, partition, root) values ($1, $2, $3)"
+        " on conflict do nothing",
+        [(of, partition, answer) for of, answer in answers],
+    )
+
+
 async def waiting(connection: Connection, partition: int) -> list[bytes]:
     """The identities that corrections of a partition wait for."""
     rows = await connection.fetch(
@@ -164,16 +175,24 @@ class Located(NamedTuple):
 
 
 _OWN = """
+    with own as (
+        select m.partition, m.root
+          from linked_metric m
+          join unnest($2::text[], $3::bigint[], $4::bigint[]) as need(metric, first, past)
+            on m.programme = $1 and m.metric = need.metric
+               and m.at_us >= need.first and m.at_us < need.past
+        union
+        select partition, root from linked_agreement
+         where agreement = $5 and since < $7 and until > $6
+    ), answered as (
+        select a.partition, a.root
+          from own
+          join linked_fact c on c.partition = own.partition and c.root = own.root
+                            and c.corrects is not null
+          join linked_answer a on a.of128 = c.id128)
     select l.partition, l.number, l.place, l.id128
-      from (select m.partition, m.root
-              from linked_metric m
-              join unnest($2::text[], $3::bigint[], $4::bigint[]) as need(metric, first, past)
-                on m.programme = $1 and m.metric = need.metric
-                   and m.at_us >= need.first and m.at_us < need.past
-            union
-            select partition, root from linked_agreement
-             where agreement = $5 and since < $7 and until > $6) own
-      join linked_fact l on l.partition = own.partition and l.root = own.root
+      from (select * from own union select * from answered) every
+      join linked_fact l on l.partition = every.partition and l.root = every.root
      order by l.partition, l.number, l.place
 """
 
@@ -186,7 +205,7 @@ async def own(
     days: tuple[date, date],
 ) -> list[Located]:
     """All that may lie in these spans of a programme's metrics or be for these days of an
-    agreement, before or after its corrections, with the corrections."""
+    agreement, before or after its corrections, with the corrections and the answers to these."""
     names = sorted(spans)
     rows = await connection.fetch(
         _OWN,
@@ -273,26 +292,35 @@ class FramePlace(NamedTuple):
 
 
 _FRAMES = """
-    with touched as (
-        select distinct l.partition, l.number, l.root
+    with held as (
+        select distinct l.partition, l.number, l.id128, l.root
           from unnest($1::int[], $2::int[]) as frame(partition, number)
           join linked_fact l using (partition, number)
-         where l.root is not null)
+         where l.root is not null
+    ), touched as (
+        select partition, number, partition as event_partition, root from held
+        union
+        select h.partition, h.number, c.partition, c.root
+          from held h
+          join linked_answer a on a.partition = h.partition and a.root = h.root
+          join linked_fact c on c.id128 = a.of128 and c.corrects is not null
+         where c.root is not null)
 """
 _METRIC_PLACES = f"""{_FRAMES}
     select distinct t.partition, t.number, m.programme, m.metric, m.at_us
-      from touched t join linked_metric m using (partition, root)
+      from touched t join linked_metric m on m.partition = t.event_partition and m.root = t.root
 """  # noqa: S608 - joined from constants of this file
 _AGREEMENT_PLACES = f"""{_FRAMES}
     select distinct t.partition, t.number, a.agreement, a.label, a.since, a.until, a.name
-      from touched t join linked_agreement a using (partition, root)
+      from touched t join linked_agreement a on a.partition = t.event_partition and a.root = t.root
 """  # noqa: S608 - joined from constants of this file
 
 
 async def places_of_frames(
     connection: Connection, frames: Sequence[tuple[int, int]]
 ) -> list[FramePlace]:
-    """All places of the events that some frames hold, or hold corrections of."""
+    """All places of the events that some frames hold, hold corrections of, or hold answers to
+    corrections of."""
     which = [partition for partition, _ in frames], [number for _, number in frames]
     metrics = await connection.fetch(_METRIC_PLACES, *which)
     agreements = await connection.fetch(_AGREEMENT_PLACES, *which)

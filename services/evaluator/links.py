@@ -20,7 +20,7 @@ from schemas.frame import Bools, Int8s, UInt64s
 from schemas.period import first_day, next_label
 from services.core.calendar.windows import microseconds
 from services.core.events.corrections import CIRCLE, MOST_CHAINED, TOO_LONG
-from services.core.events.facts import CORRECTION, NO_METRIC, identity_of
+from services.core.events.facts import ANSWER, CORRECTION, NO_METRIC, identity_of
 from services.core.events.rejections import Rejection
 from services.evaluator import link_store, store
 from services.evaluator.columns import Columns, identity_bytes, joined
@@ -43,7 +43,8 @@ class Linked:
     """What a step has to write. ``refused``: row to the reason.
 
     ``fresh``: links that get a row. ``found``: links with a row whose event is known now.
-    ``awaited``: identities that corrections of this step wait for.
+    ``awaited``: identities that corrections of this step wait for. ``answers``: what is answered,
+    with the identity of the answer.
     """
 
     refused: dict[int, Rejection] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Linked:
     found: list[Link] = field(default_factory=list)
     places: list[tuple[bytes, LinkedPlace]] = field(default_factory=list)
     awaited: list[bytes] = field(default_factory=list)
+    answers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     async def write(
         self, connection: Connection, partition: int, numbers: Any, stored: Bools
@@ -67,6 +69,8 @@ class Linked:
         await link_store.set_roots(connection, partition, self.found)
         if self.places:
             await link_store.insert_places(connection, partition, self.places)
+        if self.answers:
+            await link_store.insert_answers(connection, partition, self.answers)
 
 
 async def link(
@@ -106,6 +110,8 @@ async def link(
         if verdict[row] == NEW or linker.was_refused(each.id128):
             each.row = row
             verdict[row] = NEW if linker.take(each, row) else REFUSED
+            if columns.kind[row] == ANSWER:
+                linker.linked.answers.append((_answered(each), each.id128))
     return linker.linked
 
 
@@ -266,6 +272,12 @@ def _link_of(columns: Columns, row: int) -> Link:
     said = msgspec.json.decode(text)
     source = batch.column("source")[place].as_py()
     return Link(identity, identity_of(source, str(said["corrects"])), _innermost(said))
+
+
+def _answered(link: Link) -> bytes:
+    """The identity of what an answer is given to."""
+    said = msgspec.json.decode(link.said)
+    return identity_of(said["of_source"], said["of_id"])
 
 
 _TOLD = ("metric", "agreement", "period", "base", "circumstance", "name")

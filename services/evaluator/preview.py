@@ -152,6 +152,7 @@ def _page(
         recount.facts_in(snapshot),
         target.numbers,
         target.horizon,
+        snapshot.stored_after,
     )
     names = {number: metric for (_, metric), number in target.numbers.items()}
     events, following = found.page(after, limit, names)

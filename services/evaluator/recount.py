@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -19,8 +19,8 @@ from schemas.programme import Programme
 from services.catalogue.parked import OverBudget, input_digest
 from services.catalogue.snapshot import Catalogue
 from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
-from services.core.events.corrections import RejectedCorrection
-from services.core.events.facts import EMPTY, joined
+from services.core.events.corrections import EventKey, RejectedCorrection
+from services.core.events.facts import CORRECTION, EMPTY, identity_of, joined
 from services.core.events.horizon import Horizon, horizons_of
 from services.evaluator import evaluation_store, fact_reader, link_store
 from services.evaluator.columns import identity_bytes
@@ -72,10 +72,29 @@ class RecountTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredAfter:
+    """Whether a period had been closed when a linked event was stored.
+
+    ``frames``: identity to the partition and number of the frame. ``closes``: period to the last
+    frame of each partition that its first evaluation has counted.
+    """
+
+    frames: Mapping[bytes, tuple[int, int]]
+    closes: Mapping[str, Mapping[int, int]]
+
+    def __call__(self, key: EventKey, period: str) -> bool:
+        place, counted = self.frames.get(identity_of(*key)), self.closes.get(period)
+        if place is None or counted is None:
+            return False
+        return place[1] > counted.get(place[0], -1)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What one moment of the database says of a subject.
 
     ``loaded``: facts of the spans. ``linked``: what belongs to the period and lies in no span.
+    ``stored_after``: whether a period had been closed when an event that is linked was stored.
     ``astray``: links to facts that are not there. ``counted_through``: partition to its last frame
     at that moment, which is not before ``taken_at``.
     """
@@ -83,6 +102,7 @@ class Snapshot:
     loaded: Loaded
     linked: Loaded
     astray: tuple[Mapping[str, Any], ...]
+    stored_after: StoredAfter
     tallies: Mapping[Key, Sums]
     counted_through: Mapping[int, int]
     last: Last | None
@@ -159,8 +179,12 @@ async def take(connection: Connection, target: RecountTarget, most: int = MOST_F
         tallies = await fact_reader.tallied(connection, target.spans)
         _check_budget(target, sum(sums[0] for sums in tallies.values()), most)
         loaded = await fact_reader.load(connection, target.spans)
-        linked, astray = await _linked(connection, target, loaded, most)
-    return Snapshot(loaded, linked, astray, tallies, counted_through, last, taken_at)
+        linked, astray, frames = await _linked(connection, target, loaded, most)
+        closes = {}
+        if (linked.facts.kind == CORRECTION).any():
+            closes = await evaluation_store.first_counted(connection, target.place[0])
+    stored_after = StoredAfter(frames, closes)
+    return Snapshot(loaded, linked, astray, stored_after, tallies, counted_through, last, taken_at)
 
 
 def _check_budget(target: RecountTarget, facts: int, most: int) -> None:
@@ -193,10 +217,19 @@ def differences(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def evaluation(
-    target: RecountTarget, snapshot: Snapshot, revision: int, reason: EvaluationReason
+    target: RecountTarget,
+    snapshot: Snapshot,
+    revision: int,
+    reason: EvaluationReason,
+    as_accepted: Collection[EventKey] = (),
 ) -> tuple[PeriodEvaluation, tuple[RejectedCorrection, ...]]:
-    """The evaluation, and the corrections that could not be applied. Takes as long as it takes."""
-    stock = ready(target.programmes, facts_in(snapshot), target.numbers, target.horizon)
+    """The evaluation, and the corrections that could not be applied. Takes as long as it takes.
+
+    ``as_accepted``: proposed corrections that are to be taken as accepted.
+    """
+    stock = ready(
+        target.programmes, facts_in(snapshot), target.numbers, target.horizon, target.agreements
+    ).of(target.agreements, snapshot.stored_after, as_accepted)
     made = evaluate(
         target.programmes,
         target.agreements,
@@ -241,16 +274,17 @@ async def inputs_of(connection: Connection, target: RecountTarget) -> str:
 
 async def _linked(
     connection: Connection, target: RecountTarget, loaded: Loaded, most: int
-) -> tuple[Loaded, tuple[Mapping[str, Any], ...]]:
+) -> tuple[Loaded, tuple[Mapping[str, Any], ...], dict[bytes, tuple[int, int]]]:
     """What no span holds and the period needs all the same: charges and circumstances of the
     agreement, corrections, and the facts that corrections take from or bring into a span.
 
-    Besides, where a frame does not hold what the links say.
+    Besides, where a frame does not hold what the links say, and the frame of each.
     """
     places = await link_store.own(
         connection, target.programme, target.by_name, target.place[0], target.days
     )
     _check_budget(target, len(loaded.facts) + len(places), most)
+    stored_in = {each.id128: (each.partition, each.number) for each in places}
     inside = _inside(loaded, places)
     places = [each for each in places if each.id128 not in inside]
     wanted: dict[tuple[int, int], list[link_store.Located]] = {}
@@ -269,7 +303,7 @@ async def _linked(
         partitions += [place[0]] * len(own)
     astray += [_astray(each) for own in wanted.values() for each in own]
     facts = fact_reader.as_facts(batches) if batches else EMPTY
-    return Loaded(facts, np.array(partitions, np.int32)), tuple(astray)
+    return Loaded(facts, np.array(partitions, np.int32)), tuple(astray), stored_in
 
 
 def _inside(loaded: Loaded, places: Sequence[link_store.Located]) -> set[bytes]:

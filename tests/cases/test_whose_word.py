@@ -325,7 +325,7 @@ def test_a_correction_touches_no_month_that_can_be_settled_no_more(
 
 def test_a_correction_in_time_counts(tmp_path: Path) -> None:
     files = contracts(tmp_path, "buyer")
-    assert not settled(files, correction("02-20", "count-01-10")).statements[0].lines
+    assert not settled(files, correction("02-05", "count-01-10")).statements[0].lines
 
 
 def test_a_word_is_stated_for_all_that_can_be_said(tmp_path: Path) -> None:

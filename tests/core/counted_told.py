@@ -343,7 +343,7 @@ def corrections() -> Iterator[str]:
     for some in (*([one] for one in told), [theirs], told, told[::-1]):
         yield f"# {', '.join(one.id for one in some)}"
         columns = facts([*said, *some])
-        for each in ready([PROGRAMME], columns, NUMBERS).refused:
+        for each in ready([PROGRAMME], columns, NUMBERS).every.refused:
             problem = each.problem
             yield (
                 f"    {each.correction.id}: {problem.code} {problem.field}: {problem.reason}; "

@@ -217,7 +217,7 @@ def agreement(levels: Sequence[Mapping[str, Any]], **changed: Any) -> Agreement:
         "currency": "EUR",
         "effective_from": "2025-01-01",
         "settled": "month",
-        "lateness_hours": 1,
+        "lateness_hours": 2400,  # corrections within it come before the close
         "conventions": {"money_rounding": "half_up", "rounded_at": "total"},
         "bases": [
             {

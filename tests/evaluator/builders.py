@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.agreement import Agreement
@@ -171,6 +171,24 @@ def correction(
         said["time"] = time.isoformat()
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return Event(name, at, of.source, "earnback.correction.v1", None, 0, 0, data=text)
+
+
+def accepts(of: Event, period: str = "2025-01", source: str | None = None, **more: Any) -> Event:
+    """The other side takes a late correction over, a minute after it was made."""
+    said = {
+        "agreement": "hosting",
+        "states": "correction",
+        "name": "availability",
+        "period": period,
+        "of_source": of.source,
+        "of_id": of.id,
+        "of_payload": of.row().payload.hex(),
+        "answer": "accept",
+        "reason": "seen",
+    }
+    own = source or (NIMBUS if of.source == TOWN else TOWN)
+    at = of.at + timedelta(minutes=1)
+    return stated(f"yes-{of.id}", at, "answer", own, **{**said, **more})
 
 
 def stated(name: str, /, at: datetime, kind: str, source: str = NIMBUS, **said: Any) -> Event:

@@ -28,6 +28,7 @@ from tests.evaluator.builders import (
     TOWN,
     Event,
     a_programme,
+    accepts,
     an_agreement,
     correction,
     down,
@@ -161,23 +162,45 @@ async def test_a_late_correction_is_counted_in_the_period_of_its_event(house: Ho
     await a_closed_january(house)
     wrong = a_month(NIMBUS)[9]
     data = {"metric": "availability", "up": True}
-    await house.send([correction("c1", DUE + timedelta(days=1), wrong, data)])
-    await house.look()
-    await asyncio.sleep(0.05)
-    await house.look()
-    _, second = await house.evaluations()
-    assert (second.figures[0].good, second.figures[0].total) == (28, 30)
+    late = correction("c1", DUE + timedelta(days=1), wrong, data)
+    await house.send([late])
+    await _looked(house)
+    *_, proposed = await house.evaluations()
+    assert (proposed.figures[0].good, proposed.figures[0].total) == (27, 30)
+    assert [(each.state, each.awaits) for each in proposed.proposals] == [("open", ("town",))]
+    await house.send([accepts(late)])
+    await _looked(house)
+    *_, accepted = await house.evaluations()
+    assert (accepted.figures[0].good, accepted.figures[0].total) == (28, 30)
+    assert [each.state for each in accepted.proposals] == ["accepted"]
+
+
+async def test_a_correction_that_dates_itself_back_before_the_close_is_proposed(house: House):
+    await a_closed_january(house)
+    wrong = a_month(NIMBUS)[9]
+    data = {"metric": "availability", "up": True}
+    early = correction("c1", JANUARY + timedelta(days=1), wrong, data)
+    await house.send([early])
+    await _looked(house)
+    *_, proposed = await house.evaluations()
+    assert (proposed.figures[0].good, proposed.figures[0].total) == (27, 30)
+    assert [each.state for each in proposed.proposals] == ["open"]
+    found = await preview.events_behind(
+        house.pool, house.copy.current, "hosting", Need("availability", None, "2025-01"), None, 99
+    )
+    assert found.digest == proposed.figures[0].evidence.digest
+    assert "c1" not in {each["id"] for each in found.items}
 
 
 async def test_a_correction_that_moves_an_event_counts_it_where_it_now_lies(house: House):
     await a_closed_january(house)
     moved = down("moved", DUE + timedelta(days=20))
     await house.send([moved])
-    await house.send([correction("c1", DUE + timedelta(days=21), moved, time=JANUARY)])
-    await house.look()
-    await asyncio.sleep(0.05)
-    await house.look()
-    _, second = await house.evaluations()
+    back = correction("c1", DUE + timedelta(days=21), moved, time=JANUARY)
+    await house.send([accepts(back)])  # whatever order they come in
+    await house.send([back])
+    await _looked(house)
+    second = (await house.evaluations())[-1]
     assert (second.figures[0].good, second.figures[0].total) == (27, 31)
     assert "moved" in {each.id for each in second.figures[0].evidence.telling}
 
@@ -191,10 +214,9 @@ async def test_a_correction_to_another_metric_touches_that_metrics_period(house:
     other = slow.but(id="other", metric="incidents")
     await house.send([other])
     data = {"metric": "latency", "value": "250", "unit": "milliseconds"}
-    await house.send([correction("c1", DUE + timedelta(days=1), other, data)])
-    await house.look()
-    await asyncio.sleep(0.05)
-    await house.look()
+    late = correction("c1", DUE + timedelta(days=1), other, data)
+    await house.send([late], [accepts(late, agreement="other", name="latency")])
+    await _looked(house)
     made = await house.evaluations("other")
     assert [each.figures[0].value for each in made] == [None, Fraction(250)]
 
@@ -255,13 +277,14 @@ async def test_a_refused_correction_that_is_mended_is_told_to_apply_and_stays_on
     assert len(await _aside(house)) == 1
     fits = {"corrects": wrong.id, "reason": "mended", "data": {**unfit, "up": True}}
     second = correction("c2", DUE + timedelta(days=2), first, fits)
-    await house.send([second])
+    await house.send([second], [accepts(first)], [accepts(second)])
     await _looked(house)
     assert len(await _aside(house)) == 1
     found = await _verdict(house, "c1")
     assert found["standing"] == "accepted"
     assert [each["resolved_at"] is None for each in found["quarantined"]] == [False]
-    await house.send([correction("c3", DUE + timedelta(days=3), second)])
+    third = correction("c3", DUE + timedelta(days=3), second)
+    await house.send([third], [accepts(third)])
     await _looked(house)
     again = await _verdict(house, "c1")
     assert again["standing"] == "quarantined"
@@ -292,12 +315,13 @@ async def test_a_correction_of_a_correction_restores_what_was_said_first(house: 
     await a_closed_january(house)
     wrong = a_month(NIMBUS)[9]
     back = correction("c1", DUE + timedelta(days=1), wrong)
-    await house.send([back])
+    await house.send([back], [accepts(back)])
     await asyncio.sleep(0.05)
     await house.look()
     await asyncio.sleep(0.05)
     await house.look()
-    await house.send([correction("c2", DUE + timedelta(days=2), back)])
+    again = correction("c2", DUE + timedelta(days=2), back)
+    await house.send([again], [accepts(again)])
     await house.look()
     await asyncio.sleep(0.05)
     await house.look()

@@ -5,8 +5,8 @@ The same facts give the same evaluation, whatever order or batches they came in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeVar
 
@@ -18,6 +18,7 @@ from schemas.credit import Duration
 from schemas.evaluation import (
     MetricFigure,
     PeriodEvaluation,
+    Proposal,
 )
 from schemas.event import Charge, Circumstance
 from schemas.frame import Facts
@@ -25,6 +26,12 @@ from schemas.period import Window, first_day
 from schemas.programme import Programme
 from schemas.remedy import ByOccurrence
 from services.core.calendar.windows import parts_of, window_of
+from services.core.counting.late_corrections import (
+    NOTHING_LATE,
+    ClosedBefore,
+    LateCorrections,
+    late_corrections,
+)
 from services.core.counting.measures.boundaries import AS_COUNTED, TermView, conventions, views
 from services.core.counting.measures.counting import (
     Counter,
@@ -38,11 +45,11 @@ from services.core.counting.measures.counting import (
 from services.core.counting.measures.question import Need, counting_of
 from services.core.counting.stated_facts import stated_facts
 from services.core.events.acceptance import accept
-from services.core.events.corrections import Acceptor, RejectedCorrection, corrected
+from services.core.events.corrections import Acceptor, EventKey, RejectedCorrection, corrected
 from services.core.events.facts import Row, by_identity, distinct, taken
 from services.core.events.horizon import Horizon
 from services.core.events.rejections import Rejection
-from services.core.events.rules import rules_of
+from services.core.events.rules import held_against, rules_of
 from services.core.events.wanted import Wanted, wanted
 
 EvaluationReason = Literal["closed", "commanded", "late_facts", "changed_agreement"]
@@ -53,11 +60,70 @@ _Labelled = TypeVar("_Labelled", Charge, Circumstance)
 class Ready:
     """A programme's facts, ready to be counted for any of its agreements.
 
-    ``refused``: corrections that do not fit their events; somebody must look at them.
+    ``refused``: corrections that do not fit their events; somebody must look at them. ``late``:
+    which corrections one agreement holds as proposals; of all agreements none.
     """
 
     fact_index: FactIndex
     refused: tuple[RejectedCorrection, ...]
+    late: LateCorrections = NOTHING_LATE
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeFacts:
+    """A programme's facts for any of its agreements, prepared once for all that see the same.
+
+    ``clean``: without duplicates. ``known``: by what is held, made as it is asked for.
+    """
+
+    programmes: Sequence[Programme]
+    clean: Facts
+    numbers: Mapping[tuple[str, str], int]
+    judge: Acceptor
+    horizon: Horizon | None
+    known: dict[frozenset[EventKey], Ready] = field(default_factory=dict)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Each metric's number to its name."""
+        return {number: metric for (_, metric), number in self.numbers.items()}
+
+    @property
+    def every(self) -> Ready:
+        """The facts as they stand with all corrections applied."""
+        return self.without(frozenset())
+
+    def without(self, held: frozenset[EventKey]) -> Ready:
+        """The facts as they stand where these corrections are only proposed."""
+        if held not in self.known:
+            found = corrected(self.clean, self.names, self.judge, self.horizon, held)
+            is_same = found.facts is self.clean
+            clean = found.facts if is_same else taken(found.facts, by_identity(found.facts))
+            own = {source.source for each in self.programmes for source in each.sources}
+            refused = tuple(each for each in found.refused if each.correction.source in own)
+            self.known[held] = Ready(index_facts(clean), refused)
+        return self.known[held]
+
+    def of(
+        self,
+        agreements: Sequence[Agreement],
+        closed_before: ClosedBefore | None = None,
+        as_accepted: Collection[EventKey] = (),
+    ) -> Ready:
+        """The facts as one agreement counts them. See `late_corrections`."""
+        every = self.every
+        late = late_corrections(
+            self.clean,
+            self.programmes,
+            agreements,
+            self.names,
+            self.judge,
+            {(each.correction.source, each.correction.id) for each in every.refused},
+            closed_before,
+            as_accepted,
+        )
+        own = self.without(late.held) if late.held else every
+        return Ready(own.fact_index, every.refused, late)
 
 
 def ready(
@@ -65,13 +131,15 @@ def ready(
     facts: Facts,
     metric_numbers: Mapping[tuple[str, str], int],
     horizon: Horizon | None = None,
-) -> Ready:
-    """Take out duplicates, apply corrections, and put the facts in order.
+    agreements: Sequence[Agreement] | None = None,
+) -> ProgrammeFacts:
+    """Take out duplicates, and make ready to apply corrections.
 
     ``programmes``: versions of one programme. ``metric_numbers``: (programme, metric) to number.
     ``horizon``: of the programme; corrections of what could no longer be settled are refused. None:
-    none is too late. Raises ValueError when an identity comes with two payloads: conflicts are
-    decided before.
+    none is too late. ``agreements``: all that the facts may be about; None: what corrections put in
+    place of charges and circumstances is not held against them. Raises ValueError when an identity
+    comes with two payloads: conflicts are decided before.
     """
     first, conflicts = distinct(facts)
     if len(conflicts):
@@ -82,20 +150,19 @@ def ready(
         )
     in_order = len(first) == len(facts) and bool(np.all(first[1:] > first[:-1]))
     clean = facts if in_order else taken(facts, first)
-    names = {number: metric for (_, metric), number in metric_numbers.items()}
-    found = corrected(clean, names, _judge(programmes, metric_numbers), horizon)
-    if found.facts is not clean:
-        clean = taken(found.facts, by_identity(found.facts))
-    own = {source.source for programme in programmes for source in programme.sources}
-    refused = tuple(each for each in found.refused if each.correction.source in own)
-    return Ready(index_facts(clean), refused)
+    judge = _judge(programmes, agreements, metric_numbers)
+    return ProgrammeFacts(programmes, clean, metric_numbers, judge, horizon)
 
 
 def _judge(
-    programmes: Sequence[Programme], metric_numbers: Mapping[tuple[str, str], int]
+    programmes: Sequence[Programme],
+    agreements: Sequence[Agreement] | None,
+    metric_numbers: Mapping[tuple[str, str], int],
 ) -> Acceptor:
-    """Acceptance of what a correction puts in place: no clock, no party, no agreements."""
+    """Acceptance of what a correction puts in place: no clock, and no sender."""
     rules = rules_of(programmes, None, metric_numbers)
+    if agreements is not None:
+        rules = held_against(rules, agreements)
 
     def judge(
         source: str, event_id: str, type_: str, at_us: int, data: Mapping[str, object]
@@ -195,7 +262,10 @@ def evaluate(
     made `ready` once for many evaluations. Raises ValueError for conflicting facts and for a
     metric that the programme does not define in the window.
     """
-    stock = facts if isinstance(facts, Ready) else ready(programmes, facts, metric_numbers)
+    if isinstance(facts, Ready):
+        stock = facts
+    else:
+        stock = ready(programmes, facts, metric_numbers, None, agreements).of(agreements)
     agreement = agreement_at(agreements, period)
     looks = looked_at(agreement)
     stated = stated_facts(stock.fact_index.facts, programmes, agreements, period)
@@ -227,8 +297,17 @@ def evaluate(
         figures=tuple(sorted(found.values(), key=_place)),
         charges=stated.charges,
         circumstances=stated.circumstances,
-        proposals=stated.proposals,
+        proposals=(*stated.proposals, *_proposed(stock.late.proposals, period)),
         tzdata=TZDATA,
+    )
+
+
+def _proposed(proposals: Sequence[Proposal], period: str) -> tuple[Proposal, ...]:
+    """The corrections that were proposed after the close of this period."""
+    return tuple(
+        each
+        for each in proposals
+        if each.correction is not None and each.correction.period == period
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,9 +16,11 @@ from schemas.period import Window
 from schemas.programme import Programme
 from services.core.calendar.windows import instant
 from services.core.counting.evaluation import agreement_at, programme_at, ready, window_at
-from services.core.counting.measures.counting import Counter
+from services.core.counting.late_corrections import ClosedBefore
+from services.core.counting.measures.counting import Counter, FactIndex
 from services.core.counting.measures.question import Need, digest, reference
 from services.core.counting.stated_facts import stated_facts
+from services.core.events.corrections import EventKey
 from services.core.events.facts import (
     CORRECTION,
     TYPE_OF_KIND,
@@ -115,35 +117,45 @@ def evidence_of(
     facts: Facts,
     metric_numbers: Mapping[tuple[str, str], int],
     horizon: Horizon | None = None,
+    closed_before: ClosedBefore | None = None,
 ) -> FigureEvidence:
     """What moved the figure of a need: the metric, subject and period of a result.
 
-    ``facts``, ``horizon``: raw, as `ready` takes them. A correction is listed where the event that
-    it corrects is counted, or would be without it; so is a correction of such a correction.
+    ``facts``, ``horizon``: raw, as `ready` takes them. ``closed_before``: see `late_corrections`.
+    A correction is listed where the event that it corrects is counted, or would be without it; so
+    is a correction of such a correction. One that is only proposed moves nothing.
     """
     need = replace(need, vendor=agreement_at(agreements, need.period).vendor)
     window = window_at(programmes, need.period)
-    known = programmes, agreements, need, window, metric_numbers, horizon
-    standing, counted = _counted(facts, *known)
-    corrections = np.flatnonzero(facts.kind == CORRECTION)
+    stock = ready(programmes, facts, metric_numbers, horizon, agreements)
+    stands = stock.of(agreements, closed_before)
+    known = programmes, agreements, need, window, metric_numbers
+    standing, counted = _counted(stands.fact_index, *known)
+    corrections = _not_held(facts, stands.late.held)
     if len(corrections):
         plain = taken(facts, np.flatnonzero(facts.kind != CORRECTION))
-        before, rows = _counted(plain, *known)
+        without = ready(programmes, plain, metric_numbers, horizon, agreements)
+        before, rows = _counted(without.of(agreements).fact_index, *known)
         moved = {*_identities(standing, counted), *_identities(before, rows)}
         corrections = _of_these(facts, corrections, moved)
     return FigureEvidence(standing, counted, facts, corrections, digest(standing, counted))
 
 
+def _not_held(facts: Facts, held: Collection[EventKey]) -> Index:
+    """The corrections that are no mere proposals."""
+    rows = np.flatnonzero(facts.kind == CORRECTION)
+    keys = [(facts.sources[facts.source[row]], facts.ids[row]) for row in rows.tolist()]
+    return rows[[key not in held for key in keys]] if held else rows
+
+
 def _counted(
-    facts: Facts,
+    index: FactIndex,
     programmes: Sequence[Programme],
     agreements: Sequence[Agreement],
     need: Need,
     window: Window,
     metric_numbers: Mapping[tuple[str, str], int],
-    horizon: Horizon | None,
 ) -> tuple[Facts, Index]:
-    index = ready(programmes, facts, metric_numbers, horizon).fact_index
     stated = stated_facts(index.facts, programmes, agreements, need.period)
     programme = programme_at(programmes, need.period)
     counter = Counter(programme, index, metric_numbers, figures=stated.figures)

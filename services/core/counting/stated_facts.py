@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -13,25 +13,15 @@ from schemas.agreement import Agreement
 from schemas.evaluation import AnswerFact, ChargeFact, CircumstanceFact, EventRef, Proposal
 from schemas.event import Charge, Circumstance, Figure
 from schemas.frame import Facts
-from schemas.period import first_day
 from schemas.programme import Programme
-from services.core.calendar.windows import instant, microseconds, overlaps, window_of
+from services.core.calendar.windows import instant, overlaps
 from services.core.counting.carried import carries
 from services.core.counting.measures.counting import DeclaredFigures
 from services.core.counting.measures.question import reference
+from services.core.counting.words import ProposalSubject, Words, payload_text, ruling
 from services.core.events.facts import CHARGE, CIRCUMSTANCE, FIGURE
 from services.core.events.wanted import lengths_asked
-from services.core.events.whose_word import (
-    GivenAnswer,
-    StatementStanding,
-    answers_in,
-    decisions_of,
-    fitting,
-    parties_of,
-    sides_of,
-    standing,
-    word_of,
-)
+from services.core.events.whose_word import StatementStanding
 
 _OneStatement = TypeVar("_OneStatement", Charge, Circumstance, Figure)
 
@@ -68,7 +58,7 @@ def stated_facts(
     ``facts``: as they stand after corrections. ``programmes``, ``agreements``: all versions of the
     programme and of the agreement. What is stated of another time: see `carries`.
     """
-    words = _Words.of(facts, programmes, agreements)
+    words = Words.of(facts, programmes, agreements)
     asked = lengths_asked(programmes, agreements)
     found = [
         *_rows(facts, CHARGE, Charge, words, period),
@@ -116,7 +106,7 @@ def _rows(
     facts: Facts,
     kind: int,
     model: type[_OneStatement],
-    words: _Words,
+    words: Words,
     period: str,
 ) -> Iterator[_StatedRow]:
     """What was stated of this agreement and matters to the period, by time and identity."""
@@ -132,67 +122,14 @@ def _rows(
                 or carries(programmes, agreements, period, said.period, _name(said))
             )
         if matters:
-            party = words.parties.get(facts.sources[facts.source[row]], "")
-            yield _StatedRow(row, said, party, words.standing_of(facts, row, said, party))
-
-
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """Whose word counts in an agreement, and what was answered.
-
-    ``parties``: source to the party that it reports for. ``decisions``: by version of the
-    agreement; one search through its terms serves all that is stated.
-    """
-
-    programmes: Sequence[Programme]
-    agreements: Sequence[Agreement]
-    parties: Mapping[str, str]
-    answers: Mapping[tuple[str, str], Sequence[GivenAnswer]]
-    decisions: Mapping[int, frozenset[str]]
-
-    @classmethod
-    def of(
-        cls, facts: Facts, programmes: Sequence[Programme], agreements: Sequence[Agreement]
-    ) -> _Words:
-        """``facts`` hold the answers; the versions are all there are."""
-        parties = parties_of(programmes)
-        decisions = {each.version: decisions_of(each) for each in agreements}
-        return cls(programmes, agreements, parties, answers_in(facts, parties), decisions)
-
-    def standing_of(
-        self, facts: Facts, row: int, said: Charge | Circumstance | Figure, party: str
-    ) -> StatementStanding:
-        """What a statement of a party comes to, by the versions that rule its period."""
-        programme = _ruling(self.programmes, said.period)
-        agreement = _ruling(self.agreements, said.period)
-        states, name = _KINDS[type(said)], _name(said)
-        given = self.answers.get((facts.sources[facts.source[row]], facts.ids[row]), ())
-        payload = _payload(facts, row)
-        return standing(
-            word_of(programme, agreement, self.decisions[agreement.version], states, name),
-            party,
-            int(facts.at_us[row]),
-            sides_of(programme, agreement, states, party),
-            fitting(given, states, name, said.period, agreement.agreement, payload),
-            programme.whose_word.silence,
-            _closing_us(programme, agreement, said.period),
-        )
-
-
-_OneVersion = TypeVar("_OneVersion", Programme, Agreement)
-
-
-def _ruling(versions: Sequence[_OneVersion], label: str) -> _OneVersion:
-    """The version in force on a period's first day; before the first version, the first."""
-    ordered = sorted(versions, key=lambda each: each.version, reverse=True)
-    day = first_day(label)
-    return next((each for each in ordered if each.effective_from <= day), ordered[-1])
-
-
-def _closing_us(programme: Programme, agreement: Agreement, label: str) -> int:
-    """From when a period can be closed, in event time."""
-    end = window_of(label, programme.time_zone).end
-    return microseconds(end) + agreement.lateness_hours * 3_600_000_000
+            states, name = _KINDS[type(said)], _name(said)
+            stands = words.standing_of(
+                facts,
+                ProposalSubject(row, states, name, said.period),
+                words.word(states, name, said.period),
+                ruling(programmes, said.period).whose_word.silence,
+            )
+            yield _StatedRow(row, said, words.party_of(facts, row), stands)
 
 
 _KINDS: dict[type, str] = {Charge: "charge", Circumstance: "circumstance", Figure: "figure"}
@@ -208,7 +145,7 @@ def _proposal(facts: Facts, each: _StatedRow) -> Proposal:
     found = each.standing
     return Proposal(
         event=reference(facts, each.row),
-        payload=_payload(facts, each.row),
+        payload=payload_text(facts, each.row),
         at=_at(facts, each.row),
         party=each.party,
         charge=each.said if isinstance(each.said, Charge) else None,
@@ -217,21 +154,22 @@ def _proposal(facts: Facts, each: _StatedRow) -> Proposal:
         state=found.state or "open",
         by_silence=found.by_silence,
         awaits=found.awaits,
-        answers=tuple(
-            AnswerFact(
-                event=EventRef(source=one.source, id=one.id),
-                at=instant(one.at_us),
-                party=one.party,
-                answer=one.answer.answer,
-                reason=one.answer.reason,
-            )
-            for one in found.answers
-        ),
+        answers=answer_facts(found),
     )
 
 
-def _payload(facts: Facts, row: int) -> str:
-    return f"{int(facts.payload[row]):016x}"
+def answer_facts(found: StatementStanding) -> tuple[AnswerFact, ...]:
+    """The answers to a proposal, as its evaluation lists them."""
+    return tuple(
+        AnswerFact(
+            event=EventRef(source=one.source, id=one.id),
+            at=instant(one.at_us),
+            party=one.party,
+            answer=one.answer.answer,
+            reason=one.answer.reason,
+        )
+        for one in found.answers
+    )
 
 
 def _at(facts: Facts, row: int) -> datetime:

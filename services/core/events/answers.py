@@ -36,10 +36,7 @@ def of_proposal(
     agreement = _agreement(rules.agreements.get(answer.agreement, ()), programme, answer)
     if isinstance(agreement, Rejection):
         return agreement
-    decisions = decisions_of(agreement)
-    word = word_of(programme, agreement, decisions, answer.states, answer.name)
-    sides = sides_of(programme, agreement, answer.states, stated_by)
-    may = awaited(word, stated_by, sides)
+    may = _answering(programme, agreement, answer, stated_by)
     if source.reports_for in may:
         return None
     who = ", ".join(sorted(may))
@@ -50,6 +47,19 @@ def of_proposal(
     )
     remedy = f"have {who} answer it" if may else "state another one, or a correction"
     return Rejection(RejectionCode.ANSWER_OF_ANOTHER_PARTY, "/data/answer", reason, remedy)
+
+
+def _answering(
+    programme: Programme, agreement: Agreement, answer: ProposalAnswer, stated_by: str
+) -> frozenset[str]:
+    """Who may answer. Of a correction: what it corrects is known only when facts are counted, so
+    that here everyone may whose word can count for anything of the agreement."""
+    if answer.states == "correction":
+        third = {one.party for one in programme.third_parties}
+        return frozenset({programme.buyer, agreement.vendor, *third}) - {stated_by}
+    decisions = decisions_of(agreement)
+    word = word_of(programme, agreement, decisions, answer.states, answer.name)
+    return awaited(word, stated_by, sides_of(programme, agreement, answer.states, stated_by))
 
 
 def _agreement(

@@ -18,6 +18,7 @@ from schemas.event import Correction
 from schemas.frame import Facts
 from services.core.calendar.windows import microseconds
 from services.core.events.facts import (
+    ABOUT_AN_AGREEMENT,
     CORRECTION,
     NO_METRIC,
     STATES_A_PERIOD,
@@ -76,13 +77,55 @@ class _StatedCorrection:
     correction: Correction
 
 
+@dataclass(frozen=True, slots=True)
+class RootedCorrection:
+    """A correction whose event is there. ``row``, ``event_row``: of the two among the facts.
+
+    ``is_direct``: it corrects the event itself, and no correction of it.
+    """
+
+    row: int
+    key: EventKey
+    at_us: int
+    correction: Correction
+    event_row: int
+    is_direct: bool
+
+
+def rooted(facts: Facts) -> list[RootedCorrection]:
+    """The corrections whose events are there, in the order in which they were made."""
+    rows = np.flatnonzero(facts.kind == CORRECTION).tolist()
+    said = {row: _said(facts, row) for row in rows}
+    by_key = {each.key: each for each in said.values()}
+    roots = {row: _root(each, by_key) for row, each in said.items()}
+    events = _rows_of(facts, set(roots.values()))
+    found = [
+        RootedCorrection(
+            row,
+            each.key,
+            each.at_us,
+            each.correction,
+            events[roots[row]],
+            roots[row] == _target(each),
+        )
+        for row, each in said.items()
+        if roots[row] in events and roots[row] not in by_key
+    ]
+    return sorted(found, key=lambda each: (each.at_us, each.key))
+
+
 def corrected(
-    facts: Facts, metrics: Mapping[int, str], judge: Acceptor, horizon: Horizon | None = None
+    facts: Facts,
+    metrics: Mapping[int, str],
+    judge: Acceptor,
+    horizon: Horizon | None = None,
+    held: Collection[EventKey] = (),
 ) -> Corrected:
     """Apply every correction among the facts. Their order does not matter.
 
     One that was made when its event's period could no longer be settled is refused, and so is one
-    that puts its event into such a period. ``horizon``: None: none is too late.
+    that puts its event into such a period. ``horizon``: None: none is too late. ``held``: those
+    that are only proposed; they and their corrections are as if they never came.
 
     ``facts`` are distinct. ``metrics``: number to name. A corrected fact keeps its identity and
     gets the payload of what it now says, so evidence shows that it was corrected.
@@ -90,7 +133,7 @@ def corrected(
     positions = np.flatnonzero(facts.kind == CORRECTION)
     if not len(positions):
         return Corrected(facts, ())
-    said = [_said(facts, int(row)) for row in positions]
+    said = _not_held([_said(facts, int(row)) for row in positions], held)
     said, late = _in_time(facts, said, horizon)
     standing, refused = _standing(said)
     refused += late
@@ -119,6 +162,24 @@ def _said(facts: Facts, row: int) -> _StatedCorrection:
         int(facts.at_us[row]),
         Correction.model_validate_json(facts.data[row]),
     )
+
+
+def _not_held(said: list[_StatedCorrection], held: Collection[EventKey]) -> list[_StatedCorrection]:
+    """The corrections that are not held, and of which no one below is that they correct."""
+    if not held:
+        return said
+    by_key = {each.key: each for each in said}
+    return [each for each in said if not any(key in held for key in _chain(each, by_key))]
+
+
+def _chain(said: _StatedCorrection, by_key: Mapping[EventKey, _StatedCorrection]) -> list[EventKey]:
+    """A correction, and those that it corrects, down to the event; of a circle, some of it."""
+    step: _StatedCorrection | None = said
+    found: list[EventKey] = []
+    while step is not None and len(found) <= MOST_CHAINED:
+        found.append(step.key)
+        step = by_key.get(_target(step))
+    return found
 
 
 def _in_time(
@@ -336,9 +397,22 @@ def _applied(
     at_us = int(facts.at_us[row]) if time is None else microseconds(time)
     source, event_id = facts.sources[facts.source[row]], facts.ids[row]
     kind = int(facts.kind[row])
-    if data is not None:
-        return judge(source, event_id, TYPE_OF_KIND[kind], at_us, data)
-    return _moved(facts, row, at_us, metrics)
+    if data is None:
+        return _moved(facts, row, at_us, metrics)
+    if kind in ABOUT_AN_AGREEMENT:
+        agreement = msgspec.json.decode(facts.data[row])["agreement"]
+        if data.get("agreement") != agreement:
+            return _of_another_agreement(agreement)
+    return judge(source, event_id, TYPE_OF_KIND[kind], at_us, data)
+
+
+def _of_another_agreement(agreement: str) -> Rejection:
+    return Rejection(
+        RejectionCode.BAD_DATA,
+        "/data/data/agreement",
+        f"its event is about the agreement {agreement}, and a correction cannot move it to another",
+        f"write {agreement}; or take the event back, and send another one for the other agreement",
+    )
 
 
 def _moved(facts: Facts, row: int, at_us: int, metrics: Mapping[int, str]) -> Row:

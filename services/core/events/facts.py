@@ -38,6 +38,9 @@ ANSWER = KIND_OF_TYPE["earnback.answer.v1"]
 STATES_A_PERIOD = (FIGURE, CHARGE, CIRCUMSTANCE, ANSWER)
 """The kinds that say themselves for which period they are."""
 
+ABOUT_AN_AGREEMENT = (CHARGE, CIRCUMSTANCE, ANSWER)
+"""The kinds that name the agreement that they are about."""
+
 NO_METRIC = -1
 LARGEST = 2**62
 """A scaled value or count must stay below this, so that the columns never overflow."""

@@ -81,6 +81,7 @@ class Rules:
     sources: Mapping[str, tuple[Programme, ...]]
     """A source's programme: its versions, newest first."""
     agreements: Mapping[str, tuple[Agreement, ...]] | None
+    programmes: Mapping[str, Sequence[Programme]]
     horizons: Mapping[str, Horizon]
     stated: Mapping[tuple[str, int], tuple[StatedNumber, ...]]
     """An agreement's version to the numbers that its terms read of circumstances."""
@@ -116,23 +117,26 @@ def rules_of(
     for agreement in agreements or ():
         named.setdefault(agreement.agreement, []).append(agreement)
     horizons = horizons_of(by_name, (each for versions in named.values() for each in versions))
-    return Rules(
-        paths=_paths(by_name, numbers, horizons, named),
-        sources=sources,
-        agreements=None
-        if agreements is None
-        else {
-            name: tuple(sorted(versions, key=lambda each: each.version, reverse=True))
-            for name, versions in named.items()
-        },
-        horizons=horizons,
-        stated={
-            (name, version.version): stated_numbers(version, by_name.get(version.programme, ()))
-            for name, versions in named.items()
-            for version in versions
-        },
-        ahead_us=ahead_us,
-    )
+    paths = _paths(by_name, numbers, horizons, named)
+    rules = Rules(paths, sources, None, by_name, horizons, {}, ahead_us)
+    every = [version for versions in named.values() for version in versions]
+    return rules if agreements is None else held_against(rules, every)
+
+
+def held_against(rules: Rules, agreements: Iterable[Agreement]) -> Rules:
+    """The rules by which charges and circumstances are held against these agreements too."""
+    named: dict[str, list[Agreement]] = {}
+    for agreement in sorted(agreements, key=lambda each: each.version, reverse=True):
+        named.setdefault(agreement.agreement, []).append(agreement)
+    stated = {
+        (name, version.version): stated_numbers(
+            version, rules.programmes.get(version.programme, ())
+        )
+        for name, versions in named.items()
+        for version in versions
+    }
+    agreed = {name: tuple(versions) for name, versions in named.items()}
+    return replace(rules, agreements=agreed, stated=stated)
 
 
 def _paths(

@@ -82,6 +82,27 @@ def lengths_asked(
     return found
 
 
+def metrics_read(versions: Sequence[Programme], agreements: Iterable[Agreement]) -> frozenset[str]:
+    """The metrics that agreements are settled by, with the parts of composites and heartbeats.
+
+    ``versions``: of one programme.
+    """
+    found = set(lengths_asked(versions, agreements))
+    beats = {
+        metric.heartbeat.metric
+        for version in versions
+        for metric in version.metrics
+        if metric.metric in found and metric.heartbeat is not None
+    }
+    return frozenset(found | beats)
+
+
+def read_beside_levels(agreement: Agreement) -> frozenset[str]:
+    """The metrics that prices, reliefs and rights read."""
+    terms = [(level.credits, level.relief) for level in agreement.levels]
+    return frozenset(_metrics_in((*terms, agreement.terminations)))
+
+
 def _parts_of(versions: Sequence[Programme], name: str) -> Iterator[str]:
     """The parts of a metric, and theirs, in any version."""
     for version in versions:

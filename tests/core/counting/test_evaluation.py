@@ -252,7 +252,7 @@ def test_the_programme_version_in_force_at_the_window_defines_the_metric() -> No
             versions,
             [agreement([{"metric": "within"}])],
             period,
-            ready(versions, facts(events), NUMBERS),
+            ready(versions, facts(events), NUMBERS).every,
             NUMBERS,
             1,
             "closed",

@@ -60,7 +60,7 @@ def told(events: list[Said]) -> list[str]:
     """What is said of corrections that change nothing."""
     return [
         f"{each.correction.id}: {each.problem.reason}"
-        for each in ready([PROGRAMME], facts(events), NUMBERS).refused
+        for each in ready([PROGRAMME], facts(events), NUMBERS).every.refused
     ]
 
 
@@ -108,7 +108,7 @@ def test_a_fact_that_is_moved_says_what_it_would_have_said_then_and_no_correctio
         "metric": "merged", "outage": "o", "phase": "open", "subject": "a"})  # fmt: skip
     for told in (charge, outage, TWO[0]):
         moved = facts([told, correction("c1", told.id, time="2025-01-20T10:00:00Z")])
-        stands = ready([PROGRAMME], moved, NUMBERS).fact_index.facts
+        stands = ready([PROGRAMME], moved, NUMBERS).every.fact_index.facts
         then = facts([told._replace(at=moment("2025-01-20 10:00"))])
         assert list(stands.ids) == [told.id]
         assert stands.payload.tolist() == then.payload.tolist()
@@ -122,7 +122,7 @@ def test_a_correction_may_be_given_other_data_but_not_another_event() -> None:
     turned = instead | {"corrects": "s1"}
     events = [*TWO, correction("c1", "s2"), correction("c2", "c1", data=turned)]
     assert good(events) == (1, 1)
-    refused = ready([PROGRAMME], facts(events), NUMBERS).refused
+    refused = ready([PROGRAMME], facts(events), NUMBERS).every.refused
     assert [each.correction.id for each in refused] == ["c2"]
 
 
@@ -136,7 +136,7 @@ def test_corrections_in_a_circle_say_nothing_and_are_told() -> None:
         correction("c5", "c1"),
     ]
     assert good(events) == (1, 1)
-    refused = ready([PROGRAMME], facts(events), NUMBERS).refused
+    refused = ready([PROGRAMME], facts(events), NUMBERS).every.refused
     assert [each.correction.id for each in refused] == ["c1", "c2", "c3"]
 
 
@@ -151,7 +151,7 @@ def test_data_that_does_not_fit_the_event_leaves_it_as_it_was(
     data: dict[str, Any], code: RejectionCode | None
 ) -> None:
     events = [*TWO, correction("c1", "s2", data=data)]
-    refused = ready([PROGRAMME], facts(events), NUMBERS).refused
+    refused = ready([PROGRAMME], facts(events), NUMBERS).every.refused
     assert [each.problem.code for each in refused] == ([] if code is None else [code])
     assert good(events) == ((1, 2) if code else (1, 1))
 
