@@ -83,6 +83,7 @@ class StoredAfter:
     closes: Mapping[str, Mapping[int, int]]
 
     def __call__(self, key: EventKey, period: str) -> bool:
+        """Whether the period had been closed; the event's own time says nothing here."""
         place, counted = self.frames.get(identity_of(*key)), self.closes.get(period)
         if place is None or counted is None:
             return False

@@ -297,7 +297,7 @@ async def test_a_refused_correction_that_is_mended_is_told_to_apply_and_stays_on
 async def test_a_correction_whose_event_is_not_there_is_shown_until_it_is(house: House):
     *sent, missing = a_month(NIMBUS)
     await house.send(sent)
-    await house.send([correction("c1", DUE + timedelta(days=1), missing)])
+    await house.send([correction("c1", JANUARY + timedelta(days=1), missing)])
     await house.ask_to_close("hosting", "2025-01")
     await _looked(house)
     (item,) = await _aside(house)

@@ -269,9 +269,15 @@ def _measured(chance: Random, kind: str, door: Door) -> Iterator[Event]:
             yield _event(source, f"a{number}", "response", at, data)
         if number % 1000 == 500:
             back = {"corrects": f"{_PREFIX[kind]}{number}", "reason": "measured wrongly"}
-            late = at + timedelta(days=chance.randrange(0, 40))
-            yield _event(source, f"c{number}", "correction", min(late, END), back)
+            # Long before the close, where it counts, or after it, where it is only proposed.
+            after = chance.randrange(0, SOON_DAYS) if at.day <= 10 else chance.randrange(40, 60)
+            made_at = at + timedelta(days=after)
+            if made_at <= END:
+                yield _event(source, f"c{number}", "correction", made_at, back)
 
+
+SOON_DAYS = 3
+"""A correction within so many days comes before the close of its event's month."""
 
 _PREFIX = {"alfa": "s", "bravo": "o", "charlie": "a"}
 

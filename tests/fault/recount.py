@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from tests.fault.feed import CHARGES, KINDS, LEVELS, LIMIT, MONTHS, Event
+from tests.fault.feed import CHARGES, KINDS, LEVELS, LIMIT, MONTHS, SOON_DAYS, Event
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR, DAY = 3600, 86_400
@@ -30,16 +30,18 @@ class Count:
 
 
 def recount(events: Iterable[Event]) -> Count:
-    """Count events, each once."""
+    """Count events, each once. What a vendor takes back after the close stays counted."""
     told = {(event["source"], event["id"]): event for event in events}
-    back = {
-        (event["source"], event["data"]["corrects"])
-        for event in told.values()
-        if "corrects" in event["data"]
-    }
+    soon = timedelta(days=SOON_DAYS)
+    back: set[tuple[str, str]] = set()
+    for event in told.values():
+        if "corrects" in event["data"]:
+            of = (event["source"], event["data"]["corrects"])
+            if _time(event) - _time(told[of]) < soon:
+                back.add(of)
     made, good, total = Count(len(told)), Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for identity, event in told.items():
-        at, data = datetime.fromisoformat(event["time"]), event["data"]
+        at, data = _time(event), event["data"]
         metric = data.get("metric", "")
         a, b = _good_and_total(metric, data)
         start = int(at.timestamp()) // WINDOWS[metric] * WINDOWS[metric]
@@ -53,6 +55,10 @@ def recount(events: Iterable[Event]) -> Count:
     made.figures = {key: (good[key], total[key]) for key in total}
     made.owed = _owed(made.figures)
     return made
+
+
+def _time(event: Event) -> datetime:
+    return datetime.fromisoformat(event["time"])
 
 
 def _good_and_total(metric: str, data: dict[str, str]) -> tuple[int, int]:

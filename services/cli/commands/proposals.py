@@ -128,7 +128,12 @@ def answer_event(
     }
 
 
-_NAMED_BY = {"charge": "base", "circumstance": "circumstance", "figure": "metric"}
+_NAMED_BY = {
+    "charge": "base",
+    "circumstance": "circumstance",
+    "figure": "metric",
+    "correction": "name",
+}
 """Each kind of statement, to the field that names it."""
 
 
@@ -153,5 +158,8 @@ def _stated(states: str, stated: dict[str, Any]) -> str:
         return f"charge {stated['base']}: {stated['amount']} {stated['currency']}"
     if states == "figure":
         return f"figure {stated['metric']}: {stated['value']} {stated['unit']}"
+    if states == "correction":
+        takes = "puts another in place of" if stated["data"] or stated["time"] else "takes back"
+        return f"correction: {takes} {stated['corrects']} of {stated['name']}"
     value = "" if stated.get("value") is None else f": {stated['value']}"
     return f"circumstance {stated['circumstance']}{value}"
