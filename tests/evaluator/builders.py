@@ -173,7 +173,7 @@ def correction(
     return Event(name, at, of.source, "earnback.correction.v1", None, 0, 0, data=text)
 
 
-def accepts(of: Event, period: str = "2025-01", source: str | None = None, **more: Any) -> Event:
+def accepts(of: Event, period: str = "2025-01", **more: Any) -> Event:
     """The other side takes a late correction over, a minute after it was made."""
     said = {
         "agreement": "hosting",
@@ -186,7 +186,7 @@ def accepts(of: Event, period: str = "2025-01", source: str | None = None, **mor
         "answer": "accept",
         "reason": "seen",
     }
-    own = source or (NIMBUS if of.source == TOWN else TOWN)
+    own = NIMBUS if of.source == TOWN else TOWN
     at = of.at + timedelta(minutes=1)
     return stated(f"yes-{of.id}", at, "answer", own, **{**said, **more})
 

@@ -12,13 +12,22 @@ from typing import Any
 import pytest
 
 from services.catalogue import store as catalogue
-from services.core.counting.evaluation import evaluate
+from services.core.counting.evaluation import evaluate, ready
 from services.core.events.corrections import MOST_CHAINED
 from services.core.events.facts import columns
 from services.evaluator import recount
 from services.evaluator.recount import RecountTarget, Snapshot
 from tests.evaluator.bench import House
-from tests.evaluator.builders import CIRRUS, NIMBUS, Event, an_agreement, correction, stated, up
+from tests.evaluator.builders import (
+    CIRRUS,
+    NIMBUS,
+    Event,
+    accepts,
+    an_agreement,
+    correction,
+    stated,
+    up,
+)
 
 JANUARY = datetime(2025, 1, 10, 12, tzinfo=UTC)
 LATER = datetime(2025, 2, 20, tzinfo=UTC)
@@ -107,7 +116,7 @@ async def test_a_refused_identity_is_free_for_what_comes_after_it(house: House) 
 
 
 def a_mix(random: Random, size: int) -> list[Event]:
-    """Samples, circumstances and corrections of any of them, in any order."""
+    """Samples, circumstances, corrections of any of them, and answers to these, in any order."""
     events: list[Event] = []
     for number in range(size):
         source, at = random.choice([NIMBUS, CIRRUS]), JANUARY + timedelta(days=number % 60)
@@ -118,6 +127,9 @@ def a_mix(random: Random, size: int) -> list[Event]:
             events.append(stated(f"e{number}", at, "circumstance", source, **a_time(random)))
         else:
             events.append(a_correction(random, f"e{number}", random.choice(own), own))
+            if random.random() < 0.5:
+                about = {"agreement": random.choice(["hosting", "other"])}
+                events.append(accepts(events[-1], random.choice(["2025-01", "2025-02"]), **about))
     random.shuffle(events)
     return events
 
@@ -159,11 +171,12 @@ async def test_what_is_looked_up_counts_as_all_facts_would(house: House, seed: i
         target, snapshot, _ = await taken(house, *place)
         assert snapshot.astray == ()
         made, _ = recount.evaluation(target, snapshot, 1, "commanded")
+        stock = ready(target.programmes, everything, target.numbers, None, target.agreements)
         whole = evaluate(
             target.programmes,
             target.agreements,
             place[1],
-            everything,
+            stock.of(target.agreements, snapshot.stored_after),
             target.numbers,
             1,
             "commanded",

@@ -19,7 +19,6 @@ import msgspec
 
 from schemas.agreement import Agreement
 from schemas.evaluation import EventRef, Proposal, ProposedCorrection
-from schemas.event import Correction
 from schemas.frame import Facts
 from schemas.period import first_day, label_of
 from schemas.programme import Metric, Programme, WithinLimit
@@ -147,21 +146,29 @@ class _Search:
                 return None
         at_us = int(facts.at_us[row])
         first = self._period(told["period"]) if told else self._period_at(instant(at_us))
-        periods = {first, *self._moved_to(made.correction, states_a_period=bool(told))}
+        periods = {first, *self._moved_to(made, states_a_period=bool(told))}
         period = min(periods, key=self.words.closing_us)
         return ProposalSubject(made.row, "correction", name, period)
 
-    def _moved_to(self, correction: Correction, *, states_a_period: bool) -> Iterator[str]:
-        """The settlement periods into which a correction puts its event, as far as it says so."""
-        said: Mapping[str, Any] = correction.model_dump(mode="json")
-        while "corrects" in said:
-            if said.get("time") is not None and not states_a_period:
-                with suppress(ValueError, TypeError):  # it does not fit, and a count says so
-                    yield self._period_at(datetime.fromisoformat(said["time"]))
-            said = said["data"] if isinstance(said.get("data"), Mapping) else {}
-        if states_a_period and isinstance(label := said.get("period"), str):
+    def _moved_to(self, made: RootedCorrection, *, states_a_period: bool) -> Iterator[str]:
+        """The settlement periods into which a correction puts its event, as far as it says so.
+
+        One of a correction says it in what it puts in place of that.
+        """
+        said: Mapping[str, Any] = made.correction.model_dump(mode="json")
+        depth = 0
+        while isinstance(inner := said.get("data"), Mapping) and "corrects" in inner:
+            said, depth = inner, depth + 1
+        if depth == 0 and not made.is_direct:
+            return
+        data = said.get("data")
+        if states_a_period:
+            if isinstance(data, Mapping) and isinstance(label := data.get("period"), str):
+                with suppress(ValueError):  # it does not fit, and a count says so
+                    yield self._period(label)
+        elif isinstance(time := said.get("time"), str):
             with suppress(ValueError):
-                yield self._period(label)
+                yield self._period_at(datetime.fromisoformat(time))
 
     def _period_at(self, at: datetime) -> str:
         zone = self.words.programmes[-1].time_zone
