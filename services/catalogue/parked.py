@@ -30,10 +30,6 @@ MOST_TEXT = 2000
 """Characters of a reason that are kept."""
 
 
-class OverBudget(ValueError):
-    """Work on one agreement that is more than what is set for a piece of work."""
-
-
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """A piece of work on one agreement, or on one contract. What does not apply is empty."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -266,7 +266,6 @@ async def _fit(
     subject = recount.target_of(asked.would, name, closed.period)
     snapshot = await recount.take(connection, subject)
     with worked_out(name):
-        made, _ = await asyncio.to_thread(
-            recount.evaluation, subject, snapshot, closed.revision, "changed_agreement"
-        )
+        count = partial(recount.evaluation, subject, snapshot, closed.revision, "changed_agreement")
+        made, _ = await recount.in_thread(subject, recount.MOST_FACTS, count)
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from schemas.statement import canonical
 from services.catalogue.parked import resolve
 from services.core.counting.evaluation import EvaluationReason
 from services.core.events.corrections import RejectedCorrection
+from services.core.exact.budget import Budget
 from services.evaluator import evaluation_store, recount, refused_corrections
 from services.evaluator.evaluation_store import AgreementPeriod
 from services.evaluator.recount import RecountTarget, Snapshot
@@ -79,7 +81,7 @@ async def close_period(
     if last is not None and reason == "commanded" and last.versions != target.versions:
         why = "changed_agreement"
     faultpoint("close.counted")
-    counted = await asyncio.to_thread(_count, target, snapshot, why)
+    counted = await recount.in_thread(target, most, partial(_count, target, snapshot, why))
     revision = counted.evaluation.revision
     if not counted.news:
         assert last is not None
@@ -102,10 +104,12 @@ async def close_period(
     return Done(done.outcome, done.detail, done.revision, snapshot.counted_through)
 
 
-def _count(target: RecountTarget, snapshot: Snapshot, why: EvaluationReason) -> CountedPeriod:
+def _count(
+    target: RecountTarget, snapshot: Snapshot, why: EvaluationReason, budget: Budget
+) -> CountedPeriod:
     last = snapshot.last
     revision = 1 if last is None else last.revision + 1
-    made, refused = recount.evaluation(target, snapshot, revision, why)
+    made, refused = recount.evaluation(target, snapshot, revision, why, budget=budget)
     body = canonical(made)
     if PeriodEvaluation.model_validate_json(body) != made:
         raise ValueError("the evaluation does not read back as it was written; report this defect")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from schemas.period import first_day, label_of
@@ -39,7 +40,8 @@ async def preview(pool: Pool, catalogue: Catalogue, agreement: str, period: str)
     async with pool.acquire() as connection:
         snapshot = await recount.take(connection, subject)
     revision = 1 if snapshot.last is None else snapshot.last.revision + 1
-    made, _ = await asyncio.to_thread(recount.evaluation, subject, snapshot, revision, "commanded")
+    counted = partial(recount.evaluation, subject, snapshot, revision, "commanded")
+    made, _ = await recount.in_thread(subject, recount.MOST_FACTS, counted)
     return canonical(made)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +17,13 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.frame import Facts
 from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
-from services.catalogue.parked import OverBudget, input_digest
+from services.catalogue.parked import input_digest
 from services.catalogue.snapshot import Catalogue
 from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
 from services.core.events.corrections import EventKey, RejectedCorrection
 from services.core.events.facts import CORRECTION, EMPTY, identity_of, joined
 from services.core.events.horizon import Horizon, horizons_of
+from services.core.exact.budget import UNBOUNDED, Budget, OverBudget
 from services.evaluator import evaluation_store, fact_reader, link_store
 from services.evaluator.columns import identity_bytes
 from services.evaluator.evaluation_store import Last
@@ -29,6 +31,8 @@ from services.evaluator.fact_reader import EVER, Key, Loaded, Span, Sums
 from services.evaluator.watermark import version_of
 from services.shell.frames import numbers_of, read_batch
 from services.shell.postgres import Connection
+
+T = TypeVar("T")
 
 
 class NoSuchPeriod(ValueError):
@@ -160,6 +164,10 @@ def _check_period(agreements: Sequence[Agreement], period: str) -> None:
 
 MOST_FACTS = 50_000_000
 """So many facts are read for one period, where nothing else is said."""
+STEPS_A_FACT = 4
+"""So many steps a count may take for each fact that might be read."""
+FEW_FACTS = 250_000
+"""Steps are counted as for so many facts at least: few facts can be asked for in many ways."""
 
 
 async def take(connection: Connection, target: RecountTarget, most: int = MOST_FACTS) -> Snapshot:
@@ -223,14 +231,15 @@ def evaluation(
     revision: int,
     reason: EvaluationReason,
     as_accepted: Collection[EventKey] = (),
+    budget: Budget = UNBOUNDED,
 ) -> tuple[PeriodEvaluation, tuple[RejectedCorrection, ...]]:
-    """The evaluation, and the corrections that could not be applied. Takes as long as it takes.
+    """The evaluation, and the corrections that could not be applied. Raises OverBudget.
 
     ``as_accepted``: proposed corrections that are to be taken as accepted.
     """
-    stock = ready(
-        target.programmes, facts_in(snapshot), target.numbers, target.horizon, target.agreements
-    ).of(target.agreements, snapshot.stored_after, as_accepted)
+    facts, versions = facts_in(snapshot), target.agreements
+    known = ready(target.programmes, facts, target.numbers, target.horizon, versions, budget)
+    stock = known.of(versions, snapshot.stored_after, as_accepted)
     made = evaluate(
         target.programmes,
         target.agreements,
@@ -239,8 +248,27 @@ def evaluation(
         target.numbers,
         revision,
         reason,
+        budget,
     )
     return made, stock.refused
+
+
+async def in_thread(target: RecountTarget, most: int, work: Callable[..., T]) -> T:
+    """What ``work(budget=…)`` comes to, in a thread that ends when nobody waits for it any more.
+
+    ``most``: facts that may be read for a period; the count takes so many steps for each at most.
+    Raises OverBudget.
+    """
+    remedy = (
+        f"settle {target.place[0]} in shorter periods, measure fewer parts of a period, report "
+        "fewer subjects, or raise EARNBACK_MOST_FACTS"
+    )
+    budget = Budget(max(most, FEW_FACTS) * STEPS_A_FACT, remedy)
+    try:
+        return await asyncio.to_thread(work, budget=budget)
+    except asyncio.CancelledError:
+        budget.stop()
+        raise
 
 
 def facts_in(snapshot: Snapshot) -> Facts:

@@ -18,8 +18,9 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import SettlementRun
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement
-from services.catalogue.parked import OverBudget, resolve
+from services.catalogue.parked import resolve
 from services.core.contracts.versions import first_open_day, prospective, prospective_programmes
+from services.core.exact.budget import OverBudget
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History
 from services.settlement import gauges, parking, store

@@ -11,6 +11,7 @@ from schemas.ledger_entry import SettlementRun
 from schemas.programme import Programme
 from schemas.statement import RULES, SettlementStatement, canonical
 from services.core.books import ledger
+from services.core.exact.budget import Budget, OverBudget
 from services.core.settling.one_period import PeriodOutcome
 from services.core.settling.settlement import (
     FailedAgreement,
@@ -21,6 +22,9 @@ from services.core.settling.settlement import (
 from services.settlement.finance_events import Posting
 from services.settlement.store import LatestRevision, SettlementTerms
 from services.shell.logs import log
+
+MOST_STEPS = 20_000_000
+"""So many steps a replay may take: results, and credits of results, of all periods together."""
 
 
 class CannotBeReplayed(ValueError):
@@ -42,8 +46,9 @@ async def replayed(
 ) -> SettledTogether:
     """The outcome of every period of agreements that share caps, by agreement, in a thread.
 
-    Each failure in it is CannotBeReplayed.
+    Each failure in it is CannotBeReplayed. The thread ends when nobody waits for it any more.
     """
+    budget = Budget(MOST_STEPS, "settle in longer periods, or let fewer agreements share a cap")
     try:
         found = await asyncio.to_thread(
             settle_each,
@@ -52,7 +57,11 @@ async def replayed(
             buyer=contract.buyer,
             time_zone=contract.time_zone,
             unread=contract.unread,
+            budget=budget,
         )
+    except asyncio.CancelledError:
+        budget.stop()
+        raise
     except Exception as error:
         found = SettledTogether({}, dict.fromkeys(histories, FailedAgreement("", error)))
     failed = {
@@ -63,6 +72,10 @@ async def replayed(
 
 
 def _cannot_be_replayed(agreement: str, error: Exception) -> CannotBeReplayed:
+    if isinstance(error, OverBudget):
+        failure = CannotBeReplayed(f"{agreement} cannot be settled: {error}")
+        failure.__cause__ = error
+        return failure
     # As text: with the values of all variables it would take seconds, and all would wait.
     log(__name__).error(
         "settling_failed", agreement=agreement, traceback="".join(format_exception(error))

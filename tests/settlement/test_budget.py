@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from services.catalogue.parked import OverBudget
+from services.core.exact.budget import OverBudget
+from services.core.settling.settlement import History
 from services.settlement import consumer
 from services.settlement.consumer import within
+from services.settlement.replay import replayed
+from services.settlement.store import SettlementTerms
+from tests.core.told import evaluation, months, terms
 
 
 class Asked:
@@ -47,3 +52,15 @@ async def test_what_fails_fails_as_it_did() -> None:
 
     with pytest.raises(ValueError, match="no such base"):
         await within(Asked(), fails(), 60, ["a"])
+
+
+async def test_a_replay_that_nobody_waits_for_ends_in_its_thread() -> None:
+    history = History([terms()], [evaluation(month, 98) for month in months(240)])
+    many = {f"a{number:03}": history for number in range(200)}
+    with ThreadPoolExecutor(1) as pool:  # what is asked of it next waits for the replay's end
+        asyncio.get_running_loop().set_default_executor(pool)
+        work = replayed(SettlementTerms({}, (), "town", "UTC"), many, ())
+        with pytest.raises(OverBudget):
+            await within(Asked(), work, 0.05, ["a"])
+        async with asyncio.timeout(30):  # to its end the replay would take minutes
+            assert await asyncio.to_thread(len, many) == 200

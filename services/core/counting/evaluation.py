@@ -34,6 +34,7 @@ from services.core.counting.late_corrections import (
 )
 from services.core.counting.measures.boundaries import AS_COUNTED, TermView, conventions, views
 from services.core.counting.measures.counting import (
+    FACTS_A_STEP,
     Counter,
     FactIndex,
     FactSpan,
@@ -46,11 +47,12 @@ from services.core.counting.measures.question import Need, counting_of
 from services.core.counting.stated_facts import stated_facts
 from services.core.events.acceptance import accept
 from services.core.events.corrections import Acceptor, EventKey, RejectedCorrection, corrected
-from services.core.events.facts import Row, by_identity, distinct, taken
+from services.core.events.facts import CORRECTION, Row, by_identity, distinct, taken
 from services.core.events.horizon import Horizon
 from services.core.events.rejections import Rejection
 from services.core.events.rules import held_against, rules_of
 from services.core.events.wanted import Wanted, wanted
+from services.core.exact.budget import UNBOUNDED, Budget
 
 EvaluationReason = Literal["closed", "commanded", "late_facts", "changed_agreement"]
 _Labelled = TypeVar("_Labelled", Charge, Circumstance)
@@ -132,15 +134,17 @@ def ready(
     metric_numbers: Mapping[tuple[str, str], int],
     horizon: Horizon | None = None,
     agreements: Sequence[Agreement] | None = None,
+    budget: Budget = UNBOUNDED,
 ) -> ProgrammeFacts:
     """Take out duplicates, and make ready to apply corrections.
 
     ``programmes``: versions of one programme. ``metric_numbers``: (programme, metric) to number.
     ``horizon``: of the programme; corrections of what could no longer be settled are refused. None:
     none is too late. ``agreements``: all that the facts may be about; None: what corrections put in
-    place of charges and circumstances is not held against them. Raises ValueError when an identity
-    comes with two payloads: conflicts are decided before.
+    place of charges and circumstances is not held against them. Raises OverBudget, and ValueError
+    when an identity comes with two payloads: conflicts are decided before.
     """
+    budget.spend(len(facts) // FACTS_A_STEP + int(np.count_nonzero(facts.kind == CORRECTION)))
     first, conflicts = distinct(facts)
     if len(conflicts):
         row = int(conflicts[0])
@@ -255,23 +259,30 @@ def evaluate(
     metric_numbers: Mapping[tuple[str, str], int],
     revision: int,
     reason: EvaluationReason,
+    budget: Budget = UNBOUNDED,
 ) -> PeriodEvaluation:
     """Evaluate one settlement period of an agreement.
 
     ``programmes``, ``agreements``: all versions of its programme and of itself. ``facts``: raw, or
-    made `ready` once for many evaluations. Raises ValueError for conflicting facts and for a
-    metric that the programme does not define in the window.
+    made `ready` once for many evaluations. Raises OverBudget, and ValueError for conflicting facts
+    and for a metric that the programme does not define in the window.
     """
     if isinstance(facts, Ready):
         stock = facts
     else:
-        stock = ready(programmes, facts, metric_numbers, None, agreements).of(agreements)
+        stock = ready(programmes, facts, metric_numbers, None, agreements, budget).of(agreements)
     agreement = agreement_at(agreements, period)
     looks = looked_at(agreement)
     stated = stated_facts(stock.fact_index.facts, programmes, agreements, period)
     counters = {
         programme.version: Counter(
-            programme, stock.fact_index, metric_numbers, programmes, looks, stated.figures
+            programme,
+            stock.fact_index,
+            metric_numbers,
+            programmes,
+            looks,
+            stated.figures,
+            budget=budget,
         )
         for programme in programmes
     }
@@ -285,6 +296,7 @@ def evaluate(
             asked = [Need(each.metric, subject, label, agreement.vendor) for subject in subjects]
             for need in with_parts(programme, asked):
                 key = need.metric, need.subject or "", label
+                budget.spend()
                 if key not in found:
                     figure = counters[programme.version].figure(need, window)
                     found[key] = _with_counting(figure, programme) if by_share else figure

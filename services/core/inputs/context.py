@@ -13,6 +13,7 @@ from schemas.statement import LevelResult, Step
 from services.core.calendar.days import contract_year
 from services.core.calendar.windows import labels_between
 from services.core.exact.arithmetic import ZERO, money_text
+from services.core.exact.budget import UNBOUNDED, Budget
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.charges import Charges
 from services.core.inputs.conversion import Converted, Foreign
@@ -33,6 +34,7 @@ class PeriodContext:
     ends_with: str | None
     time_zone: str
     blockers: Blockers
+    budget: Budget = UNBOUNDED
 
     def base(self, name: str, subject: str | None = None, period: str | None = None) -> Fraction:
         """A base in main units; zero, and noted as missing, while its charge is not known."""

@@ -57,6 +57,7 @@ def judge(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
         for subject in _subjects(context, level):
             own: list[LevelResult] = []
             for period in parts_of(context.period, level.measured or context.version.settled):
+                context.budget.spend()
                 own.append(_judged(context, index, subject, period, tuple(own)))
             found.extend(own)
             worksheet = _noting_next_level(context, worksheet, level, subject, own)

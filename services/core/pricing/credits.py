@@ -45,6 +45,7 @@ def price_results(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
     """Every credit of every level that is due, as lines and points; why others are not."""
     not_due: dict[ResultKey, list[Step]] = {}
     for result, index, number in _priced_results(context, worksheet):
+        context.budget.spend()
         credit = context.version.levels[index].credits[number]
         term = f"levels[{index}].credits[{number}]"
         pricing = PricingContext(context, result, credit, term, worksheet.results)

@@ -18,6 +18,7 @@ from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
 from services.core.adjusting.shared_caps import CappedAgreement, OpenPeriod, apply_shared_caps
 from services.core.contracts.versions import caps_for, covers, version_for
+from services.core.exact.budget import UNBOUNDED, Budget
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.charges import Charges
 from services.core.inputs.context import PeriodContext
@@ -95,6 +96,7 @@ def settle_each(
     buyer: str,
     time_zone: str,
     unread: Mapping[str, str] = MappingProxyType({}),
+    budget: Budget = UNBOUNDED,
 ) -> SettledTogether:
     """One outcome per settlement period known of each agreement, in order, from its beginning.
 
@@ -105,9 +107,9 @@ def settle_each(
     with their vendors.
 
     Whatever working out one agreement raises is its own failure: it has no outcome, and what
-    depends on it under a cap waits as for one that is not evaluated.
+    depends on it under a cap waits as for one that is not evaluated. ``budget``: of all together.
     """
-    members = _Members(dict(unread))
+    members = _Members(dict(unread), budget)
     for name in sorted(histories):
         members.begin(name, histories[name])
     known = {each for one in members.own.values() for each in one.known}
@@ -130,6 +132,7 @@ class _Members:
     """The agreements that are settled together, and what failed of them."""
 
     unread: dict[str, str]
+    budget: Budget
     own: dict[str, _Member] = field(default_factory=dict)
     failed: dict[str, FailedAgreement] = field(default_factory=dict)
 
@@ -183,7 +186,8 @@ class _Members:
             version = version_for(member.versions, period)
             if period in member.known and version is not None and name not in self.failed:
                 with self._or_failed(name, period):
-                    desks[name] = _begun(member.context(version, period, time_zone))
+                    self.budget.spend()
+                    desks[name] = _begun(member.context(version, period, time_zone, self.budget))
         return desks
 
 
@@ -217,7 +221,9 @@ class _Member:
         charges = Charges(known, stated_beyond(latest.values(), after_end))
         return cls(ordered, known, charges, SettlementHistory(), [])
 
-    def context(self, version: Agreement, period: str, time_zone: str) -> PeriodContext:
+    def context(
+        self, version: Agreement, period: str, time_zone: str, budget: Budget
+    ) -> PeriodContext:
         """The context in which a period is worked out."""
         begins = self._begins()
         until = self.versions[-1].effective_until
@@ -241,6 +247,7 @@ class _Member:
             ends_with,
             time_zone,
             blockers,
+            budget,
         )
 
     def under(self, open_period: OpenPeriod | None) -> CappedAgreement:

@@ -45,6 +45,7 @@ from services.core.counting.measures.question import (
 )
 from services.core.events.facts import Index
 from services.core.events.rules import KINDS_OF_MEASURE
+from services.core.exact.budget import UNBOUNDED, Budget
 
 # These put a thing together from facts that need not all name its subject, or lie in its window.
 _BY_THING = (
@@ -55,6 +56,10 @@ _BY_THING = (
     DeliveryDelay,
     Declared,
 )
+
+
+FACTS_A_STEP = 100
+"""So many facts are counted all at once in about the time of one that is taken by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,7 @@ class Counter:
     ``versions``: all of the programme, which say where occurrences count that began under them.
     ``looks``: metric to how the terms of the agreement look at its occurrences. ``figures``: which
     declared ones count. ``only``: the one source that is counted, instead of a binding one.
+    ``budget``: of all that is counted; it raises OverBudget.
     """
 
     programme: Programme
@@ -155,6 +161,7 @@ class Counter:
     looks: Mapping[str, frozenset[TermView]] = field(default_factory=dict)
     figures: DeclaredFigures = field(default_factory=lambda: AS_DECLARED)
     only: str | None = None
+    budget: Budget = UNBOUNDED
     _answers: dict[tuple[Need, Window], CountedFigure] = field(default_factory=dict, repr=False)
 
     def answer(self, need: Need, window: Window) -> CountedFigure:
@@ -162,6 +169,7 @@ class Counter:
         known = self._answers.get((need, window))
         if known is None:
             question = self.question(need, window)
+            self.budget.spend(1 + len(question.rows) // FACTS_A_STEP)
             known = _as_stated(question.metric, self._count(question))
             self._answers[need, window] = known
         return known
@@ -221,7 +229,18 @@ class Counter:
         facts = self.fact_index.facts
         beats = self._beats(metric, need, window) if with_rows else None
         return Question(
-            metric, need, window, facts, rows, holders, vendors, found, later, touching, beats
+            metric,
+            need,
+            window,
+            facts,
+            rows,
+            holders,
+            vendors,
+            found,
+            later,
+            touching,
+            beats,
+            self.budget,
         )
 
     def _beats(self, metric: Metric, need: Need, window: Window) -> Int64s | None:

@@ -102,6 +102,7 @@ def _deliveries(question: Question) -> list[_DeliveryState]:
     facts = question.facts
     told: dict[tuple[int, str], list[tuple[int, int, dict[str, str]]]] = {}
     for row in question.rows.tolist():
+        question.budget.spend()
         data = msgspec.json.decode(facts.data[row])
         key = int(facts.source[row]), data["delivery"]
         told.setdefault(key, []).append((int(facts.at_us[row]), row, data))

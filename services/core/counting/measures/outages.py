@@ -134,6 +134,7 @@ def _histories(question: Question) -> list[_OutageHistory]:
     facts = question.facts
     heard: dict[tuple[int, str], list[tuple[int, int, dict[str, object]]]] = {}
     for row in question.rows.tolist():
+        question.budget.spend()
         data = msgspec.json.decode(facts.data[row])
         at_us = int(facts.at_us[row])
         if at_us < end or question.later or data["phase"] == "correct":

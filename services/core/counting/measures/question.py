@@ -34,6 +34,7 @@ from schemas.programme import (
 )
 from services.core.calendar.windows import bounds_us
 from services.core.events.facts import Index, identities
+from services.core.exact.budget import UNBOUNDED, Budget
 
 TELLING = 20
 """How many events a figure names as evidence; all are found by metric and window."""
@@ -77,7 +78,7 @@ class Question:
     instant on, in order. ``later``: what is said after the window's end is known in it.
     ``with_touching``: also what touches the window and counts in another one is asked for.
     ``beats``: when the metric's heartbeat was heard, ascending, from as long before the window as
-    it keeps time known; None where it has none.
+    it keeps time known; None where it has none. ``budget``: what takes facts one by one spends it.
     """
 
     metric: Metric
@@ -91,6 +92,7 @@ class Question:
     later: bool = False
     with_touching: bool = False
     beats: Int64s | None = None
+    budget: Budget = UNBOUNDED
 
     @property
     def bounds(self) -> tuple[int, int]:

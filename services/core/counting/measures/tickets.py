@@ -185,6 +185,7 @@ def _tickets(question: Question, measure: TicketsInTime) -> Iterable[_TicketInWi
     decoder = msgspec.json.Decoder(_StateChange)
     rows = question.rows
     for row in (rows if question.later else rows[facts.at_us[rows] < end]).tolist():
+        question.budget.spend()
         change = decoder.decode(facts.data[row])
         key = int(facts.source[row]), change.ticket
         told = int(facts.at_us[row]), change.sequence, row, change
