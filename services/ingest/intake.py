@@ -2,7 +2,8 @@
 
 The hot path, in a thread of its own. Records are read in batches, decoded once, and leave as
 frames. The group's offset moves only after the broker has acknowledged every frame of a batch and
-the database has every refusal: what is read twice after a crash is counted and kept once.
+the database has every refusal: what is read twice after a crash is counted and kept once. Vendors
+share each batch equally: what one of them sends does not wait for what another one has sent.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from services.catalogue.snapshot import Catalogue
 from services.core.events.roles import Sender
 from services.ingest.event_validator import EventValidator
+from services.ingest.fair_queue import FairQueue
 from services.ingest.fast_validator import FastValidator
 from services.ingest.framing import HEADERS, TOPIC, cut
 from services.ingest.lag import LagWatch
@@ -83,6 +85,8 @@ class Intake:
         self._acknowledged: dict[tuple[str, int], int] = {}
         self._commit_again: set[tuple[str, int]] = set()
         self._topics: frozenset[str] = frozenset()
+        self._queue = FairQueue()
+        self._paused: frozenset[tuple[str, int]] = frozenset()
         self._validator: EventValidator | None = None
         self._fast: FastValidator | None = None
         common = {
@@ -103,7 +107,7 @@ class Intake:
                 "allow.auto.create.topics": False,
                 "fetch.min.bytes": 1,
                 "fetch.message.max.bytes": 4 * 1024 * 1024,
-                "queued.min.messages": 50_000,
+                "queued.min.messages": 20_000,
                 "queued.max.messages.kbytes": 32 * 1024,
                 # Else a full queue is left alone for a second, whatever is taken from it meanwhile.
                 "fetch.queue.backoff.ms": 5,
@@ -141,13 +145,49 @@ class Intake:
             self._partitions = _partitions_of(self._producer, TOPIC)
             while not self._stopping.is_set():
                 self._follow_catalogue()
-                self._step(self._consumer.consume(BATCH, WITHIN) if self._topics else [])
+                self._step(self._read() if self._topics else [])
                 if not self._topics:
                     self._stopping.wait(WITHIN)
             self._settle(0)
         finally:
             self._lag.stop()
             self._consumer.close()
+
+    def _read(self) -> list[Any]:
+        """The next batch, equally of all topics that have something; each partition in its order.
+
+        Raises IntakeFailed where reading failed.
+        """
+        if len(self._topics) == 1:
+            return self._records(WITHIN)
+        found = self._records(0 if len(self._queue) else WITHIN)
+        while found:
+            for message in found:
+                self._queue.put(message)
+            self._pause(self._queue.hold())
+            found = [] if self._queue.is_full else self._records(0)
+        batch = self._queue.take(BATCH)
+        self._pause(self._queue.hold())
+        return batch
+
+    def _records(self, within: float) -> list[Any]:
+        """What the client has, without what is no record."""
+        found = []
+        for message in self._consumer.consume(BATCH, within):
+            if message.error() is None:
+                found.append(message)
+            else:
+                _check(message.error())
+        return found
+
+    def _pause(self, held: frozenset[str]) -> None:
+        """Read on everything but these topics. What the client has of them it will fetch again."""
+        wanted = frozenset(place for place in self._lag.ours if place[0] in held)
+        if pausing := wanted - self._paused:
+            self._consumer.pause(_partitions(pausing))
+        if resuming := self._paused - wanted:
+            self._consumer.resume(_partitions(resuming))
+        self._paused = wanted
 
     def _follow_catalogue(self) -> None:
         """Take up a new revision of the catalogue: its rules, and the topics of its vendors."""
@@ -171,6 +211,8 @@ class Intake:
         """Settle what was read before another reader goes on from the committed offsets."""
         self._settle(0)
         gone = _places(revoked)
+        self._queue.forget(gone)
+        self._paused -= gone
         done = {place: self._acknowledged.pop(place) for place in gone & self._acknowledged.keys()}
         # Once more, and waiting: what is on its way may be refused, and nobody would repeat it.
         # Not when all ends: the broker may be gone, and stopping must not wait for it.
@@ -205,13 +247,8 @@ class Intake:
         """Put what counts into the builders. What is refused is noted, offset and all."""
         assert self._fast is not None
         take, now = self._fast.take, now_us()
-        judged = 0
         sender_of = _Senders()
         for message in messages:
-            if message.error() is not None:
-                _check(message.error())
-                continue
-            judged += 1
             topic = message.topic()
             sender, raw, headers = sender_of[topic], message.value() or b"", message.headers()
             if headers is None:
@@ -223,7 +260,7 @@ class Intake:
                 place = RecordPosition(topic, message.partition(), message.offset())
                 texts = _texts(headers or [])
                 batch.refused.append(RejectedRecord(place, sender.party, raw, refusal, now, texts))
-        _count(accepted=judged - len(batch.refused))
+        _count(accepted=len(messages) - len(batch.refused))
 
     def _with_headers(
         self, raw: bytes, headers: list[tuple[str, bytes]], sender: Sender, now: int
@@ -294,6 +331,10 @@ class Intake:
 
 def _places(partitions: Sequence[TopicPartition]) -> frozenset[tuple[str, int]]:
     return frozenset((each.topic, each.partition) for each in partitions)
+
+
+def _partitions(places: frozenset[tuple[str, int]]) -> list[TopicPartition]:
+    return [TopicPartition(*place) for place in sorted(places)]
 
 
 class _Senders(dict[str, Sender]):

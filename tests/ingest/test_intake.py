@@ -12,9 +12,11 @@ from confluent_kafka.admin import AdminClient
 
 from infra.topics import apply_topics
 from services.core.events.facts import Row
+from services.shell.frames import decode
 from services.shell.refusals import MOST_RAW
 from tests.ingest.conftest import Ingest
 from tests.ingest.leader import Leader
+from tests.ingest.test_frames import rows_of
 from tests.shown import shown
 
 Headers = list[tuple[str, bytes]]
@@ -236,3 +238,41 @@ def _lag(ingest: Ingest, topic: str) -> int:
         return lag
     finally:
         consumer.close()
+
+
+def test_a_flood_of_one_vendor_does_not_hold_up_another(ingest: Ingest) -> None:
+    """When the other one's are through, most of the flood is still to come; nothing is lost."""
+    flood, few = 40_000, 100
+    delivery = {"metric": "desk.deliveries", "due_at": "2025-01-01T00:00:00Z"}
+    source = ingest.source("https://desk.example/")
+    event = json.dumps(ingest.event("NUMBER"))
+    loud = [(event.replace("NUMBER", f"loud-{n}").encode(), []) for n in range(flood)]
+    quiet = [
+        _structured(
+            ingest.event(
+                f"quiet-{n}", "delivery", {**delivery, "delivery": f"d-{n}"}, source=source
+            )
+        )
+        for n in range(few)
+    ]
+    ingest.produce(f"intake.{ingest.vendor('north')}", loud)
+    ingest.produce(f"intake.{ingest.vendor('desk')}", quiet)
+    ingest.start("intake")
+    rows = ingest.rows(flood + few)
+    assert len({row.id for row in rows}) == len(rows) == flood + few
+    ended = {
+        vendor: [at for at, ids in _frames(ingest) for one in ids if one.startswith(vendor)]
+        for vendor in ("loud", "quiet")
+    }
+    still_to_come = sum(at > max(ended["quiet"]) for at in ended["loud"])
+    assert still_to_come > flood / 2
+
+
+def _frames(ingest: Ingest) -> list[tuple[int, list[str]]]:
+    """When each frame of this test was sent, in milliseconds, and the ids in it."""
+    found = []
+    for record in ingest.records("measurements"):
+        rows = rows_of(decode(record.value()))
+        own = [row.id for row in rows if row.source.endswith(ingest.suffix)]
+        found.append((record.timestamp()[1], own))
+    return found
