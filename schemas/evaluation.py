@@ -30,6 +30,18 @@ class EventRef(Noun):
     id: EventId = Field(description="The event's `id`.")
 
 
+class WithheldThing(Noun):
+    """What a reference in a statement stands for: an event, or an occurrence."""
+
+    reference: str = Field(description="As it stands in the statement: `withheld-` and a number.")
+    vendor: Name | None = Field(None, description="Whose it is.")
+    source: SourceUri | None = Field(None, description="The source that reports it.")
+    event: EventId | None = Field(None, description="The event's `id`.")
+    occurrence: str | None = Field(
+        None, description="The name of the outage, ticket or delivery as reported."
+    )
+
+
 class Evidence(Noun):
     """Which facts a figure was counted from.
 

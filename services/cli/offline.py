@@ -25,6 +25,7 @@ from services.core.counting.evaluation import ProgrammeFacts, evaluate, ready
 from services.core.events.horizon import Horizon, horizons_of
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History, settle_each
+from services.core.visibility.parties import parties_of
 
 _Versioned = TypeVar("_Versioned", Programme, Agreement)
 
@@ -230,12 +231,11 @@ def _settle(
         with found.or_failed([name]):
             made = _evaluations(catalogue, versions, asked[name].over, stock)
             histories[name] = History(versions, made)
-    newest = programmes[-1]
     together = settle_each(
         histories,
         programmes,
-        buyer=newest.buyer,
-        time_zone=newest.time_zone,
+        parties=parties_of(programmes),
+        time_zone=programmes[-1].time_zone,
         unread={
             name: catalogue.agreements[name][-1].vendor for name in group if name not in histories
         },

@@ -163,6 +163,10 @@ def explanation(found: Mapping[str, Any]) -> None:
         for step in one["history"]:
             said = f"{step['state'].replace('_', ' ')} by {step['actor']}: {step['comment']}"
             branch.add(Text(plain(said)))
+    if found.get("references"):
+        stand = tree.add("references to what is another vendor's")
+        for one in found["references"]:
+            stand.add(Text(plain(_stands_for(one))))
     if page.get("unavailable"):
         tree.add(f"events: {page['unavailable']}")
     if page["withheld"]:
@@ -184,6 +188,14 @@ def contested(row: Mapping[str, Any]) -> str:
     if kind == "figure":
         return f"figure {of}"
     return f"absence of {of}, {said['window']['start']} to {said['window']['end']}"
+
+
+def _stands_for(one: Mapping[str, Any]) -> str:
+    """What a reference stands for, as its reader may see it."""
+    what = one.get("occurrence") or f"event {one.get('event')}"
+    whose = f" of {one['vendor']}" if one.get("vendor") else ""
+    source = f", reported by {one['source']}" if one.get("source") else ""
+    return f"{one['reference']}: {what}{whose}{source}"
 
 
 def _figure_heading(figure: Mapping[str, Any]) -> str:

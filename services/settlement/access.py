@@ -17,6 +17,7 @@ from services.catalogue.cached import CatalogueCopy
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.core.events.wanted import looks_at
 from services.core.visibility.extent import Belonging, Viewer, extent
+from services.core.visibility.parties import parties_of
 from services.core.visibility.shown import AgreementView
 from services.shell.http.problems import Fault, Problem
 
@@ -87,18 +88,9 @@ class Principal:
         """What they see of the facts, figures and statements of an agreement."""
         programme = self.catalogue.programme(agreement.programme)
         assert programme is not None, "an agreement is applied after its programme"
-        vendors = self._vendors_of(agreement.programme)
-        return AgreementView(
-            self.viewer,
-            programme.buyer,
-            agreement.vendor,
-            programme.vendors_see or "nothing",
-            {
-                source: owner.party if owner.party in vendors else programme.buyer
-                for source, owner in self.catalogue.sources.items()
-                if owner.programme == agreement.programme
-            },
-        )
+        parties = parties_of(self.catalogue.programmes[agreement.programme])
+        revealed = programme.vendors_see or "nothing"
+        return AgreementView(self.viewer, agreement.vendor, revealed, parties)
 
     def agreement(self, name: str) -> tuple[Agreement, ...]:
         """All versions of an agreement they may see. Raises a 404 for one they may not."""

@@ -9,11 +9,12 @@ from typing import Any
 from schemas.agreement import Agreement
 from schemas.ceiling import OfAgreements, SharedCap
 from schemas.dispute import Dispute
-from schemas.evaluation import WITHHELD, MetricFigure, PeriodEvaluation
+from schemas.evaluation import WITHHELD, EventRef, MetricFigure, PeriodEvaluation, WithheldThing
 from schemas.programme import Programme
 from schemas.statement import LevelResult, SettlementStatement, StatementLine
 from services.core.contracts.versions import caps_for
 from services.core.pricing.credits import line_name
+from services.core.settling.one_period import facts_digest
 from services.core.visibility.shown import AgreementView
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.responses import (
@@ -197,9 +198,38 @@ def disputes_behind(disputes: Iterable[Dispute], explanation: Explanation) -> tu
     )
 
 
+_REFERENCE = re.compile(r"withheld-\d+")
+
+
+def references_behind(
+    view: AgreementView,
+    statement: SettlementStatement,
+    line: StatementLine,
+    results: Iterable[LevelResult],
+    evaluations: Iterable[PeriodEvaluation],
+) -> tuple[WithheldThing, ...]:
+    """What the references in a line and its results stand for, where the viewer sees that.
+
+    The evaluation that a statement was made from is the one of its digest.
+    """
+    said = " ".join(one.model_dump_json() for one in (line, *results))
+    for evaluation in evaluations if _REFERENCE.search(said) else ():
+        of_period = evaluation.period == statement.period
+        if of_period and facts_digest(evaluation) == statement.facts_digest:
+            return named_in(said, view.things(evaluation))
+    return ()
+
+
+def named_in(text: str, things: Iterable[WithheldThing]) -> tuple[WithheldThing, ...]:
+    """Those of the things whose references a text has."""
+    found = set(_REFERENCE.findall(text))
+    return tuple(one for one in things if one.reference in found)
+
+
 async def facts_behind(
     evaluator: EvaluatorClient,
     view: AgreementView,
+    others: Collection[EventRef],
     seal: Seal,
     *,
     agreement: str,
@@ -208,7 +238,10 @@ async def facts_behind(
     cursor: str | None,
     limit: int,
 ) -> FactsPage:
-    """A page of the events that moved the figures, figure by figure, as they are stored now."""
+    """A page of the events that moved the figures, figure by figure, as they are stored now.
+
+    ``others``: what the buyer reports of other vendors alone.
+    """
     index, inner = seal.keys(scope, cursor, [int, str]) if cursor else (0, "")
     while index < len(figures):
         try:
@@ -221,7 +254,12 @@ async def facts_behind(
         index, inner = (index, following) if following else (index + 1, "")
         if page["items"]:
             events = [FigureEvent.model_validate({**one, "figure": at}) for one in page["items"]]
-            extents = [view.of_source(one.source) for one in events]
+            extents = [
+                view.of_others
+                if EventRef(source=one.source, id=one.id) in others
+                else view.of_source(one.source)
+                for one in events
+            ]
             rest = seal.cursor(scope, index, inner) if index < len(figures) else None
             return FactsPage(
                 items=tuple(

@@ -54,7 +54,7 @@ async def replayed(
             settle_each,
             histories,
             programmes,
-            buyer=contract.buyer,
+            parties=contract.parties,
             time_zone=contract.time_zone,
             unread=contract.unread,
             budget=budget,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.base import Instant, Noun, Number, Text
 from schemas.dispute import Contested, Dispute, DisputeAct, DisputeState
-from schemas.evaluation import EventRef, PeriodEvaluation
+from schemas.evaluation import EventRef, PeriodEvaluation, WithheldThing
 from schemas.finance import EntryBooked
 from schemas.ledger_entry import SettlementRun
 from schemas.money import amount_text
@@ -90,10 +90,15 @@ class EvaluationSummary(Noun):
 
 
 class EvaluationAnswer(EvaluationSummary):
-    """An evaluation in full. ``withheld``: what belongs to other vendors and is not shown."""
+    """An evaluation in full. ``withheld``: how much of other vendors stands as a reference."""
 
     evaluation: PeriodEvaluation
     withheld: int
+    references: tuple[WithheldThing, ...] = Field(
+        (),
+        description="What the references in the period's statement and in what it waits for stand "
+        "for; none where that is not for the asker.",
+    )
 
 
 class StatementSummary(Noun):
@@ -234,6 +239,9 @@ class Explanation(Noun):
     disputes: tuple[Dispute, ...] = Field(
         (), description="Of the line, and of what it rests on: figures, measurements, absences."
     )
+    references: tuple[WithheldThing, ...] = Field(
+        (), description="What the references in it stand for, where that is for the asker."
+    )
     facts: FactsPage
 
 
@@ -246,6 +254,9 @@ class Preview(Noun):
     total: MoneyAmount | None
     statement: SettlementStatement | None
     waits_for: tuple[str, ...] = Field(description="Why it could not be settled yet.")
+    references: tuple[WithheldThing, ...] = Field(
+        (), description="What the references in it stand for, where that is for the asker."
+    )
 
 
 class ParkedWork(Noun):

@@ -24,6 +24,7 @@ from services.catalogue.stored import agreement_of, programme_of
 from services.core.adjusting.shared_caps import sharing
 from services.core.books import ledger
 from services.core.books.ledger import Position
+from services.core.visibility.parties import Parties, parties_of
 from services.settlement.finance_events import (
     Posting,
     SettlementTopics,
@@ -63,7 +64,7 @@ class SettlementTerms:
 
     agreements: Mapping[str, tuple[Agreement, ...]]
     programmes: tuple[Programme, ...]
-    buyer: str
+    parties: Parties
     time_zone: str
     unread: Mapping[str, str] = field(default_factory=dict)
 
@@ -169,14 +170,14 @@ async def contract(connection: Connection, agreement: str) -> SettlementTerms | 
     if not rows:
         return None
     programmes = tuple(_programme(row["sha256"], row["body"]) for row in rows)
-    newest = programmes[-1]  # buyer and zone are the same in all versions of a programme
+    newest = programmes[-1]  # the zone is the same in all versions of a programme
     shared = any(one.shared_caps for one in programmes)
     agreements, unread = await _agreements(connection, newest.programme, agreement, shared)
     together = sharing(programmes, agreements, agreement)
     return SettlementTerms(
         {name: agreements[name] for name in together or (agreement,)},
         programmes if together else (),
-        buyer=newest.buyer,
+        parties_of(programmes),
         time_zone=newest.time_zone,
         unread=unread if together else {},
     )

@@ -24,6 +24,7 @@ from schemas.statement import SettlementStatement
 from services.core.contracts.reading import read_documents
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import settle
+from services.core.visibility.parties import Parties
 
 CAMPUS = """\
 kind: programme
@@ -177,7 +178,7 @@ def outcomes(
 ) -> tuple[SettlementStatement | Unsettled, ...]:
     """What the evaluations come to."""
     known = [versions] if isinstance(versions, Agreement) else versions
-    return settle(known, evaluations, buyer="town", time_zone="UTC")
+    return settle(known, evaluations, parties=Parties("town"), time_zone="UTC")
 
 
 def settled(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import SettlementStatement
 from services.core.settling.settlement import settle
+from services.core.visibility.parties import Parties
 from services.settlement import store
 from services.settlement.finance_events import DECLARED
 from services.settlement.replay import changed
@@ -38,7 +39,9 @@ async def settled_by_an_older_release(
         versions = contract.agreements[name]
         await store.activate(connection, name, [one.version for one in versions], applies_from=None)
         known = await store.evaluations(connection, name)
-        outcomes = settle(versions, known, buyer=contract.buyer, time_zone=contract.time_zone)
+        # It named every event, whosever it was.
+        parties = Parties(contract.parties.buyer)
+        outcomes = settle(versions, known, parties=parties, time_zone=contract.time_zone)
         today = next(one for one in outcomes if one.period == period)
         assert isinstance(today, SettlementStatement)
         run = await store.begin_run(connection, name, evaluation, at=at)

@@ -22,9 +22,10 @@ from services.catalogue.four_eyes import RequestedAct, ask
 from services.catalogue.store import apply
 from services.core.settling.dispute_admission import last_day
 from services.core.settling.settlement import settle
+from services.core.visibility.parties import parties_of
 from services.settlement import dispute_terms, replay
 from services.settlement.api import ROUTERS
-from tests.settlement.builders import an_agreement, an_evaluation
+from tests.settlement.builders import a_programme, an_agreement, an_evaluation
 from tests.settlement.desk import Desk, a_desk
 from tests.settlement.house import House
 
@@ -74,7 +75,10 @@ async def test_the_document_is_byte_for_byte_what_anyone_can_compute_again(datab
         await desk.house.settle(an_evaluation(9700))
         answer = await desk.get("town", "/v1/statements/hosting/2025-01/document")
         (computed,) = settle(
-            [an_agreement()], [an_evaluation(9700)], buyer="town", time_zone="Europe/Berlin"
+            [an_agreement()],
+            [an_evaluation(9700)],
+            parties=parties_of([a_programme()]),
+            time_zone="Europe/Berlin",
         )
         assert isinstance(computed, SettlementStatement)
         assert answer.content == canonical(computed)
@@ -287,6 +291,15 @@ async def test_an_amount_is_led_back_to_rule_term_figure_window_and_event_ids(
         telling = told["results"][0]["evidence"]["telling"]
         assert [each["id"] for each in telling] == ["miss-1", "withheld-1"]
         assert withheld == 1
+        assert told["references"] == []
+        (stands,) = (await desk.get("town", path)).json()["references"]
+        assert stands == {
+            "reference": "withheld-1",
+            "vendor": "cirrus",
+            "source": "urn:cirrus:probe/1",
+            "event": "miss-2",
+            "occurrence": None,
+        }
 
 
 async def test_an_older_revision_is_explained_by_the_figures_it_was_made_from(
@@ -411,6 +424,8 @@ async def test_other_vendors_parts_of_an_evaluation_are_withheld_and_counted(
             ["miss-1", "miss-2"],
         ]
         assert (own["withheld"], whole["withheld"]) == (1, 0)
+        assert own["references"] == []
+        assert [one["event"] for one in whole["references"]] == ["miss-2"]
 
 
 async def test_a_version_is_applied_once_however_often_it_is_sent_in_parallel(

@@ -11,7 +11,8 @@ from schemas.evaluation import CircumstanceFact, EventRef, PeriodEvaluation
 from schemas.event import Circumstance
 from schemas.statement import canonical
 from services.core.settling.settlement import settle
-from tests.settlement.builders import an_agreement, an_evaluation
+from services.core.visibility.parties import parties_of
+from tests.settlement.builders import a_programme, an_agreement, an_evaluation
 from tests.settlement.house import a_house
 
 RULE = {
@@ -75,5 +76,6 @@ async def test_what_is_posted_is_byte_for_byte_what_the_core_says_of_the_same_fa
         known = a_month("1.25", "1.28")
         await house.settle(known)
         (row,) = await house.rows("select body from statement")
-        offline = settle([converting()], [known], buyer="town", time_zone="Europe/Berlin")
+        parties = parties_of([a_programme()])
+        offline = settle([converting()], [known], parties=parties, time_zone="Europe/Berlin")
         assert row["body"].encode() == canonical(offline[0])  # type: ignore[arg-type]

@@ -23,6 +23,7 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.statement import SettlementStatement
 from services.catalogue.keys import create
 from services.core.settling.settlement import settle
+from services.core.visibility.parties import Parties
 from services.settlement.consumer import Settler
 from services.settlement.finance_events import SettlementTopics
 from services.shell.outbox import partition_of
@@ -185,7 +186,7 @@ async def assert_books_are_those_of_a_batch(
         for statement in settle(
             [an_agreement(name, vendor=AGREEMENTS[name])],
             history,
-            buyer="town",
+            parties=Parties("town"),
             time_zone="Europe/Berlin",
         ):
             assert isinstance(statement, SettlementStatement)

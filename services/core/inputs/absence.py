@@ -61,16 +61,19 @@ def halves_awaited(context: PeriodContext) -> None:
     for figure in context.inputs.evaluation.figures:
         for half in figure.incomplete:
             if half.counts == "waits":
-                events = ", ".join(event.id for event in half.events)
+                references = context.inputs.references
+                events = ", ".join(event.id for event in references.events(half.events))
                 context.blockers.add(
-                    f"{half.part} of the metric {figure.metric} {_WORDS[half.missing]} (events "
-                    f"{events}); send what is missing, or correct them"
+                    f"{references.occurrence(half)} of the metric {figure.metric} "
+                    f"{_WORDS[half.missing]} (events {events}); send what is missing, or correct "
+                    "them"
                 )
 
 
-def half_text(half: IncompleteOccurrence) -> str:
+def half_text(context: PeriodContext, half: IncompleteOccurrence) -> str:
     """What is missing of an occurrence, and how it counts."""
-    return f"{half.part} {_WORDS[half.missing]}: {half.counts.replace('_', ' ')}"
+    name = context.inputs.references.occurrence(half)
+    return f"{name} {_WORDS[half.missing]}: {half.counts.replace('_', ' ')}"
 
 
 _WORDS = {

@@ -13,17 +13,21 @@ from schemas.period import first_day, label_of, next_label, period_length
 from services.core.calendar.windows import covers, days_in, overlaps
 from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.stated import not_narrowed, of_window_itself, too_short_text
+from services.core.visibility.references import References
 
 
 class PeriodInputs:
     """One period's evaluation, looked up by name.
 
     ``period``: where the evaluation carries what is stated of another time, the period that is
-    looked at; else its own.
+    looked at; else its own. ``references``: what stands for what is another vendor's.
     """
 
-    def __init__(self, evaluation: PeriodEvaluation, period: str | None = None) -> None:
+    def __init__(
+        self, evaluation: PeriodEvaluation, references: References, period: str | None = None
+    ) -> None:
         self.evaluation = evaluation
+        self.references = references
         period = period or evaluation.period
         self.charges = tuple(
             fact for fact in evaluation.charges if overlaps(period, fact.charge.period)
@@ -42,7 +46,7 @@ class PeriodInputs:
         """
         found = self._figures.get((metric, subject, period))
         if found is not None and found.others:
-            raise InvalidDeclaration(_declared_otherwise(found))
+            raise InvalidDeclaration(_declared_otherwise(found, self.references))
         return found
 
     def subjects(self, metric: str) -> tuple[str, ...]:
@@ -150,9 +154,9 @@ class PeriodInputs:
         return _exactness(fact) >= _exactness(part) and (of_window or is_later)
 
 
-def _declared_otherwise(figure: MetricFigure) -> str:
+def _declared_otherwise(figure: MetricFigure, references: References) -> str:
     """The figures of another length, of which a few are named."""
-    named = [f"{one.period} (event {one.event.id})" for one in figure.others[:3]]
+    named = [f"{one.period} (event {references.event(one.event).id})" for one in figure.others[:3]]
     more = f" and {len(figure.others) - 3} more" if len(figure.others) > 3 else ""
     whose = f" of {figure.subject}" if figure.subject else ""
     return (
@@ -161,9 +165,7 @@ def _declared_otherwise(figure: MetricFigure) -> str:
     )
 
 
-def stated_beyond(
-    evaluations: Iterable[PeriodEvaluation], after_end: str | None
-) -> dict[str, PeriodInputs]:
+def stated_beyond(known: Iterable[PeriodInputs], after_end: str | None) -> dict[str, PeriodInputs]:
     """What evaluations carry of periods that are not their own, by the label of such a period.
 
     A period is as long as the one that is evaluated; what is stated lies in it by its first day.
@@ -171,7 +173,8 @@ def stated_beyond(
     also says what is stated of both.
     """
     found: dict[str, PeriodInputs] = {}
-    for evaluation in evaluations:
+    for inputs in known:
+        evaluation = inputs.evaluation
         labels = [fact.charge.period for fact in evaluation.charges]
         labels += [fact.circumstance.period for fact in evaluation.circumstances]
         length = period_length(evaluation.period)
@@ -180,7 +183,8 @@ def stated_beyond(
         if after_end is not None and next_label(evaluation.period) == after_end:
             beyond |= {after_end for label in labels if overlaps(after_end, label)}
         for label in beyond:
-            found[label] = PeriodInputs(evaluation.model_copy(update={"figures": ()}), label)
+            bare = evaluation.model_copy(update={"figures": ()})
+            found[label] = PeriodInputs(bare, inputs.references, label)
     return found
 
 

@@ -103,7 +103,7 @@ def attributed(
     if figure.value is not None:
         counting = figure.counting or _counted_before(figure)
         counted, result = _COUNTS[counting.measure](figure, counting, occurrences)
-        said = (_said(occurrences, counting, counted, result, f"{term}.attributed"),)
+        said = (_said(context, occurrences, counting, counted, result, f"{term}.attributed"),)
     counted = counted.model_copy(
         update={
             "parts": tuple(one.attributed() for one in occurrences if one.counts),
@@ -154,7 +154,8 @@ def _statements(
             listed = ", ".join(one.attributed_to for one in term.shares)
             wanted = f"whom it is attributed to, such as one of: {listed}"
             raise InvalidDeclaration(misstated_text(fact, "to", said.values.get("to"), wanted))
-        found[said.subject, _source(fact, reporters.get(said.subject, ()))] = fact
+        reported = reporters.get(said.subject, ())
+        found[said.subject, _source(context, fact, reported)] = fact
     return found
 
 
@@ -168,21 +169,23 @@ def _reporters(context: PeriodContext, level: Level) -> Mapping[str, Sequence[st
     return {name: sorted(sources) for name, sources in found.items()}
 
 
-def _source(fact: CircumstanceFact, reporters: Sequence[str]) -> str | None:
+def _source(context: PeriodContext, fact: CircumstanceFact, reporters: Sequence[str]) -> str | None:
     """The source whose occurrence a statement speaks of; None where none is stated or reports."""
     stated = fact.circumstance.values.get("source")
     if isinstance(stated, str):
         return stated
     if stated is None and len(reporters) < 2:
         return next(iter(reporters), None)
-    listed = ", ".join(reporters)
+    references = context.inputs.references
+    listed = ", ".join(map(references.source, reporters))
+    name = references.name(fact.circumstance.subject or "")
     if stated is not None:
-        wanted = f"the source that reports {fact.circumstance.subject}"
+        wanted = f"the source that reports {name}"
         raise InvalidDeclaration(misstated_text(fact, "source", stated, wanted))
     said = fact.circumstance
     raise InvalidDeclaration(
         f"the circumstance {said.circumstance} of {said.period} (event {fact.event.id}) attributes "
-        f"{said.subject}, and each of these sources reports one of that name: {listed}; correct it "
+        f"{name}, and each of these sources reports one of that name: {listed}; correct it "
         "with one of them as 'values.source', and state the other one by itself"
     )
 
@@ -197,14 +200,16 @@ def _occurrence(
     fact = next(filter(None, of_source), stated.get((part.part, None)))
     if fact is None:
         if term.unattributed == "wait":
-            context.blockers.add(f"{part.part} is not attributed to anybody yet")
+            name = context.inputs.references.occurrence(part)
+            context.blockers.add(f"{name} is not attributed to anybody yet")
         share = HUNDRED if term.unattributed == "counts_in_full" else ZERO
         return _Occurrence(part, share, "attributed to nobody")
     party = str(fact.circumstance.values["to"])
     for one in term.shares:
         if one.attributed_to == party:
             return _Occurrence(part, one.percent, "", fact)
-    return _Occurrence(part, ZERO, f"{party} is not listed", fact)
+    named = context.inputs.references.party(party)
+    return _Occurrence(part, ZERO, f"{named} is not listed", fact)
 
 
 def _unknown(
@@ -220,8 +225,10 @@ def _unknown(
         for part in (*one.parts, *one.touching)
         for source in (None, *(event.source for event in part.events))
     }
+    references = context.inputs.references
     names = sorted(
-        f"{name} of {source}" if source else name for name, source in stated.keys() - known
+        f"{name} of {references.source(source)}" if source else name
+        for name, source in stated.keys() - known
     )
     if names:
         text = (
@@ -403,6 +410,7 @@ def _stretches(spans: Iterable[_WeightedSpan]) -> Iterator[Fraction]:
 
 
 def _said(
+    context: PeriodContext,
     occurrences: Sequence[_Occurrence],
     counting: Counting,
     counted: MetricFigure,
@@ -411,9 +419,10 @@ def _said(
 ) -> Step:
     """``attributed: 100 % of 60 (major), 0 % of 20 (c, buyer is not listed): 60``."""
     unit = "" if counting.measure == "outage_time" else f" {_unit_of_parts(counting)}"
+    name_of = context.inputs.references.occurrence
     said = ", ".join(
         f"{number_text(one.share)} % of {number_text(one.part.amount)}{unit} "
-        f"({', '.join(filter(None, (one.part.part, one.note)))})"
+        f"({', '.join(filter(None, (name_of(one.part), one.note)))})"
         for one in occurrences
     )
     listed = f"{said}; {result}" if said and result else said or "no occurrence"

@@ -149,7 +149,7 @@ def _read(
         figure = found.figure
         reading = LevelReading(figure.value, (*reading.steps, *found.steps))
     if figure is not None:
-        reading = _as_counted(figure, reading, term, period)
+        reading = _as_counted(context, figure, reading, term)
     if level.low_volume is not None and figure is not None:
         reading = _without_few(level.low_volume, figure, reading, term)
     if reading.value is None and not reading.nothing and isinstance(level.no_data, CountsAs):
@@ -164,13 +164,14 @@ def _read(
 
 
 def _as_counted(
-    figure: MetricFigure, reading: LevelReading, term: str, period: str
+    context: PeriodContext, figure: MetricFigure, reading: LevelReading, term: str
 ) -> LevelReading:
     """What must be known of how a figure came about: halves, unknown time, nothing to count."""
-    path = f"{term}.metric"
+    path, period = f"{term}.metric", figure.period
+    name_of = context.inputs.references.occurrence
     for half in figure.incomplete:
-        reading = reading.becomes(reading.value, step("incomplete", path, half_text(half)))
-    if not_over := [one.part for one in figure.parts if one.whole and one.whole.end is None]:
+        reading = reading.becomes(reading.value, step("incomplete", path, half_text(context, half)))
+    if not_over := [name_of(one) for one in figure.parts if one.whole and one.whole.end is None]:
         text = f"not over at the end of {period}: {listed(not_over)}"
         reading = reading.becomes(reading.value, step("not-over", path, text))
     if figure.unknown_seconds:

@@ -236,7 +236,8 @@ def _each_under_its_worth(
         ceiling = percent_of(limit.percent, own)
         if one > ceiling:
             text = f"cut from {context.money(one)} to its ceiling of {context.money(ceiling)}"
-            steps.append(step("ceiling", pricing.term, f"{name_of(count)}: {text}", ceiling))
+            text = f"{name_of(context, count)}: {text}"
+            steps.append(step("ceiling", pricing.term, text, ceiling))
         total += min(one, ceiling)
     text = f"none above {number_text(limit.percent)} % of its worth: {context.money(total)}"
     return total, (*steps, step("ceiling", pricing.term, text, total))

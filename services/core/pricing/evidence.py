@@ -37,7 +37,7 @@ def halves_behind(pricing: PricingContext) -> tuple[Step, ...]:
     ]
     figures = {name: pricing.figure(name) for name in read if name != pricing.result.metric}
     return tuple(
-        step("incomplete", pricing.term, f"{name}: {half_text(half)}")
+        step("incomplete", pricing.term, f"{name}: {half_text(pricing.context, half)}")
         for name, figure in figures.items()
         if figure is not None
         for half in figure.incomplete

@@ -248,7 +248,7 @@ def _duration(pricing: PricingContext, term: Duration) -> tuple[PricedUnits, ...
     if term.of == "each":
         counted = occurrences(figure, term.across_periods)
         for name in counted.unfinished:
-            pricing.context.blockers.add(waits_for(name))
+            pricing.context.blockers.add(waits_for(pricing.context.inputs.references.name(name)))
         return tuple(
             _one_duration(pricing, term, _length(pricing, term, part, found, figure.window), part)
             for part in counted.parts
@@ -260,7 +260,7 @@ def _one_duration(
     pricing: PricingContext, term: Duration, length: Fraction, part: Part | None = None
 ) -> PricedUnits:
     """Units of one duration. ``length``: in units, before grace."""
-    name = f"{part.part}: " if part else ""
+    name = f"{pricing.context.inputs.references.occurrence(part)}: " if part else ""
     said: list[str] = [f"{name}{number_text(length)} units of {number_text(term.unit)}"]
     if length <= 0 or _is_free(pricing, term, length, part, said):
         return PricedUnits(ZERO, (step("quantity", pricing.term, "; ".join(said), ZERO),), part)

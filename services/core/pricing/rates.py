@@ -129,14 +129,14 @@ def worth(context: PeriodContext, count: PricedUnits, *, needed: bool = True) ->
     stated = count.part.value if count.part else None
     if stated is None and count.units and needed:
         context.blockers.add(
-            f"the worth of {name_of(count)} is not known; correct its event with a 'value'"
+            f"the worth of {name_of(context, count)} is not known; correct its event with a 'value'"
         )
     return stated or ZERO
 
 
-def name_of(count: PricedUnits) -> str:
-    """The occurrence by its name, where it is one."""
-    return count.part.part if count.part else "it"
+def name_of(context: PeriodContext, count: PricedUnits) -> str:
+    """The occurrence by its name, or by its reference, where it is one."""
+    return context.inputs.references.occurrence(count.part) if count.part else "it"
 
 
 def _worth_of(pricing: PricingContext, term: WorthOf, counts: Sequence[PricedUnits]) -> Price:
@@ -147,7 +147,7 @@ def _worth_of(pricing: PricingContext, term: WorthOf, counts: Sequence[PricedUni
         one = percent_of(count.units * term.percent, own)
         text = (
             f"{_times(count.units)}{number_text(term.percent)} % of {pricing.context.money(own)} "
-            f"({name_of(count)}) = {pricing.context.money(one)}"
+            f"({name_of(pricing.context, count)}) = {pricing.context.money(one)}"
         )
         steps.append(step("rate", pricing.term, text, one))
         value += one

@@ -11,7 +11,7 @@ from hashlib import sha256
 from schemas.agreement import Agreement, OrderStep
 from schemas.evaluation import ChargeFact, CircumstanceFact, PeriodEvaluation
 from schemas.money import MOST, exponent
-from schemas.statement import RULES, SettlementStatement, StatementLine
+from schemas.statement import RULES, LevelResult, SettlementStatement, StatementLine
 from services.core.adjusting.caps import apply_caps, apply_small_amounts
 from services.core.adjusting.claims import apply_claims
 from services.core.adjusting.critical_failure import apply_critical_failure
@@ -146,7 +146,7 @@ def _outcome(
         buyer=buyer,
         period=context.period,
         currency=version.currency,
-        results=worksheet.results,
+        results=tuple(_told(context, result) for result in worksheet.results),
         lines=lines,
         total_minor=total,
         figures=dict(sorted(worksheet.figures.items())),
@@ -155,6 +155,15 @@ def _outcome(
         rules=RULES,
     )
     return statement, carried
+
+
+def _told(context: PeriodContext, result: LevelResult) -> LevelResult:
+    """A result as the statement has it: it names no event of another vendor."""
+    if result.evidence is None:
+        return result
+    telling = context.inputs.references.events(result.evidence.telling)
+    evidence = result.evidence.model_copy(update={"telling": telling})
+    return result.model_copy(update={"evidence": evidence})
 
 
 def _lines(context: PeriodContext, worksheet: Worksheet) -> tuple[StatementLine, ...]:
@@ -211,7 +220,7 @@ def _statement_line(context: PeriodContext, amount: DraftLine, minor: int) -> St
         minor_units=minor,
         version=context.version.version,
         steps=amount.steps,
-        events=amount.events,
+        events=context.inputs.references.events(amount.events),
     )
 
 

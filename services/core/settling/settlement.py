@@ -27,6 +27,8 @@ from services.core.inputs.known import PeriodInputs, stated_beyond
 from services.core.inputs.occurrences import unfinished, waits_for
 from services.core.inputs.places import unknown_places
 from services.core.settling.one_period import PeriodOutcome, not_settled, settled, up_to_caps
+from services.core.visibility.parties import Parties
+from services.core.visibility.references import References
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +71,23 @@ def settle(
     versions: Sequence[Agreement],
     evaluations: Sequence[PeriodEvaluation],
     *,
-    buyer: str,
+    parties: Parties,
     time_zone: str,
 ) -> tuple[PeriodOutcome, ...]:
     """Settle an agreement that shares no cap with another; otherwise as `settle_together`."""
     alone = {"": History(versions, evaluations)}
-    return settle_together(alone, (), buyer=buyer, time_zone=time_zone)[""]
+    return settle_together(alone, (), parties=parties, time_zone=time_zone)[""]
 
 
 def settle_together(
     histories: Mapping[str, History],
     programmes: Sequence[Programme],
     *,
-    buyer: str,
+    parties: Parties,
     time_zone: str,
 ) -> dict[str, tuple[PeriodOutcome, ...]]:
     """As `settle_each`, where all can be worked out. Raises the first failure."""
-    found = settle_each(histories, programmes, buyer=buyer, time_zone=time_zone)
+    found = settle_each(histories, programmes, parties=parties, time_zone=time_zone)
     return {name: found.of(name) for name in sorted(histories)}
 
 
@@ -93,7 +95,7 @@ def settle_each(
     histories: Mapping[str, History],
     programmes: Sequence[Programme],
     *,
-    buyer: str,
+    parties: Parties,
     time_zone: str,
     unread: Mapping[str, str] = MappingProxyType({}),
     budget: Budget = UNBOUNDED,
@@ -102,19 +104,20 @@ def settle_each(
 
     ``histories``: by agreement, all that may share a cap with one another. ``programmes``: the
     versions of their programme, whose shared caps cut. The version in force on a period's first
-    day decides it; counters, runs and balances go on across versions. ``time_zone``: the
+    day decides it; counters, runs and balances go on across versions. ``parties``: of their
+    programme; what is another vendor's stands in an outcome as a reference. ``time_zone``: the
     programme's, for terms that speak of days. ``unread``: agreements of which nothing can be read,
     with their vendors.
 
     Whatever working out one agreement raises is its own failure: it has no outcome, and what
     depends on it under a cap waits as for one that is not evaluated. ``budget``: of all together.
     """
-    members = _Members(dict(unread), budget)
+    members = _Members(dict(unread), parties, budget)
     for name in sorted(histories):
         members.begin(name, histories[name])
     known = {each for one in members.own.values() for each in one.known}
     for period in sorted(known, key=_order):
-        members.settle(period, programmes, buyer, time_zone)
+        members.settle(period, programmes, time_zone)
     outcomes = {
         name: tuple(member.outcomes)
         for name, member in members.own.items()
@@ -132,6 +135,7 @@ class _Members:
     """The agreements that are settled together, and what failed of them."""
 
     unread: dict[str, str]
+    parties: Parties
     budget: Budget
     own: dict[str, _Member] = field(default_factory=dict)
     failed: dict[str, FailedAgreement] = field(default_factory=dict)
@@ -139,7 +143,7 @@ class _Members:
     def begin(self, name: str, history: History) -> None:
         """Take up an agreement before its first period."""
         with self._or_failed(name, ""):
-            self.own[name] = _Member.of(history)
+            self.own[name] = _Member.of(history, self.parties)
         if name not in self.own and history.versions:
             self.unread[name] = history.versions[-1].vendor
 
@@ -151,9 +155,7 @@ class _Members:
         except Exception as error:
             self.failed.setdefault(name, FailedAgreement(period, error))
 
-    def settle(
-        self, period: str, programmes: Sequence[Programme], buyer: str, time_zone: str
-    ) -> None:
+    def settle(self, period: str, programmes: Sequence[Programme], time_zone: str) -> None:
         """Work out one period of all that settle it."""
         desks = self._desks(period, time_zone)
         under = {
@@ -165,7 +167,7 @@ class _Members:
         for name in desks:
             if name not in self.failed:
                 with self._or_failed(name, period):
-                    self.own[name].close(under[name].open_period, buyer)
+                    self.own[name].close(under[name].open_period, self.parties.buyer)
 
     def _cut(
         self, cap: SharedCap, term: str, period: str, under: dict[str, CappedAgreement]
@@ -212,13 +214,15 @@ class _Member:
     """Why the history so far is not whole, if it is not."""
 
     @classmethod
-    def of(cls, history: History) -> _Member:
-        latest = _latest(history.evaluations)
-        known = {period: PeriodInputs(evaluation) for period, evaluation in latest.items()}
+    def of(cls, history: History, parties: Parties) -> _Member:
         ordered = sorted(history.versions, key=lambda one: (one.effective_from, one.version))
+        known = {
+            period: PeriodInputs(evaluation, References(evaluation, ordered[-1].vendor, parties))
+            for period, evaluation in _latest(history.evaluations).items()
+        }
         until = ordered[-1].effective_until
         after_end = None if until is None else label_of(until, ordered[-1].settled)
-        charges = Charges(known, stated_beyond(latest.values(), after_end))
+        charges = Charges(known, stated_beyond(known.values(), after_end))
         return cls(ordered, known, charges, SettlementHistory(), [])
 
     def context(
@@ -234,7 +238,7 @@ class _Member:
         if lacks and any(map(looks_back, begun)):
             blockers.add(f"{lacks}, and terms look back at it")
         for name in unfinished(self.known[period].evaluation):
-            blockers.add(waits_for(name))
+            blockers.add(waits_for(self.known[period].references.name(name)))
         for reason in unknown_places(self.versions, self.charges, self.known[period].evaluation):
             blockers.add(reason)
         return PeriodContext(

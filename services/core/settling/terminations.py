@@ -89,22 +89,27 @@ def _by_occurrence(context: PeriodContext, _: Worksheet, term: ByOccurrence) -> 
         goes_on = term.across_periods == "goes_on"
         for part in (*figure.parts, *figure.touching) if goes_on else figure.parts:
             if goes_on and part.whole is not None:
-                said = _reached(part, part.whole, figure.window, term.region, context.time_zone)
+                said = _reached(context, part, part.whole, figure.window, term.region)
             else:
-                said = _took(part, term.region)
+                said = _took(context, part, term.region)
             if said is not None:
                 return said
     return None
 
 
-def _took(part: Part, region: Threshold) -> str | None:
+def _took(context: PeriodContext, part: Part, region: Threshold) -> str | None:
     if not region.met_by(part.amount):
         return None
-    return f"{part.part} took {number_text(part.amount)}, {region.text()}"
+    name = context.inputs.references.occurrence(part)
+    return f"{name} took {number_text(part.amount)}, {region.text()}"
 
 
 def _reached(
-    part: Part, whole: WholeOccurrence, window: Window, region: Threshold, time_zone: str
+    context: PeriodContext,
+    part: Part,
+    whole: WholeOccurrence,
+    window: Window,
+    region: Threshold,
 ) -> str | None:
     """What is said where the time of an occurrence comes to lie in the region in this window.
 
@@ -114,16 +119,17 @@ def _reached(
     ended = whole.end is not None and whole.end < window.end
     if not region.higher_is_met:
         ended_here = ended and whole.end is not None and whole.end >= window.start
-        return (
-            _took(part.model_copy(update={"amount": whole.amount}), region) if ended_here else None
-        )
+        all_of_it = part.model_copy(update={"amount": whole.amount})
+        return _took(context, all_of_it, region) if ended_here else None
     was_met = whole.start < window.start and region.met_by(whole.before)
     if was_met or not region.met_by(whole.so_far):
         return None
+    time_zone = context.time_zone
     last = local_day(window.end - timedelta(microseconds=1), time_zone)
     until = "" if ended else f" by the end of {last}"
     since = "" if part.vendor else f" since {_day_reached(whole, window, region, time_zone)}"
-    return f"{part.part} took {number_text(whole.so_far)}{until}, {region.text()}{since}"
+    name = context.inputs.references.occurrence(part)
+    return f"{name} took {number_text(whole.so_far)}{until}, {region.text()}{since}"
 
 
 def _day_reached(whole: WholeOccurrence, window: Window, region: Threshold, time_zone: str) -> date:

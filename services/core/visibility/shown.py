@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from schemas.evaluation import (
     WITHHELD,
@@ -14,99 +14,84 @@ from schemas.evaluation import (
     Part,
     PeriodEvaluation,
     Proposal,
+    WithheldThing,
 )
 from schemas.programme import VendorsSee
 from schemas.statement import LevelResult, SettlementStatement
 from services.core.visibility.extent import Belonging, Viewer, Visibility, extent
+from services.core.visibility.parties import Parties
+from services.core.visibility.references import References
 
-
-@dataclass(slots=True)
-class _References:
-    """References to what is withheld, each with a number of its own in order of appearance."""
-
-    known: dict[object, str] = field(default_factory=dict)
-
-    def of(self, thing: object) -> str:
-        """The reference to a thing: the same each time."""
-        return self.known.setdefault(thing, f"withheld-{len(self.known) + 1}")
+_UNNUMBERED = EventRef(source=WITHHELD, id="withheld")
 
 
 @dataclass(frozen=True, slots=True)
 class AgreementView:
-    """What a viewer sees of the facts, figures and statements of an agreement.
+    """What a viewer sees of the facts and figures of an agreement.
 
-    ``buyer``, ``vendor``: its parties. ``revealed``: as the programme states it today. ``parties``:
-    source to the vendor it reports for; to the buyer where that is none.
+    ``vendor``: the agreement's. ``revealed``: as the programme states it today.
     """
 
     viewer: Viewer
-    buyer: str
     vendor: str
     revealed: VendorsSee
-    parties: Mapping[str, str]
+    parties: Parties
 
-    def of_party(self, party: str) -> Visibility:
-        """How much is seen of what a party stated or owes, where the agreement rests on it."""
-        owner = None if party == self.buyer else party
+    def of_vendor(self, vendor: str | None) -> Visibility:
+        """How much is seen of what is a vendor's, None: the buyer's, and settles the agreement."""
         settles = frozenset({self.vendor})
-        return extent(self.viewer, Belonging(self.buyer, owner, settles, self.revealed))
+        return extent(self.viewer, Belonging(self.parties.buyer, vendor, settles, self.revealed))
+
+    @property
+    def of_others(self) -> Visibility:
+        """How much is seen of what is another vendor's, and settles the agreement."""
+        return self.of_vendor("")
 
     def of_source(self, source: str) -> Visibility:
         """How much is seen of a source's event. What names an event no more is shown to all."""
         if source == WITHHELD:
             return "whole"
-        party = self.parties.get(source)
-        if party is None:
+        if not self.parties.knows(source):
             return extent(self.viewer, Belonging("", ""))  # of no party of the programme
-        return self.of_party(party)
+        return self.of_vendor(self.parties.vendor_of(source))
 
-    def of_occurrence(self, vendor: str | None, events: Iterable[EventRef]) -> Visibility:
-        """How much is seen of an occurrence: whole where it is of the agreement's vendor or the
-        buyer, or either of them stated a part of it."""
-        if vendor is not None and vendor != self.vendor:
-            return self.of_party(vendor)
-        extents = [self.of_source(event.source) for event in events]
-        return min(extents, key=_ORDER.index, default="whole")
+    def references(self, evaluation: PeriodEvaluation) -> References:
+        """What stands for what in the statement of an evaluation."""
+        return References(evaluation, self.vendor, self.parties)
 
-    def events(
-        self, events: Iterable[EventRef], references: _References | None = None
-    ) -> tuple[tuple[EventRef, ...], int]:
-        """The events as they are seen, and how many of them are references."""
-        references = references or _References()
-        shown = []
-        withheld = 0
-        for event in events:
-            match self.of_source(event.source):
-                case "whole":
-                    shown.append(event)
-                case "reference":
-                    withheld += 1
-                    shown.append(EventRef(source=WITHHELD, id=references.of(event)))
-                case "nothing":
-                    pass
-        return tuple(shown), withheld
+    def things(self, evaluation: PeriodEvaluation) -> tuple[WithheldThing, ...]:
+        """What the references in the statement stand for, where the viewer sees all of it."""
+        return self.references(evaluation).things() if self.of_others == "whole" else ()
 
     def statement(self, statement: SettlementStatement) -> SettlementStatement:
-        """The statement without what is not for the viewer."""
-        references = _References()
-        results = tuple(self.result(one, references) for one in statement.results)
+        """A statement of a release that still named other vendors' events, without these.
+
+        One that has references in their place stays as it is.
+        """
+        results = tuple(self.result(one) for one in statement.results)
         lines = tuple(
-            line.model_copy(update={"events": self.events(line.events, references)[0]})
-            for line in statement.lines
+            line.model_copy(update={"events": self.named(line.events)}) for line in statement.lines
         )
         return statement.model_copy(update={"results": results, "lines": lines})
 
-    def result(self, result: LevelResult, references: _References | None = None) -> LevelResult:
-        """A result without what is not for the viewer."""
+    def result(self, result: LevelResult) -> LevelResult:
+        """The same of one result."""
         if result.evidence is None:
             return result
-        telling, _ = self.events(result.evidence.telling, references or _References())
-        evidence = result.evidence.model_copy(update={"telling": telling})
+        evidence = result.evidence.model_copy(
+            update={"telling": self.named(result.evidence.telling)}
+        )
         return result.model_copy(update={"evidence": evidence})
+
+    def named(self, events: Iterable[EventRef]) -> tuple[EventRef, ...]:
+        """Events that a statement names, without those that are not for the viewer."""
+        return tuple(
+            event if self.of_source(event.source) == "whole" else _UNNUMBERED for event in events
+        )
 
     def evaluation(self, evaluation: PeriodEvaluation) -> tuple[PeriodEvaluation, int]:
         """The evaluation without what is not for the viewer; how much stands as a reference."""
-        references = _References()
+        references = self.references(evaluation)
         found = [self._figure(figure, references) for figure in evaluation.figures]
         shown = {
             "figures": tuple(figure for figure, _ in found),
@@ -133,67 +118,71 @@ class AgreementView:
         )
         return proposal.model_copy(update={"answers": answers})
 
-    def _figure(self, figure: MetricFigure, references: _References) -> tuple[MetricFigure, int]:
-        telling, withheld = self.events(figure.evidence.telling, references)
+    def _figure(self, figure: MetricFigure, references: References) -> tuple[MetricFigure, int]:
+        telling = self._events(figure.evidence.telling, references)
         parts = [self._part(one, references) for one in figure.parts]
         touching = [self._part(one, references) for one in figure.touching]
         halves = [self._half(one, references) for one in figure.incomplete]
-        names = {
-            one.part: shown.part
-            for one, shown in zip(
-                (*figure.parts, *figure.touching), (*parts, *touching), strict=True
-            )
-            if shown is not None
-        }
         shown = {
             "evidence": figure.evidence.model_copy(update={"telling": telling}),
             "parts": tuple(one for one in parts if one is not None),
             "touching": tuple(one for one in touching if one is not None),
             "incomplete": tuple(one for one in halves if one is not None),
-            "unfinished": tuple(names[name] for name in figure.unfinished if name in names),
+            "unfinished": self._names(figure.unfinished, references),
             "compared": tuple(
                 one for one in figure.compared if self.of_source(one.source) == "whole"
             ),
             "others": tuple(self._other(one, references) for one in figure.others),
         }
-        withheld += sum(name != told for name, told in names.items())
+        withheld = sum(one.source == WITHHELD for one in telling)
+        if self.of_others == "reference":
+            known = (*figure.parts, *figure.touching)
+            withheld += sum(map(references.is_others_occurrence, known))
         return figure.model_copy(update=shown), withheld
 
-    def _part(self, part: Part, references: _References) -> Part | None:
+    def _events(self, events: Iterable[EventRef], references: References) -> tuple[EventRef, ...]:
+        """The events as they are seen: each, its reference, or nothing."""
+        match self.of_others:
+            case "whole":
+                return tuple(events)
+            case "reference":
+                return references.events(events)
+            case "nothing":
+                return tuple(one for one in events if not references.is_others_event(one))
+
+    def _names(self, names: Iterable[str], references: References) -> tuple[str, ...]:
+        """The same of the names of occurrences."""
+        if self.of_others == "whole":
+            return tuple(names)
+        told = ((name, references.name(name)) for name in names)
+        return tuple(
+            shown for name, shown in told if shown == name or self.of_others == "reference"
+        )
+
+    def _part(self, part: Part, references: References) -> Part | None:
         """The occurrence; of another vendor's its time and amount alone, or nothing."""
-        match self.of_occurrence(part.vendor, part.events):
+        match self.of_others if references.is_others_occurrence(part) else "whole":
             case "nothing":
                 return None
             case "reference":
-                name = references.of((part.part, part.vendor, part.events))
-                bare = {"part": name, "vendor": None, "subject": None, "value": None}
-                return part.model_copy(update={**bare, "events": _bare(part.events, references)})
+                bare = {"vendor": None, "subject": None, "value": None, "events": ()}
+                name = references.occurrence(part)
+                return part.model_copy(update={"part": name, **bare})
             case "whole":
-                return part
+                return part.model_copy(update={"events": self._events(part.events, references)})
 
     def _half(
-        self, half: IncompleteOccurrence, references: _References
+        self, half: IncompleteOccurrence, references: References
     ) -> IncompleteOccurrence | None:
-        match self.of_occurrence(None, half.events):
+        match self.of_others if references.is_others_occurrence(half) else "whole":
             case "nothing":
                 return None
             case "reference":
-                name = references.of((half.part, half.events))
-                events = _bare(half.events, references)
-                return half.model_copy(update={"part": name, "subject": None, "events": events})
+                name = references.occurrence(half)
+                return half.model_copy(update={"part": name, "subject": None, "events": ()})
             case "whole":
-                return half
+                return half.model_copy(update={"events": self._events(half.events, references)})
 
-    def _other(self, other: OtherFigure, references: _References) -> OtherFigure:
-        shown, _ = self.events((other.event,), references)
-        event = shown[0] if shown else EventRef(source=WITHHELD, id="withheld")
+    def _other(self, other: OtherFigure, references: References) -> OtherFigure:
+        (event,) = self._events((other.event,), references) or (_UNNUMBERED,)
         return other.model_copy(update={"event": event})
-
-
-def _bare(events: Iterable[EventRef], references: _References) -> tuple[EventRef, ...]:
-    """References in place of all events of what is another's, whoever stated them."""
-    return tuple(EventRef(source=WITHHELD, id=references.of(event)) for event in events)
-
-
-_ORDER: tuple[Visibility, ...] = ("whole", "reference", "nothing")
-"""Of several statements of an occurrence, the one that shows most decides."""

@@ -15,6 +15,7 @@ from services.core.contracts.versions import version_for
 from services.core.events.wanted import wanted
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History, settle_each
+from services.core.visibility.parties import Parties
 from services.core.whatif.counted_otherwise import counted_otherwise
 
 _REMEDY = "; count it from the events"
@@ -146,7 +147,7 @@ def _settled(
     found = settle_each(
         {**around.beside, agreement: History(versions, evaluations)},
         around.programmes,
-        buyer=around.buyer,
+        parties=Parties(around.buyer),
         time_zone=around.time_zone,
         unread=around.unread,
     )

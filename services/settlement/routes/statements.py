@@ -210,6 +210,7 @@ async def explain_line(
     facts = await explain.facts_behind(
         parts.evaluator,
         view,
+        {event for one in evaluations for event in view.references(one).others_shares},
         parts.seal,
         agreement=agreement,
         figures=explanation.figures,
@@ -249,7 +250,8 @@ def _explained(
             [view.evaluation(one)[0] for one in evaluations],
             explain.metrics_read(terms),
         ),
-        events=view.events(line.events)[0],
+        events=view.named(line.events),
+        references=explain.references_behind(view, statement, line, results, evaluations),
         facts=explain.NO_FACTS,
     )
 
@@ -282,7 +284,9 @@ async def preview(
         raise Problem(
             409, "cannot-be-settled", "The period cannot be worked out.", str(failed)
         ) from failed
-    return shown(request, _previewed(_view(asker, agreement), agreement, period, outcome))
+    open_one = next((one for one in known[agreement] if one.period == period), None)
+    view = _view(asker, agreement)
+    return shown(request, _previewed(view, agreement, period, outcome, open_one))
 
 
 async def _still_open(
@@ -312,19 +316,27 @@ def _previewed(
     agreement: str,
     period: str,
     outcome: Sequence[SettlementStatement | Unsettled],
+    counted: PeriodEvaluation | None,
 ) -> Preview:
+    things = () if counted is None else view.things(counted)
     found = next((each for each in outcome if each.period == period), None)
     if isinstance(found, SettlementStatement):
         return Preview(
             agreement=agreement,
             period=period,
             total=MoneyAmount.of(found.total_minor, found.currency),
-            statement=view.statement(found),
+            statement=found,
             waits_for=(),
+            references=explain.named_in(found.model_dump_json(), things),
         )
     reasons = found.reasons if found else ("no version of the agreement covers the period",)
     return Preview(
-        agreement=agreement, period=period, total=None, statement=None, waits_for=tuple(reasons)
+        agreement=agreement,
+        period=period,
+        total=None,
+        statement=None,
+        waits_for=tuple(reasons),
+        references=explain.named_in(" ".join(reasons), things),
     )
 
 
@@ -369,12 +381,17 @@ async def get_evaluation(
         row = await queries.evaluation(connection, agreement, period, revision)
         if row is None:
             raise await no_evaluation(connection, versions, period, revision)
-    evaluation, withheld = _view(asker, agreement).evaluation(
-        PeriodEvaluation.model_validate_json(row["body"])
-    )
+    view = _view(asker, agreement)
+    evaluation = PeriodEvaluation.model_validate_json(row["body"])
+    shown_of_it, withheld = view.evaluation(evaluation)
     return shown(
         request,
-        EvaluationAnswer(**_evaluation_fields(row), evaluation=evaluation, withheld=withheld),
+        EvaluationAnswer(
+            **_evaluation_fields(row),
+            evaluation=shown_of_it,
+            withheld=withheld,
+            references=view.things(evaluation),
+        ),
     )
 
 

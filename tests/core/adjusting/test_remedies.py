@@ -13,6 +13,7 @@ from schemas.evaluation import Part
 from schemas.statement import SettlementStatement
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import settle
+from services.core.visibility.parties import Parties
 from tests.core.told import (
     HEAD,
     LEVEL,
@@ -354,6 +355,6 @@ def test_the_last_day_ends_with_the_day_of_the_programmes_own_zone(
 ) -> None:
     name, data = stated
     known = [evaluation("2025-01", 98, circumstances=[(name, dict(data))])]
-    (found,) = settle([contract], known, buyer="town", time_zone=zone)
+    (found,) = settle([contract], known, parties=Parties("town"), time_zone=zone)
     assert isinstance(found, SettlementStatement)
     assert found.total_minor == (total if in_time else 10000 - total)

@@ -27,6 +27,7 @@ from services.core.settling.settlement import (
     settle_each,
     settle_together,
 )
+from services.core.visibility.parties import Parties
 from tests.core.told import HEAD, evaluation, months, terms
 
 ONE_VENDOR = {"kind": "vendor", "vendor": "nimbus"}
@@ -113,7 +114,7 @@ def together(
     """What the agreements come to."""
     known = [programmes] if isinstance(programmes, Programme) else programmes
     by_name = {one.versions[0].agreement: one for one in histories}
-    return settle_together(by_name, known, buyer="town", time_zone="UTC")
+    return settle_together(by_name, known, parties=Parties("town"), time_zone="UTC")
 
 
 def totals(outcomes: Mapping[str, Sequence[PeriodOutcome]]) -> dict[str, list[int | None]]:
@@ -420,7 +421,7 @@ def test_a_later_revision_of_one_changes_what_the_other_owes() -> None:
 
 def test_who_shares_no_cap_settles_as_alone() -> None:
     agreement, known = named("hosting"), missed(1000, 500, 250)
-    alone = settle([agreement], known, buyer="town", time_zone="UTC")
+    alone = settle([agreement], known, parties=Parties("town"), time_zone="UTC")
     other = history(named("network", vendor="wire"), *missed(300))
     assert together(programme(), history(agreement, *known), other)["hosting"] == alone
 
@@ -551,7 +552,7 @@ def broken(agreement: Agreement) -> Agreement:
 def each(known: Programme, *histories: History, **unread: str) -> SettledTogether:
     """What the agreements come to, and what failed."""
     by_name = {one.versions[0].agreement: one for one in histories}
-    return settle_each(by_name, [known], buyer="town", time_zone="UTC", unread=unread)
+    return settle_each(by_name, [known], parties=Parties("town"), time_zone="UTC", unread=unread)
 
 
 def test_one_that_cannot_be_worked_out_holds_up_only_those_that_owe_under_the_same_cap() -> None:

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from schemas.evaluation import MetricFigure
+from schemas.evaluation import MetricFigure, PeriodEvaluation
 from services.core.counting.evaluation import evaluate
 from services.core.events.facts import Row, columns
 from services.core.events.rejections import Rejection, RejectionCode
 from services.core.events.rules import rules_of
 from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.known import PeriodInputs
+from services.core.visibility.parties import Parties
+from services.core.visibility.references import References
 from tests.core.counting.test_evaluation import charge, circumstance
 from tests.core.said import (
     FINANCE,
@@ -70,11 +72,15 @@ def declared(name: str, period: str, value: str = "98", **more: object) -> Said:
     return Said(FINANCE, name, "figure", moment(AT), data | more)
 
 
+def inputs_of(found: PeriodEvaluation) -> PeriodInputs:
+    return PeriodInputs(found, References(found, "nimbus", Parties("town")))
+
+
 def read(period: str, *events: Said, subject: str | None = None) -> MetricFigure | None:
     level = {"subject": subject} if subject else {}
     known = [agreement([{"metric": "declared"} | level])]
     found = evaluate([PROGRAMME], known, "2025-01", facts(events), NUMBERS, 1, "closed")
-    return PeriodInputs(found).figure("declared", subject, period)
+    return inputs_of(found).figure("declared", subject, period)
 
 
 def test_a_figure_for_the_window_counts_whatever_else_is_declared() -> None:
@@ -121,7 +127,7 @@ def test_each_subject_of_a_longer_figure_is_a_subject_of_the_month() -> None:
     events = facts([declared("q", "2025-Q1", subject="a")])
     known = [agreement([{"metric": "declared", "each_subject": True}])]
     for month in ("2025-01", "2025-02", "2025-03"):
-        found = PeriodInputs(evaluate([PROGRAMME], known, month, events, NUMBERS, 1, "closed"))
+        found = inputs_of(evaluate([PROGRAMME], known, month, events, NUMBERS, 1, "closed"))
         assert found.subjects("declared") == ("a",)
 
 
@@ -184,4 +190,4 @@ def test_what_a_composite_is_made_of_is_asked_for_as_the_composite_is() -> None:
         versions, known, "2025-01", facts([declared("q", "2025-Q1")]), numbers, 1, "closed"
     )
     with pytest.raises(InvalidDeclaration, match=r"declared for 2025-Q1 \(event q\)"):
-        PeriodInputs(found).figure("both", None, "2025-01")
+        inputs_of(found).figure("both", None, "2025-01")

@@ -23,6 +23,7 @@ from services.core.events.rejections import Rejection
 from services.core.events.rules import rules_of
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import settle
+from services.core.visibility.parties import parties_of
 
 CONTRACTS = Path(__file__).parent / "contracts"
 Event = Mapping[str, Any]
@@ -123,5 +124,8 @@ def settled(
     """What the evaluations come to."""
     programme = contracts.programme
     return settle(
-        contracts.versions(name), known, buyer=programme.buyer, time_zone=programme.time_zone
+        contracts.versions(name),
+        known,
+        parties=parties_of([programme]),
+        time_zone=programme.time_zone,
     )

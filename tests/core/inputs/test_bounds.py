@@ -18,6 +18,7 @@ from schemas.period import PeriodLabel
 from schemas.statement import SettlementStatement, canonical
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import settle
+from services.core.visibility.parties import Parties
 from tests.settlement.builders import an_agreement, an_evaluation
 
 LONG = 10**MOST_DIGITS
@@ -88,7 +89,9 @@ def test_days_in_use_of_any_length_are_settled_or_waited_for(days: Any) -> None:
     document["bases"][0]["part_of_period"] = "by_days_in_use"
     stated = circumstance("service_in_use", "2025-01", days_in_use=days, days_in_period=31)
     said = with_facts(an_evaluation(9700, charge="46116860184273879.00"), stated)
-    (outcome,) = settle([Agreement.model_validate(document)], [said], buyer="town", time_zone="UTC")
+    (outcome,) = settle(
+        [Agreement.model_validate(document)], [said], parties=Parties("town"), time_zone="UTC"
+    )
     if isinstance(outcome, SettlementStatement):
         assert SettlementStatement.model_validate_json(canonical(outcome)) == outcome
     else:
@@ -106,7 +109,7 @@ def test_an_invoice_dated_at_the_end_of_the_calendar_is_waited_for() -> None:
     agreement = Agreement.model_validate(document)
     stated = circumstance("invoice", "2025-01", date="9999-12-31", charges="1.00")
     said = with_facts(an_evaluation(9700), stated)
-    (outcome,) = settle([agreement], [said], buyer="town", time_zone="UTC")
+    (outcome,) = settle([agreement], [said], parties=Parties("town"), time_zone="UTC")
     assert isinstance(outcome, Unsettled)
     assert "a day from 1990 to 2199" in outcome.reasons[0]
 
@@ -126,7 +129,7 @@ def test_a_ratchet_that_is_never_rounded_stays_within_the_bound() -> None:
     agreement = Agreement.model_validate(document)
     days = [(date(2025, 1, 1) + timedelta(days=n)).isoformat() for n in range(500)]
     known = [an_evaluation(9000 + n % 900, period=day) for n, day in enumerate(days)]
-    outcomes = settle([agreement], known, buyer="town", time_zone="UTC")
+    outcomes = settle([agreement], known, parties=Parties("town"), time_zone="UTC")
     last = outcomes[-1]
     assert isinstance(last, SettlementStatement), last
     assert SettlementStatement.model_validate_json(canonical(last)) == last

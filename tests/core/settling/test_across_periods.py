@@ -13,6 +13,7 @@ from schemas.statement import SettlementStatement
 from services.core.calendar.windows import window_of
 from services.core.settling.one_period import PeriodOutcome
 from services.core.settling.settlement import settle
+from services.core.visibility.parties import Parties
 from tests.core.across import each, evaluations, looking, metric, outage, version
 from tests.core.said import PROBE, Said, moment
 
@@ -33,7 +34,7 @@ def outcomes(
 ) -> list[PeriodOutcome]:
     """What January and February come to."""
     known = evaluations(said, programmes, agreements)[:2]
-    found = settle(agreements, known, buyer="acme", time_zone="Europe/Berlin")
+    found = settle(agreements, known, parties=Parties("acme"), time_zone="Europe/Berlin")
     return list(found)
 
 

@@ -18,6 +18,7 @@ from schemas.programme import VendorsSee
 from schemas.role import Role
 from schemas.statement import LevelResult, SettlementStatement
 from services.core.visibility.extent import Viewer
+from services.core.visibility.parties import Parties
 from services.core.visibility.shown import AgreementView
 
 SOURCES = {"urn:own": "nimbus", "urn:town": "town", "urn:other": "cirrus"}
@@ -25,7 +26,8 @@ EVENTS = tuple(EventRef(source=source, id="e-1") for source in SOURCES)
 
 
 def _view(party: str, role: Role, revealed: VendorsSee = "figures") -> AgreementView:
-    return AgreementView(Viewer(party, role), "town", "nimbus", revealed, SOURCES)
+    parties = Parties("town", frozenset({"nimbus", "cirrus"}), SOURCES)
+    return AgreementView(Viewer(party, role), "nimbus", revealed, parties)
 
 
 def _part(name: str, vendor: str | None, source: str = "urn:town") -> Part:
@@ -164,7 +166,7 @@ def test_a_statement_names_no_event_of_another_vendor() -> None:
     assert seen.results[0].evidence is not None
     assert seen.results[0].evidence.telling == (
         *EVENTS[:2],
-        EventRef(source=WITHHELD, id="withheld-1"),
+        EventRef(source=WITHHELD, id="withheld"),
     )
     assert _view("nimbus", "vendor").statement(seen) == seen
     assert _view("town", "finance").statement(statement) == statement
