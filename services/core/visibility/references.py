@@ -25,7 +25,7 @@ from schemas.evaluation import (
 from services.core.visibility.extent import Belonging, Viewer, extent
 from services.core.visibility.parties import Parties
 
-Occurrence = Part | IncompleteOccurrence
+AnyOccurrence = Part | IncompleteOccurrence
 
 
 class _Named(NamedTuple):
@@ -45,7 +45,7 @@ class References:
     parties: Parties
     _numbered: dict[EventRef | _Named, WithheldThing] | None = field(default=None, init=False)
     _shares: Mapping[EventRef, str] | None = field(default=None, init=False)
-    _by_name: dict[str, Occurrence] | None = field(default=None, init=False)
+    _by_name: dict[str, AnyOccurrence] | None = field(default=None, init=False)
 
     def is_others(self, source: str) -> bool:
         """Whether a source is neither the vendor's nor one of the buyer's side."""
@@ -58,7 +58,7 @@ class References:
         """The same of an event; also where the buyer reports it of another vendor alone."""
         return self.is_others(event.source) or event in self.others_shares
 
-    def is_others_occurrence(self, one: Occurrence) -> bool:
+    def is_others_occurrence(self, one: AnyOccurrence) -> bool:
         """Whether it is another vendor's share, or all that is known of it others report."""
         if isinstance(one, Part) and one.vendor is not None:
             return self._hidden(one.vendor)
@@ -75,7 +75,7 @@ class References:
         """The events, each by itself or by its reference."""
         return tuple(self.event(event) for event in events)
 
-    def occurrence(self, one: Occurrence) -> str:
+    def occurrence(self, one: AnyOccurrence) -> str:
         """The name of an occurrence, or its reference."""
         if not self.is_others_occurrence(one):
             return one.part
@@ -127,7 +127,7 @@ class References:
                 vendor = self.parties.vendor_of(event.source) or self.others_shares.get(event)
                 self._add(event, vendor=vendor, source=event.source, event=event.id)
 
-    def _add_occurrence(self, one: Occurrence) -> None:
+    def _add_occurrence(self, one: AnyOccurrence) -> None:
         if self.is_others_occurrence(one):
             key = _named(one)
             vendor = key.vendor or self.parties.vendor_of(key.source or "")
@@ -155,12 +155,12 @@ class References:
         return self._shares
 
 
-def _occurrences(figure: MetricFigure) -> Iterator[Occurrence]:
+def _occurrences(figure: MetricFigure) -> Iterator[AnyOccurrence]:
     yield from figure.parts
     yield from figure.touching
     yield from figure.incomplete
 
 
-def _named(one: Occurrence) -> _Named:
+def _named(one: AnyOccurrence) -> _Named:
     vendor = one.vendor if isinstance(one, Part) else None
     return _Named(one.part, vendor, one.events[0].source if one.events else None)

@@ -9,6 +9,7 @@ import pytest
 from services.core.counting.evaluation import evaluate
 from services.core.exact.budget import Budget, OverBudget
 from services.core.settling.settlement import History, settle_each
+from services.core.visibility.parties import Parties
 from tests.core.said import NUMBERS, PROBE, PROGRAMME, Said, agreement, facts, moment
 from tests.core.told import evaluation, months, terms
 
@@ -49,10 +50,10 @@ def test_a_settlement_that_nobody_waits_for_ends_in_failures() -> None:
     history = History([terms()], [evaluation(month, 98) for month in months(3)])
     both = {"one": history, "other": history}
     budget = Budget(100)
-    found = settle_each(both, (), buyer="town", time_zone="UTC", budget=budget)
+    found = settle_each(both, (), parties=Parties("town"), time_zone="UTC", budget=budget)
     assert set(found.outcomes) == set(both)
     budget.stop()
-    found = settle_each(both, (), buyer="town", time_zone="UTC", budget=budget)
+    found = settle_each(both, (), parties=Parties("town"), time_zone="UTC", budget=budget)
     assert found.outcomes == {}
     assert all(isinstance(one.error, OverBudget) for one in found.failed.values())
 
@@ -61,6 +62,8 @@ def test_the_rest_is_settled_where_the_budget_ends_within_one_agreement() -> Non
     """A budget is of all that are settled together; what was done before it ended stays done."""
     history = History([terms()], [evaluation("2025-01", 98)])
     few = Budget(5)
-    found = settle_each({"a": history, "b": history}, (), buyer="t", time_zone="UTC", budget=few)
+    found = settle_each(
+        {"a": history, "b": history}, (), parties=Parties("t"), time_zone="UTC", budget=few
+    )
     assert set(found.failed) == {"b"}
     assert [len(one) for one in found.outcomes.values()] == [1]
