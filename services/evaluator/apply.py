@@ -20,8 +20,7 @@ from services.evaluator import link_store, links, store
 from services.evaluator.columns import Columns
 from services.evaluator.frame_rows import stored_frames
 from services.evaluator.horizon import REVIEW, Horizons, moved
-from services.evaluator.identity_index import CONFLICT, DUPLICATE, NEW, Seen, settle
-from services.evaluator.links import REFUSED
+from services.evaluator.identity_index import CONFLICT, DUPLICATE, NEW, REFUSED, Seen, settle
 from services.evaluator.quarantine import Quarantine
 from services.evaluator.store import StoredFact, Tallies
 from services.evaluator.tallies import tallies
@@ -77,7 +76,8 @@ class Frames:
     ) -> None:
         """``catalogue``: gives the process's copy; asked for no sooner than it is needed."""
         self._copy, self._service = catalogue, service
-        self._quarantine = Quarantine(catalogue, topics or EvaluatorTopics(), quota)
+        self._topics = topics or EvaluatorTopics()
+        self._quarantine = Quarantine(catalogue, self._topics, quota)
         self.partitions: dict[int, Partition] = {}
         self._horizons: Horizons | None = None
 
@@ -90,7 +90,9 @@ class Frames:
         await self._catalogue.refresh()
         loaded: dict[int, Partition] = {}
         for number, claim in claims.items():
-            loaded[number] = await _load(connection, claim, self._catalogue.current.metrics)
+            loaded[number] = await _load(
+                connection, claim, self._catalogue.current.metrics, self._topics.quarantine
+            )
         self.partitions.update(loaded)
 
     def forget(self, partitions: Collection[int]) -> None:
@@ -263,7 +265,9 @@ _OUTCOMES = {
 }
 
 
-async def _load(connection: Connection, claim: PartitionClaim, names: links.Metrics) -> Partition:
+async def _load(
+    connection: Connection, claim: PartitionClaim, names: links.Metrics, topic: str
+) -> Partition:
     highs, payloads, frames = [], [], []
     last = -1
     async with connection.transaction(readonly=True):
@@ -276,6 +280,6 @@ async def _load(connection: Connection, claim: PartitionClaim, names: links.Metr
     partition = Partition(next_number=last + 1, latest=latest)
     if highs:
         partition.seen.add(np.concatenate(highs), np.concatenate(payloads), np.concatenate(frames))
-    await links.link_backlog(connection, claim.partition, partition.seen, names)
+    await links.link_backlog(connection, claim.partition, partition.seen, names, topic)
     partition.wait_for(await link_store.waiting(connection, claim.partition))
     return partition

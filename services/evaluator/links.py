@@ -22,15 +22,13 @@ from services.core.calendar.windows import microseconds
 from services.core.events.corrections import CIRCLE, MOST_CHAINED, TOO_LONG
 from services.core.events.facts import ANSWER, CORRECTION, NO_METRIC, identity_of
 from services.core.events.rejections import Rejection
-from services.evaluator import link_store, store
+from services.evaluator import link_store, refused_corrections, store
 from services.evaluator.columns import Columns, identity_bytes, joined
-from services.evaluator.identity_index import NEW, Seen
+from services.evaluator.identity_index import NEW, REFUSED, Seen
 from services.evaluator.link_store import AgreementPlace, Link, LinkedPlace, MetricPlace
 from services.shell.frames import numbers_of, read_batch
 from services.shell.postgres import Connection
 
-REFUSED = 5
-"""A correction that no count would apply, beside the verdicts of `identity_index`."""
 FRAMES_AT_ONCE = 64
 """So many stored frames are read together."""
 
@@ -116,11 +114,12 @@ async def link(
 
 
 async def link_backlog(
-    connection: Connection, partition: int, seen: Seen, metrics: Metrics
+    connection: Connection, partition: int, seen: Seen, metrics: Metrics, topic: str
 ) -> None:
     """Link the facts that were stored before there were links, in one transaction.
 
-    A chain that is longer than it may be keeps its first `MOST_CHAINED` corrections.
+    A chain that is longer than it may be keeps its first `MOST_CHAINED` corrections. The one beyond
+    them, and one that closes a circle, is set aside with the reason, and told on the ``topic``.
     """
     async with connection.transaction():
         if not await link_store.is_unlinked(connection, partition):
@@ -133,6 +132,9 @@ async def link_backlog(
             linked = await link(connection, partition, columns, verdict, seen, waiting, metrics)
             numbers = np.full(len(columns), number, np.uint32)
             await linked.write(connection, partition, numbers, np.ones(len(columns), np.bool_))
+            await refused_corrections.set_aside_stored(
+                connection, topic, (partition, number), columns.batches[0], linked.refused
+            )
             waiting = np.union1d(waiting, _highs(linked.awaited))
         await link_store.is_linked_now(connection, partition)
 

@@ -19,8 +19,7 @@ from services.evaluator import columns as cols
 from services.evaluator import store
 from services.evaluator.columns import Columns
 from services.evaluator.horizon import REVIEW
-from services.evaluator.identity_index import CONFLICT, NEW, Indices
-from services.evaluator.links import REFUSED
+from services.evaluator.identity_index import CONFLICT, NEW, REFUSED, Indices
 from services.evaluator.store import Aside, StoredFact
 from services.evaluator.topics import EvaluatorTopics
 from services.shell import clock

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -95,6 +96,28 @@ async def tell_waiting(connection: Connection, topic: str, seconds: float) -> bo
             await enqueue_many(connection, topic, [notice(item, at) for item, at in first])
         await link_store.note_told(connection, untold)
     return len(untold) == AT_ONCE
+
+
+async def set_aside_stored(
+    connection: Connection,
+    topic: str,
+    frame: tuple[int, int],
+    batch: Any,
+    refused: Mapping[int, Rejection],
+) -> None:
+    """Set aside corrections, by their rows, that a stored frame holds and no count will apply.
+
+    ``topic``: where they are published. ``frame``: its partition and number.
+    """
+    if not refused:
+        return
+    partition, number = frame
+    offset = await store.first_offset(connection, partition, number)
+    rows = sorted(refused)
+    facts = fact_reader.as_facts([batch.take(pa.array(rows))])
+    items = [(_aside(facts, place, refused[row], offset), 1) for place, row in enumerate(rows)]
+    first = await store.set_aside(connection, partition, items)
+    await enqueue_many(connection, topic, [notice(item, at) for item, at in first])
 
 
 def _rows(facts: Facts) -> dict[EventKey, int]:

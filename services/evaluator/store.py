@@ -209,6 +209,16 @@ def _json(value: dict[str, Any] | None) -> str | None:
     return None if value is None else json.dumps(value)
 
 
+async def first_offset(connection: Connection, partition: int, number: int) -> int:
+    """The offset of the first record that a stored frame holds facts of."""
+    found: int = await connection.fetchval(
+        "select first_offset from fact_frame where partition = $1 and number = $2",
+        partition,
+        number,
+    )
+    return found
+
+
 async def index_rows(
     connection: Connection, partition: int
 ) -> AsyncIterator[tuple[int, UInt64s, UInt64s]]:

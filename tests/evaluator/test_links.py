@@ -15,9 +15,9 @@ from services.catalogue import store as catalogue
 from services.core.counting.evaluation import evaluate, ready
 from services.core.events.corrections import MOST_CHAINED
 from services.core.events.facts import columns
-from services.evaluator import recount
+from services.evaluator import links, recount
 from services.evaluator.recount import RecountTarget, Snapshot
-from tests.evaluator.bench import House
+from tests.evaluator.bench import TOPICS, House
 from tests.evaluator.builders import (
     CIRRUS,
     NIMBUS,
@@ -207,6 +207,32 @@ async def test_facts_of_before_are_linked_by_whoever_owns_the_partition_next(hou
     await house.claim()
     assert [await house.connection.fetch(each) for each in queries] == before
     assert await house.connection.fetchval("select count(*) from link_backlog") == 0
+
+
+async def test_a_chain_of_before_that_is_too_long_is_told_when_it_is_linked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier release stored it whole; it counts as far as it may, and says so."""
+    event = up("e", JANUARY)
+    with monkeypatch.context() as before:
+        before.setattr(links, "MOST_CHAINED", 100)
+        await house.send(*([each] for each in [event, *a_chain(event, MOST_CHAINED + 3)]))
+    assert await house.quarantine() == []
+    await house.connection.execute("truncate linked_fact, linked_metric, linked_agreement")
+    await house.connection.execute(
+        "insert into link_backlog select distinct partition from fact_frame where -1 = any(metrics)"
+    )
+    await house.claim()
+    (held,) = await house.quarantine()
+    assert (held["event_id"], held["reason"]) == (f"e-c{MOST_CHAINED}", "refused_correction")
+    assert f"more than {MOST_CHAINED} corrections hang on each other" in held["problem"]
+    assert [one["data"]["event_id"] for one in await house.announced(TOPICS.quarantine)] == [
+        f"e-c{MOST_CHAINED}"
+    ]
+    await house.claim()
+    assert [item["times"] for item in await house.quarantine()] == [1]
+    _, snapshot, _ = await taken(house, "hosting", "2025-01")
+    assert len(snapshot.linked.facts) == MOST_CHAINED
 
 
 async def test_a_link_to_a_fact_that_is_not_there_is_an_alarm(house: House) -> None:
