@@ -279,7 +279,7 @@ class Closer:
             waiting += _open_count(catalogue, agreement, marks, closed)
             if place in stuck or await self._stays_parked(connection, catalogue, place):
                 continue  # later periods rest on earlier ones
-            if await self._is_due(connection, catalogue, place, marks):
+            if await self._due_or_park(connection, catalogue, place, marks) is not None:
                 work = partial(self._close_due, catalogue, agreement, marks)
                 jobs.append(LaneJob(_buyer(catalogue, agreement), agreement, False, work))
         metrics.WINDOWS_OPEN.labels("evaluator").set(waiting)
@@ -305,18 +305,19 @@ class Closer:
             await resolve(connection, "evaluator", "close", [agreement], "")
         return place
 
-    async def _is_due(
+    async def _due_or_park(
         self,
         connection: Connection,
         catalogue: Catalogue,
         place: AgreementPeriod,
         marks: Mapping[str, SourceMark],
-    ) -> bool:
+    ) -> dict[str, Any] | None:
+        """Why a period is due now; None when it is not. It is parked where that cannot be told."""
         try:
-            return await self._due(catalogue, place, marks) is not None
+            return await self._due(catalogue, place, marks)
         except Exception as error:
             await self._park(connection, catalogue, place, error)
-            return False
+            return None
 
     async def _close_due(
         self,
@@ -328,8 +329,10 @@ class Closer:
         """Close what is due of an agreement, so many periods in a row."""
         for _ in range(IN_A_ROW):
             place = await self._first_open(catalogue, agreement, marks)
-            why = None if place is None else await self._due(catalogue, place, marks)
-            if place is None or why is None:
+            if place is None:
+                return
+            why = await self._due_or_park(connection, catalogue, place, marks)
+            if why is None:
                 return
             done = await self._close(connection, catalogue, place, "closed", why)
             if done.outcome in ("alarm", "refused"):

@@ -500,6 +500,27 @@ async def test_what_cannot_be_counted_is_parked_and_holds_up_nobody_else(house: 
     assert [row["attempts"] for row in await open_work(house)] == [2]
 
 
+async def test_a_later_period_of_which_nothing_can_be_told_is_parked_after_those_before_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    real = recount.target_of
+
+    def fails(known: Any, agreement: str, period: str) -> recount.RecountTarget:
+        assert (agreement, period) != ("other", "2025-02"), "by nothing"
+        return real(known, agreement, period)
+
+    monkeypatch.setattr(recount, "target_of", fails)
+    await catalogue.apply(house.connection, an_agreement("other"))
+    await house.send(*(a_month(source) for source in (NIMBUS, CIRRUS, TOWN)))
+    await house.send(*all_sources_at(DUE + timedelta(days=31)))
+    await house.look()
+    assert [one.period for one in await house.evaluations("other")] == ["2025-01"]
+    assert [one.period for one in await house.evaluations("hosting")] == ["2025-01", "2025-02"]
+    (parked,) = await open_work(house)
+    assert (parked["agreement"], parked["period"]) == ("other", "2025-02")
+    assert parked["error"] == "AssertionError"
+
+
 async def test_any_exception_while_one_agreement_is_counted_is_its_own(
     house: House, monkeypatch: pytest.MonkeyPatch
 ):

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
-from itertools import cycle, islice
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import pytest
 
@@ -17,70 +15,22 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue.store import NotApplicable, apply
 from services.shell.logs import configure
-from tests.core.golden.given import TELLERS
 from tests.core.golden.production import Contracts, Event, Refused, evaluations, load
-from tests.core.golden.test_golden import CASES
+from tests.extremes import altered, stories
 from tests.settlement.builders import a_record, an_evaluation
 from tests.settlement.house import House, a_house
 
-NUMBERS = ("0", "1", "1/3", "99999999999999999999.999", "46116860184273879.03", "1/99999999999999")
-WHOLE = (0, 1, 2**31, 2**62 - 1)
-DAYS = ("1990-01-01", "2199-12-31", "9999-12-31", "2024-02-29")
 VARIANTS = 5
 """Altered stories of each contract; each is a further revision of its periods."""
 MONTHS = 3
 """Periods settled of each agreement, at most."""
 
 
-def stories() -> Iterator[tuple[str, str, Sequence[Event]]]:
-    """A story of each contract file: the file, the last period, and the events of all runs."""
-    seen: set[str] = set()
-    for name, case in CASES.items():
-        if name in TELLERS and not case["expect"].get("refused"):
-            story = TELLERS[name](case["given"]["facts"])
-            if story.contract not in seen:
-                seen.add(story.contract)
-                yield story.contract, story.through, [one for run in story.runs for one in run]
-
-
-def altered(events: Sequence[Event], first: int) -> Iterator[list[Event]]:
-    """The events with one value after the other at an extreme."""
-    numbers, whole, days = cycle(NUMBERS), cycle(WHOLE), cycle(DAYS)
-    for _ in range(first):
-        next(numbers), next(whole), next(days)
-    for place, event in enumerate(events):
-        for path, value in leaves(event["data"]):
-            if isinstance(value, bool):
-                continue
-            if isinstance(value, int):
-                extreme: Any = next(whole)
-            elif isinstance(value, str) and is_day(value):
-                extreme = next(days)
-            elif isinstance(value, str) and value.replace(".", "").replace("/", "").isdigit():
-                extreme = next(numbers)
-            else:
-                continue
-            changed = [deepcopy(dict(one)) for one in events]
-            put(changed[place]["data"], path, extreme)
-            yield changed
-
-
-def leaves(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    if isinstance(data, Mapping):
-        for key, value in data.items():
-            yield from leaves(value, (*path, key))
-    elif path and path[-1] != "period":
-        yield path, data
-
-
-def is_day(text: str) -> bool:
-    return len(text) == len("2025-01-01") and text[4] == text[7] == "-"
-
-
-def put(data: Any, path: tuple[Any, ...], value: Any) -> None:
-    for key in path[:-1]:
-        data = data[key]
-    data[path[-1]] = value
+def variants(events: Sequence[Event], first: int) -> Iterator[list[Event]]:
+    """The events as they are, then with one of them altered."""
+    yield list(events)
+    for place, event in islice(altered(events, first), 0, VARIANTS * 3, 3):
+        yield [*events[:place], event, *events[place + 1 :]]
 
 
 def evaluated(
@@ -127,8 +77,7 @@ async def test_extreme_facts_end_nothing_whatever_the_contract(database: str) ->
         for number, (file, through, events) in enumerate(told):
             contracts = load(file)
             for name in await applied(house, contracts):
-                variants = [list(events), *islice(altered(events, number), 0, VARIANTS * 3, 3)]
-                for revision, variant in enumerate(variants, 1):
+                for revision, variant in enumerate(variants(events, number), 1):
                     made = evaluated(contracts, name, variant, through, revision)
                     became["refused by ingest"] += not made
                     if made:

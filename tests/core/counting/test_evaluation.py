@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from fractions import Fraction
 from itertools import permutations
 from typing import Any
 
@@ -18,6 +19,7 @@ from services.core.counting.evaluation import agreement_at, evaluate, needs, pro
 from services.core.counting.measures.counting import FactSpan, needed_span
 from services.core.events.facts import columns, joined
 from tests.core.said import (
+    DESK,
     FINANCE,
     NUMBERS,
     PROBE,
@@ -287,6 +289,31 @@ AFTER = [
     circumstance("c2", "2025-03-01 10:00", circumstance="service_in_use", period="2025-02"),
     circumstance("c3", "2025-03-01 10:00", circumstance="claim", period="2025-02"),
 ]
+
+
+def test_a_composite_of_more_than_24_digits_is_kept_exact_and_reads_back() -> None:
+    """Settlement reads what the evaluator wrote: what it could not read would never be settled."""
+    at, prime = moment("2025-01-15 10:00"), 2**61 - 1
+    events = [
+        Said(PROBE, "s1", "sample", at, {"metric": "samples", "up": True}),
+        Said(PROBE, "s2", "sample", at, {"metric": "samples", "up": False}),
+        Said(PROBE, "c1", "count", at, {"metric": "ratio", "good": prime - 1, "total": prime}),
+        *(
+            Said(
+                DESK,
+                state,
+                "ticket",
+                at,
+                {"metric": "tickets", "ticket": "t", "state": state} | more,
+            )
+            for state, more in (("opened", {"assigned_to": "north"}), ("resolved", {"sequence": 1}))
+        ),
+    ]
+    made = evaluation_of(events, [{"metric": "whole"}])
+    assert PeriodEvaluation.model_validate_json(canonical(made)) == made
+    (value,) = [one.value for one in made.figures if one.metric == "whole"]
+    good = Fraction(prime - 1, prime)
+    assert value == 100 * good / 2 * (1 - (1 - good) / 2)
 
 
 def carried(period: str, *versions: dict[str, Any]) -> list[str]:

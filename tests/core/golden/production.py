@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,24 @@ class Contracts:
         return [agreement for agreement in self.agreements if agreement.agreement == name]
 
 
+@cache
 def load(name: str) -> Contracts:
     """Read and check a contract file together with the programme."""
-    programme_text = (CONTRACTS / "programme.yaml").read_text(encoding="utf-8")
-    programmes, broken = read_documents(programme_text, "programme.yaml")
-    assert not broken, [refusal.text() for refusal in broken]
-    (programme,) = programmes.programmes
+    programme = _programme()
     text = (CONTRACTS / f"{name}.yaml").read_text(encoding="utf-8")
     documents, refusals = read_documents(text, f"{name}.yaml")
     for document in documents.documents:
         refusals += check(document, programme, documents.agreements)
     return Contracts(programme, documents.agreements, refusals)
+
+
+@cache
+def _programme() -> Programme:
+    text = (CONTRACTS / "programme.yaml").read_text(encoding="utf-8")
+    programmes, broken = read_documents(text, "programme.yaml")
+    assert not broken, [refusal.text() for refusal in broken]
+    (programme,) = programmes.programmes
+    return programme
 
 
 class Refused(Exception):

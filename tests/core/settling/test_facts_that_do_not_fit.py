@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from schemas.statement import SettlementStatement, canonical
 from services.core.settling.one_period import Unsettled
 from tests.core.adjusting.test_shared_caps import (
     cap,
@@ -87,14 +88,61 @@ def test_two_amounts_of_one_name() -> None:
     assert "two amounts are named uptime/x/y" in said
 
 
-def test_a_day_at_the_end_of_the_calendar() -> None:
-    relief = (
-        "    relief: [{kind: proofs, circumstance: proof, proofs: [letter], within_days: 10}]\n"
-        "    judged"
+RELIEF = "    relief: [{kind: proofs, circumstance: told, proofs: [letter], WITHIN}]\n    judged"
+IN_DAYS = LEVEL.replace("    judged", RELIEF.replace("WITHIN", "within_days: 3660"))
+IN_MONTHS = LEVEL.replace("    judged", RELIEF.replace("WITHIN", "within_months: 120"))
+DISPUTES = (
+    "disputes: {circumstance: told, working_days: 1000, holidays: [], effect: {at_least: 0}, "
+    "needs_error: false}\n"
+)
+INVOICING = (
+    "invoicing: {deducted_from: same_period, invoice: told, if_absent: wait, "
+    "rest: {kind: cash, within_days: 3660}}\n"
+)
+OPEN = {"run_on": "2025-02-03", "raised_on": "2025-02-04", "effect": 1}
+
+
+@pytest.mark.parametrize("day", ["1990-01-01", "2199-12-31", "9999-12-31", "0001-01-01"])
+@pytest.mark.parametrize(
+    ("name", "more", "level", "beside"),
+    [
+        ("failed_on", "", IN_DAYS, {"letter": True}),
+        ("failed_on", "", IN_MONTHS, {"letter": True}),
+        ("run_on", DISPUTES, LEVEL, OPEN),
+        ("raised_on", DISPUTES, LEVEL, OPEN),
+        ("date", INVOICING, LEVEL, {"charges": 10}),
+    ],
+)
+def test_days_at_the_ends_of_the_calendar_and_beyond_its_bounds(
+    name: str, more: str, level: str, beside: dict[str, Any], day: str
+) -> None:
+    told = [("told", {"values": {**beside, name: day}})]
+    (found,) = outcomes(terms(more, level=level), [evaluation("2025-01", 98, circumstances=told)])
+    if day[:4] in ("1990", "2199"):
+        assert not isinstance(found, Unsettled), found.reasons
+        assert SettlementStatement.model_validate_json(canonical(found)) == found
+    else:
+        assert isinstance(found, Unsettled)
+        assert f"states '{day}' as '{name}'; correct it with a day" in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "number", ["1" * 24, "1" * 24 + ".5", "0." + "1" * 18, f"{'1' * 24}/{'7' * 24}"]
+)
+@pytest.mark.parametrize("rate", ["{kind: amount, amount: 1/3}", "{kind: points, points: 1}"])
+def test_a_quantity_of_24_digits_is_settled_or_waited_for(number: str, rate: str) -> None:
+    level = LEVEL.replace(RATE, rate).replace(
+        "{kind: one}", "{kind: circumstance, circumstance: q}"
     )
-    told = [("proof", {"values": {"failed_on": "9999-12-31", "letter": True}})]
-    said = reasons(level=LEVEL.replace("    judged", relief), circumstances=told)
-    assert "states '9999-12-31' as 'failed_on'; correct it with a day" in said
+    more = "points: {kind: percent_per_point, percent: 1, base: fee}\n" if "points" in rate else ""
+    told = [("q", {"value": number})]
+    (found,) = outcomes(terms(more, level=level), [evaluation("2025-01", 98, circumstances=told)])
+    if number.startswith("1" * 24) and "/" not in number:
+        assert isinstance(found, Unsettled)
+        assert "too large to be booked" in found.reasons[0]
+    else:
+        assert not isinstance(found, Unsettled), found.reasons
+        assert SettlementStatement.model_validate_json(canonical(found)) == found
 
 
 def test_a_charge_of_another_agreement_that_nobody_can_convert() -> None:
