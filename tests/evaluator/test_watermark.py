@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
+import pytest
+
+from schemas.period import next_label
 from services.core.calendar.windows import instant, labels_between, microseconds
+from services.evaluator import watermark as watermark_module
 from services.evaluator.watermark import (
     SourceMark,
     Watermark,
@@ -91,13 +95,23 @@ def test_an_agreement_that_has_ended_has_no_further_periods() -> None:
     assert begun_count((ended,), "UTC", at_us) == 2
 
 
-def test_the_first_period_of_decades_of_days_is_found_without_the_others() -> None:
+def test_the_first_period_of_decades_of_days_is_found_without_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passed: list[str] = []
+
+    def following(label: str) -> str:
+        passed.append(label)
+        return next_label(label)
+
+    monkeypatch.setattr(watermark_module, "next_label", following)
     daily = an_agreement(effective_from=date(1990, 1, 1), settled="day")
     at_us = microseconds(datetime(2190, 1, 1, tzinfo=UTC))
     days = begun((daily,), "Europe/Berlin", at_us)
     assert list(islice(days, 2)) == ["1990-01-01", "1990-01-02"]
     assert next(begun((daily,), "Europe/Berlin", at_us, "2189-12-31")) == "2189-12-31"
     assert begun_count((daily,), "Europe/Berlin", at_us) == 73050
+    assert len(passed) <= 2
 
 
 def test_days_that_a_calendar_skipped_are_no_periods() -> None:
