@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.shell.broker import for_aiokafka
+from services.shell.broker import for_aiokafka, parted
 from services.shell.logs import log
 from services.shell.settings import Settings
 
@@ -49,8 +48,7 @@ class LogEnds:
         """Give the connection back."""
         reader, self._reader = self._reader, None
         if reader is not None:
-            with suppress(Exception):
-                await reader.stop()
+            await parted(reader.stop())
 
     async def _partitions(self) -> list[TopicPartition]:
         admin = AIOKafkaAdminClient(**self._dial)
@@ -58,7 +56,7 @@ class LogEnds:
             await admin.start()
             (found,) = await admin.describe_topics([self._topic])
         finally:
-            await admin.close()
+            await parted(admin.close())
         numbers = sorted(each["partition"] for each in found["partitions"])
         return [TopicPartition(self._topic, each) for each in numbers]
 
@@ -68,7 +66,7 @@ class LogEnds:
             try:
                 await reader.start()
             except BaseException:
-                await reader.stop()
+                await parted(reader.stop())
                 raise
             self._reader = reader
         return self._reader

@@ -6,12 +6,17 @@ holds that no other file names a broker's address.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+PARTING_SECONDS = 1.0
+"""How long the end of a connection is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +110,27 @@ def for_librdkafka(kafka: str, security: Security) -> dict[str, Any]:
 
 def _given(*pairs: tuple[str, str]) -> dict[str, str]:
     return {name: value for name, value in pairs if value}
+
+
+async def parted(stopping: Coroutine[Any, Any, None]) -> None:
+    """Stop a client of aiokafka, and wait only a moment for its connections to end.
+
+    Under TLS a connection ends when the broker has said so too. One that still works on a request
+    may not, and asyncio then waits 30 seconds: by itself, it has no part in what comes next.
+
+    Args:
+        stopping: what the client's ``stop()`` or ``close()`` gives.
+    """
+    task = asyncio.create_task(_quietly(stopping), name="parting from the broker")
+    _PARTING.add(task)
+    task.add_done_callback(_PARTING.discard)
+    await asyncio.wait({task}, timeout=PARTING_SECONDS)
+
+
+_PARTING: set[asyncio.Task[None]] = set()
+"""Kept, as the event loop alone does not keep a task from being collected."""
+
+
+async def _quietly(stopping: Coroutine[Any, Any, None]) -> None:
+    with suppress(Exception):
+        await stopping

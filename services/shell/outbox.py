@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 
 from services.shell import metrics
-from services.shell.broker import NONE, Security, for_aiokafka
+from services.shell.broker import NONE, Security, for_aiokafka, parted
 from services.shell.faults import faultpoint
 from services.shell.logs import correlation_id, log
 from services.shell.postgres import Connection, Pool
@@ -239,7 +239,7 @@ class Relay:
             log(__name__).info("relay_holds", topic=topic, positions=positions)
             await self._publish_all(topic, producer, positions)
         finally:
-            await producer.stop()
+            await parted(producer.stop())
 
     async def _publish_all(
         self, topic: str, producer: AIOKafkaProducer, positions: dict[int, int]
@@ -422,7 +422,7 @@ async def committed_tails(
             each: await _committed_tail(reader, TopicPartition(topic, each)) for each in partitions
         }
     finally:
-        await reader.stop()
+        await parted(reader.stop())
 
 
 async def _committed_tail(reader: AIOKafkaConsumer, tp: TopicPartition) -> int | None:

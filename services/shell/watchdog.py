@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.shell import metrics, progress
-from services.shell.broker import for_aiokafka
+from services.shell.broker import for_aiokafka, parted
 from services.shell.logs import leave, log
 from services.shell.postgres import connect
 from services.shell.settings import Settings
@@ -115,7 +115,7 @@ class Watchdog:
             finally:
                 await connection.close()
         finally:
-            await reader.stop()
+            await parted(reader.stop())
 
     async def _look(self, judge: StallDetector, reader: Any, connection: Any) -> None:
         watched = {topic: set(partitions) for topic, partitions in self._watched().items()}

@@ -1,5 +1,6 @@
 """Settings, logs, time, steps without servers, and the framework's hooks that we rely on."""
 
+import asyncio
 import inspect
 import json
 import logging
@@ -17,7 +18,7 @@ from faust.transport import consumer as base
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
-from services.shell import clock, logs
+from services.shell import broker, clock, logs
 from services.shell.kafka import SCHEME, Transport, make_app
 from services.shell.postgres import attempts, is_transient
 from services.shell.progress import PartitionClaim
@@ -219,3 +220,19 @@ def test_our_transport_answers_to_its_scheme_and_the_app_has_the_settings_of_the
     assert app.conf.table_standby_replicas == 0
     assert app.conf.broker_session_timeout == 12
     assert str(app.conf.processing_guarantee) == "ProcessingGuarantee.AT_LEAST_ONCE"
+
+
+async def test_a_broker_that_does_not_say_goodbye_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(broker, "PARTING_SECONDS", 0.01)
+    answered, ended = asyncio.Event(), asyncio.Event()
+
+    async def stop() -> None:
+        await answered.wait()
+        ended.set()
+
+    await broker.parted(stop())
+    assert not ended.is_set()
+    answered.set()
+    await asyncio.wait_for(ended.wait(), 5)
