@@ -9,7 +9,7 @@ revoke all on all sequences in schema public
 -- What every service knows: contracts, keys' digests, whose a source is.
 grant select on catalogue_revision, programme_version, agreement_version, metric_number, source_owner, api_key,
     api_key_revocation, programme_party, agreement_party, schema_migration, four_eyes_request,
-    four_eyes_answer
+    four_eyes_answer, four_eyes_done
     to earnback_ingest, earnback_evaluator, earnback_settlement;
 
 -- The relay: publishes what the outbox holds.
@@ -24,6 +24,7 @@ grant select, insert, delete on intake_refusal to earnback_ingest;
 grant usage on sequence quarantine_item_number_seq to earnback_ingest;
 grant select, insert, update, delete on refusal_count to earnback_ingest;
 grant select, insert, update on refusal_read to earnback_ingest;
+grant insert on four_eyes_request, audit_entry to earnback_ingest;
 grant insert on outbox to earnback_ingest;
 grant select, insert, update on outbox_head to earnback_ingest;
 

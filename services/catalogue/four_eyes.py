@@ -173,9 +173,9 @@ async def request(connection: Connection, request_id: UUID) -> RequestRow:
 async def answer(
     connection: Connection, request_id: UUID, *, agreed: bool, reason: str, by: Author
 ) -> RequestRow:
-    """Agree to a request or decline it, in the caller's transaction; the request as it is then.
+    """Agree to a request or decline it, in the caller's transaction; the request as it was.
 
-    Raises NotToBeAnswered.
+    The caller carries out what was agreed to, and then calls `write_down`. Raises NotToBeAnswered.
     """
     await connection.execute("select pg_advisory_xact_lock($1)", _TURN)
     row = await request(connection, request_id)
@@ -199,9 +199,18 @@ async def answer(
     )
     if agreed and row["kind"] == "decision":
         await move(connection)  # ingest lets the event through by its copy of the catalogue
-    action = AuditAction.REQUEST_AGREED if agreed else AuditAction.REQUEST_DECLINED
-    await record(connection, by, _change(row, action, reason))
-    return await request(connection, request_id)
+    return row
+
+
+async def write_down(connection: Connection, row: RequestRow, by: Author) -> RequestRow:
+    """Write the answer to a request into the audit; the request as it is then.
+
+    Last in the transaction, after what was agreed to is carried out.
+    """
+    answered = await request(connection, row["request_id"])
+    action = AuditAction.REQUEST_AGREED if answered["agreed"] else AuditAction.REQUEST_DECLINED
+    await record(connection, by, _change(answered, action, answered["reason"]))
+    return answered
 
 
 def _another(row: RequestRow, by: Author) -> None:

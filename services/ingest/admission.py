@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
 from services.core.events.roles import Sender
@@ -87,9 +88,14 @@ class Admission:
         self._validator: EventValidator | None = None
 
     async def admit(
-        self, events: Sequence[tuple[bytes, EventCheck]], sender: Sender | None
+        self,
+        events: Sequence[tuple[bytes, EventCheck]],
+        sender: Sender | None,
+        by: Author | None = None,
     ) -> list[AdmissionResult]:
         """Admit events; each has an outcome, and the accepted ones are with the broker.
+
+        ``by``: who sends them, for what has to be asked for.
 
         Raises Unavailable when the broker does not take them or the database does not keep what
         was set aside, and Problem 503 before the catalogue is loaded; none is acknowledged then,
@@ -102,7 +108,14 @@ class Admission:
             for verdict in await self._judged(events, now)
         ]
         outcomes = await self._without_repeats(outcomes)
-        outcomes = await self._kept(outcomes, [raw for raw, _ in events], sender, now)
+        records = {
+            index: RejectedRecord(
+                None, sender.party if sender else NOBODY, raw, outcome.refusal, now, by=by
+            )
+            for index, ((raw, _), outcome) in enumerate(zip(events, outcomes, strict=True))
+            if outcome.refusal is not None and outcome.refusal.for_review
+        }
+        outcomes = await self._kept(outcomes, records)
         await self._publisher.publish(list(fresh.values()))
         for identity, row in fresh.items():
             self._recent.add(identity, row.payload)
@@ -114,19 +127,10 @@ class Admission:
     async def _kept(
         self,
         outcomes: list[AdmissionResult],
-        raws: Sequence[bytes],
-        sender: Sender | None,
-        now: int,
+        records: Mapping[int, RejectedRecord],
     ) -> list[AdmissionResult]:
         """Have kept what a person must decide on. What its sender's quota leaves no room for is
         told so: it is neither kept nor acknowledged."""
-        records = {
-            index: RejectedRecord(
-                None, sender.party if sender else NOBODY, raw, outcome.refusal, now
-            )
-            for index, (raw, outcome) in enumerate(zip(raws, outcomes, strict=True))
-            if outcome.refusal is not None and outcome.refusal.for_review
-        }
         if not records:
             return outcomes
         beyond = (await self._keep(list(records.values()))).beyond
@@ -170,7 +174,7 @@ class Admission:
         if catalogue.revision < 0:
             raise _not_loaded()
         if self._validator is None or self._validator.revision != catalogue.revision:
-            self._validator = EventValidator(catalogue, self._latest.get)
+            self._validator = EventValidator(catalogue, self._latest.get, agreed=catalogue.agreed)
         return self._validator
 
     def _compare(self, row: Row, fresh: dict[bytes, Row]) -> AdmissionResult:

@@ -12,7 +12,9 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 
 from services.catalogue.api_key import ApiKey, bearer, recognise
+from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
+from services.catalogue.person import PERSON, person_of
 from services.core.events.roles import Sender
 from services.ingest import body
 from services.ingest.admission import (
@@ -111,9 +113,10 @@ def make_ingest_api(
         if not accepts:
             raise _not_here()
             rate.check(key.party)
+        by = Author(key.prefix, key.party, key.role, person_of(request.headers.get(PERSON)))
         single, events = await _read(request, sender)
         try:
-            outcomes = await admission.admit(events, sender)
+            outcomes = await admission.admit(events, sender, by)
         except Unavailable as error:
             raise _unavailable(error) from error
         rate.took(key.party, sum(outcome.refusal is not None for outcome in outcomes))

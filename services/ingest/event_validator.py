@@ -19,6 +19,8 @@ from services.core.events.facts import TYPE_OF_KIND, Row
 from services.core.events.rejections import RejectionCode
 from services.core.events.roles import Sender
 from services.core.events.rules import FactRule, Rules, rules_of
+from services.core.events.two_for_decisions import TwoForDecisions
+from services.ingest.decision_request import asked_for
 from services.ingest.events import (
     JSON_TYPES,
     decode_data,
@@ -45,11 +47,18 @@ _MALFORMED = (msgspec.MsgspecError, RecursionError, UnicodeError, KeyError)
 class EventValidator:
     """Admits events under one revision of the catalogue."""
 
-    def __init__(self, catalogue: Catalogue, latest_of: LatestOf | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        latest_of: LatestOf | None = None,
+        *,
+        agreed: frozenset[bytes] | None = None,
+    ) -> None:
         """Prepare the rules. Raises ValueError where two programmes claim one source.
 
         ``latest_of``: how far a source has come, asked for every event; left out, or where it
-        gives None, nothing is too old.
+        gives None, nothing is too old. ``agreed``: identity and payload of the decisions that two
+        have agreed on; None: one is enough, as for events from files.
         """
         self.revision = catalogue.revision
         self._rules: Rules = rules_of(
@@ -57,6 +66,7 @@ class EventValidator:
             catalogue.agreement_versions,
             catalogue.numbers,
         )
+        self._two = None if agreed is None else TwoForDecisions(self._rules, agreed)
         self.ahead_us = self._rules.ahead_us
         self.latest_of: LatestOf = latest_of or dict[str, int]().get
 
@@ -131,7 +141,8 @@ class EventValidator:
         latest = self.latest_of(source)
         verdict = accept(self._rules, source, event_id, kind, at_us, data, sender, now_us, latest)
         if isinstance(verdict, Row):
-            return verdict
+            lacking = None if self._two is None else self._two.lacks_second(verdict)
+            return verdict if lacking is None else asked_for(verdict, lacking)
         row = None
         if verdict.code is RejectionCode.BEYOND_HORIZON:
             # Its age alone stands against it; it may have been accepted when it was young.

@@ -194,7 +194,7 @@ class Intake:
         catalogue = self._catalogue()
         if self._validator is not None and self._validator.revision == catalogue.revision:
             return
-        self._validator = EventValidator(catalogue, self._latest.get)
+        self._validator = EventValidator(catalogue, self._latest.get, agreed=catalogue.agreed)
         self._fast = FastValidator(self._validator, self._partitions)
         topics = frozenset(PREFIX + vendor for vendor in catalogue.vendors)
         if topics and topics != self._topics:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.catalogue.four_eyes import RequestedAct
 from services.core.events.facts import Row
 from services.core.events.rejections import Rejection
 from services.core.events.rejections import RejectionCode as Code
@@ -27,6 +28,7 @@ TOO_DEEP = ProblemKind("too-deep", 400, "The event is nested too deeply.")
 NOT_AN_EVENT = ProblemKind("invalid-event", 422, "The event does not fit its schema.")
 WRONG_CONTENT = ProblemKind("wrong-content", 415, "The event's content type is not understood.")
 CONFLICT = ProblemKind("conflict", 409, "The same event was sent with another content.")
+FOUR_EYES = ProblemKind("four-eyes", 403, "Another has to agree to the decision.")
 QUOTA_USED_UP = ProblemKind("quota-used-up", 429, "No more refused events are kept today.")
 
 _TITLES: dict[Code, tuple[int, str]] = {
@@ -83,6 +85,8 @@ class EventRejection:
     row: Row | None = None
     """What it would count as. Set where the very same event may have been accepted before; then
     it is a repeat, and no refusal."""
+    asks: RequestedAct | None = None
+    """What another has to agree to before the very same event is let through."""
     also: tuple[Fault, ...] = ()
     """What else is wrong with it, where that is known: a sender mends all of it at once."""
 

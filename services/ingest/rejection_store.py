@@ -10,10 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from services.catalogue.audit import Author
+from services.catalogue.four_eyes import RequestedAct, TooManyRequests, ask
 from services.ingest import rejection_event
 from services.ingest.rejection import EventRejection
 from services.shell.outbox import Outgoing, enqueue_many
@@ -51,6 +54,8 @@ class RejectedRecord:
     refusal: EventRejection
     at_us: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    by: Author | None = None
+    """Who sent it, with which key; None: through a topic of the vendor's own."""
 
     @property
     def name(self) -> str:
@@ -119,7 +124,17 @@ async def _keep(
     if kept:
         await _insert(connection, kept)
         await enqueue_many(connection, rejection_event.TOPIC, [_outgoing(item) for item in kept])
+    for item in first:
+        if item.refusal.asks is not None and item.name not in beyond:
+            await _ask(connection, item.refusal.asks, item.by or Author(None, item.party, "vendor"))
     return KeptRecords(len(kept), frozenset(beyond))
+
+
+async def _ask(connection: Connection, act: RequestedAct, by: Author) -> None:
+    """Have a decision agreed to. Where the party has too many open requests it stays refused, and
+    is asked for when it comes again."""
+    with suppress(TooManyRequests):
+        await ask(connection, act, by)
 
 
 async def _without_known(

@@ -12,20 +12,19 @@ from schemas.agreement import Agreement
 from schemas.programme import VendorsSee
 from schemas.role import Role
 from services.catalogue.api_key import bearer, recognise
-from services.catalogue.audit import Author, checked_person
+from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
+from services.catalogue.person import PERSON, person_of
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.core.events.wanted import looks_at
 from services.core.visibility.extent import Belonging, Viewer, extent
 from services.core.visibility.parties import parties_of
 from services.core.visibility.shown import AgreementView
-from services.shell.http.problems import Fault, Problem
+from services.shell.http.problems import Problem
 
 READERS: tuple[Role, ...] = ("vendor", "procurement", "admin")
 BOOK_READERS: tuple[Role, ...] = ("vendor", "procurement", "finance", "admin")
 BUYERS: tuple[Role, ...] = ("procurement", "admin")
-PERSON = "On-Behalf-Of"
-"""The header that names whoever uses a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,20 +262,8 @@ async def recognise_sender(request: Request) -> None:
             headers={"WWW-Authenticate": "Bearer"},
         )
     request.state.asker = Principal(
-        key.party, key.role, key.prefix, catalogue, _person(request.headers.get(PERSON))
+        key.party, key.role, key.prefix, catalogue, person_of(request.headers.get(PERSON))
     )
-
-
-def _person(header: str | None) -> str | None:
-    """Who uses the key, where the request names somebody. Raises Problem 400."""
-    if header is None:
-        return None
-    try:
-        return checked_person(header.encode("latin-1").decode())
-    except ValueError as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeError) else str(error)
-        fault = Fault(PERSON, reason, "write the name of whoever uses the key in UTF-8", "header")
-        raise Problem(400, "bad-header", "A header is not usable.", faults=[fault]) from error
 
 
 def asks(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:

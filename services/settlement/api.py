@@ -11,7 +11,8 @@ from fastapi import FastAPI
 
 from services.catalogue.audit import LONGEST_NAME
 from services.catalogue.cached import CatalogueCopy
-from services.settlement.access import PERSON, recognise_sender
+from services.catalogue.person import PERSON
+from services.settlement.access import recognise_sender
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.finance_events import DECLARED, SettlementTopics
 from services.settlement.routes import (

@@ -19,6 +19,8 @@ MAY_WRITE = {
         "intake_refusal",
         "refusal_count",
         "refusal_read",
+        "four_eyes_request",
+        "audit_entry",
         "outbox",
         "outbox_head",
     },

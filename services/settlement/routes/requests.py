@@ -110,7 +110,7 @@ async def answer_request(
             ) from reason
         if order.answer == "agree":
             await _carry_out(connection, parts_of(request), asker, row)
-        return done(noun_of(await four_eyes.request(connection, request_id)))
+        return done(noun_of(await four_eyes.write_down(connection, row, asker.author)))
 
     return await once(parts_of(request).pool, request, asker.name, effect)
 

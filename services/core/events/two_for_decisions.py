@@ -1,0 +1,95 @@
+"""Which events are decisions that two have to want, where a programme's `four_eyes` says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from schemas.event import Circumstance, Correction, ProposalAnswer
+from schemas.four_eyes import FourEyes
+from services.core.events.facts import ANSWER, CIRCUMSTANCE, CORRECTION, Row, identity_of
+from services.core.events.rules import Rules
+from services.core.events.whose_word import decisions_of, parties_of
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedByEvent:
+    """What an event decides. ``agreement``, ``period``: None where it does not say so itself."""
+
+    rule: FourEyes
+    programme: str
+    party: str
+    name: str
+    agreement: str | None
+    period: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TwoForDecisions:
+    """The rules of acceptance, and what was agreed: identity and payload, in one, of each event."""
+
+    rules: Rules
+    agreed: frozenset[bytes]
+    _identities: frozenset[bytes] = field(init=False)
+    _decisions: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_identities", frozenset(one[:16] for one in self.agreed))
+
+    def lacks_second(self, row: Row) -> DecidedByEvent | None:
+        """What an event decides that nobody else has agreed to; None where it needs nobody.
+
+        A correction is taken for a decision where its data is, or where it corrects one that two
+        have agreed on.
+        """
+        if row.kind not in _KINDS or row.identity + row.payload in self.agreed:
+            return None
+        versions = self.rules.sources[row.source]
+        newest = versions[0]
+        rule = newest.four_eyes
+        if rule is None or "decisions" not in rule.acts:
+            return None
+        party = parties_of(versions)[row.source]
+        found = self._found(row)
+        if found is None:
+            return None
+        name, agreement, period = found
+        return DecidedByEvent(rule, newest.programme, party, name, agreement, period)
+
+    def _found(self, row: Row) -> tuple[str, str | None, str | None] | None:
+        """Name, agreement and period of a decision."""
+        if row.kind == CIRCUMSTANCE:
+            said = Circumstance.model_validate_json(row.data)
+            return self._if_decision(said.circumstance, said.agreement, said.period)
+        if row.kind == ANSWER:
+            answer = ProposalAnswer.model_validate_json(row.data)
+            if answer.states != "circumstance":
+                return None
+            return self._if_decision(answer.name, answer.agreement, answer.period)
+        correction = Correction.model_validate_json(row.data)
+        if identity_of(row.source, correction.corrects) in self._identities:
+            return f"correction of {correction.corrects}", None, None
+        data = correction.data or {}
+        named = [data.get(key) for key in ("circumstance", "name")]
+        agreement, period = data.get("agreement"), data.get("period")
+        for name in named:
+            if isinstance(name, str) and isinstance(agreement, str):
+                of_period = period if isinstance(period, str) else None
+                if found := self._if_decision(name, agreement, of_period):
+                    return found
+        return None
+
+    def _if_decision(
+        self, name: str, agreement: str, period: str | None
+    ) -> tuple[str, str, str | None] | None:
+        if agreement not in self._decisions:
+            versions = (self.rules.agreements or {}).get(agreement, ())
+            self._decisions[agreement] = _all(decisions_of(one) for one in versions)
+        return (name, agreement, period) if name in self._decisions[agreement] else None
+
+
+_KINDS = frozenset({CIRCUMSTANCE, CORRECTION, ANSWER})
+
+
+def _all(sets: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*sets)
