@@ -1,4 +1,4 @@
-"""An estate with a lift, a heating and five more services, run by a vendor that is not honest.
+"""An estate with a lift, a heating and six more services, run by a vendor that is not honest.
 
 Each service is an agreement of its own, settled by what the buyer states and by what the source
 that its programme names has measured. What the vendor or another party sends to change what is
@@ -19,7 +19,7 @@ from tests.integration.real import charge as charged
 
 BUYER, VENDOR, NEIGHBOUR = "estate", "slate", "granite"
 DESK, OWN = "urn:estate:desk", "urn:slate:desk"
-LIFT, HEAT, NET, WASTE, DOOR = "lift", "heat", "net", "waste", "door"
+LIFT, HEAT, NET, WASTE, DOOR, SCAN = "lift", "heat", "net", "waste", "door", "scan"
 FLEET_THEN, FLEET_NOW = "fleet-2023", "fleet-2025"
 THEN, NOW = "2023-03", "2025-01"
 
@@ -29,6 +29,7 @@ OWED: Mapping[Place, int] = {
     (NET, NOW): 50_000,
     (WASTE, NOW): 50_000,
     (DOOR, NOW): 100_000,
+    (SCAN, NOW): 100_000,
     (FLEET_THEN, THEN): 100_000,
     (FLEET_NOW, NOW): 0,
 }
@@ -57,7 +58,7 @@ class Attack:
 
 def contracts() -> Iterator[dict[str, Any]]:
     """The programme and its agreements, of which the neighbour has one."""
-    services = (LIFT, HEAT, NET, WASTE, DOOR, "fleet")
+    services = (LIFT, HEAT, NET, WASTE, DOOR, SCAN, "fleet")
     yield {
         "kind": "programme",
         "language": 2,
@@ -73,7 +74,7 @@ def contracts() -> Iterator[dict[str, Any]]:
         "vendors": [{"vendor": each, "name": each} for each in (VENDOR, NEIGHBOUR)],
         "sources": [
             {"source": DESK, "reports_for": BUYER, "metrics": list(services)},
-            {"source": OWN, "reports_for": VENDOR, "metrics": [DOOR, "fleet"]},
+            {"source": OWN, "reports_for": VENDOR, "metrics": [DOOR, SCAN, "fleet"]},
         ],
         "metrics": [_metric(each) for each in services],
     }
@@ -132,6 +133,8 @@ def honest() -> Iterator[tuple[str, Event]]:
     for name in (LIFT, HEAT, NET, WASTE):
         yield BUYER, _count(DESK, name, name, f"{NOW}-10", 980, 1000)
     yield BUYER, _count(DESK, DOOR, "door-own", f"{NOW}-10", 900, 1000)
+    for name in ("scan-bad", "scan-worse"):
+        yield VENDOR, _count(OWN, SCAN, name, f"{NOW}-10", 450, 500)
     yield VENDOR, _count(OWN, "fleet", "fleet-bad", f"{THEN}-10", 90, 100)
     yield VENDOR, _count(OWN, "fleet", "fleet-good", f"{NOW}-10", 1000, 1000)
     for name, month in OWED:
@@ -155,9 +158,9 @@ def _charge(source: str, name: str, agreed: str, amount: str) -> Event:
     return event(source, name, "charge", _noon("2025-02-04"), {**data, "currency": "EUR"})
 
 
-def _corrected(name: str, of: str, **more: Any) -> Event:
+def _corrected(name: str, of: str, day: str = f"{NOW}-20", **more: Any) -> Event:
     data = {"corrects": of, "reason": "a wrong clock", **more}
-    return event(OWN, name, "correction", _noon(f"{NOW}-20"), data)
+    return event(OWN, name, "correction", _noon(day), data)
 
 
 def _noon(day: str) -> datetime:
@@ -207,6 +210,15 @@ ATTACKS: Mapping[str, Attack] = {
     "a quantity in the place of the buyer's": Attack(
         (WASTE, NOW), "http", VENDOR, "vendor",
         _stated(OWN, "x-quantity", WASTE, "tonnes", value=0), told="proposal",
+    ),
+    "an own failing sample taken back after the close": Attack(
+        (SCAN, NOW), "http", VENDOR, "vendor",
+        _corrected("x-own", "scan-bad", "2025-02-20"), told="proposal",
+    ),
+    "an own failing sample made good, dated back before the close": Attack(
+        (SCAN, NOW), "topic", VENDOR, "vendor",
+        _corrected("x-own-dated-back", "scan-worse",
+                   data={"metric": SCAN, "good": 500, "total": 500}), told="proposal",
     ),
     "good samples beside the buyer's": Attack(
         (DOOR, NOW), "http", VENDOR, "vendor",
