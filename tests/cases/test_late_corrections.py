@@ -46,7 +46,8 @@ def proposed(files: ContractFiles, *events: bytes) -> tuple[Proposal, ...]:
     usual = event(PROBE, "count", "01-10", MISS)
     told = [("", raw) for raw in (usual, *events)]
     catalogue = catalogue_of(files.programmes, files.agreements)
-    found, _ = evaluated(catalogue, told, NOW_US, {"hosting": ["2025-01", "2025-02"]})
+    months = {"hosting": ["2025-01", "2025-02"]}
+    found, _ = evaluated(catalogue, told, NOW_US, months, "hosting")
     january, february = found["hosting"]
     assert not february.proposals
     return january.proposals

@@ -189,7 +189,7 @@ def test_a_circumstance_that_states_nonsense_holds_its_period_back_with_a_remedy
         "disputes: {circumstance: dispute, working_days: 20, holidays: [], "
         "effect: {at_least: 1}, needs_error: true}\n"
     )
-    told = [("dispute", {"values": {"run_on": "last week"}})]
+    told = [("dispute", {"values": {"raised_on": "2025-02-10", "run_on": "last week"}})]
     known = [evaluation("2025-01", 98, circumstances=told), evaluation("2025-02", 98)]
     first, second = outcomes(terms(text), known)
     assert isinstance(first, Unsettled)
