@@ -35,7 +35,9 @@ class FactQuarantined(Noun):
     ``told``: what came. ``held``: in a conflict, what was accepted under its identity and stands.
     """
 
-    reason: Literal["conflict", "beyond_horizon", "unreadable", "refused_correction"]
+    reason: Literal[
+        "conflict", "beyond_horizon", "unreadable", "refused_correction", "too_many_subjects"
+    ]
     problem: Text
     event_source: str
     event_id: str

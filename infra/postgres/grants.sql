@@ -36,6 +36,7 @@ grant select, insert on linked_metric, linked_agreement, linked_answer to earnba
 grant insert on audit_entry to earnback_evaluator;
 grant select, update, delete on link_backlog to earnback_evaluator;
 grant select, insert, update, delete on touched, quarantine_item, refusal_count to earnback_evaluator;
+grant select, insert on known_subject to earnback_evaluator;
 grant select, delete on intake_refusal to earnback_evaluator;
 grant select on applied_correction to earnback_evaluator;
 grant insert on outbox to earnback_evaluator;

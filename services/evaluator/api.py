@@ -6,7 +6,7 @@ It knows nobody's keys: it listens where only the other services reach it.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -23,6 +23,7 @@ from services.catalogue.parked import WorkFailure
 from services.core.counting.evaluation import window_at
 from services.core.counting.measures.question import Need
 from services.evaluator import evaluation_store, preview
+from services.evaluator.apply import Partition
 from services.evaluator.closing import Ends
 from services.evaluator.recount import NoSuchPeriod, RecountTarget, target_of
 from services.shell import clock
@@ -53,8 +54,17 @@ class CloseCommand(Noun):
 class EvaluatorApiState:
     """What the routes work with."""
 
-    def __init__(self, pool: Pool, catalogue: CatalogueCopy, ends: Ends, health: Health) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        catalogue: CatalogueCopy,
+        ends: Ends,
+        health: Health,
+        held: Mapping[int, Partition] = preview.NONE_HELD,
+    ) -> None:
+        """``held``: the partitions that this process owns, kept current."""
         self.pool, self.catalogue, self.ends, self.health = pool, catalogue, ends, health
+        self.held = held
 
 
 def evaluator_api(settings: Settings, parts: EvaluatorApiState) -> FastAPI:
@@ -132,7 +142,7 @@ async def get_verdict(request: Request, identity: str) -> Response:
         )
     async with parts.pool.acquire() as connection:
         found = await preview.verdict(
-            connection, parts.catalogue.current, source, event_id, len(ends)
+            connection, parts.catalogue.current, source, event_id, len(ends), parts.held
         )
     return tagged(request, json.dumps(found).encode())
 

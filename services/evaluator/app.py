@@ -102,7 +102,9 @@ class EvaluatorProcess:
 
     async def _serve(self) -> None:
         ends = LogEnds(self.settings, self.topics.measurements)
-        parts = EvaluatorApiState(self.wires.pool, self.catalogue(), ends, self.wires.health)
+        parts = EvaluatorApiState(
+            self.wires.pool, self.catalogue(), ends, self.wires.health, self.frames.partitions
+        )
         try:
             await serve_beside(evaluator_api(self.settings, parts), self.settings)
         finally:

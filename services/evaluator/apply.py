@@ -20,9 +20,18 @@ from services.evaluator import link_store, links, store
 from services.evaluator.columns import Columns
 from services.evaluator.frame_rows import stored_frames
 from services.evaluator.horizon import REVIEW, Horizons, moved
-from services.evaluator.identity_index import CONFLICT, DUPLICATE, NEW, REFUSED, Seen, settle
+from services.evaluator.identity_index import (
+    BEYOND,
+    CONFLICT,
+    DUPLICATE,
+    NEW,
+    REFUSED,
+    Seen,
+    settle,
+)
 from services.evaluator.quarantine import Quarantine
 from services.evaluator.store import StoredFact, Tallies
+from services.evaluator.subjects import KnownSubjects, SubjectLimits, judge
 from services.evaluator.tallies import tallies
 from services.evaluator.topics import EvaluatorTopics
 from services.shell import metrics
@@ -80,6 +89,8 @@ class Frames:
         self._quarantine = Quarantine(catalogue, self._topics, quota)
         self.partitions: dict[int, Partition] = {}
         self._horizons: Horizons | None = None
+        self._most_subjects, self._subjects = quota.subjects, KnownSubjects()
+        self._limited: tuple[int, SubjectLimits] | None = None
 
     @property
     def _catalogue(self) -> CatalogueCopy:
@@ -151,6 +162,7 @@ class Frames:
             return StepResult(committed=lambda: self._count(None, len(given.poison), aside))
         verdict, known = await self._compare(connection, partition, held, columns)
         verdict = self._current().judge(columns, verdict, held.latest).copy()
+        subjects = await judge(connection, self._subjects, columns, verdict, self._limits())
         linked = await links.link(
             connection,
             partition,
@@ -177,6 +189,7 @@ class Frames:
             held.seen.add(columns.high[fresh], columns.payload[fresh], numbers[fresh])
             held.next_number += len(frames)
             held.wait_for(linked.awaited)
+            self._subjects.add(subjects)
             for source, at_us in further.items():
                 held.latest.accepted(source, at_us)
             self._count(verdict, len(given.poison), aside)
@@ -219,6 +232,13 @@ class Frames:
             self._horizons = Horizons(catalogue)
         return self._horizons
 
+    def _limits(self) -> SubjectLimits:
+        catalogue = self._catalogue.current
+        if self._limited is None or self._limited[0] != catalogue.revision:
+            limits = SubjectLimits.of(catalogue, self._most_subjects)
+            self._limited = catalogue.revision, limits
+        return self._limited[1]
+
     async def _compare(
         self, connection: Connection, partition: int, held: Partition, columns: Columns
     ) -> tuple[Int8s, dict[tuple[int, int], StoredFact]]:
@@ -239,8 +259,8 @@ class Frames:
     def _count(self, verdict: Int8s | None, poison: int, told: int) -> None:
         counted = {"unreadable": poison, "quarantined": told}
         if verdict is not None:
-            for outcome, code in _OUTCOMES.items():
-                counted[outcome] = int((verdict == code).sum())
+            for outcome, codes in _OUTCOMES.items():
+                counted[outcome] = int(np.isin(verdict, codes).sum())
         for outcome, number in counted.items():
             metrics.EVENTS.labels(self._service, outcome).inc(number)
 
@@ -257,11 +277,11 @@ def _heard(columns: Columns, further: Mapping[str, int], latest: Latest) -> dict
 
 
 _OUTCOMES = {
-    "accepted": NEW,
-    "duplicate": DUPLICATE,
-    "conflict": CONFLICT,
-    "review": REVIEW,
-    "refused": REFUSED,
+    "accepted": (NEW,),
+    "duplicate": (DUPLICATE,),
+    "conflict": (CONFLICT,),
+    "review": (REVIEW,),
+    "refused": (REFUSED, BEYOND),
 }
 
 

@@ -19,6 +19,8 @@ Indices = npt.NDArray[np.intp]
 NEW, DUPLICATE, DOUBTFUL, CONFLICT = 0, 1, 2, 3
 REFUSED = 5
 """A correction that no count would apply: decided by `links`, after the horizon."""
+BEYOND = 6
+"""A fact of a subject too many: decided by `subjects`, before the links."""
 
 # A run is merged into its older neighbour when it has reached half of its size. Runs then at least
 # halve from one to the next: there are at most log2 of them, and a fact is copied log2 times.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from schemas.period import first_day, label_of
 from schemas.statement import canonical
@@ -17,10 +21,13 @@ from services.core.counting.measures.counting import with_parts
 from services.core.counting.measures.question import Need
 from services.core.events.facts import identity_of, number
 from services.evaluator import columns, recount, store
+from services.evaluator.apply import Partition
 from services.evaluator.quarantine import REFUSED_CORRECTION
 from services.evaluator.recount import RecountTarget
 from services.shell.frames import partition_of, read_batch
 from services.shell.postgres import Connection, Pool
+
+NONE_HELD: Mapping[int, Partition] = MappingProxyType({})
 
 
 class EventsPage(NamedTuple):
@@ -46,13 +53,27 @@ async def preview(pool: Pool, catalogue: Catalogue, agreement: str, period: str)
 
 
 async def verdict(
-    connection: Connection, catalogue: Catalogue, source: str, event_id: str, partitions: int
+    connection: Connection,
+    catalogue: Catalogue,
+    source: str,
+    event_id: str,
+    partitions: int,
+    held: Mapping[int, Partition] = NONE_HELD,
 ) -> dict[str, Any]:
-    """What became of an event. ``partitions``: of `measurements`."""
+    """What became of an event. ``partitions``: of `measurements`.
+
+    ``held``: the partitions that this process owns, of which it knows the frame of each identity;
+    of others, and of what was stored since, the frames are searched.
+    """
     digest = identity_of(source, event_id)
     high, low = number(digest[:8]), number(digest[8:])
     partition = partition_of(source, partitions)
-    place = await store.find(connection, high, low, partition)
+    numbers: Sequence[int] = ()
+    since = 0
+    if (own := held.get(partition)) is not None:
+        numbers = own.seen.frames_with(np.array([high], np.uint64))
+        since = own.next_number
+    place = await store.find(connection, high, low, partition, numbers, since)
     accepted: dict[str, Any] | None = None
     repeated = 0
     if place is not None:

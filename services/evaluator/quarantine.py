@@ -19,7 +19,7 @@ from services.evaluator import columns as cols
 from services.evaluator import store
 from services.evaluator.columns import Columns
 from services.evaluator.horizon import REVIEW
-from services.evaluator.identity_index import CONFLICT, NEW, REFUSED, Indices
+from services.evaluator.identity_index import BEYOND, CONFLICT, NEW, REFUSED, Indices
 from services.evaluator.store import Aside, StoredFact
 from services.evaluator.topics import EvaluatorTopics
 from services.shell import clock
@@ -42,9 +42,19 @@ _TOO_OLD = (
     "the event again."
 )
 
+_TOO_MANY = (
+    "A level is judged for each subject of this metric, its sender has as many subjects there as "
+    "it may have, and this event names another one. Correct the subject; or have "
+    "EARNBACK_MOST_SUBJECTS raised, and send the event again."
+)
 
 REFUSED_CORRECTION = "refused_correction"
-_REASONS = {CONFLICT: "conflict", REVIEW: "beyond_horizon", REFUSED: REFUSED_CORRECTION}
+_REASONS = {
+    CONFLICT: "conflict",
+    REVIEW: "beyond_horizon",
+    REFUSED: REFUSED_CORRECTION,
+    BEYOND: "too_many_subjects",
+}
 
 
 class Quarantine:
@@ -70,14 +80,15 @@ class Quarantine:
         known: Mapping[tuple[int, int], StoredFact],
         refused: Mapping[int, Rejection],
     ) -> int:
-        """Set aside conflicts, refused corrections and what is for review. Gives how many were new.
+        """Set aside conflicts, refused corrections, what is for review and what is of a subject
+        too many. Gives how many were new.
 
         ``offsets``: of the record of each batch. ``known``: stored facts by identity. ``refused``:
         row to the reason.
         A flood of conflicts is written piece by piece: a transaction may not stand idle while
         thousands of them are put into words.
         """
-        rows = np.flatnonzero(np.isin(verdict, (CONFLICT, REVIEW, REFUSED)))
+        rows = np.flatnonzero(np.isin(verdict, tuple(_REASONS)))
         first = _first_accepted(columns, verdict, rows)
         told = 0
         for start in range(0, len(rows), AT_ONCE):
@@ -208,7 +219,7 @@ class Quarantine:
 def _why(verdict: int, refused: Rejection | None) -> str:
     if refused is not None:
         return problem_text(refused)
-    return _CONFLICT if verdict == CONFLICT else _TOO_OLD
+    return {CONFLICT: _CONFLICT, BEYOND: _TOO_MANY}.get(verdict, _TOO_OLD)
 
 
 def problem_text(problem: Rejection) -> str:

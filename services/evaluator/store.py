@@ -298,17 +298,20 @@ async def find(
     high: int,
     low: int,
     partition: int,
-    numbers: Sequence[int] | None = None,
+    numbers: Sequence[int] = (),
+    since: int = 0,
 ) -> FactLocation | None:
-    """The stored fact of an identity, searched in all frames of its partition or in some."""
+    """The stored fact of an identity, searched in these frames of its partition and in all from
+    one on."""
     needle = identity_bytes(high, low)
     rows = await connection.fetch(
         "select number, first_offset, last_offset, ids, frame, stored_at from fact_frame"
-        " where partition = $1 and ($3::int[] is null or number = any($3::int[]))"
+        " where partition = $1 and (number = any($3::int[]) or number >= $4)"
         " and position($2::bytea in ids) > 0 order by number",
         partition,
         needle,
-        None if numbers is None else list(numbers),
+        list(numbers),
+        since,
     )
     for row in rows:
         at = _aligned(row["ids"], needle)
@@ -330,7 +333,8 @@ async def repetitions(connection: Connection, high: int, low: int, partition: in
     needle = identity_bytes(high, low)
     rows = await connection.fetch(
         "select dup_ids from fact_frame"
-        " where partition = $1 and position($2::bytea in dup_ids) > 0",
+        " where partition = $1 and octet_length(dup_ids) > 0"
+        "   and position($2::bytea in dup_ids) > 0",
         partition,
         needle,
     )

@@ -35,6 +35,8 @@ class RefusalQuota:
     """Bytes a day."""
     days: int = 90
     """How long it is kept."""
+    subjects: int = 10_000
+    """Of each party and metric that a level judges for each subject; further ones are refused."""
 
 
 USUAL = RefusalQuota()
@@ -165,7 +167,7 @@ _OLD = (
     "  where refused_at < clock_timestamp() - make_interval(days => $1)"
     "  order by refused_at limit $2)",
     "delete from quarantine_item where number in (select number from quarantine_item"
-    "  where reason in ('conflict', 'beyond_horizon', 'unreadable')"
+    "  where reason in ('conflict', 'beyond_horizon', 'unreadable', 'too_many_subjects')"
     "    and first_at < clock_timestamp() - make_interval(days => $1)"
     "  order by first_at limit $2)",
     "delete from refusal_count where (party, day, part, code) in"

@@ -114,6 +114,9 @@ def _refusals(reader: "_EnvironmentReader") -> RefusalQuota:
         ),
         size=kib * 1024,
         days=reader.given("EARNBACK_REFUSED_KEEP_DAYS", _positive, "days", USUAL.days),
+        subjects=reader.given(
+            "EARNBACK_MOST_SUBJECTS", _positive, "a number of subjects", USUAL.subjects
+        ),
     )
     reader.check(
         quota.days >= LEAST_DAYS,

@@ -67,6 +67,7 @@ def test_the_defaults_on_the_page_are_those_of_the_code() -> None:
         "EARNBACK_REFUSED_EVENTS_PER_DAY": str(common.refusals.events),
         "EARNBACK_REFUSED_KIB_PER_DAY": str(common.refusals.size // 1024),
         "EARNBACK_REFUSED_KEEP_DAYS": str(common.refusals.days),
+        "EARNBACK_MOST_SUBJECTS": str(common.refusals.subjects),
         "EARNBACK_METRICS_PORT": str(common.metrics_port),
         "EARNBACK_SESSION_TIMEOUT": str(common.session_timeout),
         "EARNBACK_HEARTBEAT": str(common.heartbeat),

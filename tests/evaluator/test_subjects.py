@@ -1,0 +1,137 @@
+"""A party has so many subjects where each is judged by itself; a further one is set aside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from services.evaluator import preview
+from services.evaluator.apply import Frames
+from services.shell.refusals import RefusalQuota
+from tests.evaluator.bench import House
+from tests.evaluator.builders import (
+    NIMBUS,
+    PARTITIONS,
+    TOWN,
+    Event,
+    a_programme,
+    an_agreement,
+    correction,
+    up,
+)
+
+JANUARY = datetime(2025, 1, 10, 12, tzinfo=UTC)
+OTHER = "urn:nimbus:probe/3"
+"""A second source of the same vendor, in another partition."""
+
+
+@pytest.fixture
+async def house(database: str) -> AsyncIterator[House]:
+    """One level that is judged for each subject, and three subjects of each party."""
+    sources = [
+        *a_programme().model_dump(mode="json")["sources"],
+        {"source": OTHER, "reports_for": "nimbus"},
+    ]
+    (level,) = an_agreement().model_dump(mode="json")["levels"]
+    judged = an_agreement(levels=[level | {"each_subject": True}])
+    house = await House.open(database, a_programme(sources=sources), judged)
+    await limited(house, 3)
+    try:
+        yield house
+    finally:
+        await house.close()
+
+
+async def limited(house: House, subjects: int) -> None:
+    """As a worker that has just been started with this setting."""
+    house.frames = Frames(lambda: house.copy, quota=RefusalQuota(subjects=subjects))
+    await house.frames.load(house.connection, house.claims)
+
+
+def of(subject: str, name: str = "", source: str = NIMBUS, **changes: Any) -> Event:
+    return up(name or subject, JANUARY, source).but(subject=subject, **changes)
+
+
+async def set_aside(house: House) -> list[tuple[str, int]]:
+    found = await house.quarantine()
+    assert {one["reason"] for one in found} <= {"too_many_subjects"}
+    return sorted((one["event_id"], one["times"]) for one in found)
+
+
+async def test_a_subject_too_many_is_set_aside_and_counts_when_there_may_be_more(
+    house: House,
+) -> None:
+    await house.send([of("a"), of("b")], [of("c"), of("d"), of("d", "again"), of("a", "a2")])
+    await house.send([of("c", "c2"), of("d"), of("d").but(value=0), of("e")])
+    assert await set_aside(house) == [("again", 1), ("d", 1), ("d", 2), ("e", 1)]
+    (first, *_) = await house.quarantine()
+    assert "this event names another one" in first["problem"]
+    assert "EARNBACK_MOST_SUBJECTS" in first["problem"]
+    used = "select party, code, kept from refusal_count"
+    assert [tuple(row) for row in await house.connection.fetch(used)] == [
+        ("nimbus", "too_many_subjects", 4)
+    ]
+    assert await house.stored() == 5
+    await limited(house, 4)
+    await house.send([of("d")], [of("e")])
+    assert await house.stored() == 6
+    assert (await set_aside(house))[-1] == ("e", 2)
+
+
+async def test_the_sources_of_a_party_share_its_subjects_and_others_have_their_own(
+    house: House,
+) -> None:
+    assert of("a").partition != of("a", source=OTHER).partition
+    await house.send([of("a"), of("b")])
+    await house.send([of("c", source=OTHER), of("a", "a2", OTHER), of("d", source=OTHER)])
+    await house.send([of("d")], [of("c", "c2")])
+    await house.send([of(name, f"t-{name}", TOWN) for name in "xyz"])
+    assert await set_aside(house) == [("d", 1), ("d", 1)]
+    assert await house.stored() == 8
+
+
+async def test_a_correction_gives_no_subject_too_many(house: House) -> None:
+    sample = of("a")
+    await house.send([sample, of("b"), of("c")])
+    said = {"metric": "availability", "up": True}
+    new = correction("new", JANUARY, sample, said | {"subject": "d"})
+    await house.send([new, correction("known", JANUARY, sample, said | {"subject": "b"})])
+    assert await set_aside(house) == [("new", 1)]
+
+
+async def test_metrics_that_are_not_judged_by_subject_have_no_limit(house: House) -> None:
+    events = [of(f"s{number}", metric="incidents") for number in range(5)]
+    await house.send([event.but(metric="latency", type=LATENCY, value=5) for event in events])
+    await house.send([up("no-subject", JANUARY)])
+    assert await house.quarantine() == []
+
+
+LATENCY = "earnback.response.v1"
+
+
+async def test_a_verdict_reads_the_frame_of_its_event_alone(house: House) -> None:
+    """What this process holds tells the frame; what was stored since is searched."""
+    await house.send(*([of("a", f"e{number}")] for number in range(9)))
+    held = house.frames.partitions
+
+    async def verdict(name: str) -> str:
+        sent: list[Any] = []
+        house.connection.add_query_logger(sent.append)
+        found = await preview.verdict(
+            house.connection, house.copy.current, NIMBUS, name, PARTITIONS, held
+        )
+        house.connection.remove_query_logger(sent.append)
+        (asked,) = [one for one in sent if "needle" in one.query or "in ids" in one.query]
+        assert asked.args[3] == held[of("a").partition].next_number
+        assert len(asked.args[2]) == (name.startswith("e") and found["standing"] == "accepted")
+        return str(found["standing"])
+
+    assert [await verdict("e4"), await verdict("nobody")] == ["accepted", "not_seen"]
+    stale = held[of("a").partition].next_number
+    await house.send([of("b", "later")])
+    held[of("a").partition].next_number = stale
+    held[of("a").partition].seen = type(held[of("a").partition].seen)()
+    assert await verdict("later") == "accepted"
