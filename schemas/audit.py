@@ -22,6 +22,9 @@ class AuditAction(StrEnum):
     RESTATEMENT_ORDERED = "restatement-ordered"
     DISPUTE_RAISED = "dispute-raised"
     DISPUTE_ACTED = "dispute-acted"
+    PROPOSED = "proposed"
+    PROPOSAL_ANSWERED = "proposal-answered"
+    ANSWER_COUNTED = "answer-counted"
     REQUEST_MADE = "request-made"
     REQUEST_AGREED = "request-agreed"
     REQUEST_DECLINED = "request-declined"
@@ -39,7 +42,8 @@ class AuditEntry(Noun):
     party: str | None = Field(description="Whose key it was. Null: there was no key.")
     role: str = Field(
         description="Role of the key; command: made at the command line with the database's own "
-        "access; installation: made by earnback itself."
+        "access; installation: made by earnback itself; event: stated by an event of the party, "
+        "whatever key sent it."
     )
     person: str | None = Field(
         description="Who was named as the person. Null: nobody, or one of another party."
@@ -49,6 +53,6 @@ class AuditEntry(Noun):
     period: PeriodLabel | None
     about: str = Field(
         description="What was changed: the version applied, the prefix of the key, the order "
-        "to close, the run of the restatement, the id of the dispute or of the request."
+        "to close, the run of the restatement, the id of the dispute, the proposal or the request."
     )
     reason: str | None = Field(description="Why. Null where the change asks for no reason.")

@@ -50,7 +50,7 @@ grant select, insert on agreement_version, agreement_party, evaluation_received,
     to earnback_settlement;
 grant update on catalogue_revision to earnback_settlement;
 grant select, insert, update on progress, parked_work, dispute to earnback_settlement;
-grant select, insert, update, delete on settlement_pending to earnback_settlement;
+grant select, insert, update, delete on settlement_pending, proposal to earnback_settlement;
 grant select, insert, delete on open_dispute to earnback_settlement;
 grant select, update on book_head to earnback_settlement;
 grant select on latest_statement, posted_line, seal_key to earnback_settlement;
@@ -61,5 +61,5 @@ grant select, insert, update on outbox_head to earnback_settlement;
 grant select on statement, statement_line, ledger_entry, dispute, dispute_event, open_dispute, settlement_run, settlement_pending,
     evaluation_received, parked_work, quarantine_item, intake_refusal, refusal_count, settlement_refused,
     agreement_party, programme_party, source_owner, applied_correction, book_head, version_taken_up,
-    audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done
+    audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done, proposal
     to earnback_party;

@@ -190,6 +190,7 @@ def _started(
         **os.environ,
         "EARNBACK_KAFKA": pair.kafka,
         "EARNBACK_EVALUATOR": f"http://127.0.0.1:{ports['evaluator']}",
+        "EARNBACK_INGEST": f"http://127.0.0.1:{ports['ingest']}",
     }
     ingest_urls = []
     for name, port in ports.items():

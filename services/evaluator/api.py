@@ -113,12 +113,25 @@ def _cannot_count(error: Exception) -> Exception:
 
 
 @routes.get("/previews/{agreement}/{period}", response_model=dict[str, Any])
-async def get_preview(request: Request, agreement: str, period: PeriodLabel) -> Response:
-    """Count a period from the facts stored at this moment, as a close would."""
+async def get_preview(
+    request: Request,
+    agreement: str,
+    period: PeriodLabel,
+    accepting_source: str | None = None,
+    accepting_id: str | None = None,
+) -> Response:
+    """Count a period from the facts stored at this moment, as a close would.
+
+    With the source and id of a proposal: as if it were accepted.
+    """
     parts = _parts(request)
     await parts.catalogue.refresh()
+    named = accepting_source is not None and accepting_id is not None
+    accepting = {(accepting_source or "", accepting_id or "")} if named else frozenset()
     try:
-        body = await preview.preview(parts.pool, parts.catalogue.current, agreement, period)
+        body = await preview.preview(
+            parts.pool, parts.catalogue.current, agreement, period, accepting
+        )
     except NoSuchPeriod as error:
         raise Problem(404, "no-such-period", "There is no such period.", str(error)) from error
     except Exception as error:

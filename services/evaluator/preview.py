@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from services.core.counting.evaluation import agreement_at, programme_at
 from services.core.counting.evidence import EvidenceEvent, Place, evidence_of
 from services.core.counting.measures.counting import with_parts
 from services.core.counting.measures.question import Need
+from services.core.events.corrections import EventKey
 from services.core.events.facts import identity_of, number
 from services.evaluator import columns, recount, store
 from services.evaluator.apply import Partition
@@ -38,16 +39,23 @@ class EventsPage(NamedTuple):
     digest: str
 
 
-async def preview(pool: Pool, catalogue: Catalogue, agreement: str, period: str) -> bytes:
+async def preview(
+    pool: Pool,
+    catalogue: Catalogue,
+    agreement: str,
+    period: str,
+    as_accepted: Collection[EventKey] = (),
+) -> bytes:
     """What a close would say now, as canonical JSON; nothing is stored.
 
-    Raises NoSuchPeriod, or ValueError where the catalogue does not let the period be counted.
+    ``as_accepted``: proposals that are taken as accepted. Raises NoSuchPeriod, or ValueError where
+    the catalogue does not let the period be counted.
     """
     subject = recount.target_of(catalogue, agreement, period)
     async with pool.acquire() as connection:
         snapshot = await recount.take(connection, subject)
     revision = 1 if snapshot.last is None else snapshot.last.revision + 1
-    counted = partial(recount.evaluation, subject, snapshot, revision, "commanded")
+    counted = partial(recount.evaluation, subject, snapshot, revision, "commanded", as_accepted)
     made, _ = await recount.in_thread(subject, recount.MOST_FACTS, counted)
     return canonical(made)
 

@@ -13,17 +13,18 @@ from services.shell.kafka import run_worker
 from services.shell.settings import BadSettings, read
 
 
-def evaluator_address(environ: Mapping[str, str]) -> str | None:
-    """Where the evaluator answers, from EARNBACK_EVALUATOR; None where it is not set.
+def address(environ: Mapping[str, str], name: str) -> str | None:
+    """Where another service answers, from EARNBACK_EVALUATOR or EARNBACK_INGEST; None where it is
+    not set.
 
     Raises BadSettings for what is no address.
     """
-    text = environ.get("EARNBACK_EVALUATOR")
+    text = environ.get(name)
     if not text:
         return None
     found = urlsplit(text)
     if found.scheme not in ("http", "https") or not found.hostname:
-        raise BadSettings("EARNBACK_EVALUATOR is no address: give http://host:port")
+        raise BadSettings(f"{name} is no address: give http://host:port")
     return text
 
 
@@ -47,7 +48,8 @@ def main() -> None:
     try:
         app = settlement_app(
             read("settlement"),
-            evaluator=evaluator_address(os.environ),
+            evaluator=address(os.environ, "EARNBACK_EVALUATOR"),
+            ingest=address(os.environ, "EARNBACK_INGEST"),
             seconds=settle_seconds(os.environ),
         )
     except BadSettings as error:

@@ -15,12 +15,14 @@ from services.catalogue.person import PERSON
 from services.settlement.access import recognise_sender
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.finance_events import DECLARED, SettlementTopics
+from services.settlement.ingest_client import IngestClient
 from services.settlement.routes import (
     agreements,
     audit,
     disputes,
     ledger,
     operations,
+    proposals,
     requests,
     restatements,
     statements,
@@ -48,6 +50,7 @@ ROUTERS = tuple(
         ledger,
         restatements,
         disputes,
+        proposals,
         operations,
         audit,
         requests,
@@ -59,11 +62,16 @@ def settlement_api(
     settings: Settings,
     *,
     evaluator: str | None,
+    ingest: str | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    ingest_transport: httpx.AsyncBaseTransport | None = None,
     probes: Mapping[str, Probe] | None = None,
     topics: SettlementTopics = DECLARED,
 ) -> FastAPI:
-    """The API over its own connections. ``evaluator``: address of the evaluator's HTTP API."""
+    """The API over its own connections.
+
+    ``evaluator``, ``ingest``: addresses of these services' HTTP APIs.
+    """
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
@@ -77,6 +85,7 @@ def settlement_api(
             topics,
             Seal(await pool.fetchval("select key from seal_key")),
             reads,
+            IngestClient(ingest, ingest_transport),
             settings.refusals,
         )
         try:
@@ -86,6 +95,7 @@ def settlement_api(
         finally:
             await parts.catalogue.stop()
             await parts.evaluator.close()
+            await parts.ingest.close()
             await reads.close()
             await pool.close()
 

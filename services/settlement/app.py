@@ -22,6 +22,7 @@ def settlement_app(
     settings: Settings,
     *,
     evaluator: str | None,
+    ingest: str | None = None,
     topics: SettlementTopics = DECLARED,
     seconds: float = SETTLE_SECONDS,
 ) -> Any:
@@ -37,7 +38,7 @@ def settlement_app(
     wires.beside("parked", lambda: parking.watch(wires.pool, settler.try_again))
     wires.beside("relay", lambda: _relay(settings, wires, topics))
     if settings.http_port:
-        wires.beside("api", lambda: _serve(settings, wires, evaluator, topics))
+        wires.beside("api", lambda: _serve(settings, wires, (evaluator, ingest), topics))
     return app
 
 
@@ -46,14 +47,23 @@ async def _relay(settings: Settings, wires: Wires, topics: SettlementTopics) -> 
 
 
 async def _serve(
-    settings: Settings, wires: Wires, evaluator: str | None, topics: SettlementTopics
+    settings: Settings,
+    wires: Wires,
+    addresses: tuple[str | None, str | None],
+    topics: SettlementTopics,
 ) -> None:
-    """Serve the API until the worker stops; requests under way are finished first."""
+    """Serve the API until the worker stops; requests under way are finished first.
+
+    ``addresses``: of the evaluator and of ingest.
+    """
 
     async def worker() -> None:
         missing = wires.health.missing()
         if missing:
             raise RuntimeError("; ".join(f"{part} {why}" for part, why in missing.items()))
 
-    api = settlement_api(settings, evaluator=evaluator, probes={"worker": worker}, topics=topics)
+    evaluator, ingest = addresses
+    api = settlement_api(
+        settings, evaluator=evaluator, ingest=ingest, probes={"worker": worker}, topics=topics
+    )
     await serve_beside(api, settings)

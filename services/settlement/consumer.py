@@ -18,13 +18,15 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import SettlementRun
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement
+from services.catalogue import audit
 from services.catalogue.parked import resolve
 from services.core.contracts.versions import first_open_day, prospective, prospective_programmes
 from services.core.exact.budget import OverBudget
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History
-from services.settlement import gauges, parking, store
+from services.settlement import gauges, parking, proposal_store, store
 from services.settlement.finance_events import DECLARED, Posting, SettlementTopics
+from services.settlement.proposal_store import Told
 from services.settlement.replay import (
     OpenBooks,
     changed,
@@ -75,13 +77,14 @@ class Settler:
     ) -> StepResult:
         """Settle what each evaluation changes. What can never be applied is set aside."""
         counts: Counter[str] = Counter()
-        told = [(record, _read(record)) for record in records]
+        given = [(record, _read(record)) for record in records]
         await store.take_turn(
-            connection, {one.agreement for _, one in told if isinstance(one, PeriodEvaluation)}
+            connection, {one.agreement for _, one in given if isinstance(one, PeriodEvaluation)}
         )
-        for record, evaluation in told:
+        told: list[Told] = []
+        for record, evaluation in given:
             try:
-                counts.update(await self._one(connection, evaluation))
+                counts.update(await self._one(connection, evaluation, told))
             except Unprocessable as reason:
                 await store.refuse(
                     connection,
@@ -94,12 +97,20 @@ class Settler:
                 log(__name__).error("evaluation_refused", offset=record.offset, reason=str(reason))
                 counts["refused"] += 1
         waiting = await gauges.pending(connection)
+        for author, change in told:  # last: others wait from then
+            await audit.record(connection, author, change)
         return StepResult(committed=lambda: gauges.count(counts, waiting))
 
     async def _one(
-        self, connection: Connection, evaluation: PeriodEvaluation | Unprocessable
+        self,
+        connection: Connection,
+        evaluation: PeriodEvaluation | Unprocessable,
+        told: list[Told],
     ) -> Counter[str]:
-        """Settle one evaluation, or park it. Raises Unprocessable before anything is written."""
+        """Settle one evaluation, or park it. Raises Unprocessable before anything is written.
+
+        ``told``: gets what the audit is to say.
+        """
         if isinstance(evaluation, Unprocessable):
             raise evaluation
         if not await store.is_applied(connection, evaluation.agreement):
@@ -109,6 +120,7 @@ class Settler:
             )
         if not await store.receive(connection, evaluation):
             return Counter(repeated=1)
+        told += await proposal_store.keep(connection, evaluation)
         agreement, period = evaluation.agreement, evaluation.period
         with correlated(_trace(evaluation)):
             try:

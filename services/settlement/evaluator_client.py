@@ -33,9 +33,16 @@ class EvaluatorClient:
         if self._client is not None:
             await self._client.aclose()
 
-    async def preview(self, agreement: str, period: str) -> bytes:
-        """The evaluation of a period that is still open, as JSON."""
-        answer = await self._ask("GET", f"/v1/previews/{_part(agreement)}/{_part(period)}")
+    async def preview(
+        self, agreement: str, period: str, accepting: tuple[str, str] | None = None
+    ) -> bytes:
+        """What a period is evaluated to by now, as JSON.
+
+        ``accepting``: source and id of a proposal that is to be taken as accepted.
+        """
+        query = dict(zip(("accepting_source", "accepting_id"), accepting or (), strict=False))
+        path = f"/v1/previews/{_part(agreement)}/{_part(period)}"
+        answer = await self._ask("GET", path, params=query)
         return answer.content
 
     async def verdict(self, source: str, event_id: str) -> dict[str, Any]:
@@ -95,7 +102,7 @@ class EvaluatorClient:
         if answer.status_code >= 500:
             raise _away(f"it answered {answer.status_code}")
         if answer.status_code >= 400:
-            raise _its_problem(answer)
+            raise its_problem(answer)
         return answer
 
 
@@ -113,7 +120,8 @@ def _away(why: str) -> Problem:
     )
 
 
-def _its_problem(answer: httpx.Response) -> Problem:
+def its_problem(answer: httpx.Response) -> Problem:
+    """What another service refused, as it says it."""
     try:
         document = answer.json()
         return Problem(

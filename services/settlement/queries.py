@@ -17,6 +17,8 @@ from services.shell.postgres import Connection
 DatabaseRow = Any
 """An asyncpg record."""
 
+PROPOSALS_FROM = 2**61
+"""Numbers of what is pending: those of open proposals begin so far below 0."""
 _WITHIN = "($1::text is null or vendor = $1) and ($2::text is null or buyer = $2)"
 _STATEMENT = (
     "agreement, period, revision, supersedes, programme, version, vendor, buyer, currency,"
@@ -248,9 +250,9 @@ async def pending(
     after: tuple[str, str, int],
     limit: int,
 ) -> list[DatabaseRow]:
-    """What waits, is parked or disputed, by agreement, period and number.
+    """What waits, is parked, disputed or proposed, by agreement, period and number.
 
-    ``number`` 0: a period that waits; below: a dispute.
+    ``number`` 0: a period that waits; below: a dispute, and far below a proposal.
 
     ``agreements``: those whose periods are looked at. ``scope``: vendor and buyer whose parked
     work is, None for everyone's.
@@ -260,17 +262,21 @@ async def pending(
         " select agreement, period, 0::bigint as number, null as vendor, run_id, reasons, since,"
         "  null as what, null as programme, null as error, null as place, null as input,"
         "  null as trace_id, null::int as attempts, null::timestamptz as last_at,"
-        "  null::uuid as dispute_id"
+        "  null::uuid as dispute_id, null::uuid as proposal_id, null as content"
         "  from settlement_pending where agreement = any($3::text[])"
         " union all"
         " select agreement, period, number, vendor, null, jsonb_build_array(reason), first_at,"
-        "  what, programme, error, place, input, trace_id, attempts, last_at, null"
+        "  what, programme, error, place, input, trace_id, attempts, last_at, null, null, null"
         f"  from parked_work where resolved_at is null and {_WITHIN}"
         " union all"
         " select o.agreement, o.period, -position, vendor, null, null, recorded_at,"
-        "  null, null, null, null, null, null, null, null, o.dispute_id"
+        "  null, null, null, null, null, null, null, null, o.dispute_id, null, null"
         "  from open_dispute o join dispute using (dispute_id)"
-        "  where o.agreement = any($3::text[])) listed"
+        "  where o.agreement = any($3::text[])"
+        " union all"
+        f" select agreement, period, number - {PROPOSALS_FROM}, vendor, null, null, first_at,"
+        "  null, null, null, null, null, null, null, null, null, proposal_id, content"
+        "  from proposal where state = 'open' and agreement = any($3::text[])) listed"
         " where (agreement, period, number) > ($4, $5, $6)"
         " order by agreement, period, number limit $7",
         *scope,

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.base import Instant, Noun, Number, Text
 from schemas.dispute import Contested, Dispute, DisputeAct, DisputeState
-from schemas.evaluation import EventRef, PeriodEvaluation, WithheldThing
+from schemas.evaluation import EventRef, PeriodEvaluation, Proposal, WithheldThing
 from schemas.finance import EntryBooked
 from schemas.ledger_entry import SettlementRun
 from schemas.money import amount_text
 from schemas.period import PeriodLabel, Window
+from schemas.programme import SourceUri
 from schemas.statement import LevelResult, LineKind, SettlementStatement, Step
 
 Item = TypeVar("Item", bound=Noun)
@@ -219,6 +220,54 @@ class FactsPage(Noun):
     changed_since: tuple[int, ...] = ()
 
 
+class ListedProposal(Noun):
+    """What a party has proposed: without effect until it is accepted."""
+
+    proposal_id: UUID
+    agreement: str
+    period: str = Field(description="That it is for.")
+    evaluated: str = Field(description="The settlement period whose evaluation lists it.")
+    states: Literal["charge", "circumstance", "figure", "correction"]
+    name: str = Field(description="Base, circumstance or metric.")
+    state: Literal["open", "accepted", "rejected"]
+    proposal: Proposal
+    first_at: Instant
+    changed_at: Instant
+
+
+class ProposalEffect(Noun):
+    """What the statement would change by, by the facts that are stored now."""
+
+    period: str = Field(description="The settlement period.")
+    without: MoneyAmount | None = Field(description="Its total where it is not accepted.")
+    accepted: MoneyAmount | None = Field(description="Its total where it is.")
+    change: MoneyAmount | None = Field(description="Null: one of the two cannot be settled yet.")
+    waits_for: tuple[str, ...] = Field((), description="Why not.")
+
+
+class ProposalDetail(ListedProposal):
+    """A proposal with its amount."""
+
+    effect: ProposalEffect
+
+
+class ProposalDecision(Noun):
+    """Why a proposal is accepted or rejected, and from which source of one's own."""
+
+    reason: Text
+    source: SourceUri | None = Field(
+        None, description="The source of the answer. Needed where several report for you."
+    )
+
+
+class ProposalAnswered(Noun):
+    """An answer that was sent. It takes effect once it is counted."""
+
+    proposal_id: UUID
+    answer: Literal["accept", "reject"]
+    event: EventRef = Field(description="The event that answers.")
+
+
 class Explanation(Noun):
     """From an amount to the events behind it."""
 
@@ -241,6 +290,9 @@ class Explanation(Noun):
     )
     references: tuple[WithheldThing, ...] = Field(
         (), description="What the references in it stand for, where that is for the asker."
+    )
+    proposals: tuple[ListedProposal, ...] = Field(
+        (), description="Open ones of the periods of the line and its statement, up to 100."
     )
     facts: FactsPage
 
@@ -277,21 +329,22 @@ class ParkedWork(Noun):
 
 
 class PendingPeriod(Noun):
-    """A closed period that has no statement yet, work on an agreement that failed, or an undecided
-    dispute, and why."""
+    """A closed period that has no statement yet, work on an agreement that failed, an undecided
+    dispute or an open proposal, and why."""
 
     agreement: str | None = Field(description="Null: the whole programme.")
     vendor: str | None
     period: str | None = Field(description="Null: the agreement as a whole.")
-    state: Literal["waits", "parked", "disputed"] = Field(
+    state: Literal["waits", "parked", "disputed", "proposed"] = Field(
         description="waits: something that the contract asks for is missing. parked: working it "
-        "out failed. disputed: a dispute of it is not decided."
+        "out failed. disputed: a dispute of it is not decided. proposed: nobody has answered."
     )
     reasons: tuple[str, ...]
     since: Instant
     run_id: UUID | None = Field(description="The run that found it waiting. Null: it is parked.")
     parked: ParkedWork | None = Field(None, description="What failed. Null: nothing did.")
     dispute_id: UUID | None = Field(None, description="Null: it is not for a dispute.")
+    proposal_id: UUID | None = Field(None, description="Null: it is not for a proposal.")
 
 
 class RunSummary(SettlementRun):

@@ -69,17 +69,23 @@ def test_a_proposal_is_listed_answered_once_and_counts_then(closed: Shell) -> No
     row = next(line for line in listed.out.splitlines() if "claimed" in line)
     for part in (VENDOR, "nimbus", "charge fee: 5000 EUR", "open", "town"):
         assert part in row
-    of = ("leasing", "2025-01", VENDOR, "claimed", "--reason", "as agreed")
-    foreign = closed.run("proposal", "accept", *of, "--from", VENDOR)
+    one = ("leasing", "2025-01", VENDOR, "claimed")
+    shown = closed.run("proposal", "show", *one)
+    assert "comes to 1000.00 EUR instead of 2000.00 EUR: -1000.00 EUR" in shown.out, shown.err
+    assert "proposed" in closed.run("pending").out
+    foreign = closed.run("proposal", "accept", *one, "--reason", "as agreed", "--from", VENDOR)
     assert foreign.code == 1, "the source is the vendor's"
-    said = closed.run("proposal", "accept", *of, "--from", BUYER)
+    said = closed.run("proposal", "accept", *one, "--reason", "as agreed")
     assert said.code == 0, said.err
     wait_for(
         "the accepted charge to count",
         lambda: "1000.00" in closed.run("statements", "leasing", "2025-01").out,
     )
     found = json.loads(closed.run("proposal", "list", "leasing", "2025-01", "--json").out)
-    assert [(each["state"], len(each["answers"])) for each in found] == [("accepted", 1)]
+    (answered,) = found
+    assert (answered["state"], len(answered["proposal"]["answers"])) == ("accepted", 1)
+    audited = closed.run("audit", "leasing").out + closed.run("audit").out
+    assert "answer-counted" in audited
 
 
 def test_what_nobody_proposed_is_said_with_where_to_look(closed: Shell) -> None:

@@ -23,6 +23,7 @@ from services.catalogue.audit import at_the_command_line
 from services.catalogue.four_eyes import RequestedAct, ask
 from services.catalogue.keys import create
 from services.catalogue.store import apply
+from services.settlement.proposal_store import proposal_id
 from services.shell.clock import now
 from tests.settlement.builders import a_record, an_agreement, an_evaluation
 from tests.settlement.desk import Desk, a_desk
@@ -153,12 +154,27 @@ def counted_of(vendor: str, what: str = "service", **more: Any) -> PeriodEvaluat
             "values": {"evidence": f"https://{vendor}/evidence"},
         },
     }
+    proposed = {
+        "event": {"source": f"urn:{vendor}:probe", "id": f"{vendor}-correction"},
+        "payload": "0" * 16,
+        "at": "2025-02-20T00:00:00Z",
+        "party": vendor,
+        "correction": {
+            "corrects": f"{vendor}-miss",
+            "name": SHARED,
+            "period": made.period,
+            "reason": f"{vendor} measured wrongly",
+        },
+        "state": "open",
+        "awaits": [buyer],
+    }
     return PeriodEvaluation.model_validate(
         made.model_dump(mode="json")
         | {
             "programme": f"{buyer}-programme",
             "figures": [whole],
             "circumstances": [circumstance],
+            "proposals": [proposed] if what == "service" and made.period == "2025-01" else [],
         }
     )
 
@@ -238,13 +254,16 @@ async def fill(world: World, vendor: str, again: str = "") -> None:
         ids |= await _booked(world, vendor)
         ids |= {"dispute_id": await _dispute(world, vendor)}
         ids |= {"request_id": await _asked_for(world, vendor)}
+        (proposed,) = counted_of(vendor).proposals
+        ids |= {"proposal_id": str(proposal_id(f"{vendor}-service", proposed))}
 
 
 def _previews(desk: Desk, vendor: str) -> None:
     """What the evaluator says of the vendor's open period and of the events behind its figures."""
     for what in ("service", "late", "old"):
         name = f"{vendor}-{what}"
-        desk.elsewhere.previews[(name, "2025-02")] = counted_of(vendor, what, period="2025-02")
+        for period in ("2025-01", "2025-02"):
+            desk.elsewhere.previews[(name, period)] = counted_of(vendor, what, period=period)
         desk.elsewhere.facts[(name, SHARED, "2025-01")] = [
             (f"urn:{each}:probe", f"{each}-fact") for each in BUYER_OF
         ]

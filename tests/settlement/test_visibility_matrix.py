@@ -87,7 +87,7 @@ def _application(world: World, owner: str) -> Asked:
     return "/v1/agreements", {**body, "programme": f"{buyer}-programme"}
 
 
-IDS = ("item_id", "order_id", "entry_id", "run_id", "dispute_id", "request_id")
+IDS = ("item_id", "order_id", "entry_id", "run_id", "dispute_id", "request_id", "proposal_id")
 A_PERIOD = {"agreement": "{owner}-service", "period": "2025-01"}
 
 LISTS = {
@@ -105,6 +105,7 @@ LISTS = {
     "/v1/dispute-states": "",
     "/v1/audit": "",
     "/v1/requests": "",
+    "/v1/proposals": "",
 }
 """Routes that name nothing: what they list is the asker's own."""
 
@@ -146,6 +147,13 @@ THINGS: dict[tuple[str, str], Callable[[World, str], Asked]] = {
     ("POST", "/v1/requests/{request_id}/answers"): _post(
         "/v1/requests/{request_id}/answers", {"answer": "decline", "reason": "No."}
     ),
+    ("GET", "/v1/proposals/{proposal_id}"): _get("/v1/proposals/{proposal_id}"),
+    ("POST", "/v1/proposals/{proposal_id}/accept"): _post(
+        "/v1/proposals/{proposal_id}/accept", {"reason": "Yes."}
+    ),
+    ("POST", "/v1/proposals/{proposal_id}/reject"): _post(
+        "/v1/proposals/{proposal_id}/reject", {"reason": "No."}
+    ),
     ("POST", "/v1/closes"): _post("/v1/closes", A_PERIOD),
     ("POST", "/v1/restatements"): _post(
         "/v1/restatements", {"agreement": "{owner}-old", "reason": "By order."}
@@ -164,6 +172,7 @@ FILTERS = (
     "/v1/restatements?agreement={owner}-service",
     "/v1/disputes?agreement={owner}-service",
     "/v1/audit?agreement={owner}-service",
+    "/v1/proposals?agreement={owner}-service",
 )
 """Filters that name something."""
 
@@ -344,7 +353,7 @@ async def _a_query_that_forgets_its_where_shows_nothing_foreign(world: World) ->
         )
     ]
     held = [each for each in guarded if await pool.fetchval(f"select count(*) from {each}")]
-    assert len(guarded) == 20
+    assert len(guarded) == 21
     assert sorted({*guarded} - {*held}) == [
         "evaluation",
         "four_eyes_done",

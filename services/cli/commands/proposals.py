@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
-from uuid import uuid4
 
 import typer
 
-from services.cli.commands.common import (
-    REFUSED,
-    AsJson,
-    check_period,
-    client_of_running,
-    fail,
-    send_event,
-)
+from services.cli.commands.common import REFUSED, AsJson, check_period, client_of_running, fail
 from services.cli.terminal import echo
 
 proposal = typer.Typer(no_args_is_help=True, help="Proposals: listed, accepted, rejected.")
@@ -25,22 +15,62 @@ ProposalSource = Annotated[str, typer.Argument(help="The proposal's source.")]
 ProposalId = Annotated[str, typer.Argument(help="The proposal's id.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in words.")]
 OwnSource = Annotated[
-    str, typer.Option("--from", help="A source of your own, from which the answer is sent.")
+    str | None,
+    typer.Option("--from", help="The source of the answer; needed where you have several."),
+]
+OfAgreement = Annotated[str | None, typer.Argument(help="Only of this agreement.")]
+OfPeriod = Annotated[str | None, typer.Argument(help="Only for this period.")]
+OfState = Annotated[
+    Literal["open", "accepted", "rejected"] | None, typer.Option("--state", help="Only such.")
 ]
 
 
 @proposal.command("list")
-def list_proposals(agreement: str, period: str, as_json: AsJson = False) -> None:
-    """List the proposals of a closed period: what each states, its state, and who can answer."""
+def list_proposals(
+    agreement: OfAgreement = None,
+    period: OfPeriod = None,
+    state: OfState = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what was proposed: what each states, its state, and who can answer."""
     from services.cli import show
 
-    found = _proposals(agreement, period, "earnback proposal list AGREEMENT PERIOD")
+    filters = {"agreement": agreement, "period": period, "state": state}
+    query = {name: text for name, text in filters.items() if text is not None}
+    if period is not None:
+        check_period(period, "earnback proposal list [AGREEMENT [PERIOD]]")
+    with client_of_running() as client:
+        found = list(client.items("/v1/proposals", **query))
     if as_json:
         echo(json.dumps(found, indent=1))
     elif found:
-        show.table(("source", "id", "of", "states", "state", "awaits"), map(_cells, found))
+        columns = ("agreement", "source", "id", "of", "states", "state", "awaits")
+        show.table(columns, map(_cells, found))
     else:
-        echo(f"nobody has proposed anything for {agreement} in {period}")
+        echo(f"nobody has proposed anything{_about(agreement, period)}")
+
+
+@proposal.command("show")
+def show_proposal(
+    agreement: str, period: str, source: ProposalSource, number: ProposalId, as_json: AsJson = False
+) -> None:
+    """Show one proposal with its amount: what the statement would change by."""
+    with client_of_running() as client:
+        one = _found(client, agreement, period, (source, number), "show")
+        found = client.get(f"/v1/proposals/{one['proposal_id']}")
+    if as_json:
+        echo(json.dumps(found, indent=1))
+        return
+    effect = found["effect"]
+    echo("  ".join(_cells(found)))
+    if effect["change"] is None:
+        echo(f"{effect['period']} cannot be settled yet: {'; '.join(effect['waits_for'])}")
+    else:
+        without, accepted, change = (
+            f"{effect[name]['amount']} {effect[name]['currency']}"
+            for name in ("without", "accepted", "change")
+        )
+        echo(f"accepted, {effect['period']} comes to {accepted} instead of {without}: {change}")
 
 
 @proposal.command("accept")
@@ -50,7 +80,7 @@ def accept(
     source: ProposalSource,
     number: ProposalId,
     reason: Reason,
-    own: OwnSource,
+    own: OwnSource = None,
 ) -> None:
     """Take a proposal over: it counts from then on, in a later revision of the period."""
     _answer(agreement, period, (source, number), "accept", reason, own)
@@ -63,18 +93,10 @@ def reject(
     source: ProposalSource,
     number: ProposalId,
     reason: Reason,
-    own: OwnSource,
+    own: OwnSource = None,
 ) -> None:
     """Reject a proposal: it stays without effect."""
     _answer(agreement, period, (source, number), "reject", reason, own)
-
-
-def _proposals(agreement: str, period: str, usage: str) -> list[dict[str, Any]]:
-    check_period(period, usage)
-    path = f"/v1/agreements/{quote(agreement, safe='')}/evaluations/{quote(period, safe='')}"
-    with client_of_running() as client:
-        found: list[dict[str, Any]] = client.get(path)["evaluation"]["proposals"]
-    return found
 
 
 def _answer(
@@ -83,73 +105,48 @@ def _answer(
     of: tuple[str, str],
     answer: Literal["accept", "reject"],
     reason: str,
-    own: str,
+    own: str | None,
 ) -> None:
-    usage = f"earnback proposal {answer} AGREEMENT PERIOD SOURCE ID --reason WHY --from SOURCE"
-    found = _proposals(agreement, period, usage)
+    with client_of_running() as client:
+        one = _found(client, agreement, period, of, f"{answer} --reason WHY")
+        decision = {"reason": reason} if own is None else {"reason": reason, "source": own}
+        done = client.post(f"/v1/proposals/{one['proposal_id']}/{answer}", decision)
+    echo(f"{done['event']['id']}  {answer} of {of[1]} of {of[0]} is sent")
+
+
+def _found(
+    client: Any, agreement: str, period: str, of: tuple[str, str], usage: str
+) -> dict[str, Any]:
+    """The proposal of that source and id. Ends the process where there is none."""
+    check_period(period, f"earnback proposal {usage} AGREEMENT PERIOD SOURCE ID")
     source, number = of
-    one = next((each for each in found if each["event"] == {"source": source, "id": number}), None)
-    if one is None:
+    event = {"source": source, "id": number}
+    listed = client.items("/v1/proposals", agreement=agreement, period=period)
+    found: dict[str, Any] = next((one for one in listed if one["proposal"]["event"] == event), {})
+    if not found:
         fail(
-            f"{agreement} has no proposal {number} of {source} in {period}; "
+            f"{agreement} has no proposal {number} of {source} for {period}; "
             f"list them with: earnback proposal list {agreement} {period}",
             REFUSED,
         )
-        return
-    event = answer_event(agreement, one, answer, reason, own)
-    with client_of_running() as client:
-        send_event(client, event)
-    echo(f"{event['id']}  {answer} of {number} of {source} is sent")
+    return found
 
 
-def answer_event(
-    agreement: str, one: dict[str, Any], answer: str, reason: str, own: str
-) -> dict[str, Any]:
-    """The event that answers a proposal, as it is listed; its id is new, its time is now."""
-    states = _kind(one)
-    stated = one[states]
-    return {
-        "specversion": "1.0",
-        "id": f"answer-{uuid4()}",
-        "source": own,
-        "type": "earnback.answer.v1",
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "data": {
-            "agreement": agreement,
-            "states": states,
-            "name": stated[_NAMED_BY[states]],
-            "period": stated["period"],
-            "of_source": one["event"]["source"],
-            "of_id": one["event"]["id"],
-            "of_payload": one["payload"],
-            "answer": answer,
-            "reason": reason,
-        },
-    }
-
-
-_NAMED_BY = {
-    "charge": "base",
-    "circumstance": "circumstance",
-    "figure": "metric",
-    "correction": "name",
-}
-"""Each kind of statement, to the field that names it."""
-
-
-def _kind(one: dict[str, Any]) -> str:
-    return next(kind for kind in _NAMED_BY if one.get(kind))
+def _about(agreement: str | None, period: str | None) -> str:
+    of = "" if agreement is None else f" for {agreement}"
+    return of if period is None else f"{of} in {period}"
 
 
 def _cells(one: dict[str, Any]) -> tuple[str, ...]:
-    states = _kind(one)
+    proposal = one["proposal"]
     return (
-        one["event"]["source"],
-        one["event"]["id"],
-        one["party"],
-        _stated(states, one[states]),
-        f"{one['state']} by silence" if one["by_silence"] else one["state"],
-        ", ".join(one["awaits"]) or "nobody",
+        one["agreement"],
+        proposal["event"]["source"],
+        proposal["event"]["id"],
+        proposal["party"],
+        _stated(one["states"], proposal[one["states"]]),
+        f"{one['state']} by silence" if proposal["by_silence"] else one["state"],
+        ", ".join(proposal["awaits"]) or "nobody",
     )
 
 

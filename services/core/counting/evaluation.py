@@ -63,12 +63,14 @@ class Ready:
     """A programme's facts, ready to be counted for any of its agreements.
 
     ``refused``: corrections that do not fit their events; somebody must look at them. ``late``:
-    which corrections one agreement holds as proposals; of all agreements none.
+    which corrections one agreement holds as proposals; of all agreements none. ``as_accepted``:
+    proposals that are taken as accepted, to see what they would change.
     """
 
     fact_index: FactIndex
     refused: tuple[RejectedCorrection, ...]
     late: LateCorrections = NOTHING_LATE
+    as_accepted: Collection[EventKey] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class ProgrammeFacts:
             as_accepted,
         )
         own = self.without(late.held) if late.held else every
-        return Ready(own.fact_index, every.refused, late)
+        return Ready(own.fact_index, every.refused, late, as_accepted)
 
 
 def ready(
@@ -273,7 +275,7 @@ def evaluate(
         stock = ready(programmes, facts, metric_numbers, None, agreements, budget).of(agreements)
     agreement = agreement_at(agreements, period)
     looks = looked_at(agreement)
-    stated = stated_facts(stock.fact_index.facts, programmes, agreements, period)
+    stated = stated_facts(stock.fact_index.facts, programmes, agreements, period, stock.as_accepted)
     counters = {
         programme.version: Counter(
             programme,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -19,9 +19,13 @@ from services.core.counting.carried import carries
 from services.core.counting.measures.counting import DeclaredFigures
 from services.core.counting.measures.question import reference
 from services.core.counting.words import ProposalSubject, Words, payload_text, ruling
+from services.core.events.corrections import EventKey
 from services.core.events.facts import CHARGE, CIRCUMSTANCE, FIGURE
 from services.core.events.wanted import lengths_asked
 from services.core.events.whose_word import StatementStanding
+
+LAST_US = 2**62
+"""Later than every event."""
 
 _OneStatement = TypeVar("_OneStatement", Charge, Circumstance, Figure)
 
@@ -51,22 +55,27 @@ class _StatedRow:
 
 
 def stated_facts(
-    facts: Facts, programmes: Sequence[Programme], agreements: Sequence[Agreement], period: str
+    facts: Facts,
+    programmes: Sequence[Programme],
+    agreements: Sequence[Agreement],
+    period: str,
+    as_accepted: Collection[EventKey] = (),
 ) -> StatedFacts:
     """What is stated for time of a settlement period, and what its terms look at beside it.
 
     ``facts``: as they stand after corrections. ``programmes``, ``agreements``: all versions of the
-    programme and of the agreement. What is stated of another time: see `carries`.
+    programme and of the agreement. What is stated of another time: see `carries`. ``as_accepted``:
+    proposals that are taken as accepted after all others.
     """
     words = Words.of(facts, programmes, agreements)
     asked = lengths_asked(programmes, agreements)
     found = [
-        *_rows(facts, CHARGE, Charge, words, period),
-        *_rows(facts, CIRCUMSTANCE, Circumstance, words, period),
+        *_rows(facts, CHARGE, Charge, words, period, as_accepted),
+        *_rows(facts, CIRCUMSTANCE, Circumstance, words, period, as_accepted),
     ]
     figures = [
         each
-        for each in _rows(facts, FIGURE, Figure, words, period)
+        for each in _rows(facts, FIGURE, Figure, words, period, as_accepted)
         if each.party and _name(each.said) in asked
     ]
     counted = sorted(
@@ -108,6 +117,7 @@ def _rows(
     model: type[_OneStatement],
     words: Words,
     period: str,
+    as_accepted: Collection[EventKey],
 ) -> Iterator[_StatedRow]:
     """What was stated of this agreement and matters to the period, by time and identity."""
     programmes, agreements = words.programmes, words.agreements
@@ -129,6 +139,8 @@ def _rows(
                 words.word(states, name, said.period),
                 ruling(programmes, said.period).whose_word.silence,
             )
+            if (facts.sources[facts.source[row]], facts.ids[row]) in as_accepted:
+                stands = StatementStanding("accepted", LAST_US)
             yield _StatedRow(row, said, words.party_of(facts, row), stands)
 
 

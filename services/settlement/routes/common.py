@@ -19,6 +19,7 @@ from services.catalogue.cached import CatalogueCopy
 from services.settlement.access import Principal
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.finance_events import SettlementTopics
+from services.settlement.ingest_client import IngestClient
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import ProblemDocument
 from services.shell.http.bodies import JsonRoute
@@ -64,6 +65,7 @@ class SettlementApiState:
     seal: Seal
     reads: Pool
     """Connections in the role of a party, which see no row until it is said whose they are."""
+    ingest: IngestClient
     refusals: RefusalQuota = USUAL
     """What is kept of each party's refused events."""
 

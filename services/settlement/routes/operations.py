@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from schemas.dispute import Dispute
 from schemas.four_eyes import FourEyesRequest
 from services.catalogue.audit import Author
-from services.settlement import queries
+from services.settlement import proposal_store, queries
 from services.settlement.access import (
     Buyer,
     OperatorPrincipal,
@@ -68,7 +68,8 @@ _ORDERS = UUID("7b5f7a44-98c1-5b0e-a0a4-0c9d4a0f2d37")
 async def list_pending(
     request: Request, asker: ReaderPrincipal, cursor: Cursor = None, limit: PageSize = 100
 ) -> Response:
-    """List closed periods that cannot be settled yet, work that failed, and open disputes.
+    """List closed periods that cannot be settled yet, work that failed, open disputes and
+    proposals.
 
     Work is parked where it failed for one agreement, and is tried again when its inputs change.
     """
@@ -109,6 +110,17 @@ _FIRST = -(2**62)
 def _pending(row: DatabaseRow, asker: Principal, disputed: Mapping[UUID, Dispute]) -> PendingPeriod:
     if row["dispute_id"] is not None:
         return _disputed(row, disputed[row["dispute_id"]])
+    if row["proposal_id"] is not None:
+        return PendingPeriod(
+            agreement=row["agreement"],
+            vendor=row["vendor"],
+            period=row["period"],
+            state="proposed",
+            reasons=proposal_store.in_words(row),
+            since=row["since"],
+            run_id=None,
+            proposal_id=row["proposal_id"],
+        )
     waits = row["number"] == 0
     return PendingPeriod(
         agreement=row["agreement"] or None,

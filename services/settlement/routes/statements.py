@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import LevelResult, SettlementStatement, StatementLine, canonical
 from services.core.contracts.versions import version_for
-from services.core.settling.one_period import Unsettled
+from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History
 from services.core.visibility.shown import AgreementView
-from services.settlement import dispute_store, explain, queries, store
+from services.settlement import dispute_store, explain, proposal_store, queries, store
 from services.settlement.access import BookReaderPrincipal, Principal, ReaderPrincipal, not_found
 from services.settlement.effective_versions import read_effective_versions
 from services.settlement.evaluator_client import EvaluatorClient
@@ -27,6 +27,7 @@ from services.settlement.responses import (
     EvaluationAnswer,
     EvaluationSummary,
     Explanation,
+    ListedProposal,
     MoneyAmount,
     Page,
     Preview,
@@ -40,6 +41,7 @@ from services.settlement.routes.common import (
     PageSize,
     Period,
     RevisionQuery,
+    SettlementApiState,
     listed,
     page,
     parts_of,
@@ -192,6 +194,7 @@ async def explain_line(
         if found is None:
             raise not_found(f"line {line} in the statement of {agreement} for {period}")
         disputes = await dispute_store.of_period(connection, agreement, period)
+        proposed = await proposal_store.open_in(connection, agreement, (period, found.for_period))
     async with parts.pool.acquire() as connection:
         evaluations = await store.revisions(
             connection, agreement, [statement.period, found.for_period]
@@ -218,7 +221,13 @@ async def explain_line(
         cursor=cursor,
         limit=limit,
     )
-    told = {"facts": facts, "disputes": explain.disputes_behind(disputes, explanation)}
+    told = {
+        "facts": facts,
+        "disputes": explain.disputes_behind(disputes, explanation),
+        "proposals": tuple(
+            ListedProposal.model_validate(proposal_store.fields(one)) for one in proposed
+        ),
+    }
     return shown(request, explanation.model_copy(update=told))
 
 
@@ -265,7 +274,28 @@ async def preview(
     Agreements that share a cap with this one are counted as far as they are known too.
     """
     asker.agreement(agreement)
-    parts = parts_of(request)
+    found = await settled_now(parts_of(request), agreement, period)
+    view = _view(asker, agreement)
+    return shown(request, _previewed(view, agreement, period, found.outcome, found.counted))
+
+
+class SettledNow(NamedTuple):
+    """What all periods of an agreement come to, and what one was counted to from what is stored."""
+
+    outcome: Sequence[PeriodOutcome]
+    counted: PeriodEvaluation | None
+
+
+async def settled_now(
+    parts: SettlementApiState,
+    agreement: str,
+    period: str,
+    accepting: tuple[str, str] | None = None,
+) -> SettledNow:
+    """What an agreement comes to with a period counted from what is stored now.
+
+    ``accepting``: source and id of a proposal that is taken as accepted.
+    """
     async with parts.pool.acquire() as connection:
         contract = await store.contract(connection, agreement)
         assert contract is not None, "an agreement in the catalogue is in its table"
@@ -275,7 +305,10 @@ async def preview(
     for name, versions in ruling.agreements.items():
         counted = {each.period for each in known[name]}
         if period not in counted and version_for(versions, period) is not None:
-            known[name] += await _still_open(parts.evaluator, name, period, asked=name == agreement)
+            own = name == agreement
+            known[name] += await _still_open(
+                parts.evaluator, name, period, accepting if own else None, asked=own
+            )
     histories = {name: History(ruling.agreements[name], known[name]) for name in known}
     found = await replayed(contract, histories, ruling.programmes)
     try:
@@ -284,18 +317,22 @@ async def preview(
         raise Problem(
             409, "cannot-be-settled", "The period cannot be worked out.", str(failed)
         ) from failed
-    open_one = next((one for one in known[agreement] if one.period == period), None)
-    view = _view(asker, agreement)
-    return shown(request, _previewed(view, agreement, period, outcome, open_one))
+    counted = next((one for one in known[agreement] if one.period == period), None)
+    return SettledNow(outcome, counted)
 
 
 async def _still_open(
-    evaluator: EvaluatorClient, agreement: str, period: str, *, asked: bool
+    evaluator: EvaluatorClient,
+    agreement: str,
+    period: str,
+    accepting: tuple[str, str] | None,
+    *,
+    asked: bool,
 ) -> tuple[PeriodEvaluation, ...]:
     """What is counted of an open period. Of another agreement than the one asked for, nothing
     where it is not open or cannot be counted: whoever shares a cap with it waits for it."""
     try:
-        return (_evaluated(await evaluator.preview(agreement, period)),)
+        return (_evaluated(await evaluator.preview(agreement, period, accepting)),)
     except Problem:
         if asked:
             raise
