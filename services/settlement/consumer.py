@@ -26,7 +26,7 @@ from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import History
 from services.settlement import gauges, parking, proposal_store, store
 from services.settlement.finance_events import DECLARED, Posting, SettlementTopics
-from services.settlement.proposal_store import Told
+from services.settlement.proposal_store import ToldChange
 from services.settlement.replay import (
     OpenBooks,
     changed,
@@ -81,7 +81,7 @@ class Settler:
         await store.take_turn(
             connection, {one.agreement for _, one in given if isinstance(one, PeriodEvaluation)}
         )
-        told: list[Told] = []
+        told: list[ToldChange] = []
         for record, evaluation in given:
             try:
                 counts.update(await self._one(connection, evaluation, told))
@@ -105,7 +105,7 @@ class Settler:
         self,
         connection: Connection,
         evaluation: PeriodEvaluation | Unprocessable,
-        told: list[Told],
+        told: list[ToldChange],
     ) -> Counter[str]:
         """Settle one evaluation, or park it. Raises Unprocessable before anything is written.
 

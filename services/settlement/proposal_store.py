@@ -39,10 +39,10 @@ def proposal_id(agreement: str, proposal: Proposal) -> UUID:
     return uuid5(SPACE, f"{agreement}\0{event.source}\0{event.id}")
 
 
-Told = tuple[Author, AuditedChange]
+ToldChange = tuple[Author, AuditedChange]
 
 
-async def keep(connection: Connection, evaluation: PeriodEvaluation) -> list[Told]:
+async def keep(connection: Connection, evaluation: PeriodEvaluation) -> list[ToldChange]:
     """Keep the proposals of an evaluation, where it is the newest of its period.
 
     What it no longer lists is taken out. Gives what the audit is to say: what is new, with its
@@ -64,7 +64,7 @@ async def keep(connection: Connection, evaluation: PeriodEvaluation) -> list[Tol
             [source for source, _ in listed],
             [event_id for _, event_id in listed],
         )
-    told: list[Told] = []
+    told: list[ToldChange] = []
     for each in evaluation.proposals:
         before = known.get((each.event.source, each.event.id))
         if before != each:
@@ -118,11 +118,11 @@ async def _put(
 
 def _changes(
     evaluation: PeriodEvaluation, proposal: Proposal, before: Proposal | None, sides: DatabaseRow
-) -> Iterator[Told]:
+) -> Iterator[ToldChange]:
     """What was proposed, and each answer that is new. ``before``: what was known of it."""
     seen = sides["vendor"] is not None
 
-    def told(action: AuditAction, party: str, reason: str | None) -> Told:
+    def told(action: AuditAction, party: str, reason: str | None) -> ToldChange:
         return Author(None, party, BY_EVENT), AuditedChange(
             action,
             str(proposal_id(evaluation.agreement, proposal)),

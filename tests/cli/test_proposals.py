@@ -84,7 +84,7 @@ def test_a_proposal_is_listed_answered_once_and_counts_then(closed: Shell) -> No
     found = json.loads(closed.run("proposal", "list", "leasing", "2025-01", "--json").out)
     (answered,) = found
     assert (answered["state"], len(answered["proposal"]["answers"])) == ("accepted", 1)
-    audited = closed.run("audit", "leasing").out + closed.run("audit").out
+    audited = closed.run("audit", "--agreement", "leasing").out
     assert "answer-counted" in audited
 
 

@@ -81,6 +81,7 @@ def test_the_defaults_on_the_page_are_those_of_the_code() -> None:
         "EARNBACK_MOST_FACTS": str(pace.facts),
         "EARNBACK_SETTLE_SECONDS": f"{SETTLE_SECONDS:g}",
         "EARNBACK_EVALUATOR": "none",
+        "EARNBACK_INGEST": "none",
     }
     assert said == expected
 

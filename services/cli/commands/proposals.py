@@ -18,18 +18,18 @@ OwnSource = Annotated[
     str | None,
     typer.Option("--from", help="The source of the answer; needed where you have several."),
 ]
-OfAgreement = Annotated[str | None, typer.Argument(help="Only of this agreement.")]
-OfPeriod = Annotated[str | None, typer.Argument(help="Only for this period.")]
-OfState = Annotated[
+ProposalAgreement = Annotated[str | None, typer.Argument(help="Only of this agreement.")]
+ProposalPeriod = Annotated[str | None, typer.Argument(help="Only for this period.")]
+ProposalStateOption = Annotated[
     Literal["open", "accepted", "rejected"] | None, typer.Option("--state", help="Only such.")
 ]
 
 
 @proposal.command("list")
 def list_proposals(
-    agreement: OfAgreement = None,
-    period: OfPeriod = None,
-    state: OfState = None,
+    agreement: ProposalAgreement = None,
+    period: ProposalPeriod = None,
+    state: ProposalStateOption = None,
     as_json: AsJson = False,
 ) -> None:
     """List what was proposed: what each states, its state, and who can answer."""

@@ -47,7 +47,7 @@ from services.shell.postgres import Connection
 
 routes = router("proposals")
 
-OfState = Annotated[Literal["open", "accepted", "rejected"] | None, Query()]
+InProposalState = Annotated[Literal["open", "accepted", "rejected"] | None, Query()]
 
 
 @routes.get("/proposals", response_model=Page[ListedProposal])
@@ -56,7 +56,7 @@ async def list_proposals(
     asker: ReaderPrincipal,
     agreement: str | None = None,
     period: InPeriod = None,
-    state: OfState = None,
+    state: InProposalState = None,
     cursor: Cursor = None,
     limit: PageSize = 100,
 ) -> Response:
