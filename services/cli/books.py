@@ -137,6 +137,8 @@ def waits_after_close(client: Client, order: dict[str, Any]) -> str | None:
             )
         time.sleep(0.1)
     for waits in client.items("/v1/pending"):
+        if waits["state"] not in ("waits", "parked"):
+            continue  # a dispute or a proposal holds back no statement
         if (waits["agreement"], waits["period"]) == (agreement, period):
             return (
                 f"no statement yet, it waits: {'; '.join(waits['reasons'])}. It will be issued "

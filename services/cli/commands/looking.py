@@ -35,7 +35,7 @@ def preview(agreement: str, period: str, as_json: AsJson = False) -> None:
 
 
 def pending(as_json: AsJson = False) -> None:
-    """Closed periods without a statement, and work that failed: what each waits for, and why."""
+    """Closed periods without a statement, failed work, open disputes and proposals, and why."""
     _list(
         "/v1/pending",
         ("agreement", "period", "since", "state", "waits for"),
