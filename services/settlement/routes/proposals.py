@@ -14,9 +14,10 @@ from schemas.audit import AuditAction
 from schemas.evaluation import EventRef, Proposal
 from schemas.statement import SettlementStatement
 from services.catalogue.audit import AuditedChange, record
+from services.catalogue.person import PERSON
 from services.core.settling.one_period import PeriodOutcome
 from services.settlement import proposal_store
-from services.settlement.access import PERSON, Principal, ReaderPrincipal, not_found
+from services.settlement.access import Principal, ReaderPrincipal, not_found
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import (
     ListedProposal,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
+from typing import NamedTuple
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -317,8 +318,8 @@ async def settled_now(
         raise Problem(
             409, "cannot-be-settled", "The period cannot be worked out.", str(failed)
         ) from failed
-    counted = next((one for one in known[agreement] if one.period == period), None)
-    return SettledNow(outcome, counted)
+    own_one = next((one for one in known[agreement] if one.period == period), None)
+    return SettledNow(outcome, own_one)
 
 
 async def _still_open(
