@@ -46,12 +46,8 @@ def proposed(files: ContractFiles, *events: bytes) -> tuple[Proposal, ...]:
     usual = event(PROBE, "count", "01-10", MISS)
     told = [("", raw) for raw in (usual, *events)]
     catalogue = catalogue_of(files.programmes, files.agreements)
-<<<<<<< HEAD
     months = {"hosting": ["2025-01", "2025-02"]}
     found, _ = evaluated(catalogue, told, NOW_US, months, "hosting")
-=======
-    found, _ = evaluated(catalogue, told, NOW_US, {"hosting": ["2025-01", "2025-02"]}, "hosting")
->>>>>>> b91fabd (The amount of a proposal is worked out as previews are)
     january, february = found["hosting"]
     assert not february.proposals
     return january.proposals
