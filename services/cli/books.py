@@ -16,12 +16,7 @@ SETTLED_SECONDS = 20.0
 
 
 def statements(client: Client, agreement: str | None) -> list[dict[str, Any]]:
-    """The latest statement of every period, by agreement and period. Raises RequestRefused.
-
-    An agreement that is not there is refused, and no empty list.
-    """
-    if agreement is not None:
-        client.get(f"/v1/agreements/{quote(agreement, safe='')}")
+    """The latest statement of every period, by agreement and period. Raises RequestRefused."""
     query = {"agreement": agreement} if agreement else {}
     rows = list(client.items("/v1/statements", **query))
     return sorted(rows, key=lambda row: (row["agreement"], first_day(row["period"])))

@@ -269,6 +269,8 @@ async def recognise_sender(request: Request) -> None:
 def asks(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
     """A dependency that lets only these roles pass."""
 
+    allowed = (", ".join(roles[:-1]), roles[-1])
+
     async def principal(request: Request) -> Principal:
         asker: Principal = request.state.asker
         if asker.role not in roles:
@@ -276,7 +278,7 @@ def asks(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
                 403,
                 "not-allowed",
                 f"The role {asker.role} may not do this.",
-                f"It takes a key of the role {' or '.join(roles)}.",
+                f"It takes a key of the role {' or '.join(filter(None, allowed))}.",
             )
         return asker
 

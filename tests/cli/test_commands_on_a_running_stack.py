@@ -351,6 +351,18 @@ def test_a_vendors_key_sees_its_own_statements_and_no_others(closed: Installatio
         assert "3000" not in refused.out, command
 
 
+def test_a_key_of_finance_reads_statements_and_does_nothing(closed: Installation) -> None:
+    finance = _key_for(closed, "acme", "finance")
+    assert "1600.00" in finance.run("statements", "northnet-wan").out
+    assert finance.run("statements", "northnet-wan", "2025-01").code == 0
+    unknown = finance.run("statements", "nothing")
+    assert (unknown.code, "no agreement nothing" in unknown.err) == (1, True)
+    refused = finance.run("close", "northnet-wan", "2025-01")
+    assert "a key of the role procurement or admin" in refused.err
+    refused = finance.run("preview", "northnet-wan", "2025-04")
+    assert "a key of the role vendor, procurement or admin" in refused.err
+
+
 def test_a_vendors_key_sends_from_its_own_sources_only(
     closed: Installation, tmp_path: Path
 ) -> None:

@@ -101,7 +101,7 @@ def usage(as_json: AsJson = False) -> None:
             ", ".join(f"{code} {number}" for code, number in sorted(row["codes"].items())),
         ),
         as_json,
-        "nothing was refused",
+        "of refused events nothing is kept",
     )
 
 

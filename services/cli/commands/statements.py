@@ -77,8 +77,10 @@ def statements(
         rows = books.statements(client, agreement)
     if as_json:
         echo(json.dumps(rows, indent=1))
-    else:
+    elif rows:
         show.statements(rows)
+    else:
+        echo("there are no statements; periods that are closed and wait: earnback pending")
 
 
 def explain(
