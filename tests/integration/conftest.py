@@ -59,7 +59,7 @@ def chain(
         running.wait_until_seen()
         for through in sets.values():
             _wait_for_closes(running, through.given)
-            running.close(_open_yet(through.given))
+            running.close(through.given.expected)  # counts what came late, too
             _look_at_reasons(running, through)
         yield Chain(running, sets)
 
@@ -91,11 +91,6 @@ def _wait_for_closes(running: Living, given: Set) -> None:
             f"{agreement} to close",
             lambda a=agreement: running.reasons(a).keys() >= set(given.by_itself),
         )
-
-
-def _open_yet(given: Set) -> list[Place]:
-    """What event time does not close: the last months of each set."""
-    return [place for place in given.expected if place[1] not in given.by_itself]
 
 
 def _look_at_reasons(running: Living, through: Through) -> None:
