@@ -19,6 +19,7 @@ from services.cli.asked_periods import AskedPeriods, asked_periods, end_us, ends
 from services.cli.early_facts import early_facts
 from services.cli.files import ContractFiles
 from services.cli.offline_events import UncountedEvent, accepted_events, corrections_refused
+from services.cli.open_proposals import SettledGroup, open_proposals
 from services.cli.worked_out import CannotBeWorkedOut, worked_out
 from services.core.adjusting.shared_caps import sharing
 from services.core.counting.evaluation import ProgrammeFacts, evaluate, ready
@@ -106,7 +107,7 @@ def settle_files(
         counted=len(accepted.facts),
         duplicates=accepted.duplicates,
         failed=tuple(found.failed),
-        notes=tuple(early_facts(catalogue, accepted.facts)),
+        notes=(*early_facts(catalogue, accepted.facts), *found.proposed),
     )
 
 
@@ -122,6 +123,7 @@ class _Settled:
     outcomes: dict[str, tuple[PeriodOutcome, ...]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     open: list[Waiting] = field(default_factory=list)
+    proposed: list[str] = field(default_factory=list)
 
     def still_open(self, asked: Mapping[str, AskedPeriods]) -> None:
         """Note the periods that are asked for and not over."""
@@ -231,16 +233,20 @@ def _settle(
         with found.or_failed([name]):
             made = _evaluations(catalogue, versions, asked[name].over, stock)
             histories[name] = History(versions, made)
+    unread = {
+        name: catalogue.agreements[name][-1].vendor for name in group if name not in histories
+    }
     together = settle_each(
         histories,
         programmes,
         parties=parties_of(programmes),
         time_zone=programmes[-1].time_zone,
-        unread={
-            name: catalogue.agreements[name][-1].vendor for name in group if name not in histories
-        },
+        unread=unread,
     )
     found.outcomes |= together.outcomes
+    with found.or_failed(histories):
+        settled = SettledGroup(programmes, stock, histories, together.outcomes, unread)
+        found.proposed += open_proposals(settled)
     for name in together.failed:
         with found.or_failed([name]):
             together.of(name)

@@ -60,6 +60,11 @@ def test_the_vendors_own_failures_are_taken_back_after_the_close_only_as_a_propo
     late = made(PROBE, CLOSED, FAILED)
     assert total(settled(files, made(PROBE, "02-10", FAILED))) == 0, "before the close it counts"
     assert total(settled(files, late)) == WHOLE
+    (told,) = settled(files, late).notes
+    assert told == (
+        "fix of urn:nimbus is only proposed to town; accepted, 2025-01 of hosting would come to "
+        "0.00 EUR instead of 2000.00 EUR"
+    )
     for nobody in (PROBE, AUDIT):
         alone = settled(files, late, accepts(nobody, late, "03-02"))
         assert alone.statements[0].total_minor == WHOLE, "who made it, and no party, cannot accept"

@@ -334,3 +334,14 @@ def test_a_word_is_stated_for_all_that_can_be_said(tmp_path: Path) -> None:
         path = tmp_path / f"{said}.yaml"
         path.write_text(text.replace(f"{said}: ", f"not-{said}: "), encoding="utf-8")
         assert any(said in refusal.text() for refusal in read_contracts([path]).refusals)
+
+
+@pytest.mark.parametrize(("name", "is_read"), [("force-majeure", True), ("force-majure", False)])
+def test_a_word_is_of_a_circumstance_that_some_term_reads(
+    tmp_path: Path, name: str, is_read: bool
+) -> None:
+    own = f"whose_word: [{{states: circumstance, name: {name}, of: buyer}}]"
+    refusals = contracts(tmp_path, "buyer", own=own).refusals
+    found = [refusal.text() for refusal in refusals]
+    assert bool(found) is not is_read
+    assert is_read or f"no term of the agreement reads the circumstance {name}" in found[0]
