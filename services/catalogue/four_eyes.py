@@ -173,7 +173,7 @@ async def request(connection: Connection, request_id: UUID) -> RequestRow:
 async def answer(
     connection: Connection, request_id: UUID, *, agreed: bool, reason: str, by: Author
 ) -> RequestRow:
-    """Agree to a request or decline it, in the caller's transaction; the request as it was.
+    """Agree to a request or decline it, in the caller's transaction; the request as it is then.
 
     The caller carries out what was agreed to, and then calls `write_down`. Raises NotToBeAnswered.
     """
@@ -199,7 +199,7 @@ async def answer(
     )
     if agreed and row["kind"] == "decision":
         await move(connection)  # ingest lets the event through by its copy of the catalogue
-    return row
+    return await request(connection, request_id)
 
 
 async def write_down(connection: Connection, row: RequestRow, by: Author) -> RequestRow:

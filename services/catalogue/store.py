@@ -51,20 +51,27 @@ class ApplyResult:
 
 
 async def apply(
-    connection: Connection, document: Programme | Agreement, *, by: Author = INSTALLATION
+    connection: Connection,
+    document: Programme | Agreement,
+    *,
+    by: Author = INSTALLATION,
+    reason: str | None = None,
 ) -> ApplyResult:
     """Apply one version of a programme or an agreement, in its own or the caller's transaction.
 
-    Applying the same version again is no change. Raises NotApplicable where the version is there
-    with another text, is older than what is applied, or contradicts it, and AgreementNeeded where
-    the programme asks for two.
+    Applying the same version again is no change. ``reason``: why, for the audit.
+
+    Raises NotApplicable where the version is there with another text, is older than what is
+    applied, or contradicts it, and AgreementNeeded where the programme asks for two.
     """
     if isinstance(document, Programme):
-        return await _apply_programme(connection, document, by)
-    return await _apply_agreement(connection, document, by)
+        return await _apply_programme(connection, document, by, reason)
+    return await _apply_agreement(connection, document, by, reason)
 
 
-async def _apply_programme(connection: Connection, new: Programme, by: Author) -> ApplyResult:
+async def _apply_programme(
+    connection: Connection, new: Programme, by: Author, reason: str | None
+) -> ApplyResult:
     body = canonical(new)
     async with connection.transaction():
         locked = await _lock(connection)
@@ -95,12 +102,16 @@ async def _apply_programme(connection: Connection, new: Programme, by: Author) -
         )
         moved = await move(connection)
         action = AuditAction.PROGRAMME_APPLIED
-        change = AuditedChange(action, str(new.version), programme=new.programme, buyer=new.buyer)
+        change = AuditedChange(
+            action, str(new.version), programme=new.programme, buyer=new.buyer, reason=reason
+        )
         await record(connection, by, change)
         return ApplyResult(new.programme, new.version, already=False, revision=moved)
 
 
-async def _apply_agreement(connection: Connection, new: Agreement, by: Author) -> ApplyResult:
+async def _apply_agreement(
+    connection: Connection, new: Agreement, by: Author, reason: str | None
+) -> ApplyResult:
     body = canonical(new)
     async with connection.transaction():
         locked = await _lock(connection)
@@ -143,6 +154,7 @@ async def _apply_agreement(connection: Connection, new: Agreement, by: Author) -
             agreement=new.agreement,
             vendor=new.vendor,
             buyer=programmes[-1].buyer,
+            reason=reason,
         )
         await record(connection, by, change)
         return ApplyResult(new.agreement, new.version, already=False, revision=moved)

@@ -20,10 +20,13 @@ from services.shell.postgres import Connection, connected
 from services.shell.settings import read_security
 
 
-async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
+async def apply_files(
+    where: Addresses, paths: Sequence[Path], reason: str | None = None
+) -> list[str]:
     """Apply all documents, programmes first; a sentence for each. New vendors get their topic.
 
-    Raises Faulty when one document is refused: then none is applied.
+    ``reason``: why, for the audit. Raises Faulty when one document is refused, and
+    AskedForByCommand where another has to agree: then none is applied.
     """
     options = for_librdkafka(where.kafka, read_security())
     async with connected(where.postgres, name="earnback-apply") as connection:
@@ -34,7 +37,7 @@ async def apply_files(where: Addresses, paths: Sequence[Path]) -> list[str]:
         try:
             async with connection.transaction():
                 for noun in nouns:
-                    done = await apply(connection, noun, by=command_author())
+                    done = await apply(connection, noun, by=command_author(), reason=reason)
                     state = "was applied before" if done.already else "is applied"
                     since = await _rules_later(connection, noun)
                     told.append(f"{noun.kind} {done.name} version {done.version} {state}{since}")

@@ -112,9 +112,12 @@ class Client:
             self._settlement, "POST", path, content=msgspec.json.encode(body), headers=headers
         ).json()
 
-    def close_period(self, agreement: str, period: str) -> dict[str, Any]:
+    def close_period(
+        self, agreement: str, period: str, reason: str | None = None
+    ) -> dict[str, Any]:
         """Order a close and wait until it is done."""
-        order: dict[str, Any] = self.post("/v1/closes", {"agreement": agreement, "period": period})
+        wanted = {"agreement": agreement, "period": period, "reason": reason}
+        order: dict[str, Any] = self.post("/v1/closes", wanted)
         until = time.monotonic() + PATIENCE_SECONDS
         if "request_id" in order:
             raise AskedFor(order["request_id"])

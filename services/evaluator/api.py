@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI, Header, Path, Query, Request, Response
 from pydantic import ValidationError
 
 from schemas.audit import AuditAction
-from schemas.base import Name, Noun
+from schemas.base import Name, Noun, Text
 from schemas.period import PeriodLabel
 from services.catalogue.audit import INSTALLATION, AuditedChange, Author, record, written_author
 from services.catalogue.cached import CatalogueCopy
@@ -49,6 +49,7 @@ class CloseCommand(Noun):
 
     agreement: Name
     period: PeriodLabel
+    reason: Text | None = None
 
 
 class EvaluatorApiState:
@@ -239,7 +240,8 @@ async def order_close(
             connection, order.agreement, order.period, x_requested_by
         )
         await record(connection, by, _ordered(subject, order, number))
-        body = {"number": number, **order.model_dump(), "outcome": None}
+        named = {"agreement": order.agreement, "period": order.period}
+        body = {"number": number, **named, "outcome": None}
         location = {"location": f"/v1/closes/{number}"}
         return Answer(202, json.dumps(body).encode(), {"content-type": _JSON, **location})
 
@@ -269,6 +271,7 @@ def _ordered(target: RecountTarget, order: CloseCommand, number: int) -> Audited
         period=order.period,
         vendor=agreement.vendor,
         buyer=programme.buyer,
+        reason=order.reason,
     )
 
 

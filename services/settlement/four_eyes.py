@@ -74,7 +74,8 @@ def check_one_is_enough(
     days = days_for(programme, "closes")
     if programme is None or days is None:
         return
-    content = msgspec.json.encode(order.model_dump(mode="json"), order="sorted").decode()
+    said = order.model_dump(mode="json", exclude_none=True)
+    content = msgspec.json.encode(said, order="sorted").decode()
     act = RequestedAct(
         kind=kind,
         party=programme.buyer,

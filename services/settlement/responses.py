@@ -521,6 +521,7 @@ class CloseOrder(Noun):
 
     agreement: str
     period: PeriodLabel
+    reason: Text | None = Field(None, description="Why; for the audit.")
 
 
 class CloseState(BaseModel):

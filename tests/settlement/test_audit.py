@@ -34,9 +34,11 @@ async def test_a_change_is_written_down_with_key_person_and_reason(database: str
     async with a_desk_beside_the_evaluator(database) as desk:
         await desk.house.settle(an_evaluation(9700))
         order = {"agreement": "hosting", "period": "2025-01"}
-        closed = await _post(desk, "town", "/v1/closes", order, "Zoë Ångström".encode())
+        why = {**order, "reason": "The board asks."}
+        closed = await _post(desk, "town", "/v1/closes", why, "Zoë Ångström".encode())
         assert closed.status_code == 202, closed.text
-        assert (await _post(desk, "town", "/v1/agreements", SECOND)).status_code == 201
+        path = "/v1/agreements?reason=New%20prices."
+        assert (await _post(desk, "town", path, SECOND)).status_code == 201
         said = {**order, "line": "uptime", "comment": "Our probe says otherwise."}
         raised = (await _post(desk, "nimbus", "/v1/disputes", said, b"Ann")).json()
         acts = f"/v1/disputes/{raised['dispute_id']}/acts"
@@ -49,8 +51,15 @@ async def test_a_change_is_written_down_with_key_person_and_reason(database: str
         ]
         town, dispute = prefix["town"], raised["dispute_id"]
         assert told == [
-            ("close-ordered", town, "Zoë Ångström", "2025-01", closed.json()["order_id"], None),
-            ("agreement-applied", town, None, None, "2", None),
+            (
+                "close-ordered",
+                town,
+                "Zoë Ångström",
+                "2025-01",
+                closed.json()["order_id"],
+                "The board asks.",
+            ),
+            ("agreement-applied", town, None, None, "2", "New prices."),
             ("dispute-raised", prefix["nimbus"], "Ann", "2025-01", dispute, said["comment"]),
             ("dispute-acted", town, None, "2025-01", dispute, "review: We look."),
         ]

@@ -179,10 +179,13 @@ def export(
 
 
 @contract.command("apply")
-def apply(files: ContractFilesOption) -> None:
+def apply(
+    files: ContractFilesOption,
+    reason: Annotated[str | None, typer.Option(help="Why; kept in the audit.")] = None,
+) -> None:
     """Apply contract files to a running earnback. An applied version never changes."""
     from services.cli.applying import apply_files
     from services.cli.where import reached
 
-    for line in asyncio.run(apply_files(reached("kafka", "postgres"), files)):
+    for line in asyncio.run(apply_files(reached("kafka", "postgres"), files, reason)):
         echo(line)

@@ -24,6 +24,7 @@ def close(
     period: Annotated[
         str, typer.Argument(help="Such as 2025-01, or 2025-01..2025-03 for several, in order.")
     ],
+    reason: Annotated[str | None, typer.Option(help="Why; kept in the audit.")] = None,
 ) -> None:
     """Close a period now, whatever the watermark says; or look again at a closed one.
 
@@ -33,13 +34,13 @@ def close(
 
     with client_of_running() as client:
         for label in labels_of(period):
-            _close(client, agreement, label)
+            _close(client, agreement, label, reason)
 
 
-def _close(client: Any, agreement: str, period: str) -> None:
+def _close(client: Any, agreement: str, period: str, reason: str | None) -> None:
     from services.cli import books, show
 
-    order = client.close_period(agreement, period)
+    order = client.close_period(agreement, period, reason)
     detail = f": {order['detail']}" if order.get("detail") else ""
     echo(f"{agreement} {period}: {order['outcome']}{detail}")
     if order["outcome"] in ("refused", "alarm"):

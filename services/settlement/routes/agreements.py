@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import Response
 
 from schemas.agreement import Agreement
+from schemas.base import Text
 from schemas.statement import canonical
 from services.catalogue.audit import Author
 from services.catalogue.snapshot import Catalogue
@@ -44,6 +45,8 @@ from services.shell.http.tags import tagged
 from services.shell.postgres import Connection
 
 routes = router("agreements")
+
+AppliedBecause = Annotated[Text | None, Query(description="Why; for the audit.")]
 
 
 @routes.get("/agreements", response_model=Page[AgreementSummary])
@@ -132,7 +135,11 @@ async def in_todays_language(request: Request, asker: Buyer) -> None:
     dependencies=[Depends(in_todays_language)],
 )
 async def apply_agreement(
-    request: Request, asker: Buyer, agreement: Agreement, key: IdempotencyKey = None
+    request: Request,
+    asker: Buyer,
+    agreement: Agreement,
+    reason: AppliedBecause = None,
+    key: IdempotencyKey = None,
 ) -> Response:
     """Apply a version. It never reaches back into periods that are settled.
 
@@ -152,7 +159,7 @@ async def apply_agreement(
 
     async def effect(connection: Connection) -> Answer:
         _check(asker.catalogue, agreement)
-        applied = await carry_out(connection, agreement, asker.author)
+        applied = await carry_out(connection, agreement, asker.author, reason)
         return done(
             applied,
             status=200 if applied.already else 201,
@@ -163,10 +170,12 @@ async def apply_agreement(
     return await once(parts_of(request).pool, request, asker.name, wrapped)
 
 
-async def carry_out(connection: Connection, agreement: Agreement, by: Author) -> AgreementApplied:
+async def carry_out(
+    connection: Connection, agreement: Agreement, by: Author, reason: str | None
+) -> AgreementApplied:
     """Apply a version. Raises Problem 409 where it contradicts what is applied."""
     try:
-        applied = await apply(connection, agreement, by=by)
+        applied = await apply(connection, agreement, by=by, reason=reason)
     except NotApplicable as reason:
         raise Problem(
             409, "version-not-applicable", "This version cannot be applied.", str(reason)

@@ -282,7 +282,7 @@ async def close(
     and before the answer is stored, the repeated order is known there.
     """
     ordered = await parts.evaluator.close_period(
-        msgspec.json.encode(order.model_dump()),
+        msgspec.json.encode(order.model_dump(exclude_none=True)),
         requested_by=requested_by,
         by=by,
         key=str(uuid5(_ORDERS, key)),

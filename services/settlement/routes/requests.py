@@ -130,7 +130,8 @@ async def _carry_out(
         made = await restatements.carry_out(connection, parts, asker, order, name, by)
         await four_eyes.carried_out(connection, request_id, f"/v1/runs/{made.run_id}")
     elif row["kind"] == "agreement":
-        await agreements.carry_out(connection, Agreement.model_validate_json(content), by)
+        agreement, reason = Agreement.model_validate_json(content), row["reason"]
+        await agreements.carry_out(connection, agreement, by, reason)
 
 
 def _party(asker: Principal) -> str | None:
