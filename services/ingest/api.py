@@ -335,7 +335,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     **_problems(
         (400, "The body can't be read."),
         (401, "No valid API key."),
-        (403, "The role may not send this, or the source reports for another party."),
+        (403, "The role may not send this, or the answer is another party's to give."),
         (409, "The same event was sent with another content; it is in quarantine."),
         (413, "The body, the batch or the event is too large."),
         (415, "Content type, charset or encoding is not understood."),

@@ -372,7 +372,7 @@ def test_a_vendors_key_sends_from_its_own_sources_only(
     said = deskline.run("submit", _written(tmp_path, events))
     assert said.code == 1
     assert "events.ndjson:2: /source" in said.err
-    assert "another party" in said.err
+    assert "reports for deskline" in said.err
     assert said.out.strip() == "1 accepted, 0 duplicates, 1 rejected"
 
 

@@ -83,13 +83,14 @@ LEADS = {"metric": "desk.leads", "period": "2025-01", "value": 1001, "unit": "co
 TICKET = {"metric": "desk.in-time", "ticket": "t-1", "state": "open", "assigned_to": "south"}
 CLAIM = {"agreement": "campus-network", "circumstance": "claim", "period": "2025-01"}
 
+ANOTHERS = "another's"
 REFUSALS: list[tuple[str, Any, str, str, str]] = [
     # what is sent; code, field and part of the remedy
     ("later", an_event(time="2025-06-02T00:00:00Z"), "in-the-future", "/time", "clock"),
     ("soon", an_event(time="2025-06-01T00:06:00Z"), "in-the-future", "/time", "clock"),
     ("too old", an_event(time=at(days=500)), "beyond-horizon", "/time", ""),
     ("no source", an_event(source="/nobody"), "unknown-source", "/source", "correct"),
-    ("another's", an_event(source=DESK), "source-of-another-party", "/source", "key"),
+    (ANOTHERS, an_event(source=DESK), "unknown-source", "/source", "key"),
     ("no metric", an_event(data={**UP, "metric": "x"}), "unknown-metric", "/data/metric", "name"),
     (
         "not its metric",
@@ -145,7 +146,7 @@ REFUSALS: list[tuple[str, Any, str, str, str]] = [
     (
         "not a party",
         an_event("circumstance", CLAIM, source=DESK),
-        "agreement-of-another-party",
+        "unknown-agreement",
         "/data/agreement",
         "buyer",
     ),
@@ -194,14 +195,14 @@ REFUSALS: list[tuple[str, Any, str, str, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("event", "code", "pointer", "remedy"),
-    [row[1:] for row in REFUSALS],
+    ("what", "event", "code", "pointer", "remedy"),
+    REFUSALS,
     ids=[row[0] for row in REFUSALS],
 )
 def test_a_refusal_names_the_field_the_reason_and_the_remedy(
-    event: Any, code: str, pointer: str, remedy: str
+    what: str, event: Any, code: str, pointer: str, remedy: str
 ) -> None:
-    said = admitted(event, "north" if code == "source-of-another-party" else None)
+    said = admitted(event, "north" if what == ANOTHERS else None)
     assert isinstance(said, EventRejection)
     document = said.document()
     assert (document["code"], document["errors"][0]["pointer"]) == (code, pointer)
@@ -211,6 +212,45 @@ def test_a_refusal_names_the_field_the_reason_and_the_remedy(
     assert said.detail not in said.remedy, "the remedy repeats the reason"
     assert document["type"] == f"/problems/{code}"
     assert 400 <= document["status"] < 500
+
+
+MISSING = {
+    DESK: "https://dusk.example/",
+    "net.delivered": "net.deliverex",
+    "net.rtt": "net.rtx",
+    "campus-network": "campus-netwerk",
+}
+"""What is another's, and what is not there under a name of the same length."""
+CHANGED = {"corrects": "e-0", "reason": "wrong", "data": {**COUNT, "good": 0}}
+FOREIGN: list[tuple[str, str, Any]] = [
+    # who sends, what is another's, and the event that names it
+    *(("north", DESK, an_event(kind, data, source=DESK)) for kind, data, _ in GOOD),
+    ("north", DESK, an_event(source=DESK, id="two words", time="2026-01-01T00:00:00Z")),
+    ("north", "net.delivered", an_event("count", COUNT, source=NARROW)),
+    ("north", "net.rtt", an_event("count", {**COUNT, "metric": "net.rtt"}, source=NARROW)),
+    ("north", "net.delivered", an_event("correction", CHANGED, source=NARROW)),
+    ("desk", "campus-network", an_event("charge", CHARGE, source=DESK)),
+    ("desk", "campus-network", an_event("circumstance", CLAIM, source=DESK)),
+    ("desk", "campus-network", an_event("circumstance", {**CLAIM, "level": "x"}, source=DESK)),
+    ("desk", "campus-network", an_event("answer", {**ANSWER, "of_source": TOWN}, source=DESK)),
+    ("north", DESK, an_event("answer", {**ANSWER, "of_source": DESK})),
+]
+
+
+@pytest.mark.parametrize(("party", "name", "event"), FOREIGN)
+def test_what_is_anothers_is_refused_as_what_is_not_there(
+    party: str, name: str, event: Any
+) -> None:
+    foreign = admitted(event, party)
+    missing = admitted(text(event).replace(name.encode(), MISSING[name].encode()), party)
+    assert isinstance(foreign, EventRejection)
+    assert isinstance(missing, EventRejection)
+    told = json.dumps([foreign.document(), foreign.reason.status, foreign.for_review])
+    assert told.replace(name, MISSING[name]) == json.dumps(
+        [missing.document(), missing.reason.status, missing.for_review]
+    )
+    if party == "desk":
+        assert "north" not in told
 
 
 SEVERAL: list[tuple[str, Any, str, list[str]]] = [
@@ -344,7 +384,7 @@ def test_the_sender_must_be_the_party_of_the_source_or_the_operator() -> None:
     for stranger in ("desk", "town", ""):
         said = admitted(an_event(), stranger)
         assert isinstance(said, EventRejection)
-        assert said.reason.code == "source-of-another-party"
+        assert said.reason.code == "unknown-source"
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -16,9 +16,9 @@ import pytest
 from services.catalogue import keys
 from services.catalogue.store import apply
 from services.core.events.facts import Row
-from tests.catalogue.builders import a_programme
+from tests.catalogue.builders import PROBE, a_programme
 from tests.ingest.conftest import Ingest
-from tests.ingest.test_event_validator import GOOD
+from tests.ingest.test_event_validator import FOREIGN, GOOD, MISSING
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_good_events_beside_bad_ones_are_taken_and_each_has_its_result(running: 
     assert [each["index"] for each in told["results"]] == list(range(7))
     problems = {each["index"]: each["problem"] for each in told["results"] if "problem" in each}
     assert {index: problem["code"] for index, problem in problems.items()} == {
-        1: "beyond-horizon", 3: "conflict", 4: "source-of-another-party", 5: "invalid-event",
+        1: "beyond-horizon", 3: "conflict", 4: "unknown-source", 5: "invalid-event",
     }  # fmt: skip
     assert all(each["item"] == index for index, each in problems.items())
     assert sorted(row.id for row in running.rows(2)) == ["a", "d"]
@@ -235,7 +235,7 @@ def test_who_sends_must_be_known_and_speaks_for_one_party(running: Ingest) -> No
     assert "Bearer" in unknown.headers["www-authenticate"]
     for stranger in ("desk", "town"):
         answer = running.post(content, stranger)
-        assert (answer.status_code, answer.json()["code"]) == (403, "source-of-another-party")
+        assert (answer.status_code, answer.json()["code"]) == (422, "unknown-source")
     assert running.post(content, "operator").status_code == 202
 
 
@@ -324,3 +324,26 @@ def test_a_key_that_only_reads_sends_nothing_and_a_probe_no_charge(running: Inge
         assert error["pointer"] == "/type"
         assert "use a key of the role vendor, procurement or admin" in error["remedy"]
     assert running.post(content, "town").status_code == 202
+
+
+def test_no_answer_header_number_or_log_line_tells_what_is_anothers(running: Ingest) -> None:
+    routes = httpx.get(f"{running.url}/openapi.json", timeout=60).json()["paths"]
+    assert {path for path in routes if path.startswith("/v1/")} == {"/v1/events"}
+    others = [running.vendor("desk"), running.source("https://desk.example/")]
+    for party, name, event in FOREIGN:
+        own = others if party == "north" else [running.vendor("north"), running.source(PROBE)]
+        named = json.dumps(event | {"data": _renamed(running, event["data"])})
+        named = named.replace(f'"source": "{event["source"]}"',
+                              f'"source": "{running.source(event["source"])}"')  # fmt: skip
+        told = []
+        for asked in (named, named.replace(name, MISSING[name])):
+            answer = running.post(asked.encode(), party, x_correlation_id="one-trace")
+            headers = {name: value for name, value in answer.headers.items() if name != "date"}
+            text = f"{headers} {answer.text}"
+            assert not [each for each in own if each in text and each not in asked], text
+            told.append((answer.status_code, text.replace(name, MISSING[name])))
+        assert told[0] == told[1], named
+        assert 400 <= told[0][0] < 500
+    numbers = httpx.get(f"{running.url}/metrics", timeout=60).text
+    lines = (running.folder / "ingest.log").read_text()
+    assert not [each for each in others if each in numbers or each in lines]

@@ -73,7 +73,7 @@ def test_poison_goes_to_quarantine_and_what_is_around_it_is_taken(ingest: Ingest
     ]
     kept = ingest.quarantined(len(POISON) + 1)
     told = sorted(each["data"]["problem"]["code"] for each in kept)
-    assert told == sorted(["source-of-another-party", *(code for code, _, _ in POISON)])
+    assert told == sorted(["unknown-source", *(code for code, _, _ in POISON)])
     raws = {row["raw"] for row in ingest.query("select raw from intake_refusal")}
     assert raws >= {raw[:MOST_RAW] for _, raw, _ in POISON}
     assert all(each["id"].startswith(topic) for each in kept)

@@ -180,11 +180,11 @@ ATTACKS: Mapping[str, Attack] = {
     ),
     "a charge as the buyer": Attack(
         (LIFT, NOW), "http", VENDOR, "vendor",
-        _charge(DESK, "x-as-buyer", LIFT, "0.50"), "source-of-another-party",
+        _charge(DESK, "x-as-buyer", LIFT, "0.50"), "unknown-source",
     ),
     "a charge of another vendor's": Attack(
         (LIFT, NOW), "http", VENDOR, "vendor",
-        _charge(OWN, "x-of-granite", "granite-lift", "0.50"), "agreement-of-another-party",
+        _charge(OWN, "x-of-granite", "granite-lift", "0.50"), "unknown-agreement",
     ),
     "a charge over the buyer's": Attack(
         (HEAT, NOW), "http", VENDOR, "vendor",

@@ -43,12 +43,13 @@ from services.core.events.facts import (
 from services.core.events.rejections import (
     Rejection,
     RejectionCode,
-    another_party,
     bad_identity,
     beyond,
     in_the_future,
     late_correction,
     not_of_role,
+    not_of_sender,
+    not_of_source,
     out_of_range,
     shaped,
     wrong_unit,
@@ -98,7 +99,7 @@ def accept(
         if path.kind not in MAY_SEND[sender.role]:
             return not_of_role(sender.role, path.kind)
         if sender.party != path.party:
-            return another_party(source)
+            return not_of_sender(source, sender.party)
     if not printable(event_id, 200):
         return bad_identity("/id")
     until_us = None if received_us is None else received_us + rules.ahead_us
@@ -290,6 +291,8 @@ def _off_the_path(
     if sender is not None and kind not in MAY_SEND[sender.role]:
         return not_of_role(sender.role, kind)
     versions = rules.sources.get(source)
+    if versions is None and sender is not None:
+        return not_of_sender(source, sender.party)
     if versions is None:
         return Rejection(
             RejectionCode.UNKNOWN_SOURCE,
@@ -300,7 +303,7 @@ def _off_the_path(
     programme = in_force(versions, at_us)
     reporting = declared(versions, programme, source)
     if sender is not None and sender.party != reporting.reports_for:
-        return another_party(source)
+        return not_of_sender(source, sender.party)
     if not printable(event_id, 200):
         return bad_identity("/id")
     until_us = None if received_us is None else received_us + rules.ahead_us
@@ -308,12 +311,17 @@ def _off_the_path(
         return in_the_future()
     if kind in (CORRECTION, CHARGE, CIRCUMSTANCE, ANSWER):
         return _without_metric(
-            rules, programme, reporting, kind, event_id, at_us, data, received_us, latest_us
+            rules, programme, reporting, kind, event_id, at_us, data, sender, received_us, latest_us
         )
     shape = shaped(EVENT_TYPES_BY_KIND[kind], data)
     if isinstance(shape, Rejection) and shape.field == "/data/metric":
         return shape
-    return _no_path(programme, reporting, kind, str(data.get("metric")))
+    name = str(data.get("metric"))
+    if sender is not None and sender.party != programme.buyer:
+        may_report = not reporting.metrics or name in reporting.metrics
+        if programme.metric(name) is None or not may_report:
+            return not_of_source(source, name)
+    return _no_path(programme, reporting, kind, name)
 
 
 _TYPES = tuple(EVENT_TYPES)
@@ -352,6 +360,7 @@ def _without_metric(
     event_id: str,
     at_us: int,
     data: Mapping[str, object],
+    sender: Sender | None,
     received_us: int | None,
     latest_us: int | None,
 ) -> Row | Rejection:
@@ -364,7 +373,7 @@ def _without_metric(
         until_us = None if received_us is None else received_us + rules.ahead_us
         problem = _ahead(noun, ("time",), until_us)
         if problem is None and noun.data is not None:
-            problem = _replacement(rules, source, event_id, at_us, noun.data, received_us)
+            problem = _replacement(rules, source, event_id, at_us, noun.data, sender, received_us)
         problem = problem or late_correction(
             rules.horizons[programme.programme], at_us, noun, latest_us
         )
@@ -389,6 +398,7 @@ def _replacement(
     event_id: str,
     at_us: int,
     data: Mapping[str, object],
+    sender: Sender | None,
     received_us: int | None,
 ) -> Rejection | None:
     """Whether the data could stand in some event of this source. Which one, ingest may not know.
@@ -400,7 +410,7 @@ def _replacement(
         needed = {name for name, field in model.model_fields.items() if field.is_required()}
         if not needed <= data.keys() <= model.model_fields.keys():
             continue
-        found = accept(rules, source.source, event_id, type_, at_us, data, None, received_us)
+        found = accept(rules, source.source, event_id, type_, at_us, data, sender, received_us)
         if isinstance(found, Row):
             return None
         problem = problem or found

@@ -25,27 +25,35 @@ def of_agreement(
     """Whether the agreement exists, is the source's business, and knows the base and currency."""
     if rules.agreements is None:
         return None
-    versions = rules.agreements.get(noun.agreement)
-    if versions is None or versions[0].programme != programme.programme:
-        return Rejection(
-            RejectionCode.UNKNOWN_AGREEMENT,
-            "/data/agreement",
-            f"the programme {programme.programme} has no agreement {noun.agreement}",
-            "correct the name, or apply the agreement first",
-        )
-    third = {one.party for one in programme.third_parties}
-    if source.reports_for not in (programme.buyer, versions[0].vendor, *third):
-        return Rejection(
-            RejectionCode.AGREEMENT_OF_ANOTHER_PARTY,
-            "/data/agreement",
-            f"{source.reports_for} is no party of the agreement {noun.agreement}",
-            "only its vendor, the buyer and third parties may speak about it",
-        )
+    versions = rules.agreements.get(noun.agreement, ())
+    if not is_party(programme, versions, source.reports_for):
+        return no_agreement(programme, noun.agreement, source.reports_for)
     version = covering(versions, first_day(noun.period))
     if isinstance(noun, Circumstance):
         stated = rules.stated[version.agreement, version.version]
         return _level(versions, noun) or impossible_statement(stated, noun)
     return _charge(version, noun) or _longer(version, noun)
+
+
+def is_party(programme: Programme, versions: Sequence[Agreement], party: str) -> bool:
+    """Whether an agreement is one of the programme, and its vendor, the buyer or a third party
+    asks. ``versions``: none where there is no such agreement."""
+    if not versions or versions[0].programme != programme.programme:
+        return False
+    third = {one.party for one in programme.third_parties}
+    return party in (programme.buyer, versions[0].vendor, *third)
+
+
+def no_agreement(programme: Programme, agreement: str, party: str) -> Rejection:
+    """Of an agreement that there is not and of another vendor's, in the same words."""
+    return Rejection(
+        RejectionCode.UNKNOWN_AGREEMENT,
+        "/data/agreement",
+        f"the programme {programme.programme} has no agreement {agreement} of which {party} may "
+        "speak",
+        "correct the name, or apply the agreement first; its vendor, the buyer and third parties "
+        "speak of it",
+    )
 
 
 def _level(versions: Sequence[Agreement], noun: Circumstance) -> Rejection | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from schemas.agreement import Agreement
 from schemas.event import ProposalAnswer
 from schemas.period import first_day
 from schemas.programme import Programme, Source
-from services.core.events.agreement_facts import covering
+from services.core.events.agreement_facts import covering, is_party, no_agreement
 from services.core.events.rejections import Rejection, RejectionCode
 from services.core.events.rules import Rules
 from services.core.events.whose_word import awaited, decisions_of, parties_of, sides_of, word_of
@@ -24,18 +22,22 @@ def of_proposal(
     """
     versions = rules.sources.get(answer.of_source, ())
     stated_by = parties_of(versions).get(answer.of_source)
-    if stated_by is None or versions[0].programme != programme.programme:
+    vendors = {one.vendor for one in programme.vendors}
+    others = vendors - {source.reports_for} if source.reports_for in vendors else set()
+    if stated_by is None or stated_by in others or versions[0].programme != programme.programme:
         return Rejection(
             RejectionCode.UNKNOWN_SOURCE,
             "/data/of_source",
-            f"the programme {programme.programme} has no source {answer.of_source}",
+            f"the programme {programme.programme} has no source {answer.of_source} whose "
+            f"proposals {source.reports_for} answers",
             "write source and id of the proposal as the period's evaluation lists them",
         )
     if rules.agreements is None:
         return None
-    agreement = _agreement(rules.agreements.get(answer.agreement, ()), programme, answer)
-    if isinstance(agreement, Rejection):
-        return agreement
+    known = rules.agreements.get(answer.agreement, ())
+    if not is_party(programme, known, source.reports_for):
+        return no_agreement(programme, answer.agreement, source.reports_for)
+    agreement = covering(known, first_day(answer.period))
     may = _answering(programme, agreement, answer, stated_by)
     if source.reports_for in may:
         return None
@@ -60,17 +62,3 @@ def _answering(
     decisions = decisions_of(agreement)
     word = word_of(programme, agreement, decisions, answer.states, answer.name)
     return awaited(word, stated_by, sides_of(programme, agreement, answer.states, stated_by))
-
-
-def _agreement(
-    versions: Sequence[Agreement], programme: Programme, answer: ProposalAnswer
-) -> Agreement | Rejection:
-    """The version of the agreement that rules the proposal's period. Newest first."""
-    if not versions or versions[0].programme != programme.programme:
-        return Rejection(
-            RejectionCode.UNKNOWN_AGREEMENT,
-            "/data/agreement",
-            f"the programme {programme.programme} has no agreement {answer.agreement}",
-            "write the agreement of the proposal",
-        )
-    return covering(versions, first_day(answer.period))

@@ -29,7 +29,6 @@ class RejectionCode(StrEnum):
     UNKNOWN_TYPE = "unknown_type"
     KIND_NOT_OF_ROLE = "kind_not_of_role"
     UNKNOWN_SOURCE = "unknown_source"
-    SOURCE_OF_ANOTHER_PARTY = "source_of_another_party"
     BAD_IDENTITY = "bad_identity"
     IN_THE_FUTURE = "in_the_future"
     BAD_DATA = "bad_data"
@@ -46,7 +45,6 @@ class RejectionCode(StrEnum):
     TIMES_OUT_OF_ORDER = "times_out_of_order"
     UNKNOWN_VENDOR = "unknown_vendor"
     UNKNOWN_AGREEMENT = "unknown_agreement"
-    AGREEMENT_OF_ANOTHER_PARTY = "agreement_of_another_party"
     ANSWER_OF_ANOTHER_PARTY = "answer_of_another_party"
     UNKNOWN_BASE = "unknown_base"
     UNKNOWN_LEVEL = "unknown_level"
@@ -145,12 +143,25 @@ def not_of_role(role: Role, kind: int) -> Rejection:
     )
 
 
-def another_party(source: str) -> Rejection:
+def not_of_sender(source: str, party: str) -> Rejection:
+    """Of a source that is nobody's and of one that is another's, in the same words: a sender does
+    not find out what others have."""
     return Rejection(
-        RejectionCode.SOURCE_OF_ANOTHER_PARTY,
+        RejectionCode.UNKNOWN_SOURCE,
         "/source",
-        f"the source {source} reports for another party",
-        "use the key of the party that the source reports for, or your own source",
+        f"no source {source!r} reports for {party}",
+        "correct the source, use the key or topic of the party that it reports for, or have the "
+        "programme declare it",
+    )
+
+
+def not_of_source(source: str, metric: str) -> Rejection:
+    """Of a metric that there is not and of one that the source may not report, likewise."""
+    return Rejection(
+        RejectionCode.UNKNOWN_METRIC,
+        "/data/metric",
+        f"the source {source} reports no metric {metric!r} at the event's time",
+        "correct the name, or have the programme define the metric and let the source report it",
     )
 
 

@@ -398,7 +398,7 @@ def test_a_declared_figure_out_of_range_names_the_range() -> None:
 def test_a_source_speaks_only_for_its_own_party(kind: str, data: dict[str, Any]) -> None:
     found = judged(Said(PROBE, "e1", kind, AT, data), party="desk")
     assert isinstance(found, Rejection)
-    assert found.code is RejectionCode.SOURCE_OF_ANOTHER_PARTY
+    assert found.code is RejectionCode.UNKNOWN_SOURCE
     unknown = judged(Said("urn:new", "e1", kind, AT, data))
     assert isinstance(unknown, Rejection)
     assert unknown.code is RejectionCode.UNKNOWN_SOURCE
@@ -434,7 +434,7 @@ def test_a_day_that_its_zone_skipped_is_judged_by_the_events_own_time() -> None:
 def test_a_source_reports_only_the_metrics_it_may_and_its_own_agreements() -> None:
     for kind, data, code in (
         ("sample", SAMPLE, RejectionCode.METRIC_NOT_OF_SOURCE),
-        ("charge", CHARGE, RejectionCode.AGREEMENT_OF_ANOTHER_PARTY),
+        ("charge", CHARGE, RejectionCode.UNKNOWN_AGREEMENT),
     ):
         found = judged(Said(DESK, "e1", kind, AT, data))
         assert isinstance(found, Rejection)
