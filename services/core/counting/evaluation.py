@@ -46,7 +46,14 @@ from services.core.counting.measures.counting import (
 from services.core.counting.measures.question import Need, counting_of
 from services.core.counting.stated_facts import stated_facts
 from services.core.events.acceptance import accept
-from services.core.events.corrections import Acceptor, EventKey, RejectedCorrection, corrected
+from services.core.events.corrections import (
+    Acceptor,
+    EventKey,
+    RejectedCorrection,
+    RootedCorrection,
+    corrected,
+    rooted,
+)
 from services.core.events.facts import CORRECTION, Row, by_identity, distinct, taken
 from services.core.events.horizon import Horizon
 from services.core.events.rejections import Rejection
@@ -77,11 +84,13 @@ class Ready:
 class ProgrammeFacts:
     """A programme's facts for any of its agreements, prepared once for all that see the same.
 
-    ``clean``: without duplicates. ``known``: by what is held, made as it is asked for.
+    ``clean``: without duplicates. ``made``: the corrections among them. ``known``: by what is held,
+    prepared as it is asked for; of those in which something is, the last one.
     """
 
     programmes: Sequence[Programme]
     clean: Facts
+    made: Sequence[RootedCorrection]
     numbers: Mapping[tuple[str, str], int]
     judge: Acceptor
     horizon: Horizon | None
@@ -105,6 +114,8 @@ class ProgrammeFacts:
             clean = found.facts if is_same else taken(found.facts, by_identity(found.facts))
             own = {source.source for each in self.programmes for source in each.sources}
             refused = tuple(each for each in found.refused if each.correction.source in own)
+            for other in [each for each in self.known if each]:
+                del self.known[other]  # each holds all facts; agreements with the same follow
             self.known[held] = Ready(index_facts(clean), refused)
         return self.known[held]
 
@@ -118,6 +129,7 @@ class ProgrammeFacts:
         every = self.every
         late = late_corrections(
             self.clean,
+            self.made,
             self.programmes,
             agreements,
             self.names,
@@ -157,7 +169,7 @@ def ready(
     in_order = len(first) == len(facts) and bool(np.all(first[1:] > first[:-1]))
     clean = facts if in_order else taken(facts, first)
     judge = _judge(programmes, agreements, metric_numbers)
-    return ProgrammeFacts(programmes, clean, metric_numbers, judge, horizon)
+    return ProgrammeFacts(programmes, clean, rooted(clean), metric_numbers, judge, horizon)
 
 
 def _judge(

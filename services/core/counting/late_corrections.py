@@ -25,7 +25,7 @@ from schemas.programme import Metric, Programme, WithinLimit
 from services.core.calendar.windows import instant, label_at
 from services.core.counting.stated_facts import answer_facts
 from services.core.counting.words import ProposalSubject, Words, payload_text, ruling
-from services.core.events.corrections import Acceptor, EventKey, RootedCorrection, rooted
+from services.core.events.corrections import Acceptor, EventKey, RootedCorrection
 from services.core.events.facts import (
     ANSWER,
     CHARGE,
@@ -62,6 +62,7 @@ NOTHING_LATE = LateCorrections()
 
 def late_corrections(
     facts: Facts,
+    made: Sequence[RootedCorrection],
     programmes: Sequence[Programme],
     agreements: Sequence[Agreement],
     names: Mapping[int, str],
@@ -72,11 +73,11 @@ def late_corrections(
 ) -> LateCorrections:
     """What becomes of the corrections that one agreement is settled by.
 
-    ``facts``: raw and distinct. ``programmes``, ``agreements``: all versions. ``names``: metric
+    ``facts``: raw and distinct. ``made``: the corrections among them, as `rooted` finds them.
+    ``programmes``, ``agreements``: all versions. ``names``: metric
     number to name. ``refused``: corrections that do not fit anyway. ``closed_before``: None where
     nothing is known but the times of events. ``as_accepted``: proposals to be taken as accepted.
     """
-    made = rooted(facts)
     if not made:
         return LateCorrections()
     search = _Search(
