@@ -45,6 +45,7 @@ class Attack:
 
     ``sent``: over which way, by whose key or topic. ``code``: why it is refused; None: it is taken.
     ``told``: where both parties of the agreement find it; None: its sender alone is answered.
+    ``would_be``: of a proposal, what the period would come to if it were accepted.
     """
 
     place: Place
@@ -54,6 +55,7 @@ class Attack:
     event: Event
     code: str | None = None
     told: Literal["proposal", "quarantine", "compared"] | None = None
+    would_be: int | None = None
 
 
 def contracts() -> Iterator[dict[str, Any]]:
@@ -133,8 +135,8 @@ def honest() -> Iterator[tuple[str, Event]]:
     for name in (LIFT, HEAT, NET, WASTE):
         yield BUYER, _count(DESK, name, name, f"{NOW}-10", 980, 1000)
     yield BUYER, _count(DESK, DOOR, "door-own", f"{NOW}-10", 900, 1000)
-    for name in ("scan-bad", "scan-worse"):
-        yield VENDOR, _count(OWN, SCAN, name, f"{NOW}-10", 450, 500)
+    for name, good in (("scan-bad", 450), ("scan-fair", 499)):
+        yield VENDOR, _count(OWN, SCAN, name, f"{NOW}-10", good, 500)
     yield VENDOR, _count(OWN, "fleet", "fleet-bad", f"{THEN}-10", 90, 100)
     yield VENDOR, _count(OWN, "fleet", "fleet-good", f"{NOW}-10", 1000, 1000)
     for name, month in OWED:
@@ -188,15 +190,15 @@ ATTACKS: Mapping[str, Attack] = {
     ),
     "a charge over the buyer's": Attack(
         (HEAT, NOW), "http", VENDOR, "vendor",
-        _charge(OWN, "x-charge", HEAT, "50.00"), told="proposal",
+        _charge(OWN, "x-charge", HEAT, "50.00"), told="proposal", would_be=1_000,
     ),
     "a charge over the buyer's by topic": Attack(
         (HEAT, NOW), "topic", VENDOR, "vendor",
-        _charge(OWN, "x-charge-by-topic", HEAT, "51.00"), told="proposal",
+        _charge(OWN, "x-charge-by-topic", HEAT, "51.00"), told="proposal", would_be=1_020,
     ),
     "force majeure for itself": Attack(
         (NET, NOW), "http", VENDOR, "vendor",
-        _stated(OWN, "x-excuse", NET, "force-majeure"), told="proposal",
+        _stated(OWN, "x-excuse", NET, "force-majeure"), told="proposal", would_be=0,
     ),
     "a quantity below zero": Attack(
         (WASTE, NOW), "http", VENDOR, "vendor",
@@ -209,16 +211,17 @@ ATTACKS: Mapping[str, Attack] = {
     ),
     "a quantity in the place of the buyer's": Attack(
         (WASTE, NOW), "http", VENDOR, "vendor",
-        _stated(OWN, "x-quantity", WASTE, "tonnes", value=0), told="proposal",
+        _stated(OWN, "x-quantity", WASTE, "tonnes", value=0), told="proposal", would_be=0,
     ),
     "an own failing sample taken back after the close": Attack(
         (SCAN, NOW), "http", VENDOR, "vendor",
-        _corrected("x-own", "scan-bad", "2025-02-20"), told="proposal",
+        _corrected("x-own", "scan-bad", "2025-02-20"), told="proposal", would_be=0,
     ),
     "an own failing sample made good, dated back before the close": Attack(
         (SCAN, NOW), "topic", VENDOR, "vendor",
-        _corrected("x-own-dated-back", "scan-worse",
-                   data={"metric": SCAN, "good": 500, "total": 500}), told="proposal",
+        _corrected("x-own-dated-back", "scan-fair",
+                   data={"metric": SCAN, "good": 500, "total": 500}),
+        told="proposal", would_be=100_000,
     ),
     "good samples beside the buyer's": Attack(
         (DOOR, NOW), "http", VENDOR, "vendor",

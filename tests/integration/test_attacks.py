@@ -37,7 +37,10 @@ OTHERS: dict[str, tuple[str, Role]] = {
     "another buyer": ("maker", "procurement"),
     "another buyer's finance": ("maker", "finance"),
 }
-LISTS = ("agreements", "statements", "ledger-entries", "pending", "quarantine", "audit", "usage")
+LISTS = (
+    *("agreements", "statements", "ledger-entries", "pending", "proposals", "quarantine"),
+    *("audit", "usage"),
+)
 
 
 @dataclass(frozen=True)
@@ -154,15 +157,20 @@ def test_both_parties_are_told(estate: Estate, name: str, who: str) -> None:
         assert kept[event["id"]]["source"] == OWN
         return
     agreement, period = attack.place
-    counted = client.get(f"/v1/agreements/{agreement}/evaluations/{period}")["evaluation"]
-    if attack.told == "compared":
-        (figure,) = counted["figures"]
-        (beside,) = figure["compared"]
-        assert (beside["source"], beside["total"]) == (OWN, "60000")
-        assert (figure["good"], figure["total"]) == ("900", "1000")
+    if attack.told == "proposal":
+        listed = client.items("/v1/proposals", agreement=agreement, period=period)
+        (one,) = (each for each in listed if each["proposal"]["event"] == event)
+        said = one["proposal"]
+        assert (said["state"], said["party"], said["awaits"]) == ("open", VENDOR, [BUYER])
+        effect = client.get(f"/v1/proposals/{one['proposal_id']}")["effect"]
+        amounts = [effect[each]["minor_units"] for each in ("without", "accepted")]
+        assert amounts == [OWED[attack.place], attack.would_be]
         return
-    (one,) = (each for each in counted["proposals"] if each["event"] == event)
-    assert (one["state"], one["party"], one["awaits"]) == ("open", VENDOR, [BUYER])
+    counted = client.get(f"/v1/agreements/{agreement}/evaluations/{period}")["evaluation"]
+    (figure,) = counted["figures"]
+    (beside,) = figure["compared"]
+    assert (beside["source"], beside["total"]) == (OWN, "60000")
+    assert (figure["good"], figure["total"]) == ("900", "1000")
 
 
 @pytest.mark.parametrize("who", OTHERS)
