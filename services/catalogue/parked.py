@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from schemas.base import TZDATA
 from schemas.statement import RULES
 from services.shell import metrics
-from services.shell.logs import correlation_id, log
+from services.shell.logs import correlated_if_alone, correlation_id, log
 from services.shell.postgres import Connection
 
 Service = Literal["evaluator", "settlement"]
@@ -93,9 +93,25 @@ async def park(
 ) -> None:
     """Keep a piece of work that failed; a further failure of the same work counts as an attempt.
 
-    ``tried``: the digest of what it was tried with.
+    ``tried``: the digest of what it was tried with. Its trace id is the correlation id of the work.
     """
-    trace_id = correlation_id() or "-"
+    with correlated_if_alone(item.what):
+        await _kept_as_parked(connection, service, item, failure, tried)
+        log(__name__).error(
+            "parked",
+            what=item.what,
+            programme=item.programme,
+            agreement=item.agreement,
+            period=item.period,
+            reason=failure.reason,
+            error=failure.error,
+            place=failure.place,
+        )
+
+
+async def _kept_as_parked(
+    connection: Connection, service: Service, item: WorkItem, failure: WorkFailure, tried: str
+) -> None:
     await connection.execute(
         "insert into parked_work (service, what, programme, agreement, period, vendor, buyer,"
         " reason, error, place, input, trace_id)"
@@ -122,17 +138,7 @@ async def park(
         failure.error,
         failure.place,
         tried,
-        trace_id,
-    )
-    log(__name__).error(
-        "parked",
-        what=item.what,
-        programme=item.programme,
-        agreement=item.agreement,
-        period=item.period,
-        reason=failure.reason,
-        error=failure.error,
-        place=failure.place,
+        correlation_id(),
     )
 
 

@@ -54,7 +54,7 @@ from services.evaluator.watermark import (
     watermark,
 )
 from services.shell import metrics
-from services.shell.logs import correlated, log
+from services.shell.logs import correlated, correlated_if_alone, log
 from services.shell.postgres import Connection, Fenced, is_of_the_work, is_transient
 
 ALARM_RETRY_S = 60.0
@@ -402,6 +402,20 @@ class Closer:
         requests: Sequence[int] = (),
     ) -> Done:
         """Close a period, or count it again. What fails is parked, and everything else goes on."""
+        with correlated_if_alone("close"):
+            return await self._closed_or_parked(
+                connection, catalogue, place, reason, record, requests
+            )
+
+    async def _closed_or_parked(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        place: AgreementPeriod,
+        reason: EvaluationReason,
+        record: Mapping[str, Any],
+        requests: Sequence[int],
+    ) -> Done:
         assert self._closed is not None
         try:
             target = await self._target(catalogue, place)
@@ -436,18 +450,19 @@ class Closer:
         if not is_of_the_work(error):
             raise error
         failure = WorkFailure.of(error)
-        log(__name__).error(
-            "counting_failed",
-            agreement=place[0],
-            period=place[1],
-            # As text: with the values of all variables it would take seconds, and all would wait.
-            traceback="".join(format_exception(error)),
-        )
         tried = await self._inputs(connection, catalogue, place)
         item = WorkItem("close", agreement=place[0], period=place[1])
-        async with connection.transaction():
-            await park(connection, "evaluator", item, failure, tried)
-            await evaluation_store.answer(connection, requests, "refused", failure.reason, None)
+        with correlated_if_alone("close"):
+            log(__name__).error(
+                "counting_failed",
+                agreement=place[0],
+                period=place[1],
+                # As text: with the values of all variables it would take seconds.
+                traceback="".join(format_exception(error)),
+            )
+            async with connection.transaction():
+                await park(connection, "evaluator", item, failure, tried)
+                await evaluation_store.answer(connection, requests, "refused", failure.reason, None)
         self._parked[place], self._looked[place] = tried, monotonic()
         return Done("refused", failure.reason)
 

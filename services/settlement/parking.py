@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from services.catalogue.parked import WorkFailure, WorkItem, input_digest, park, show_parked
 from services.catalogue.revision import revision
 from services.core.settling.settlement import FailedAgreement
-from services.shell.logs import log
+from services.shell.logs import correlated_if_alone, log
 from services.shell.postgres import Connection, Pool, is_of_the_work, is_transient
 
 LOOK_SECONDS = 2.0
@@ -100,6 +100,13 @@ async def try_again(connection: Connection, retry: Retry) -> None:
 
 
 async def _once_more(connection: Connection, agreement: str, period: str, retry: Retry) -> None:
+    with correlated_if_alone("evaluation"):
+        await _settled_or_parked(connection, agreement, period, retry)
+
+
+async def _settled_or_parked(
+    connection: Connection, agreement: str, period: str, retry: Retry
+) -> None:
     try:
         async with connection.transaction():
             await retry(connection, agreement, period)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from secrets import token_hex
 from typing import Any, NoReturn
 
 import structlog
@@ -31,6 +32,16 @@ def correlated(identifier: str | None) -> Iterator[None]:
         yield
     finally:
         _correlation.reset(token)
+
+
+@contextmanager
+def correlated_if_alone(kind: str) -> Iterator[None]:
+    """As `correlated`, with an id of its own, where the work is not part of another already.
+
+    ``kind``: of work; the id begins with it.
+    """
+    with correlated(correlation_id() or f"{kind}-{token_hex(8)}"):
+        yield
 
 
 def _add_correlation(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

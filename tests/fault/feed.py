@@ -12,6 +12,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Literal
 
+from schemas.agreement import Agreement
+from services.core.contracts.reading import read_documents
+
 Event = dict[str, Any]
 Door = Literal["http", "kafka"]
 
@@ -119,6 +122,29 @@ caps:
 
 LEVELS = {"alfa": ("portal", "up"), "bravo": ("orders",), "charlie": ("answers", "portal")}
 LATENESS_HOURS = {"alfa": 24, "bravo": 48, "charlie": 0}
+
+
+POISONED = {"no-base": "settlement", "no-metric": "evaluator"}
+"""Agreements that nobody could apply today, as an earlier release might have stored them, and the
+service that cannot work each out."""
+
+
+def poisoned(vendors: dict[str, str]) -> Iterator[Agreement]:
+    """Agreements of alfa beside the honest ones: a credit of a base, and a level of a metric, that
+    there is not."""
+    for name in POISONED:
+        metric = "up" if name == "no-base" else "no-such-metric"
+        text = AGREEMENT.format(
+            kind="alfa",
+            vendor=vendors["alfa"],
+            lateness=24,
+            levels=LEVEL.format(metric=metric),
+            caps="",
+        )
+        documents, _ = read_documents(text, name)
+        (agreement,) = documents.agreements
+        bases = () if name == "no-base" else agreement.bases
+        yield agreement.model_copy(update={"agreement": name, "bases": bases})
 
 
 def contracts(vendors: dict[str, str]) -> str:

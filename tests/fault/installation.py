@@ -18,11 +18,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from infra.topics import topic_partitions
 from services.catalogue.keys import create
+from services.catalogue.store import apply
 from services.cli.applying import apply_files
 from services.cli.prepare import RELAYED, prepare
 from services.cli.stack import Addresses, Stack, Workers, stack
 from services.shell.outbox import committed_tails
-from tests.fault.feed import BUYER, KINDS, contracts
+from tests.fault.feed import BUYER, KINDS, contracts, poisoned
 from tests.ladder import Rung
 
 TWO_OF_EACH = Workers(ingest=2, evaluator=2, settlement=2)
@@ -178,6 +179,8 @@ async def _founded(
     await apply_files(Addresses(rung.kafka, database, "", "", ""), [path])
     connection = await asyncpg.connect(database)
     try:
+        for agreement in poisoned(vendors):
+            await apply(connection, agreement)
         keys = {
             kind: await create(connection, party=vendor, role="vendor", label="test")
             for kind, vendor in vendors.items()
