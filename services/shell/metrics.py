@@ -52,6 +52,9 @@ PARKED = Gauge(
     "Work on single agreements that failed and is kept until its inputs change.",
     ["service", "what"],
 )
+NOT_READY = Gauge(
+    "earnback_not_ready", "1 while a part keeps a process from being ready, by part.", ["part"]
+)
 REQUEST_SECONDS = Histogram(
     "earnback_request_seconds",
     "HTTP requests by route template and status.",
@@ -88,10 +91,12 @@ class Health:
     def ready(self, part: str) -> None:
         """Say that a part of the process can do its work."""
         self._not_ready.pop(part, None)
+        NOT_READY.labels(part).set(0)
 
     def not_ready(self, part: str, reason: str) -> None:
         """Say that a part cannot do its work, and why."""
         self._not_ready[part] = reason
+        NOT_READY.labels(part).set(1)
 
     def alive(self) -> bool:
         """Tell whether the loop has turned lately."""

@@ -49,10 +49,14 @@ class Vitals:
             self._ask("postgres", "the database does not answer", self._database),
             self._ask("broker", "the broker does not answer", self._broker),
         )
+        self.look_at_partitions(monotonic())
+
+    def look_at_partitions(self, now: float) -> None:
+        """Say whether a partition is owned; one may be missing for the time of a rebalance."""
         if self._owned():
-            self._owned_at = monotonic()
+            self._owned_at = now
             self._health.ready("partitions")
-        elif monotonic() - self._owned_at >= REBALANCE_SECONDS:
+        elif now - self._owned_at >= REBALANCE_SECONDS:
             self._health.not_ready(
                 "partitions", "no partition is owned: there are no more than other processes own"
             )

@@ -136,14 +136,18 @@ class Watchdog:
             metrics.LAG.labels(self._settings.app, tp.topic, tp.partition).set(lag)
         ours = {TopicPartition(topic, each) for topic, parts in watched.items() for each in parts}
         stuck = judge.look(waiting, ours, monotonic())
-        slow = judge.slow(monotonic())
-        if slow:
-            names = ", ".join(sorted(f"{tp.topic}-{tp.partition}" for tp in slow))
-            self._health.not_ready("lag", f"records wait and none is applied: {names}")
-        else:
-            self._health.ready("lag")
+        tell_lag(self._health, judge.slow(monotonic()))
         if stuck and not self._stopped.is_set():
             leave("stands_still", partitions=[f"{tp.topic}-{tp.partition}" for tp in stuck])
+
+
+def tell_lag(health: metrics.Health, slow: Collection[TopicPartition]) -> None:
+    """Say on `/readyz` which partitions stand still with records waiting, if any."""
+    if slow:
+        names = ", ".join(sorted(f"{tp.topic}-{tp.partition}" for tp in slow))
+        health.not_ready("lag", f"records wait and none is applied: {names}")
+    else:
+        health.ready("lag")
 
 
 async def with_records(

@@ -20,11 +20,13 @@ from faust.transport.drivers import aiokafka as driver
 
 from services.shell import broker, clock, logs
 from services.shell.kafka import SCHEME, Transport, make_app
+from services.shell.metrics import Health
 from services.shell.postgres import attempts, is_transient
 from services.shell.progress import PartitionClaim
 from services.shell.settings import BadSettings, Settings, read
 from services.shell.steps import SEQUENCE, Dense, InputLost, Record, unbroken
-from services.shell.watchdog import StallDetector
+from services.shell.vitals import Vitals
+from services.shell.watchdog import StallDetector, tell_lag
 
 GOOD = {"EARNBACK_KAFKA": "a:1, b:2", "EARNBACK_POSTGRES": "postgresql://u@h/d"}
 
@@ -137,6 +139,36 @@ def test_a_worker_that_holds_nothing_watches_everything_with_twice_the_patience(
     assert judge.look({one: 5}, set(), 119) == []
     assert judge.look({one: 5}, set(), 120) == [one]
     assert judge.look({}, set(), 121) == []
+
+
+def test_lag_that_stands_still_is_told_long_before_it_ends_the_process() -> None:
+    judge, health = StallDetector(stall=60), Health()
+    health.ready("start")
+    one, other = TopicPartition("t", 0), TopicPartition("t", 1)
+    told = []
+    for now, waiting in (
+        (0, {one: 5, other: 7}),
+        (14, {one: 5, other: 8}),
+        (15, {one: 5}),
+        (16, {}),
+    ):
+        judge.look(waiting, {one, other}, now)
+        tell_lag(health, judge.slow(now))
+        told.append(health.missing())
+    assert told == [{}, {}, {"lag": "records wait and none is applied: t-0"}, {}]
+
+
+def test_a_worker_without_a_partition_is_unready_once_a_rebalance_would_be_over() -> None:
+    owned, health = [1], Health()
+    health.ready("start")
+    settings = Settings("evaluator", "k:1", "postgresql://p")
+    vitals = Vitals(settings, health, pool=None, owned=lambda: owned[0])
+    told = []
+    for now, number in ((100.0, 1), (101.0, 0), (104.9, 0), (105.0, 0), (110.0, 3)):
+        owned[0] = number
+        vitals.look_at_partitions(now)
+        told.append("partitions" in health.missing())
+    assert told == [False, False, False, True, False]
 
 
 def test_what_passes_by_waiting_is_told_from_what_does_not() -> None:

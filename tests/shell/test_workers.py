@@ -4,7 +4,10 @@ import asyncio
 import random
 import signal
 import time
+from contextlib import suppress
 from typing import Any
+
+import httpx
 
 from infra.processes import Child, free_port
 from services.shell.settings import Settings
@@ -288,6 +291,24 @@ async def test_aborted_records_are_not_applied_and_a_healthy_worker_shows_no_lag
     rows = await connection.fetch("select value from test_seen order by value")
     assert [row["value"] for row in rows] == [3, 4]
     assert await connection.fetchval("select last_sequence from progress") == 2
+
+
+async def test_of_two_workers_on_one_partition_one_is_unready_and_says_why(bench: Bench) -> None:
+    await bench.prepare()
+    topic = bench.topic(1)
+    ports = [free_port(), free_port()]
+    for port in ports:
+        bench.start("work", TEST_TOPIC=topic, EARNBACK_METRICS_PORT=str(port))
+    idle = "partitions: no partition is owned: there are no more than other processes own"
+    deadline, told = time.monotonic() + 60, []
+    while sorted(told) != [(200, False), (503, True)]:
+        assert time.monotonic() < deadline, told
+        await asyncio.sleep(0.2)
+        told = []
+        for port in ports:
+            with suppress(httpx.TransportError):  # not started yet
+                status, text = await bench.get(port, "/readyz")
+                told.append((status, idle in text))
 
 
 async def test_a_worker_that_hangs_is_ended_by_its_watchdog(bench: Bench) -> None:
