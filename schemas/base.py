@@ -90,6 +90,16 @@ _MOMENT = re.compile(
 )
 
 
+def moment_of(text: str) -> datetime:
+    """The moment that a text names as RFC 3339 writes it, with its offset where it has one.
+
+    Raises ValueError for every other form of ISO 8601.
+    """
+    if not _MOMENT.fullmatch(text):
+        raise ValueError("no moment; write it as in 2025-01-31T12:00:00Z")
+    return datetime.fromisoformat(text.upper())
+
+
 def _as_written(moment: Any) -> datetime:
     """Read what RFC 3339 writes. A mere number, which would be taken for seconds since 1970, and
     the other forms of ISO 8601 are refused."""

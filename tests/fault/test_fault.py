@@ -214,7 +214,7 @@ def assert_poison_is_parked(made: Installation) -> None:
     assert {row["agreement"]: row["service"] for row in parked} == POISONED
     for row in parked:
         assert row["reason"], dict(row)
-        assert row["trace_id"].startswith(("evaluation-", "close-")), dict(row)
+        assert len(row["trace_id"]) > 8, dict(row)
         assert (row["vendor"], row["buyer"]) == (made.vendors["alfa"], BUYER)
 
 

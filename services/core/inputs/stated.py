@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from fractions import Fraction
 
-from schemas.base import YEARS
+from schemas.base import YEARS, day_of
 from schemas.evaluation import CircumstanceFact
 from schemas.period import period_length
 from services.core.inputs.blockers import InvalidDeclaration
@@ -23,7 +23,9 @@ def stated_day(fact: CircumstanceFact, name: str) -> date:
     """A day among what a circumstance states. Raises InvalidDeclaration where there is none."""
     stated = fact.circumstance.values.get(name)
     try:
-        found = date.fromisoformat(str(stated))
+        found = day_of(stated) if isinstance(stated, str) else None
+        if found is None:
+            raise ValueError("a number is no day, however it reads")
         if not YEARS[0] <= found.year <= YEARS[1]:
             raise ValueError("terms count on from it, and no statement reaches there")
         return found

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from re import compile as pattern
 from typing import Any
 
-from schemas.base import exact, written
+from schemas.base import day_of, exact, moment_of, written
 from schemas.period import PeriodLength
 from services.core.contracts.interchange.carried import (
     NO_WORD,
@@ -157,12 +157,12 @@ def _validity(validity: Mapping[str, Any], agreement: dict[str, Any], losses: Lo
             continue
         said = str(validity[theirs])
         try:
-            moment = datetime.fromisoformat(said)
+            moment = moment_of(said) if len(said) > len("2025-01-01") else day_of(said)
         except ValueError:
             losses.add(f"validity.{theirs}", f"'{said}' is no date")
             continue
-        agreement[ours] = moment.date().isoformat()
-        if (moment.hour, moment.minute, moment.second) != (0, 0, 0):
+        agreement[ours] = moment.isoformat()[: len("2025-01-01")]
+        if isinstance(moment, datetime) and moment.time() != time():
             losses.add(f"validity.{theirs}", f"the time of {said}; versions begin at midnight")
 
 

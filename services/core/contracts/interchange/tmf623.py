@@ -6,13 +6,14 @@ link. A violation becomes the declared figure of a period, and a missed level be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any, get_args
 
 from schemas.agreement import Agreement
 from schemas.bands import Threshold
-from schemas.base import written, zone_of
+from schemas.base import moment_of, written, zone_of
 from schemas.level import Baseline, Level
 from schemas.period import PeriodLabel, first_day, label_of, next_label
 from schemas.programme import Metric, Programme, Unit
@@ -106,9 +107,12 @@ def _parties(sla: Mapping[str, Any], losses: Losses) -> dict[str, str]:
     return found
 
 
+_VERSION = re.compile("[1-9][0-9]{0,8}")  # not isdigit, which takes the digits of every script
+
+
 def _version(sla: Mapping[str, Any], agreement: dict[str, Any], losses: Losses) -> None:
     said = str(sla.get("version", ""))
-    if said.isdigit() and int(said) > 0:
+    if _VERSION.fullmatch(said):
         agreement["version"] = int(said)
     elif said:
         losses.add("version", f"'{said}' is no whole number from 1")
@@ -356,7 +360,7 @@ def _moment(node: Mapping[str, Any], name: str) -> datetime:
     """A moment with its offset, as written; raises ValueError for anything else."""
     said = str(node.get(name, ""))
     try:
-        moment: datetime | None = datetime.fromisoformat(said)
+        moment: datetime | None = moment_of(said)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
