@@ -133,6 +133,20 @@ def test_a_version_or_date_that_does_not_fit_is_reported_or_refused() -> None:
         from_sla({**SLA, "rule": []})
 
 
+@pytest.mark.parametrize("said", ["\u00b2", "9" * 5000, "01", "1.0", "-1"])
+def test_a_version_in_odd_digits_is_reported(said: str) -> None:
+    found = from_sla({**SLA, "version": said})
+    assert ("version", f"'{said}' is no whole number from 1") in [
+        (one.where, one.what) for one in found.lost
+    ]
+
+
+@pytest.mark.parametrize("said", ["2025-W05-5T00:00+00:00", "20250131T000000Z", "2025-01-31"])
+def test_a_moment_in_another_form_is_refused(said: str) -> None:
+    with pytest.raises(ValueError, match="no moment; write 2025-02-01T00:00:00Z"):
+        from_sla({**SLA, "validFor": {"startDateTime": said}})
+
+
 def test_in_and_out_again_gives_the_same_parties_dates_and_rules() -> None:
     programme, (agreement,) = filled(from_sla(EXACT), **MEAN)
     berlin = programme.model_copy(update={"time_zone": "Europe/Berlin"})

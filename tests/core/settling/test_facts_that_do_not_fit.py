@@ -145,6 +145,16 @@ def test_a_quantity_of_24_digits_is_settled_or_waited_for(number: str, rate: str
         assert SettlementStatement.model_validate_json(canonical(found)) == found
 
 
+@pytest.mark.parametrize(
+    "day", [20250203, "20250203", "2025-W06-1", "2025-02-03T00:00:00", "2025-2-3"]
+)
+def test_a_stored_day_is_read_in_one_way(day: object) -> None:
+    told = [("told", {"values": {**OPEN, "run_on": day}})]
+    (found,) = outcomes(terms(DISPUTES), [evaluation("2025-01", 98, circumstances=told)])
+    assert isinstance(found, Unsettled)
+    assert "as 'run_on'; correct it with a day" in found.reasons[0]
+
+
 def test_a_charge_of_another_agreement_that_nobody_can_convert() -> None:
     share = {"kind": "percent_of", "percent": "5", "base": "fee"}
     usd = (
