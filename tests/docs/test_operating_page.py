@@ -49,6 +49,12 @@ def test_every_variable_that_is_read_is_on_the_page_and_no_other() -> None:
     assert said == set(variables_in_code())
 
 
+def test_a_vendor_writes_its_own_topic_and_reads_none() -> None:
+    """The chain runs with these rights and no others: tests/integration/test_acls.py."""
+    of_vendor = [row[1:] for row in rows(PAGE) if row[0] == "`north`" and len(row) == 4]
+    assert of_vendor == [["topic", "`intake.north`", "Write"]]
+
+
 def test_the_defaults_on_the_page_are_those_of_the_code() -> None:
     said = {names(row[0])[0]: row[1].strip("`") for row in rows(OF_SERVICES)}
     common, pace = read("ingest", NEEDED), read_pace({})
