@@ -124,27 +124,21 @@ LEVELS = {"alfa": ("portal", "up"), "bravo": ("orders",), "charlie": ("answers",
 LATENESS_HOURS = {"alfa": 24, "bravo": 48, "charlie": 0}
 
 
-POISONED = {"no-base": "settlement", "no-metric": "evaluator"}
+POISONED = {"no-base": "settlement"}
 """Agreements that nobody could apply today, as an earlier release might have stored them, and the
 service that cannot work each out."""
 
 
 def poisoned(vendors: dict[str, str]) -> Iterator[Agreement]:
-    """Agreements of alfa beside the honest ones: a credit of a base, and a level of a metric, that
-    there is not."""
+    """Agreements of alfa beside the honest ones: a credit of a base that there is not."""
     for name in POISONED:
-        metric = "up" if name == "no-base" else "no-such-metric"
+        level = LEVEL.format(metric="up")
         text = AGREEMENT.format(
-            kind="alfa",
-            vendor=vendors["alfa"],
-            lateness=24,
-            levels=LEVEL.format(metric=metric),
-            caps="",
+            kind="alfa", vendor=vendors["alfa"], lateness=24, levels=level, caps=""
         )
         documents, _ = read_documents(text, name)
         (agreement,) = documents.agreements
-        bases = () if name == "no-base" else agreement.bases
-        yield agreement.model_copy(update={"agreement": name, "bases": bases})
+        yield agreement.model_copy(update={"agreement": name, "bases": ()})
 
 
 def contracts(vendors: dict[str, str]) -> str:
