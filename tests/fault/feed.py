@@ -216,7 +216,8 @@ def _place(
     for index, event in enumerate(events):
         at = index + chance.uniform(0, SHUFFLE)
         last = index >= count - 5  # the end of the story is told in time, or it would not end
-        if not last and chance.random() < 0.01:
+        # A correction that is stored after the close is a proposal, whatever time it states.
+        if not last and "corrects" not in event["data"] and chance.random() < 0.01:
             at += chance.uniform(0.1, 0.3) * count
         own.append((at, Item(_text(event), event["source"])))
         if chance.random() < 0.1:
