@@ -367,6 +367,9 @@ class Closer:
         target = await self._target(catalogue, place)
         due = due_at_us(version, place[1], programmes[-1].time_zone)
         feeds = feeding(programmes, target.metrics, version.vendor) & marks.keys()
+        if not feeds:  # nobody reports its metrics: it goes with the programme
+            own = frozenset(one.source for each in programmes for one in each.sources)
+            feeds = own & marks.keys()
         mark = watermark([marks[each] for each in feeds], self._pace.idle_after)
         return None if mark.at_us is None or mark.at_us < due else _why(mark, marks, due)
 

@@ -695,6 +695,21 @@ async def test_one_vendors_event_of_today_closes_nothing_of_anothers(database: s
         await house.close()
 
 
+async def test_a_level_whose_metric_nobody_reports_is_closed_with_its_programme(database: str):
+    sources = [{"source": NIMBUS, "reports_for": "nimbus", "metrics": ["availability"]}]
+    quiet = an_agreement("quiet", "latency")
+    house = await House.open(database, a_programme(sources=sources), quiet, partitions=1)
+    try:
+        await house.send(a_month(NIMBUS), partition=0)
+        await house.look()
+        assert await house.evaluations("quiet") == []
+        await house.send([up("n", DUE, NIMBUS)], partition=0)
+        await house.look()
+        assert [one.period for one in await house.evaluations("quiet")] == ["2025-01"]
+    finally:
+        await house.close()
+
+
 async def test_what_comes_while_a_period_is_closed_for_the_first_time_is_counted_after_it(
     house: House,
 ):

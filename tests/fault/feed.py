@@ -124,21 +124,29 @@ LEVELS = {"alfa": ("portal", "up"), "bravo": ("orders",), "charlie": ("answers",
 LATENESS_HOURS = {"alfa": 24, "bravo": 48, "charlie": 0}
 
 
-POISONED = {"no-base": "settlement"}
+POISONED = {"no-base": "settlement", "no-metric": "evaluator"}
 """Agreements that nobody could apply today, as an earlier release might have stored them, and the
 service that cannot work each out."""
 
 
 def poisoned(vendors: dict[str, str]) -> Iterator[Agreement]:
-    """Agreements of alfa beside the honest ones: a credit of a base that there is not."""
+    """Agreements of alfa beside the honest ones: a credit, due each month, of a base that there is
+    not, and a level of a metric that there is not."""
+    always = LEVEL.replace("expected: {{at_least: 97}}", "expected: {{at_least: 100}}")
+    always = always.replace("gives: 0}}", "gives: 1}}")
     for name in POISONED:
-        level = LEVEL.format(metric="up")
+        metric = "up" if name == "no-base" else "no-such-metric"
         text = AGREEMENT.format(
-            kind="alfa", vendor=vendors["alfa"], lateness=24, levels=level, caps=""
+            kind="alfa",
+            vendor=vendors["alfa"],
+            lateness=24,
+            levels=always.format(metric=metric),
+            caps="",
         )
         documents, _ = read_documents(text, name)
         (agreement,) = documents.agreements
-        yield agreement.model_copy(update={"agreement": name, "bases": ()})
+        bases = () if name == "no-base" else agreement.bases
+        yield agreement.model_copy(update={"agreement": name, "bases": bases})
 
 
 def contracts(vendors: dict[str, str]) -> str:
