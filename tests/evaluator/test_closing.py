@@ -526,9 +526,9 @@ async def test_any_exception_while_one_agreement_is_counted_is_its_own(
 ):
     real = recount.evaluation
 
-    def fails(target: recount.RecountTarget, *rest: Any) -> Any:
+    def fails(target: recount.RecountTarget, *rest: Any, **more: Any) -> Any:
         assert target.place[0] != "other", "by nothing"
-        return real(target, *rest)
+        return real(target, *rest, **more)
 
     monkeypatch.setattr(recount, "evaluation", fails)
     await catalogue.apply(house.connection, an_agreement("other"))

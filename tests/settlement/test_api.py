@@ -28,6 +28,7 @@ from services.settlement.api import ROUTERS
 from tests.settlement.builders import a_programme, an_agreement, an_evaluation
 from tests.settlement.desk import Desk, a_desk
 from tests.settlement.house import House
+from tests.settlement.proposing import correction, counted
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 TWO_VENDORS = (
@@ -143,6 +144,7 @@ async def _addresses(desk: Desk) -> list[str]:
         "run_id": run["run_id"],
         "dispute_id": dispute["dispute_id"],
         "request_id": await _asked_for(desk),
+        "proposal_id": (await desk.walk("nimbus", "/v1/proposals"))[0]["proposal_id"],
         "item_id": (await desk.walk("nimbus", "/v1/quarantine"))[0]["item_id"],
         "order_id": str(desk.api.state.parts.seal.hide("close", 1)),
         "source": "urn%3Animbus%3Aprobe%2F1",
@@ -158,7 +160,7 @@ async def _addresses(desk: Desk) -> list[str]:
 async def test_no_route_shows_a_vendor_anything_of_another(database: str) -> None:
     """Lists leave it out, single things are not found, and no body names the other vendor."""
     async with a_desk(database) as desk:
-        await desk.house.settle(*TWO_VENDORS)
+        await desk.house.settle(counted(correction("taken-back", "2025-01")), TWO_VENDORS[1])
         await _conflict(desk)
         desk.elsewhere.previews[("hosting", "2025-01")] = an_evaluation(9700)
         addresses = await _addresses(desk)
@@ -191,6 +193,7 @@ LISTS = {
     "dispute-states",
     "audit",
     "requests",
+    "proposals",
 }
 
 
@@ -536,6 +539,8 @@ async def test_every_post_needs_an_idempotency_key(database: str) -> None:
             ),
             "/v1/disputes/{dispute_id}/acts": ("town", {"act": "review", "comment": "Looking."}),
             "/v1/requests/{request_id}/answers": ("town", {"answer": "agree", "reason": "Yes."}),
+            "/v1/proposals/{proposal_id}/accept": ("town", {"reason": "It was so."}),
+            "/v1/proposals/{proposal_id}/reject": ("town", {"reason": "It was not so."}),
         }
         posts = [route.path for route in ROUTES if "POST" in (route.methods or ())]
         assert sorted(posts) == sorted(bodies)

@@ -11,41 +11,11 @@ from uuid import uuid4
 import httpx
 import msgspec
 
-from schemas.evaluation import PeriodEvaluation
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.ingest_client import IngestClient
-from tests.settlement.builders import an_agreement, an_evaluation
+from tests.settlement.builders import an_agreement
 from tests.settlement.desk import Desk, a_desk
-
-VENDOR, OTHER, BUYER = "urn:nimbus:probe/1", "urn:cirrus:probe/1", "urn:town:probe/1"
-PARTIES = {VENDOR: "nimbus", OTHER: "cirrus", BUYER: "town"}
-
-
-def correction(name: str, period: str, source: str = VENDOR, **more: Any) -> dict[str, Any]:
-    awaits = ["nimbus"] if source == BUYER else ["town"]
-    return {
-        "event": {"source": source, "id": name},
-        "payload": "00112233445566aa",
-        "at": "2025-03-20T08:00:00Z",
-        "party": PARTIES[source],
-        "correction": {
-            "corrects": "miss-1", "name": "availability", "period": period, "reason": "a false one",
-        },
-        "state": "open", "awaits": awaits, **more,
-    }  # fmt: skip
-
-
-def answered(one: dict[str, Any], answer: str, by: str = "town") -> dict[str, Any]:
-    event = {"source": BUYER, "id": f"{answer}-it"}
-    told = {"event": event, "at": "2025-03-21T08:00:00Z", "party": by, "answer": answer}
-    state = {"accept": "accepted", "reject": "rejected"}[answer]
-    return {**one, "state": state, "awaits": [], "answers": [{**told, "reason": "seen"}]}
-
-
-def counted(*proposals: dict[str, Any], good: int = 9700, **more: Any) -> PeriodEvaluation:
-    made = an_evaluation(good, **more)
-    body = made.model_dump(mode="json") | {"proposals": proposals}
-    return PeriodEvaluation.model_validate(body)
+from tests.settlement.proposing import BUYER, OTHER, VENDOR, answered, correction, counted
 
 
 @asynccontextmanager

@@ -160,7 +160,11 @@ async def reject_proposal(
 async def _row(request: Request, asker: Principal, proposal_id: UUID) -> DatabaseRow:
     """A proposal that the asker may see. Raises a 404."""
     async with parts_of(request).reading(asker) as connection:
-        row = await proposal_store.one(connection, proposal_id)
+        return await _read(connection, asker, proposal_id)
+
+
+async def _read(connection: Connection, asker: Principal, proposal_id: UUID) -> DatabaseRow:
+    row = await proposal_store.one(connection, proposal_id)
     if row is None or row["agreement"] not in asker.agreements():
         raise not_found(f"proposal {proposal_id}")
     return row
@@ -174,11 +178,11 @@ async def _answer(
     answer: Literal["accept", "reject"],
 ) -> Response:
     """Send the event that answers, with the asker's own key, and write down who asked for it."""
-    row = await _row(request, asker, proposal_id)
-    _check_may_answer(asker, Proposal.model_validate_json(row["content"]))
-    source = _source(asker, row["programme"], decision.source)
 
     async def effect(connection: Connection) -> Answer:
+        row = await _read(connection, asker, proposal_id)
+        _check_may_answer(asker, Proposal.model_validate_json(row["content"]))
+        source = _source(asker, row["programme"], decision.source)
         # The same id on every retry: where ingest has taken it and we died, it is known there.
         name = uuid5(proposal_store.SPACE, f"{asker.name}\0{request.headers['idempotency-key']}")
         event = _event(row, f"answer-{name}", source, answer, decision.reason)
