@@ -44,9 +44,18 @@ def programme() -> Programme:
         restated_for_days=3660,
         whose_word=WhoseWord.model_validate(dict.fromkeys(SAID, "either")),
         vendors=(Vendor(vendor=VENDOR, name="Bench vendor"),),
-        sources=tuple(Source(source=source, reports_for=VENDOR) for source in SOURCES),
+        sources=tuple(
+            Source(source=source, reports_for=VENDOR, metrics=METRICS) for source in SOURCES
+        ),
         metrics=tuple(
-            Metric(metric=name, name=name, unit="percent", better="higher", measure=measure)
+            Metric(
+                metric=name,
+                name=name,
+                unit="percent",
+                better="higher",
+                measure=measure,
+                several_sources="added",
+            )
             for name in METRICS
         ),
     )

@@ -114,7 +114,7 @@ async def _door(connection: Connection, address: str, buyer: str) -> Client:
 
 
 def _programme(buyer: str, vendor: str) -> Programme:
-    source = Source(source=_source(buyer), reports_for=vendor)
+    source = Source(source=_source(buyer), reports_for=vendor, metrics=METRICS)
     return programme().model_copy(
         update={
             "programme": buyer,

@@ -40,7 +40,8 @@ class Source(Noun):
     source: SourceUri = Field(description="The `source` of its events.")
     reports_for: Name = Field(description="A vendor of the programme, or its buyer.")
     metrics: tuple[Name, ...] = Field(
-        default=(), description="Metrics this source may report. Empty: every metric."
+        description="Metrics that it reports: a period waits for each source that lists one of its "
+        "metrics. Empty: none, it only states charges, circumstances, corrections and answers."
     )
 
 
@@ -395,8 +396,9 @@ class Metric(Noun):
     )
     several_sources: Literal["added"] | BindingSource | None = Field(
         None,
-        description="Where several sources report it. added: all count together. binding: that "
-        "one alone counts; the figures of the others are shown beside it and change nothing.",
+        description="How several sources of it stand together; needed where several list it. "
+        "added: all count together. binding: that one alone counts; the figures of the others are "
+        "shown beside it and change nothing.",
     )
     whose_word: WordOf | None = Field(
         None, description="Of a declared one: whose figures count. Absent: as the programme says."
@@ -559,24 +561,27 @@ class Programme(Noun):
         return self
 
     @model_validator(mode="after")
-    def _binding_sources_report(self) -> Self:
+    def _says_how_sources_stand_together(self) -> Self:
         for metric in self.metrics:
+            reporting = self.sources_of(metric.metric)
+            listed = ", ".join(reporting)
             if metric.several_sources is None:
-                continue
-            reporting = {
-                each.source
-                for each in self.sources
-                if metric.metric in (each.metrics or (metric.metric,))
-            }
-            if len(reporting) < 2:
+                if len(reporting) > 1 and not isinstance(metric.measure, Composite):
+                    raise ValueError(
+                        f"metric {metric.metric} is reported by several sources, {listed}, and "
+                        "does not say how they stand together; state several_sources: added (all "
+                        "count together) or {binding: SOURCE} with one of them (the others are "
+                        "compared)"
+                    )
+            elif len(reporting) < 2:
                 raise ValueError(
                     f"metric {metric.metric} states several_sources and only one may report it; "
-                    "leave it out, or let a second source report the metric"
+                    "leave it out, or let a second source list the metric"
                 )
-            if metric.binding is not None and metric.binding not in reporting:
+            elif metric.binding is not None and metric.binding not in reporting:
                 raise ValueError(
                     f"metric {metric.metric} is bound to the source {metric.binding}, which does "
-                    f"not report it; name one of {', '.join(sorted(reporting)) or 'its sources'}"
+                    f"not report it; name one of {listed}"
                 )
         return self
 
@@ -638,6 +643,10 @@ class Programme(Noun):
         """The buyer, the vendors and the third parties."""
         third = (one.party for one in self.third_parties)
         return frozenset((self.buyer, *(one.vendor for one in self.vendors), *third))
+
+    def sources_of(self, metric: str) -> tuple[str, ...]:
+        """The sources that list a metric, in order of their names."""
+        return tuple(sorted(one.source for one in self.sources if metric in one.metrics))
 
     def metric(self, name: str) -> Metric | None:
         """The metric of that name, or None."""

@@ -366,7 +366,7 @@ class Closer:
             return None
         target = await self._target(catalogue, place)
         due = due_at_us(version, place[1], programmes[-1].time_zone)
-        feeds = feeding(programmes, target.metrics, version.vendor) & marks.keys()
+        feeds = feeding(programmes, target.metrics) & marks.keys()
         if not feeds:  # nobody reports its metrics: it goes with the programme
             own = frozenset(one.source for each in programmes for one in each.sources)
             feeds = own & marks.keys()

@@ -62,20 +62,13 @@ def watermark(marks: Iterable[SourceMark], idle_after_s: float) -> Watermark:
     return Watermark(least.latest_us, least.source, passed_over)
 
 
-def feeding(
-    programmes: Iterable[Programme], metrics: Collection[str], vendor: str
-) -> frozenset[str]:
-    """The sources that may report one of the metrics of an agreement with a vendor.
-
-    One that lists no metrics may report any, but is waited for by its own party's agreements only,
-    and by all of them where it reports for the buyer.
-    """
+def feeding(programmes: Iterable[Programme], metrics: Collection[str]) -> frozenset[str]:
+    """The sources that list one of these metrics."""
     return frozenset(
         source.source
         for programme in programmes
         for source in programme.sources
         if not set(source.metrics).isdisjoint(metrics)
-        or (not source.metrics and source.reports_for in (programme.buyer, vendor))
     )
 
 

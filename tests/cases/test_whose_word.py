@@ -40,7 +40,7 @@ sources:
   - {{source: "urn:audit", reports_for: auditor, metrics: [net]}}
 metrics:
   - {{metric: net, name: net, unit: percent, better: higher,
-      measure: {{kind: ratio, nothing_to_count: no_data}}}}
+      measure: {{kind: ratio, nothing_to_count: no_data}}, several_sources: added}}
 ---
 kind: agreement
 language: 2
@@ -273,12 +273,12 @@ PAYLOADS = {
 }
 
 
-@pytest.mark.parametrize("binding", ["", ', several_sources: {binding: "urn:town"}'])
+@pytest.mark.parametrize("together", ["added", '{binding: "urn:town"}'])
 def test_good_samples_beside_the_binding_source_change_nothing(
-    tmp_path: Path, binding: str
+    tmp_path: Path, together: str
 ) -> None:
     text = CONTRACT.format(word="buyer", silence="", own="")
-    text = text.replace("nothing_to_count: no_data}", "nothing_to_count: no_data}" + binding)
+    text = text.replace("several_sources: added", f"several_sources: {together}")
     (tmp_path / "contracts.yaml").write_text(text, encoding="utf-8")
     files = read_contracts([tmp_path])
     assert not files.refusals
@@ -288,7 +288,7 @@ def test_good_samples_beside_the_binding_source_change_nothing(
     told = [("", measured), ("", beside)]
     found, _ = evaluated(catalogue, told, NOW_US, {"hosting": ["2025-01"]}, "hosting")
     (made,) = found["hosting"][0].figures
-    if not binding:
+    if together == "added":
         assert (made.good, made.total, made.compared) == (60_900, 61_000, ())
         return
     assert (made.good, made.total) == (900, 1000)

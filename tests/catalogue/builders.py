@@ -7,6 +7,7 @@ from typing import Any
 from schemas.agreement import Agreement
 from schemas.programme import Programme
 from schemas.whose_word import SAID
+from tests.reporting import with_reporters
 
 PROBE = "https://probe.example/net-1"
 DESK = "https://desk.example/"
@@ -91,7 +92,7 @@ def a_programme(version: int = 1, **changes: Any) -> Programme:
         ],
         "metrics": METRICS,
     }
-    return Programme.model_validate({**document, **changes})
+    return Programme.model_validate(with_reporters({**document, **changes}))
 
 
 def an_agreement(version: int = 1, **changes: Any) -> Agreement:

@@ -29,7 +29,7 @@ _PROGRAMME = Programme.model_validate(
         "restated_for_days": 3660,
         "whose_word": dict.fromkeys(SAID, "either"),
         "vendors": [{"vendor": "vendor", "name": "The vendor"}],
-        "sources": [{"source": "urn:buyer", "reports_for": "buyer"}],
+        "sources": [{"source": "urn:buyer", "reports_for": "buyer", "metrics": METRICS}],
         "metrics": [
             {"metric": name, "name": name, "unit": "count", "better": "higher",
              "measure": {"kind": "declared"}}

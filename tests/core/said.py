@@ -18,6 +18,7 @@ from services.core.events.facts import Row, columns
 from services.core.events.rejections import Rejection
 from services.core.events.roles import Sender
 from services.core.events.rules import Rules, rules_of
+from tests.reporting import with_reporters
 
 PROBE, DESK, FINANCE = "urn:north:probe", "urn:desk:tickets", "urn:acme:finance"
 
@@ -196,7 +197,7 @@ def programme(version: int = 1, effective_from: str = "2025-01-01", **changed: A
             for name, (measure, unit, better) in MEASURES.items()
         ],
     }
-    return Programme.model_validate(body | changed)
+    return Programme.model_validate(with_reporters(body | changed))
 
 
 PROGRAMME = programme()

@@ -38,10 +38,10 @@ time_zone: Europe/Berlin
 restated_for_days: 90
 whose_word: {charges: either, circumstances: either, decisions: either, figures: either}
 vendors: [{vendor: nimbus, name: Nimbus}]
-sources: [{source: urn:nimbus, reports_for: nimbus}]
+sources: [{source: urn:nimbus, reports_for: nimbus, metrics: []}]
 metrics:
 """
-"""The programme of the usual agreement, up to its metrics."""
+"""The programme of the usual agreement, up to its metrics; what is reported is not of interest."""
 
 HEAD = """
 kind: agreement

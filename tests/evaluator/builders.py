@@ -17,6 +17,7 @@ from services.core.calendar.windows import microseconds
 from services.core.events.facts import Row, columns, identity_of, payload_of
 from services.shell.frames import CONTENT_TYPE, encode, partition_of
 from services.shell.steps import Record
+from tests.reporting import with_reporters
 
 NIMBUS = "urn:nimbus:probe/1"
 CIRRUS = "urn:cirrus:probe/1"
@@ -63,7 +64,7 @@ def a_programme(**changes: Any) -> Programme:
             ),
         ],
     }
-    return Programme.model_validate(document | changes)
+    return Programme.model_validate(with_reporters(document | changes))
 
 
 def _metric(name: str, unit: str, better: str, measure: Mapping[str, Any]) -> dict[str, Any]:

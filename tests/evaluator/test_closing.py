@@ -656,7 +656,7 @@ async def test_a_deleted_or_invented_tally_is_found_too(house: House):
 
 
 async def test_silent_sources_stop_holding_the_period_once_they_are_idle(house: House):
-    await house.send(a_month(NIMBUS), a_month(TOWN))
+    await house.send(*(a_month(source) for source in (NIMBUS, CIRRUS, TOWN)))
     await house.send([up("n", DUE, NIMBUS)])
     await house.look()
     assert await house.evaluations() == []

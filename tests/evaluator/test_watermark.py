@@ -54,17 +54,18 @@ def test_when_all_are_silent_the_latest_counts() -> None:
     assert watermark([mark("a", None, IDLE)], IDLE) == Watermark(None, None, ("a",))
 
 
-def test_only_sources_that_may_report_the_metric_feed_it() -> None:
+def test_the_sources_that_list_a_metric_feed_it() -> None:
     sources = [
         {"source": NIMBUS, "reports_for": "nimbus", "metrics": ["availability"]},
         {"source": CIRRUS, "reports_for": "cirrus", "metrics": ["latency"]},
-        {"source": TOWN, "reports_for": "town"},
-        {"source": "urn:cirrus:any", "reports_for": "cirrus"},
+        {"source": TOWN, "reports_for": "town", "metrics": ["availability", "latency"]},
+        {"source": "urn:town:ledger", "reports_for": "town", "metrics": []},
     ]
     programme = a_programme(sources=sources)
-    assert feeding([programme], ["availability"], "nimbus") == {NIMBUS, TOWN}
-    assert feeding([programme], ["availability"], "cirrus") == {NIMBUS, TOWN, "urn:cirrus:any"}
-    assert feeding([programme], ["latency"], "nimbus") == {CIRRUS, TOWN}
+    assert feeding([programme], ["availability"]) == {NIMBUS, TOWN}
+    assert feeding([programme], ["latency"]) == {CIRRUS, TOWN}
+    assert feeding([programme], ["availability", "latency"]) == {NIMBUS, CIRRUS, TOWN}
+    assert feeding([programme], ["incidents"]) == frozenset()
 
 
 def test_a_period_is_due_when_its_lateness_is_over_in_the_programmes_calendar() -> None:

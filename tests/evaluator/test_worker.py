@@ -36,18 +36,12 @@ from tests.evaluator.builders import (
     frame,
     up,
 )
-from tests.evaluator.builders import SOURCES as OWNERS
 from tests.ladder import Rung
 from tests.shell.bench_of_workers import Bench
 
 ROOT = Path(__file__).parents[2]
 START = datetime(2025, 1, 1, tzinfo=UTC)
 SOURCES = (NIMBUS, CIRRUS, TOWN)
-REPORTING = [
-    {"source": source, "reports_for": party, "metrics": ["availability"]}
-    for source, party in OWNERS.items()
-]
-"""Each reports the agreement's metric, so that its close waits for all three."""
 
 
 class Stage:
@@ -130,7 +124,7 @@ async def stage(servers: Rung, database: str, tmp_path: Path) -> AsyncIterator[S
         bench = Bench(servers.kafka, database, tmp_path, stack)
         connection = await bench.connect()
         stage = Stage(bench, tmp_path, stack, connection)
-        for document in (a_programme(sources=REPORTING), an_agreement()):
+        for document in (a_programme(), an_agreement()):
             await catalogue.apply(connection, document)
         for topic in (stage.topics.evaluations, stage.topics.quarantine):
             await declare(connection, topic, PARTITIONS)

@@ -138,7 +138,7 @@ def _programme() -> dict[str, Any]:
         "whose_word": dict.fromkeys(SAID, "either"),
         "vendors": [{"vendor": vendor, "name": vendor} for vendor in VENDORS],
         "sources": [
-            {"source": FINANCE, "reports_for": BUYER},
+            {"source": FINANCE, "reports_for": BUYER, "metrics": []},
             *(
                 {
                     "source": f"urn:{vendor}:status-page",

@@ -139,7 +139,7 @@ def _programme() -> dict[str, Any]:
         "vendors": [{"vendor": vendor, "name": vendor} for vendor in VENDORS],
         "sources": [
             {"source": DESK, "reports_for": BUYER, "metrics": ["tickets-in-time"]},
-            {"source": FINANCE, "reports_for": BUYER},
+            {"source": FINANCE, "reports_for": BUYER, "metrics": []},
         ],
         "metrics": [
             {

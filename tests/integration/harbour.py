@@ -111,7 +111,14 @@ def _programme() -> Mapping[str, Any]:
         "restated_for_days": RESTATED_FOR_DAYS,
         "whose_word": dict.fromkeys(SAID, "either"),
         "vendors": [{"vendor": "quay-works", "name": "Quay Works"}],
-        "sources": [{"source": each, "reports_for": "port"} for each in (PROBE, FINANCE)],
+        "sources": [
+            {
+                "source": PROBE,
+                "reports_for": "port",
+                "metrics": [metric["metric"] for metric in metrics],
+            },
+            {"source": FINANCE, "reports_for": "port", "metrics": []},
+        ],
         "metrics": metrics,
         "shared_caps": [cap],
     }

@@ -117,7 +117,7 @@ def _programme(vendors: dict[str, list[str]]) -> dict[str, Any]:
                 "reports_for": BUYER,
                 "metrics": ["up", "response-mean", "response-p95"],
             },
-            {"source": FINANCE, "reports_for": BUYER},
+            {"source": FINANCE, "reports_for": BUYER, "metrics": []},
         ],
         "metrics": [
             {

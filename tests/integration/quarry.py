@@ -37,6 +37,8 @@ OWED: Mapping[Place, int] = {
 
 INVOICES = {LIFT: 3_888_850, **dict.fromkeys((HEAT, NET, WASTE, DOOR), 1_000_000)}
 PERCENT = {HEAT: 20, NET: 5}
+OF_BOTH = {DOOR: {"binding": DESK}, SCAN: "added", "fleet": "added"}
+"""The metrics that the vendor reports as well, and how its source and the buyer's stand."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def contracts() -> Iterator[dict[str, Any]]:
         "vendors": [{"vendor": each, "name": each} for each in (VENDOR, NEIGHBOUR)],
         "sources": [
             {"source": DESK, "reports_for": BUYER, "metrics": list(services)},
-            {"source": OWN, "reports_for": VENDOR, "metrics": [DOOR, SCAN, "fleet"]},
+            {"source": OWN, "reports_for": VENDOR, "metrics": list(OF_BOTH)},
         ],
         "metrics": [_metric(each) for each in services],
     }
@@ -88,7 +90,7 @@ def contracts() -> Iterator[dict[str, Any]]:
 
 
 def _metric(name: str) -> dict[str, Any]:
-    several = {"several_sources": {"binding": DESK}} if name == DOOR else {}
+    several = {"several_sources": OF_BOTH[name]} if name in OF_BOTH else {}
     return {
         "metric": name,
         "name": name,

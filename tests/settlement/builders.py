@@ -109,9 +109,17 @@ def a_programme(
                 {"vendor": "fractus", "name": "Fractus"},
             ],
             "sources": [
-                {"source": "urn:nimbus:probe/1", "reports_for": "nimbus"},
-                {"source": "urn:cirrus:probe/1", "reports_for": "cirrus"},
-                {"source": "urn:town:probe/1", "reports_for": "town"},
+                {
+                    "source": "urn:nimbus:probe/1",
+                    "reports_for": "nimbus",
+                    "metrics": ["availability"],
+                },
+                {
+                    "source": "urn:cirrus:probe/1",
+                    "reports_for": "cirrus",
+                    "metrics": ["availability"],
+                },
+                {"source": "urn:town:probe/1", "reports_for": "town", "metrics": ["availability"]},
             ],
             "metrics": [
                 {
@@ -120,6 +128,7 @@ def a_programme(
                     "unit": "percent",
                     "better": "higher",
                     "measure": {"kind": "ratio", "nothing_to_count": "no_data"},
+                    "several_sources": "added",
                 }
             ],
         }

@@ -75,7 +75,8 @@ def programme_of(buyer: str, vendors: tuple[str, ...], **more: object) -> Progra
             "whose_word": dict.fromkeys(SAID, "either"),
             "vendors": [{"vendor": each, "name": f"{each} vendor"} for each in vendors],
             "sources": [
-                {"source": f"urn:{each}:probe", "reports_for": each} for each in (*vendors, buyer)
+                {"source": f"urn:{each}:probe", "reports_for": each, "metrics": metrics}
+                for each in (*vendors, buyer)
             ],
             "metrics": [
                 {
@@ -84,6 +85,7 @@ def programme_of(buyer: str, vendors: tuple[str, ...], **more: object) -> Progra
                     "unit": "percent",
                     "better": "higher",
                     "measure": {"kind": "ratio", "nothing_to_count": "no_data"},
+                    "several_sources": "added",
                 }
                 for each in metrics
             ],

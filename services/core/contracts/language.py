@@ -48,15 +48,21 @@ def additions(document: ContractBody, *, anew: bool = False) -> tuple[Addition, 
     """What is to be written into a document of an earlier language, in the order of the rules.
 
     A document of today's language gets nothing: it is read as it stands. ``anew``: it gets what
-    the rules would add to one of language 1, where it does not state it.
+    the rules would add to one of language 1, where it does not state it. An empty list said
+    nothing in language 1.
     """
-    if language_of(document) != 1 and not anew:
+    first = language_of(document) == 1
+    if not first and not anew:
         return ()
     found = [
         Addition((), "language", LANGUAGE, None),
         *(one for rule in RULES for one in rule(document)),
     ]
-    return tuple(one for one in found if one.key not in mapping_at(document, one.path))
+    return tuple(one for one in found if _unsaid(mapping_at(document, one.path), one.key, first))
+
+
+def _unsaid(mapping: ContractBody, key: str, first: bool) -> bool:
+    return key not in mapping or (first and mapping[key] == [])
 
 
 def upgraded(document: ContractBody) -> dict[str, Any]:
@@ -291,6 +297,41 @@ def _whose_word(document: ContractBody) -> Iterator[Addition]:
         yield Addition((), "whose_word", dict.fromkeys(SAID, "either"), said)
 
 
+_COMPOSITES = ("series", "parallel")
+"""Measures that are made of others and that no source reports."""
+
+
+def _reported(document: ContractBody) -> list[str]:
+    """The metrics of a programme that sources may report."""
+    measures = {
+        str(metric.get("metric")): metric.get("measure") for _, metric in each(document, "metrics")
+    }
+    return [
+        name
+        for name, measure in measures.items()
+        if not (isinstance(measure, Mapping) and measure.get("kind") in _COMPOSITES)
+    ]
+
+
+def _reporting(document: ContractBody) -> Iterator[Addition]:
+    """Language 1: a source that lists no metrics may report every one."""
+    for path, source in each(document, "sources"):
+        if not source.get("metrics"):
+            said = "which of them does it report? a period waits for each source that lists one"
+            yield Addition(path, "metrics", _reported(document), said)
+
+
+def _several_sources(document: ContractBody) -> Iterator[Addition]:
+    """Language 1: events of all sources of a metric count together."""
+    every = _reported(document)
+    listed = [source.get("metrics") or every for _, source in each(document, "sources")]
+    for path, metric in each(document, "metrics"):
+        name = metric.get("metric")
+        if name in every and sum(name in names for names in listed) > 1:
+            said = "all its sources count together; or {binding: SOURCE}, others are compared"
+            yield Addition(path, "several_sources", "added", said)
+
+
 RULES: tuple[LanguageRule, ...] = (
     _last_credit,
     _across_periods,
@@ -302,5 +343,7 @@ RULES: tuple[LanguageRule, ...] = (
     _openings,
     _vendors_see,
     _whose_word,
+    _reporting,
+    _several_sources,
 )
 """The rules that bring a document of language 1 to language 2, in order."""

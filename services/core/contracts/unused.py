@@ -35,7 +35,7 @@ def _metrics(programme: Programme, agreements: Sequence[Agreement]) -> Iterator[
     for metric in programme.metrics:
         if metric.metric in read:
             continue
-        sources = [one.source for one in programme.sources if metric.metric in one.metrics]
+        sources = programme.sources_of(metric.metric)
         reported = f", although {', '.join(sources)} may report it" if sources else ""
         yield (
             f"{programme.programme} version {programme.version}, metric {metric.metric}: no level "

@@ -118,6 +118,9 @@ class _Insert:
 
 def _insert(text: str, node: MappingNode, one: Addition) -> _Insert:
     """Where a field goes: at the end of a mapping in braces, else on a line of its own."""
+    empty_list = next((child for key, child in node.value if key.value == one.key), None)
+    if empty_list is not None:
+        return _into_brackets(text, empty_list, one)
     written = f"{one.key}: {_written(one.value)}"
     if node.flow_style:
         return _into_braces(text, node, written, one.decide)
@@ -143,8 +146,22 @@ def _is_json(document: Any) -> bool:
 
 
 def _into_json(text: str, node: MappingNode, one: Addition) -> _Insert:
+    empty_list = next((child for key, child in node.value if key.value == one.key), None)
+    if empty_list is not None:
+        items = ", ".join(json.dumps(each, ensure_ascii=False) for each in one.value)
+        return _Insert(empty_list.start_mark.index + 1, items)
     written = f"{json.dumps(one.key)}: {json.dumps(one.value, ensure_ascii=False)}"
     return _into_braces(text, node, written, None)
+
+
+def _into_brackets(text: str, empty_list: SequenceNode, one: Addition) -> _Insert:
+    """The items of a list that is written as an empty one."""
+    index = empty_list.start_mark.index
+    start = text.rfind("\n", 0, index) + 1
+    indent = text[start:index]
+    indent = indent[: len(indent) - len(indent.lstrip())]
+    comment = None if one.decide is None else f"{indent}# decide: {one.decide}\n"
+    return _Insert(index + 1, ", ".join(map(_written, one.value)), comment, start)
 
 
 def _into_braces(text: str, node: MappingNode, written: str, decide: str | None) -> _Insert:

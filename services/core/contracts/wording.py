@@ -45,6 +45,7 @@ def in_words(detail: Mapping[str, Any], model: type[BaseModel], data: Any) -> Fi
     walked = _walk(tuple(detail["loc"]), model, data)
     if walked is None:
         return None
+    walked.document = data
     if detail["type"] == "too_short" and len(walked.node) >= detail["ctx"]["min_length"]:
         # pydantic counts only what it could read: the items have refusals of their own
         return None
@@ -57,6 +58,7 @@ class _Walked:
     """Where an error's location leads: the path in the file, and the models along it.
 
     ``models``: what may stand at the path. ``above``: what holds it. ``field``: its declaration.
+    ``document``: the whole that the path leads through.
     """
 
     path: FieldPath
@@ -65,6 +67,7 @@ class _Walked:
     above: tuple[type[BaseModel], ...] = ()
     field: FieldInfo | None = None
     chosen: bool = False
+    document: Any = None
 
 
 def _walk(loc: FieldPath, model: type[BaseModel], data: Any) -> _Walked | None:
@@ -135,7 +138,17 @@ def _missing(_: Mapping[str, Any], at: _Walked) -> Finding:
         return Finding(at.path, f"item {name + 1} of the list is not stated", "add it")
     choices = [str(one) for one in _choices(at.field.annotation)] if at.field else []
     which = f": one of {', '.join(choices)}" if choices else ""
+    if (at.path[0], name) == ("sources", "metrics"):
+        which = f": a list of {', '.join(_metrics_of(at.document))}; or []"
     return Finding(at.path, f"'{name}' is not stated", f"add {name}{which}{_described(at.field)}")
+
+
+def _metrics_of(programme: Any) -> Iterator[str]:
+    """The names of the metrics that a programme defines, as far as they are written."""
+    metrics = _item(programme, "metrics")
+    for metric in metrics if isinstance(metrics, list) else ():
+        if name := _item(metric, "metric"):
+            yield str(name)
 
 
 _JOINED = (Annotated, Literal, Union, UnionType)

@@ -317,10 +317,8 @@ def _off_the_path(
     if isinstance(shape, Rejection) and shape.field == "/data/metric":
         return shape
     name = str(data.get("metric"))
-    if sender is not None and sender.party != programme.buyer:
-        may_report = not reporting.metrics or name in reporting.metrics
-        if programme.metric(name) is None or not may_report:
-            return not_of_source(source, name)
+    if sender is not None and sender.party != programme.buyer and name not in reporting.metrics:
+        return not_of_source(source, name)
     return _no_path(programme, reporting, kind, name)
 
 

@@ -156,7 +156,7 @@ def _paths(
             from_us = _ALWAYS if oldest else in_force_us(version)
             metrics = {metric.metric: metric for metric in version.metrics}
             for source in version.sources:
-                for metric in (metrics[each] for each in source.metrics or metrics):
+                for metric in (metrics[each] for each in source.metrics):
                     for kind in KINDS_OF_MEASURE[metric.measure.kind]:
                         key = (source.source, types[kind], metric.metric)
                         number = numbers[(name, metric.metric)]

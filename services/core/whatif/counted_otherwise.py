@@ -92,17 +92,10 @@ def _unfit(name: str, taken_by: Sequence[Programme], would: Programme) -> Iterat
         yield f"no event of {name} was ever taken"
     elif not taken <= _kinds(metric):
         yield f"{name} was reported by events that {metric.measure.kind} does not count"
-    reported = {source for one in taken_by for source in _reporters(one, name)}
-    for source in sorted(reported - _reporters(would, name)):
+    reported = {source for one in taken_by for source in one.sources_of(name)}
+    for source in sorted(reported.difference(would.sources_of(name))):
         yield f"{source} reported {name} and would not be allowed to"
 
 
 def _kinds(metric: Metric | None) -> frozenset[int]:
     return frozenset(KINDS_OF_MEASURE[metric.measure.kind]) if metric else frozenset()
-
-
-def _reporters(programme: Programme, name: str) -> frozenset[str]:
-    """The sources that may report a metric: those that name it, and those that name none."""
-    if programme.metric(name) is None:
-        return frozenset()
-    return frozenset(one.source for one in programme.sources if name in (one.metrics or (name,)))

@@ -72,7 +72,7 @@ def programme(*caps: dict[str, Any], version: int = 1, since: str = "2024-01-01"
                 {"vendor": "nimbus", "name": "Nimbus"},
                 {"vendor": "wire", "name": "Wire"},
             ],
-            "sources": [{"source": "urn:probe", "reports_for": "town"}],
+            "sources": [{"source": "urn:probe", "reports_for": "town", "metrics": ["uptime"]}],
             "metrics": [
                 {
                     "metric": "uptime",

@@ -325,8 +325,7 @@ def test_what_nobody_reads_is_warned_of() -> None:
 
 
 def test_a_part_of_what_is_read_is_read_and_a_source_of_what_is_not_is_named() -> None:
-    text = (PROGRAMME + METRICS).replace("reports_for: nimbus}", "reports_for: nimbus, "
-                                         "metrics: [delay]}")  # fmt: skip
+    text = (PROGRAMME + METRICS).replace("metrics: []", "metrics: [delay]")
     (estate,) = read_documents(text, "p.yaml")[0].programmes
     found = unused([agreement(contract([("metric: uptime", "metric: both")]))], [estate])
     assert [one.split(";")[0] for one in found] == [

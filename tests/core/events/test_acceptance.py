@@ -100,7 +100,7 @@ BAD: list[tuple[str, dict[str, Any], RejectionCode, str]] = [
     ("sample", SAMPLE | {"a/b": 1}, RejectionCode.BAD_DATA, "/data/a~1b"),
     ("sample", SAMPLE | {"a~b": 1}, RejectionCode.BAD_DATA, "/data/a~0b"),
     ("sample", SAMPLE | {"metric": "ratio"}, RejectionCode.KIND_DOES_NOT_FIT, "/type"),
-    ("sample", SAMPLE | {"metric": "series"}, RejectionCode.KIND_DOES_NOT_FIT, "/type"),
+    ("sample", SAMPLE | {"metric": "series"}, RejectionCode.UNKNOWN_METRIC, "/data/metric"),
     ("count", COUNT | {"good": -1}, RejectionCode.NEGATIVE_COUNT, "/data/good"),
     ("count", COUNT | {"good": 0, "total": -1}, RejectionCode.NEGATIVE_COUNT, "/data/total"),
     ("count", COUNT | {"good": 3}, RejectionCode.GOOD_EXCEEDS_TOTAL, "/data/good"),

@@ -56,7 +56,8 @@ def _programme(said: dict[str, Any], measures: dict[str, Any]) -> dict[str, Any]
         "whose_word": dict.fromkeys(SAID, "either"),
         "vendors": [{"vendor": "vendor", "name": "V"}], **said,
     }  # fmt: skip
-    stated["sources"] = [{"source": "urn:probe", "reports_for": stated["buyer"]}]
+    names = [metric["metric"] for metric in stated["metrics"]]
+    stated["sources"] = [{"source": "urn:probe", "reports_for": stated["buyer"], "metrics": names}]
     for metric in stated["metrics"]:
         name = metric["metric"].replace("-", "_")
         ratio = {"kind": "ratio", "nothing_to_count": "no_data"}

@@ -39,7 +39,7 @@ time_zone: America/New_York
 restated_for_days: 90
 whose_word: {charges: either, circumstances: either, decisions: either, figures: either}
 vendors: [{vendor: nimbus, name: Nimbus}]
-sources: [{source: urn:nimbus, reports_for: nimbus}]
+sources: [{source: urn:nimbus, reports_for: nimbus, metrics: [uptime, probes, quick, slow, done]}]
 metrics:
   - {metric: uptime, name: Uptime, unit: percent, better: higher, measure: {kind: declared}}
   - {metric: probes, name: Probes, unit: percent, better: higher,

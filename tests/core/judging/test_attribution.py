@@ -27,24 +27,25 @@ restated_for_days: 3660
 whose_word: {charges: either, circumstances: either, decisions: either, figures: either}
 vendors: [{vendor: nimbus, name: Nimbus}]
 sources:
-  - {source: "urn:nimbus", reports_for: nimbus}
-  - {source: "urn:buyer", reports_for: buyer}
+  - {source: "urn:nimbus", reports_for: nimbus, metrics: [up, out, each, number, tickets, late]}
+  - {source: "urn:buyer", reports_for: buyer, metrics: [up, out, each, number, tickets, late]}
 metrics:
-  - {metric: up, name: Up, unit: percent, better: higher,
+  - {metric: up, name: Up, unit: percent, better: higher, several_sources: added,
      measure: {kind: availability_by_outages, silence: up, incomplete: wait, across_periods: split}}
-  - {metric: out, name: Out, unit: minutes, better: lower,
+  - {metric: out, name: Out, unit: minutes, better: lower, several_sources: added,
      measure: {kind: outage_time, overlap: merged, part: exact, across_periods: split,
      silence: up, incomplete: wait}}
-  - {metric: each, name: Each, unit: minutes, better: lower,
+  - {metric: each, name: Each, unit: minutes, better: lower, several_sources: added,
      measure: {kind: outage_time, overlap: each, part: started_counts, across_periods: split,
      silence: up, incomplete: wait}}
-  - {metric: number, name: Number, unit: count, better: lower,
+  - {metric: number, name: Number, unit: count, better: lower, several_sources: added,
      measure: {kind: outage_count, silence: up, incomplete: wait, across_periods: begins}}
-  - {metric: tickets, name: Tickets, unit: percent, better: higher, measure: {kind: tickets_in_time,
+  - {metric: tickets, name: Tickets, unit: percent, better: higher, several_sources: added,
+     measure: {kind: tickets_in_time,
      nothing_to_count: no_data, incomplete: wait,
      limit_minutes: 60, equal_is_in_time: true, stops_in: [], across_periods: begins,
      open_past_limit: late}}
-  - {metric: late, name: Late, unit: count, better: lower,
+  - {metric: late, name: Late, unit: count, better: lower, several_sources: added,
      measure: {kind: delivery_delay, nothing_to_count: no_data,
      across_periods: begins, until_delivered: waits}}
 """

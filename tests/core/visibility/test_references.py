@@ -35,17 +35,18 @@ whose_word: {charges: either, circumstances: either, decisions: either, figures:
 vendors: [{vendor: nimbus, name: Nimbus}, {vendor: zq-cirrus, name: Cirrus}]
 vendors_see: figures
 sources:
-  - {source: "urn:nimbus", reports_for: nimbus}
-  - {source: "urn:zq-cirrus", reports_for: zq-cirrus}
-  - {source: "urn:buyer", reports_for: buyer}
+  - {source: "urn:nimbus", reports_for: nimbus, metrics: [out, tickets, late]}
+  - {source: "urn:zq-cirrus", reports_for: zq-cirrus, metrics: [out, tickets, late]}
+  - {source: "urn:buyer", reports_for: buyer, metrics: [out, tickets, late]}
 metrics:
-  - {metric: out, name: Out, unit: minutes, better: lower,
+  - {metric: out, name: Out, unit: minutes, better: lower, several_sources: added,
      measure: {kind: outage_time, overlap: each, part: exact, across_periods: ACROSS,
      silence: up, incomplete: wait}}
-  - {metric: tickets, name: Tickets, unit: percent, better: higher, measure: {kind: tickets_in_time,
+  - {metric: tickets, name: Tickets, unit: percent, better: higher, several_sources: added,
+     measure: {kind: tickets_in_time,
      nothing_to_count: no_data, incomplete: wait, counts_for: everyone,
      limit_minutes: 60, equal_is_in_time: true, stops_in: [], across_periods: HELD}}
-  - {metric: late, name: Late, unit: days, better: lower,
+  - {metric: late, name: Late, unit: days, better: lower, several_sources: added,
      measure: {kind: delivery_delay, nothing_to_count: no_data,
      across_periods: ACROSSUNTIL}}
 """

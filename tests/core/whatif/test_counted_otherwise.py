@@ -12,6 +12,7 @@ from schemas.whose_word import SAID
 from services.core.whatif.counted_otherwise import cannot_be_counted, counted_otherwise
 from services.core.whatif.simulation import Simulation, SimulationContext, simulate, to_count_anew
 from tests.core.told import HEAD, LEVEL, agreement, evaluation, terms
+from tests.reporting import with_reporters
 
 CLOCK = {
     "kind": "tickets_in_time",
@@ -41,26 +42,23 @@ def metric(name: str = "uptime", **more: Any) -> dict[str, Any]:
 
 def of(*metrics: dict[str, Any], **more: Any) -> Programme:
     """A programme with these metrics."""
-    return Programme.model_validate(
-        {
-            "kind": "programme",
-            "language": 2,
-            "programme": "campus",
-            "version": 1,
-            "effective_from": "2025-01-01",
-            "buyer": "town",
-            "name": "Campus",
-            "time_zone": "UTC",
-            "restated_for_days": 400,
-            "vendors_see": "figures",
-            "whose_word": dict.fromkeys(SAID, "either"),
-            "vendors": VENDORS,
-            "sources": [PROBE],
-            "metrics": metrics,
-        }
-        | more,
-        strict=False,
-    )
+    said = {
+        "kind": "programme",
+        "language": 2,
+        "programme": "campus",
+        "version": 1,
+        "effective_from": "2025-01-01",
+        "buyer": "town",
+        "name": "Campus",
+        "time_zone": "UTC",
+        "restated_for_days": 400,
+        "vendors_see": "figures",
+        "whose_word": dict.fromkeys(SAID, "either"),
+        "vendors": VENDORS,
+        "sources": [PROBE],
+        "metrics": metrics,
+    } | more
+    return Programme.model_validate(with_reporters(said), strict=False)
 
 
 def over(name: str, measured: str | None = None) -> Agreement:
