@@ -242,7 +242,8 @@ def figure(source: str, at: str, value: str, name: str) -> bytes:
 
 
 SCORE = """
-  - {metric: score, name: Score, unit: percent, better: higher, measure: {kind: declared}WORD}
+  - {metric: score, name: Score, unit: percent, better: higher, measure: {kind: declared},
+     several_sources: addedWORD}
 """
 
 
@@ -250,8 +251,10 @@ SCORE = """
 def test_a_declared_figure_counts_by_the_word_of_its_metric(
     tmp_path: Path, word: str, counts: int
 ) -> None:
-    text = CONTRACT.format(word="buyer", silence="", own="").replace("metrics: [net]", "")
-    text = text.replace(", }", "}").replace("metrics:\n", "metrics:" + SCORE.replace("WORD", word))
+    text = CONTRACT.format(word="buyer", silence="", own="").replace(
+        "metrics: [net]", "metrics: [net, score]"
+    )
+    text = text.replace("metrics:\n", "metrics:" + SCORE.replace("WORD", word))
     text = text.replace("metric: net\n    expected", "metric: score\n    expected")
     (tmp_path / "contracts.yaml").write_text(text, encoding="utf-8")
     files = read_contracts([tmp_path])

@@ -85,7 +85,7 @@ def test_an_example_is_counted_as_the_page_says(told: str, tmp_path: Path) -> No
 def _contracts(metric: str, name: str) -> str:
     """The page's programme with this metric and two that it may be made of, and an agreement."""
     (whole,) = blocks(PAGE, "yaml programme")
-    head = whole.split("metrics:\n")[0].replace(", metrics: [uptime]", "")
+    head = whole.split("metrics:\n")[0].replace("[uptime]", f"[{name}, part-one, part-two]")
     own = "".join(
         f"{'  - ' if number == 0 else '    '}{line}\n"
         for number, line in enumerate(metric.splitlines())

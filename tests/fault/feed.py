@@ -64,7 +64,8 @@ metrics:
   - {{metric: orders, name: Orders, unit: percent, better: higher, tally_window: day,
       several_sources: added, measure: {{kind: ratio, nothing_to_count: no_data}}}}
   - {{metric: answers, name: Answers, unit: milliseconds, better: higher, tally_window: day,
-      several_sources: added, measure: {{kind: within_limit, limit: {limit}, equal_is_within: true}}}}
+      several_sources: added,
+      measure: {{kind: within_limit, limit: {limit}, equal_is_within: true}}}}
 ---
 {agreements}
 """
