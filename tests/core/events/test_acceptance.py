@@ -404,6 +404,13 @@ def test_a_source_speaks_only_for_its_own_party(kind: str, data: dict[str, Any])
     assert unknown.code is RejectionCode.UNKNOWN_SOURCE
 
 
+def test_what_is_made_of_other_metrics_is_reported_by_nobody() -> None:
+    found = judged(Said(FINANCE, "e1", "sample", AT, SAMPLE | {"metric": "series"}), party="acme")
+    assert isinstance(found, Rejection)
+    assert (found.code, found.field) == (RejectionCode.KIND_DOES_NOT_FIT, "/type")
+    assert found.remedy == "send facts of the metrics it is made of"
+
+
 def test_a_source_speaks_for_the_party_that_the_version_in_force_names() -> None:
     sources = [{"source": PROBE, "reports_for": "acme"}]
     rules = rules_of([PROGRAMME, programme(2, "2025-02-01", sources=sources)], None, NUMBERS)

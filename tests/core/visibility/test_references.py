@@ -319,10 +319,15 @@ def test_a_ticket_that_went_through_hands_is_told_of_the_vendors_own_share() -> 
 
 
 def test_of_a_programme_of_one_vendor_nothing_is_withheld() -> None:
+    body = contracts("split", None).programme.model_dump()
+    nimbus = {"source": "urn:nimbus", "reports_for": "nimbus"}
     one_vendor = Programme.model_validate(
-        contracts("split", None).programme.model_dump()
-        | {"vendors": [{"vendor": "nimbus", "name": "Nimbus"}],
-           "sources": [{"source": "urn:nimbus", "reports_for": "nimbus"}]}
-    )  # fmt: skip
+        body
+        | {
+            "vendors": [{"vendor": "nimbus", "name": "Nimbus"}],
+            "sources": [nimbus | {"metrics": ["out", "tickets", "late"]}],
+            "metrics": [one | {"several_sources": None} for one in body["metrics"]],
+        }
+    )
     terms = Contracts(one_vendor, contracts("split", None).agreements, ())
     assert things_of(terms, outage("nimbus", "mine"))[1] == ()
