@@ -20,8 +20,11 @@ from schemas.period import PeriodLength, first_day, label_of, next_label
 from schemas.programme import Composite, Metric, Programme, TicketsInTime
 from services.core.events.wanted import wanted
 
-_BY_INSTANT = ("name", "decimals")
-"""Fields of a metric that are held against each event, or shown, and count nothing."""
+_BY_INSTANT = ("name", "decimals", "several_sources")
+"""Fields of a metric that are held against each event, or shown, and count nothing.
+
+That all sources are added counts as one source does; one that is binding is looked at by itself.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ def _read(programme: Programme, name: str) -> Mapping[str, Any]:
             continue
         found[metric.metric] = (
             metric.model_dump(exclude=set(_BY_INSTANT)),
+            metric.binding,
             _holders(programme, metric),
         )
         if isinstance(metric.measure, Composite):

@@ -14,8 +14,11 @@ from services.core.counting.measures.question import Need
 from services.core.events.rules import KINDS_OF_MEASURE
 from services.core.events.wanted import wanted
 
-_NOT_COUNTED = {"name": "", "tally_window": "minute", "decimals": 0}
-"""Of a metric: what people read, how the early view is cut, which events are accepted."""
+_NOT_COUNTED = {"name": "", "tally_window": "minute", "decimals": 0, "several_sources": None}
+"""Of a metric: what people read, how the early view is cut, which events are accepted.
+
+That all sources are added counts as one source does; one that is binding is looked at by itself.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def _way(programme: Programme, name: str) -> object:
     if isinstance(metric.measure, TicketsInTime):
         holders = {(source.source, source.reports_for) for source in programme.sources}
         parties = holders, {vendor.vendor for vendor in programme.vendors}
-    return metric.model_copy(update=_NOT_COUNTED), parties
+    return metric.model_copy(update=_NOT_COUNTED), metric.binding, parties
 
 
 def _unfit(name: str, taken_by: Sequence[Programme], would: Programme) -> Iterator[str]:

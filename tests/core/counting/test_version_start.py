@@ -9,7 +9,7 @@ import pytest
 from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.core.counting.version_start import MidPeriodStart, mid_period_starts
-from tests.core.said import agreement, programme
+from tests.core.said import PROBE, agreement, programme
 
 METRICS = programme().model_dump(mode="json")["metrics"]
 SOURCES = programme().model_dump(mode="json")["sources"]
@@ -82,6 +82,24 @@ def test_what_matters_is_the_window_of_what_is_read(
 )
 def test_what_is_by_the_instant_may_change_on_any_day(new: Programme) -> None:
     assert starts(new) == []
+
+
+def test_a_second_source_may_come_on_any_day_and_a_binding_one_may_not() -> None:
+    one = [{"source": PROBE, "reports_for": "north", "metrics": ["samples"]}]
+    two = [*one, {"source": "urn:new", "reports_for": "acme", "metrics": ["samples"]}]
+    plain = [metric | {"several_sources": None} for metric in METRICS]
+    bound = [
+        metric | {"several_sources": {"binding": PROBE} if metric["metric"] == "samples" else None}
+        for metric in METRICS
+    ]
+    alone = programme(metrics=plain, sources=one)
+    added = programme(2, "2025-02-15", metrics=plain, sources=two)
+    assert added.metrics[0].several_sources == "added"
+    assert list(mid_period_starts([alone, added], [read()])) == []
+    (found,) = mid_period_starts(
+        [alone, programme(2, "2025-02-15", metrics=bound, sources=two)], [read()]
+    )
+    assert found.changes == ("the metric samples",)
 
 
 def test_a_source_that_says_who_holds_a_ticket_is_no_detail() -> None:

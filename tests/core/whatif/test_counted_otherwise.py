@@ -165,6 +165,15 @@ def test_a_source_that_is_no_longer_allowed_is_named_and_a_further_one_does_no_h
     assert unfit(one, two) == ()
 
 
+def test_what_is_added_counts_as_one_source_does_and_what_is_bound_does_not() -> None:
+    sources = [PROBE, {"source": "urn:other", "reports_for": "town"}]
+    bound = of(metric(several_sources={"binding": "urn:probe"}), sources=sources)
+    added = of(metric(), sources=sources)
+    assert added.metrics[0].several_sources == "added"
+    assert changed(of(metric()), added) == ()
+    assert changed(added, bound) == ("uptime",)
+
+
 def test_parts_are_looked_at_and_the_whole_has_no_facts_of_its_own() -> None:
     whole = of(metric(), metric("line"), parts("whole", "uptime", "line"))
     assert unfit(of(metric()), whole, "whole") == ("no event of line was ever taken",)
