@@ -217,7 +217,8 @@ class AnswerFact(Noun):
 
 
 class ProposedCorrection(Noun):
-    """A correction that a party made in its own interest after the close of its event's period."""
+    """A correction, or an event that changes an occurrence as one does, by a party in its own
+    interest after the close of its event's period."""
 
     corrects: EventId = Field(description="The event that it corrects, or its correction.")
     name: Name = Field(description="Metric, base or circumstance of the event.")

@@ -63,14 +63,15 @@ class Texts(Sequence[str]):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Facts of one snapshot. ``partition``: of each fact, beside it."""
+    """Facts of one snapshot. ``partition``, ``number``: of the frame of each fact, beside it."""
 
     facts: Facts
     partition: Int32s
+    number: Int32s
 
 
 _FRAMES = """
-    select partition, frame from fact_frame
+    select partition, number, frame from fact_frame
      where exists (select from unnest($1::int[], $2::bigint[], $3::bigint[])
                                as need(metric, first, past)
                     where metric = any(metrics) and max_us >= first and min_us < past)
@@ -95,14 +96,18 @@ async def load(connection: Connection, spans: Mapping[int, Span]) -> Loaded:
     )
     batches: list[Any] = []
     partitions: list[Int32s] = []
+    frame_numbers: list[Int32s] = []
     async for row in cursor:
         batch = _within(read_batch(row["frame"]), wanted)
         if batch.num_rows:
             batches.append(batch)
             partitions.append(np.full(batch.num_rows, row["partition"], np.int32))
+            frame_numbers.append(np.full(batch.num_rows, row["number"], np.int32))
     if not batches:
-        return Loaded(EMPTY, np.empty(0, np.int32))
-    return await asyncio.to_thread(_by_identity, batches, np.concatenate(partitions))
+        return Loaded(EMPTY, np.empty(0, np.int32), np.empty(0, np.int32))
+    return await asyncio.to_thread(
+        _by_identity, batches, np.concatenate(partitions), np.concatenate(frame_numbers)
+    )
 
 
 _SOME = """
@@ -124,7 +129,7 @@ async def frames(
             yield (row["partition"], row["number"]), row["frame"]
 
 
-def _by_identity(batches: list[Any], partition: Int32s) -> Loaded:
+def _by_identity(batches: list[Any], partition: Int32s, number: Int32s) -> Loaded:
     """All rows in order of identity, the order in which the core counts; empties the list.
 
     Put in order here, by Arrow, no text of theirs becomes an object.
@@ -136,7 +141,7 @@ def _by_identity(batches: list[Any], partition: Int32s) -> Loaded:
     high = numbers["id_high"][order]
     if bool((high[1:] == high[:-1]).any()):
         order = np.lexsort((numbers["id_low"], numbers["id_high"]))
-    return Loaded(_facts(batch.take(pa.array(order))), partition[order])
+    return Loaded(_facts(batch.take(pa.array(order))), partition[order], number[order])
 
 
 def whole_days(span: Span) -> Span:

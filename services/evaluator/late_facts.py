@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
 from schemas.frame import Int64s
+from schemas.period import first_day, next_label
 from services.core.calendar.windows import overlaps
 from services.core.counting.carried import carries
 from services.evaluator import evaluation_store, link_store
@@ -56,6 +58,8 @@ class ClosedPeriod:
     def is_told(self, place: AgreementPlace) -> bool:
         """Whether its evaluation carries what is stated; a label of no period is in none."""
         target = self.target
+        if place.until == date.max:
+            return first_day(next_label(target.period)) > place.since
         try:
             return overlaps(target.period, place.label) or carries(
                 target.programmes, target.agreements, target.period, place.label, place.name

@@ -22,7 +22,8 @@ class MetricPlace(NamedTuple):
 class AgreementPlace(NamedTuple):
     """What a charge or a circumstance is for. ``name``: of the base or the circumstance.
 
-    ``since``, ``until``: first day of the period, and the first one after it.
+    ``since``, ``until``: first day of the period, and the first one after it; ``date.max``: it may
+    matter to all that follow.
     """
 
     agreement: str

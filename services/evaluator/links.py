@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -257,11 +257,12 @@ def _agreement_place(said: Mapping[str, Any]) -> AgreementPlace | None:
     if not (isinstance(label, str) and isinstance(agreement, str) and isinstance(name, str)):
         return None
     try:
-        return AgreementPlace(
-            agreement, label, first_day(label), first_day(next_label(label)), name
-        )
+        since, until = first_day(label), first_day(next_label(label))
     except ValueError:  # no period of the calendar
         return None
+    if said.get("states") == "correction":  # of what may reach into all periods that follow
+        until = date.max
+    return AgreementPlace(agreement, label, since, until, name)
 
 
 def _link_of(columns: Columns, row: int) -> Link:

@@ -20,6 +20,7 @@ from schemas.programme import Programme
 from services.catalogue.parked import input_digest
 from services.catalogue.snapshot import Catalogue
 from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
+from services.core.counting.occurrences import NAMED_BY
 from services.core.events.corrections import EventKey, RejectedCorrection
 from services.core.events.facts import CORRECTION, EMPTY, identity_of, joined
 from services.core.events.horizon import Horizon, horizons_of
@@ -77,9 +78,10 @@ class RecountTarget:
 
 @dataclass(frozen=True, slots=True)
 class StoredAfter:
-    """Whether a period had been closed when a linked event was stored.
+    """Whether a period had been closed when an event was stored.
 
-    ``frames``: identity to the partition and number of the frame. ``closes``: period to the last
+    ``frames``: identity to the partition and number of the frame, of linked events and of those
+    that tell of an occurrence. ``closes``: period to the last
     frame of each partition that its first evaluation has counted.
     """
 
@@ -99,7 +101,7 @@ class Snapshot:
     """What one moment of the database says of a subject.
 
     ``loaded``: facts of the spans. ``linked``: what belongs to the period and lies in no span.
-    ``stored_after``: whether a period had been closed when an event that is linked was stored.
+    ``stored_after``: whether a period had been closed when an event was stored.
     ``astray``: links to facts that are not there. ``counted_through``: partition to its last frame
     at that moment, which is not before ``taken_at``.
     """
@@ -189,11 +191,28 @@ async def take(connection: Connection, target: RecountTarget, most: int = MOST_F
         _check_budget(target, sum(sums[0] for sums in tallies.values()), most)
         loaded = await fact_reader.load(connection, target.spans)
         linked, astray, frames = await _linked(connection, target, loaded, most)
+        frames |= _frames_of_occurrences(loaded)
         closes = {}
-        if (linked.facts.kind == CORRECTION).any():
+        if (
+            np.isin(linked.facts.kind, _MAY_BE_LATE).any()
+            or np.isin(loaded.facts.kind, _MAY_BE_LATE).any()
+        ):
             closes = await evaluation_store.first_counted(connection, target.place[0])
     stored_after = StoredAfter(frames, closes)
     return Snapshot(loaded, linked, astray, stored_after, tallies, counted_through, last, taken_at)
+
+
+_MAY_BE_LATE = (CORRECTION, *NAMED_BY)
+"""The kinds that may be proposals because they came after the close."""
+
+
+def _frames_of_occurrences(loaded: Loaded) -> dict[bytes, tuple[int, int]]:
+    """The frames of the loaded events that tell of outages, tickets and deliveries, by identity."""
+    facts = loaded.facts
+    rows = np.flatnonzero(np.isin(facts.kind, list(NAMED_BY)))
+    columns = (facts.id_high, facts.id_low, loaded.partition, loaded.number)
+    each = zip(*(column[rows].tolist() for column in columns), strict=True)
+    return {identity_bytes(high, low): (place, number) for high, low, place, number in each}
 
 
 def _check_budget(target: RecountTarget, facts: int, most: int) -> None:
@@ -321,6 +340,7 @@ async def _linked(
         wanted.setdefault((each.partition, each.number), []).append(each)
     batches: list[Any] = []
     partitions: list[int] = []
+    numbers: list[int] = []
     astray: list[Mapping[str, Any]] = []
     async for place, body in fact_reader.frames(connection, sorted(wanted)):
         own = wanted.pop(place)
@@ -330,9 +350,11 @@ async def _linked(
                 astray.append(_astray(each))
         batches.append(batch)
         partitions += [place[0]] * len(own)
+        numbers += [place[1]] * len(own)
     astray += [_astray(each) for own in wanted.values() for each in own]
     facts = fact_reader.as_facts(batches) if batches else EMPTY
-    return Loaded(facts, np.array(partitions, np.int32)), tuple(astray), stored_in
+    found = Loaded(facts, np.array(partitions, np.int32), np.array(numbers, np.int32))
+    return found, tuple(astray), stored_in
 
 
 def _inside(loaded: Loaded, places: Sequence[link_store.Located]) -> set[bytes]:

@@ -415,6 +415,40 @@ async def test_the_end_of_an_outage_settles_the_month_in_which_it_began(house: H
     assert part.amount == Fraction((DUE + timedelta(days=20) - begun) // timedelta(minutes=1))
 
 
+async def test_an_outage_moved_into_a_closed_month_is_proposed_and_accepted_leaves_its_own(
+    house: House,
+):
+    await catalogue.apply(house.connection, an_agreement("repairs", "incidents"))
+    begun = DUE + timedelta(days=5)
+    ended = incident("close", begun + timedelta(days=1), "close")
+    await house.send([incident("open", begun, "open"), ended])
+    await house.send(*all_sources_at(DUE), *all_sources_at(DUE + timedelta(days=28)))
+    await _looked(house)
+    await _looked(house)
+    made = await house.evaluations("repairs")
+    assert [(each.period, each.figures[0].value) for each in made] == [
+        ("2025-01", 0),
+        ("2025-02", 1),
+    ]
+    said = {"metric": "incidents", "outage": "inc-1", "phase": "correct"}
+    text = json.dumps({**said, "started_at": "2025-01-10T12:00:00Z"}, sort_keys=True)
+    back = ended.but(id="back", at=JANUARY, data=text.replace(" ", ""))
+    await house.send([back])  # dated before the close, and stored after it
+    await _looked(house)
+    *_, proposed = await house.evaluations("repairs")
+    (one,) = proposed.proposals
+    assert (proposed.period, proposed.figures[0].value) == ("2025-01", 0)
+    assert (one.event.id, one.state, one.awaits) == ("back", "open", ("town",))
+    found = await preview.events_behind(
+        house.pool, house.copy.current, "repairs", Need("incidents", None, "2025-02"), None, 99
+    )
+    assert {each["id"] for each in found.items} == {"open", "close"}
+    await house.send([accepts(back, agreement="repairs", name="incidents")])
+    await _looked(house)
+    newest = {each.period: each.figures[0].value for each in await house.evaluations("repairs")}
+    assert newest == {"2025-01": 1, "2025-02": 0}
+
+
 @pytest.mark.parametrize("kind", ["charge", "circumstance"])
 @pytest.mark.parametrize(
     ("stated_for", "touched"),

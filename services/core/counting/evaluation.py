@@ -14,7 +14,6 @@ import numpy as np
 
 from schemas.agreement import Agreement
 from schemas.base import TZDATA
-from schemas.credit import Duration
 from schemas.evaluation import (
     MetricFigure,
     PeriodEvaluation,
@@ -24,15 +23,15 @@ from schemas.event import Charge, Circumstance
 from schemas.frame import Facts
 from schemas.period import Window, first_day
 from schemas.programme import Programme
-from schemas.remedy import ByOccurrence
 from services.core.calendar.windows import parts_of, window_of
+from services.core.counting.late_changes import late_changes
 from services.core.counting.late_corrections import (
     NOTHING_LATE,
     ClosedBefore,
     LateCorrections,
     late_corrections,
 )
-from services.core.counting.measures.boundaries import AS_COUNTED, TermView, conventions, views
+from services.core.counting.measures.boundaries import conventions, looked_at, views
 from services.core.counting.measures.counting import (
     FACTS_A_STEP,
     Counter,
@@ -44,6 +43,7 @@ from services.core.counting.measures.counting import (
     with_parts,
 )
 from services.core.counting.measures.question import Need, counting_of
+from services.core.counting.occurrences import ToldOccurrence, told_occurrences
 from services.core.counting.stated_facts import stated_facts
 from services.core.events.acceptance import accept
 from services.core.events.corrections import (
@@ -69,13 +69,15 @@ _Labelled = TypeVar("_Labelled", Charge, Circumstance)
 class Ready:
     """A programme's facts, ready to be counted for any of its agreements.
 
-    ``refused``: corrections that do not fit their events; somebody must look at them. ``late``:
-    which corrections one agreement holds as proposals; of all agreements none. ``as_accepted``:
-    proposals that are taken as accepted, to see what they would change.
+    ``refused``: corrections that do not fit their events; somebody must look at them. ``told``:
+    the occurrences of which several events tell. ``late``: what one agreement holds as proposals;
+    of all agreements none. ``as_accepted``: proposals that are taken as accepted, to see what they
+    would change.
     """
 
     fact_index: FactIndex
     refused: tuple[RejectedCorrection, ...]
+    told: tuple[ToldOccurrence, ...] = ()
     late: LateCorrections = NOTHING_LATE
     as_accepted: Collection[EventKey] = ()
 
@@ -94,6 +96,7 @@ class ProgrammeFacts:
     numbers: Mapping[tuple[str, str], int]
     judge: Acceptor
     horizon: Horizon | None
+    budget: Budget = UNBOUNDED
     known: dict[frozenset[EventKey], Ready] = field(default_factory=dict)
 
     @property
@@ -107,16 +110,17 @@ class ProgrammeFacts:
         return self.without(frozenset())
 
     def without(self, held: frozenset[EventKey]) -> Ready:
-        """The facts as they stand where these corrections are only proposed."""
+        """The facts as they stand where these events are only proposed."""
         if held not in self.known:
             found = corrected(self.clean, self.names, self.judge, self.horizon, held)
             is_same = found.facts is self.clean
             clean = found.facts if is_same else taken(found.facts, by_identity(found.facts))
+            clean = _not_held(clean, held)
             own = {source.source for each in self.programmes for source in each.sources}
             refused = tuple(each for each in found.refused if each.correction.source in own)
             for other in [each for each in self.known if each]:
                 del self.known[other]  # each holds all facts; agreements with the same follow
-            self.known[held] = Ready(index_facts(clean), refused)
+            self.known[held] = Ready(index_facts(clean), refused, told_occurrences(clean))
         return self.known[held]
 
     def of(
@@ -125,7 +129,7 @@ class ProgrammeFacts:
         closed_before: ClosedBefore | None = None,
         as_accepted: Collection[EventKey] = (),
     ) -> Ready:
-        """The facts as one agreement counts them. See `late_corrections`."""
+        """The facts as one agreement counts them. See `late_corrections`, `late_changes`."""
         every = self.every
         late = late_corrections(
             self.clean,
@@ -138,8 +142,32 @@ class ProgrammeFacts:
             closed_before,
             as_accepted,
         )
-        own = self.without(late.held) if late.held else every
-        return Ready(own.fact_index, every.refused, late, as_accepted)
+        own = self.without(late.held)
+        changes = late_changes(
+            own.fact_index.facts,
+            own.told,
+            self.programmes,
+            agreements,
+            self.names,
+            self.budget,
+            closed_before,
+            as_accepted,
+        )
+        late = late.and_also(changes)
+        own = self.without(late.held)
+        return Ready(own.fact_index, every.refused, own.told, late, as_accepted)
+
+
+def _not_held(facts: Facts, held: Collection[EventKey]) -> Facts:
+    """The facts without the events that are only proposed."""
+    if not held:
+        return facts
+    which = [
+        facts.sources.index(source) for source in {each[0] for each in held} & {*facts.sources}
+    ]
+    rows = np.flatnonzero(np.isin(facts.source, which)).tolist()
+    gone = [row for row in rows if (facts.sources[facts.source[row]], facts.ids[row]) in held]
+    return taken(facts, np.delete(np.arange(len(facts)), gone)) if gone else facts
 
 
 def ready(
@@ -169,7 +197,7 @@ def ready(
     in_order = len(first) == len(facts) and bool(np.all(first[1:] > first[:-1]))
     clean = facts if in_order else taken(facts, first)
     judge = _judge(programmes, agreements, metric_numbers)
-    return ProgrammeFacts(programmes, clean, rooted(clean), metric_numbers, judge, horizon)
+    return ProgrammeFacts(programmes, clean, rooted(clean), metric_numbers, judge, horizon, budget)
 
 
 def _judge(
@@ -210,21 +238,6 @@ def agreement_at(agreements: Sequence[Agreement], label: str) -> Agreement:
     ordered = sorted(agreements, key=lambda each: each.version, reverse=True)
     day = first_day(label)
     return next((each for each in ordered if each.effective_from <= day), ordered[-1])
-
-
-def looked_at(agreement: Agreement) -> dict[str, frozenset[TermView]]:
-    """Metrics whose occurrences terms look at one by one, and how they do."""
-    found: dict[str, set[TermView]] = {}
-    for level in agreement.levels:
-        for credit in level.credits:
-            term = credit.quantity
-            if isinstance(term, Duration) and term.of == "each":
-                how = term.across_periods or AS_COUNTED
-                found.setdefault(term.metric or level.metric, set()).add(how)
-    for right in agreement.terminations:
-        if isinstance(right, ByOccurrence):
-            found.setdefault(right.metric, set()).add(right.across_periods)
-    return {metric: frozenset(looks) for metric, looks in found.items()}
 
 
 def needs(
@@ -329,7 +342,7 @@ def evaluate(
 
 
 def _proposed(proposals: Sequence[Proposal], period: str) -> tuple[Proposal, ...]:
-    """The corrections that were proposed after the close of this period."""
+    """The corrections, and events like them, that were proposed after this period's close."""
     return tuple(
         each
         for each in proposals

@@ -51,10 +51,16 @@ ClosedBefore = Callable[[EventKey, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class LateCorrections:
-    """``held``: corrections without effect in the agreement. ``proposals``: with their answers."""
+    """``held``: events without effect in the agreement: corrections, and what changes an occurrence
+    as corrections do. ``proposals``: with their answers."""
 
     held: frozenset[EventKey] = frozenset()
     proposals: tuple[Proposal, ...] = ()
+
+    def and_also(self, others: LateCorrections) -> LateCorrections:
+        """Both together; of the open ones as many as are listed."""
+        found = sorted((*self.proposals, *others.proposals), key=lambda each: each.at)
+        return LateCorrections(self.held | others.held, tuple(_listed(found)))
 
 
 NOTHING_LATE = LateCorrections()
@@ -86,7 +92,7 @@ def late_corrections(
         names,
         judge,
         metrics_read(programmes, agreements),
-        _unclear(agreements),
+        unclear_metrics(agreements),
     )
     held: dict[EventKey, None] = {}
     proposals: list[Proposal] = []
@@ -104,7 +110,7 @@ def late_corrections(
             held[each.key] = None
         if stands is not None:
             proposals.append(_proposal(facts, search.words, each, subject, stands))
-    return LateCorrections(frozenset(held), tuple(_listed(proposals)))
+    return LateCorrections(frozenset(held), tuple(proposals))
 
 
 def _listed(proposals: Iterable[Proposal]) -> Iterator[Proposal]:
@@ -120,7 +126,7 @@ class _Search:
     """Corrections looked at one after another. ``standing``: by row of an event, what it says as
     far as corrections that count have changed it; None: that cannot be compared.
 
-    ``read``: metrics that the agreement looks at. ``unclear``: see `_unclear`.
+    ``read``: metrics that the agreement looks at. ``unclear``: see `unclear_metrics`.
     """
 
     facts: Facts
@@ -172,15 +178,10 @@ class _Search:
                 yield self._period_at(datetime.fromisoformat(time))
 
     def _period_at(self, at: datetime) -> str:
-        zone = self.words.programmes[-1].time_zone
-        return self._period(label_at(at, zone, "day"))
+        return settled_period(self.words, at)
 
     def _period(self, label: str) -> str:
-        """The settlement period in which a period begins; what is before the first one is in it."""
-        agreements = self.words.agreements
-        version = ruling(agreements, label)
-        first = min(agreements, key=lambda each: each.version)
-        return label_of(max(first_day(label), first.effective_from), version.settled)
+        return _settled_label(self.words, label)
 
     def standing_of(
         self, made: RootedCorrection, subject: ProposalSubject, *, late: bool
@@ -237,6 +238,18 @@ class _Search:
         return rise != 0 and is_better != is_vendor
 
 
+def settled_period(words: Words, at: datetime) -> str:
+    """The settlement period of a moment; what is before the first one is in it."""
+    return _settled_label(words, label_at(at, words.programmes[-1].time_zone, "day"))
+
+
+def _settled_label(words: Words, label: str) -> str:
+    """The settlement period in which a period begins; what is before the first one is in it."""
+    version = ruling(words.agreements, label)
+    first = min(words.agreements, key=lambda each: each.version)
+    return label_of(max(first_day(label), first.effective_from), version.settled)
+
+
 def _rise(metric: Metric, before: Row, after: Row) -> Fraction:
     """Above 0 where the figure rises or stays, below where it falls or stays, whatever else was
     measured; 0 where that cannot be told."""
@@ -269,7 +282,7 @@ def _row_at(facts: Facts, row: int) -> Row:
     )
 
 
-def _unclear(agreements: Sequence[Agreement]) -> frozenset[str]:
+def unclear_metrics(agreements: Sequence[Agreement]) -> frozenset[str]:
     """Metrics of which a worse result may be better for whoever owes it: those that prices or
     reliefs read beside levels, and those of levels that earlier results move."""
     found: set[str] = set()

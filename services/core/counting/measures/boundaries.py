@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from schemas.agreement import Agreement
 from schemas.base import AcrossPeriods
+from schemas.credit import Duration
 from schemas.evaluation import WholeOccurrence
 from schemas.period import PeriodLength, first_day, label_of, next_label, period_length
 from schemas.programme import (
@@ -17,6 +19,7 @@ from schemas.programme import (
     Programme,
     TicketsInTime,
 )
+from schemas.remedy import ByOccurrence
 from services.core.calendar.windows import day_start, instant, microseconds
 from services.core.counting.measures.question import Question
 
@@ -130,3 +133,18 @@ def views(
     other = any(merged or hows != {how} for how in own)
     pieced = in_pieces and AS_COUNTED in looks and hows != {"split"}
     return later, GOES_ON in looks or other or pieced
+
+
+def looked_at(agreement: Agreement) -> dict[str, frozenset[TermView]]:
+    """Metrics whose occurrences terms look at one by one, and how they do."""
+    found: dict[str, set[TermView]] = {}
+    for level in agreement.levels:
+        for credit in level.credits:
+            term = credit.quantity
+            if isinstance(term, Duration) and term.of == "each":
+                how = term.across_periods or AS_COUNTED
+                found.setdefault(term.metric or level.metric, set()).add(how)
+    for right in agreement.terminations:
+        if isinstance(right, ByOccurrence):
+            found.setdefault(right.metric, set()).add(right.across_periods)
+    return {metric: frozenset(looks) for metric, looks in found.items()}

@@ -51,7 +51,7 @@ class _Stretch:
 
 
 @dataclass(slots=True)
-class _OutageHistory:
+class OutageHistory:
     """What has been said of one outage so far.
 
     ``rows``: the facts that say it, in order of time. ``times``: when each of them was.
@@ -128,7 +128,7 @@ def _known(question: Question, measure: OutageMeasure) -> _KnownTime:
     return _KnownTime(outages, tuple(incomplete), unknown, heard or bool(inside))
 
 
-def _histories(question: Question) -> list[_OutageHistory]:
+def _histories(question: Question) -> list[OutageHistory]:
     """What is known of every outage."""
     _, end = question.bounds
     facts = question.facts
@@ -143,8 +143,8 @@ def _histories(question: Question) -> list[_OutageHistory]:
     return [_history(name, told) for (_, name), told in heard.items()]
 
 
-def _history(name: str, told: list[tuple[int, int, dict[str, object]]]) -> _OutageHistory:
-    said = _OutageHistory(name)
+def _history(name: str, told: list[tuple[int, int, dict[str, object]]]) -> OutageHistory:
+    said = OutageHistory(name)
     told.sort(key=lambda each: each[:2])
     for at_us, row, data in told:
         said.hear(at_us, data)
@@ -156,7 +156,7 @@ def _history(name: str, told: list[tuple[int, int, dict[str, object]]]) -> _Outa
 
 
 def _missing(
-    said: _OutageHistory, start: int, end: int
+    said: OutageHistory, start: int, end: int
 ) -> Literal["open", "end_after_start"] | None:
     """The half that is not there of an outage that speaks of the window."""
     if said.void or said.end is None:
@@ -171,7 +171,7 @@ def _missing(
 def _incomplete(
     question: Question,
     measure: OutageMeasure,
-    said: _OutageHistory,
+    said: OutageHistory,
     missing: Literal["open", "end_after_start"],
 ) -> IncompleteOccurrence:
     from_start = measure.incomplete == "from_window_start"
@@ -189,7 +189,7 @@ def _incomplete(
     )
 
 
-def _outage(said: _OutageHistory) -> ReportedOutage | None:
+def _outage(said: OutageHistory) -> ReportedOutage | None:
     if said.void or said.start is None or (said.end is not None and said.end < said.start):
         return None
     rows = tuple(said.rows)
