@@ -135,7 +135,7 @@ def evidence_of(
     if len(corrections):
         plain = taken(facts, np.flatnonzero(facts.kind != CORRECTION))
         without = ready(programmes, plain, metric_numbers, horizon, agreements)
-        before, rows = _counted(without.of(agreements).fact_index, *known)
+        before, rows = _counted(without.of(agreements, closed_before).fact_index, *known)
         moved = {*_identities(standing, counted), *_identities(before, rows)}
         corrections = _of_these(facts, corrections, moved)
     return FigureEvidence(standing, counted, facts, corrections, digest(standing, counted))

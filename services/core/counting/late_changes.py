@@ -40,6 +40,8 @@ from services.core.events.wanted import metrics_read
 from services.core.events.whose_word import StatementStanding
 from services.core.exact.budget import Budget
 
+_QUARTER_US = DAY_US // 96
+"""No day begins within a quarter of an hour, in any time zone."""
 _LengthMeasure = AvailabilityByOutages | OutageTime | DeliveryDelay
 
 
@@ -130,10 +132,10 @@ class _ChangeSearch:
 
     def _period(self, at_us: int) -> str:
         """The settlement period of a moment."""
-        hour = at_us // (DAY_US // 96)  # no day begins within a quarter of an hour
-        if hour not in self._periods:
-            self._periods[hour] = settled_period(self.words, instant(at_us))
-        return self._periods[hour]
+        quarter = at_us // _QUARTER_US
+        if quarter not in self._periods:
+            self._periods[quarter] = settled_period(self.words, instant(at_us))
+        return self._periods[quarter]
 
     def _standing(
         self,
