@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from services.catalogue.audit import checked_person
+from typing import Any
+
+from services.catalogue.audit import LONGEST_NAME, checked_person
 from services.shell.http.problems import Fault, Problem
 
 PERSON = "On-Behalf-Of"
 """The header that names whoever uses a key."""
+PERSON_PARAMETER: dict[str, Any] = {
+    "name": PERSON,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
+    "description": "Who uses the key, in UTF-8: it is written into the audit.",
+}
+"""The header as OpenAPI documents have it: routes read it by hand."""
 
 
 def person_of(header: str | None) -> str | None:

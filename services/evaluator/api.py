@@ -29,6 +29,7 @@ from services.evaluator.recount import NoSuchPeriod, RecountTarget, target_of
 from services.shell import clock
 from services.shell.http.bodies import JsonRoute
 from services.shell.http.cursors import decode_cursor, encode_cursor
+from services.shell.http.documented import PROBLEMS
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.limits import Limits
 from services.shell.http.problems import Fault, Problem, fault_of
@@ -39,7 +40,7 @@ from services.shell.metrics import Health
 from services.shell.postgres import Connection, Pool, is_of_the_work
 from services.shell.settings import Settings
 
-routes = APIRouter(prefix="/v1", route_class=JsonRoute)
+routes = APIRouter(prefix="/v1", route_class=JsonRoute, responses=PROBLEMS)
 MAX_BODY = 64 * 1024
 """Of a request, in bytes: an order to close is the only one with a body."""
 
@@ -50,6 +51,24 @@ class CloseCommand(Noun):
     agreement: Name
     period: PeriodLabel
     reason: Text | None = None
+
+
+_CLOSES_EXTRA: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "description": "A new random id per intended change, the same one on every retry.",
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": CloseCommand.model_json_schema()}},
+    },
+}
+"""For the document: the route reads both by hand, within its transaction."""
 
 
 class EvaluatorApiState:
@@ -216,7 +235,7 @@ async def list_facts(
     return tagged(request, json.dumps(page).encode())
 
 
-@routes.post("/closes", status_code=202, response_model=dict[str, Any])
+@routes.post("/closes", status_code=202, response_model=dict[str, Any], openapi_extra=_CLOSES_EXTRA)
 async def order_close(
     request: Request,
     x_requested_by: Annotated[str, Header(max_length=200)] = "unnamed",

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request, Response
 from services.catalogue.api_key import ApiKey, bearer, recognise
 from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
-from services.catalogue.person import PERSON, person_of
+from services.catalogue.person import PERSON, PERSON_PARAMETER, person_of
 from services.core.events.roles import Sender
 from services.ingest import body
 from services.ingest.admission import (
@@ -112,7 +112,7 @@ def make_ingest_api(
         sender = ANYBODY if key.role == "admin" else Sender(key.party, key.role)
         if not accepts:
             raise _not_here()
-            rate.check(key.party)
+        rate.check(key.party)
         by = Author(key.prefix, key.party, key.role, person_of(request.headers.get(PERSON)))
         single, events = await _read(request, sender)
         try:
@@ -349,6 +349,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 _EVENT = {"type": "object", "description": "A CloudEvent; see the AsyncAPI document for its types."}
 _EXTRA: dict[str, Any] = {
     "security": [{"apiKey": []}],
+    "parameters": [PERSON_PARAMETER],
     "requestBody": {
         "required": True,
         "content": {

@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from services.catalogue.audit import LONGEST_NAME
 from services.catalogue.cached import CatalogueCopy
-from services.catalogue.person import PERSON
+from services.catalogue.person import PERSON_PARAMETER
 from services.settlement.access import recognise_sender
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.finance_events import DECLARED, SettlementTopics
@@ -29,7 +28,6 @@ from services.settlement.routes import (
 )
 from services.settlement.routes.common import SettlementApiState
 from services.shell.http.limits import Limits
-from services.shell.http.problems import PROBLEM
 from services.shell.http.seal import Seal
 from services.shell.http.server import Probe, make_api
 from services.shell.postgres import open_pool
@@ -121,22 +119,6 @@ def settlement_api(
     return api
 
 
-def _document_problems(operation: dict[str, Any]) -> None:
-    """Have an operation say of its problems the media type that they have."""
-    for status, answer in operation["responses"].items():
-        if status[0] in "45" and "application/json" in answer.get("content", {}):
-            answer["content"] = {PROBLEM: answer["content"]["application/json"]}
-
-
-_PERSON_PARAMETER = {
-    "name": PERSON,
-    "in": "header",
-    "required": False,
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
-    "description": "Who uses the key, in UTF-8: it is written into the audit.",
-}
-
-
 def _document_keys_as_needed(api: FastAPI) -> None:
     """Have the OpenAPI document say that a POST needs its Idempotency-Key. A request without one is
     refused by `once`, with a code of its own, so that the route itself takes it as optional."""
@@ -146,14 +128,12 @@ def _document_keys_as_needed(api: FastAPI) -> None:
         whole = made()
         for path in whole["paths"].values():
             given = path.get("post", {}).get("parameters", [])
-            if given and _PERSON_PARAMETER not in given:  # the document is made once, and kept
-                given.append(_PERSON_PARAMETER)
+            if given and PERSON_PARAMETER not in given:  # the document is made once, and kept
+                given.append(PERSON_PARAMETER)
             for each in path.get("post", {}).get("parameters", ()):
                 if each["name"] == "Idempotency-Key":
                     each["required"] = True
                     each["schema"] = {"type": "string", "minLength": 1, "maxLength": 255}
-            for operation in path.values():
-                _document_problems(operation)
         return whole
 
     api.openapi = document  # type: ignore[method-assign]

@@ -585,24 +585,3 @@ class DisputeTable(Noun):
     """The whole table."""
 
     transitions: tuple[DisputeTransition, ...]
-
-
-class ProblemFault(Noun):
-    """One thing wrong with a request."""
-
-    within: str = Field(alias="in")
-    pointer: str
-    reason: str
-    remedy: str
-
-
-class ProblemDocument(Noun):
-    """RFC 9457: what is wrong, with a stable code."""
-
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str | None = None
-    errors: tuple[ProblemFault, ...] = ()
-    trace_id: str | None = None

@@ -16,6 +16,8 @@ import pytest
 from services.catalogue import keys
 from services.catalogue.store import apply
 from services.core.events.facts import Row
+from services.ingest.body import MAX_ITEMS
+from services.ingest.refusal_rate import AT_ONCE
 from tests.catalogue.builders import PROBE, a_programme
 from tests.ingest.conftest import Ingest
 from tests.ingest.test_event_validator import FOREIGN, GOOD, MISSING
@@ -324,6 +326,16 @@ def test_a_key_that_only_reads_sends_nothing_and_a_probe_no_charge(running: Inge
         assert error["pointer"] == "/type"
         assert "use a key of the role vendor, procurement or admin" in error["remedy"]
     assert running.post(content, "town").status_code == 202
+
+
+def test_a_party_that_has_too_many_events_refused_waits_and_nobody_else(running: Ingest) -> None:
+    rubbish = b"[" + b",".join([b"{}"] * MAX_ITEMS) + b"]"
+    for _ in range(1 + AT_ONCE // MAX_ITEMS):  # time gives some back between two of them
+        assert running.post(rubbish, content_type="application/json").status_code == 207
+    answer = running.post(_body(running.event("a")))
+    assert (answer.status_code, answer.json()["code"]) == (429, "too-many-refused")
+    assert int(answer.headers["retry-after"]) > 0
+    assert running.post(b"{}", "town").status_code == 422
 
 
 def test_no_answer_header_number_or_log_line_tells_what_is_anothers(running: Ingest) -> None:

@@ -21,8 +21,8 @@ from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.finance_events import SettlementTopics
 from services.settlement.ingest_client import IngestClient
 from services.settlement.queries import DatabaseRow
-from services.settlement.responses import ProblemDocument
 from services.shell.http.bodies import JsonRoute
+from services.shell.http.documented import PROBLEMS
 from services.shell.http.idempotency import Answer
 from services.shell.http.seal import Seal
 from services.shell.http.tags import tagged
@@ -91,23 +91,16 @@ def parts_of(request: Request) -> SettlementApiState:
     return parts
 
 
-_PROBLEM: dict[str, Any] = {
-    "model": ProblemDocument,
-    "description": "What is wrong and what to do about it.",
-}
-
-
 # For the document only: who asks is found out by services.settlement.access.
 _KEY = Depends(HTTPBearer(auto_error=False, description="An API key: eb_..."))
 
 
 def router(tag: str) -> APIRouter:
     """A router whose routes all document their problems."""
-    problems: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
     return APIRouter(
         prefix="/v1",
         tags=[tag],
-        responses=problems,
+        responses=PROBLEMS,
         dependencies=[_KEY],
         route_class=JsonRoute,
     )

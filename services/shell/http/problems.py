@@ -112,10 +112,6 @@ def answer_with_problems(api: FastAPI) -> None:
             problem = too_large(str(error.detail))
             problem.headers.update(error.headers or {})
             return problem.response()
-        headers = dict(error.headers or {})
-        if error.status_code == 405:
-            # The framework names the methods of the first route of the address alone.
-            headers["Allow"] = ", ".join(sorted(_methods_at(api, request.scope)))
         code, title, remedy = _PLAIN.get(
             error.status_code, ("http-error", str(error.detail), "See /openapi.json.")
         )

@@ -18,6 +18,7 @@ from fastapi import Depends, FastAPI, Response
 
 from services.shell import logs, metrics
 from services.shell.broker import CHECK_BROKER
+from services.shell.http.documented import document_problems
 from services.shell.http.limits import Authenticate, Limits, RequestLimits, bounded
 from services.shell.http.middleware import RequestMiddleware
 from services.shell.http.parameters import refuse_unknown_parameters
@@ -75,6 +76,7 @@ def make_api(
     )
     api.add_middleware(RequestMiddleware, service=settings.service)
     answer_with_problems(api)
+    document_problems(api)
     _add_own_pages(api, health, dict(probes or {}))
     return api
 
