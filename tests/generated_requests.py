@@ -82,12 +82,15 @@ def _fill(case: Case, known: Mapping[str, Any]) -> None:
 def request_of(case: Case, base_url: str, headers: Mapping[str, str]) -> httpx.Request:
     """A case as a request; ``headers`` win over those that were made."""
     told = case.as_transport_kwargs(base_url=base_url)
-    made = {**told.get("headers", {}), **headers}
+    made = httpx.Headers(
+        [(name, value.encode("latin-1")) for name, value in told.get("headers", {}).items()]
+    )
+    made.update(headers)
     return httpx.Request(
         told["method"],
         told["url"],
         params=told.get("params"),
-        headers={name: value.encode("latin-1") for name, value in made.items()},
+        headers=made,
         json=told.get("json"),
         content=told.get("data"),
     )
