@@ -1,7 +1,7 @@
 """Requests that an OpenAPI document admits, and odd ones; and whether an answer is as it says.
 
-Both by schemathesis, from a fixed seed: the same requests in every run. What it cannot know are the
-names that an installation has; without them it would meet nothing but "there is no such thing".
+Both by schemathesis, from a fixed seed. What it cannot know are the names that an installation has;
+without them it would meet nothing but "there is no such thing".
 """
 
 from __future__ import annotations
