@@ -131,9 +131,7 @@ def test_a_smaller_shared_cap_is_split_as_it_would_be(tmp_path: Path) -> None:
 
 
 def test_events_that_the_new_terms_would_not_take_are_told(simulated: Callable[..., Said]) -> None:
-    text = document(
-        "programme.yaml", ("    metrics: [tickets-in-time]", "    metrics: [batch-on-time]")
-    )
+    text = document("programme.yaml", ("    metrics: [tickets-in-time]", "    metrics: []"))
     said = simulated(f"{text}---\n{document('deskline.yaml')}")
     assert said.code == 1
     assert "the source urn:deskline:tickets may not report" in said.err
