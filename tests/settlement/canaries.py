@@ -6,10 +6,7 @@ is its own. A byte of another party's canary in an answer is a leak.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,17 +55,6 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "admin": (),
 }
 """The canaries that an answer to each viewer must not hold."""
-
-
-def opened(text: str) -> Iterator[str]:
-    """The text, and what its runs of base64 hold."""
-    yield text
-    for run in re.findall(r"[A-Za-z0-9_+/-]{16,}={0,2}", text):
-        try:
-            padded = run.rstrip("=") + "=" * (-len(run.rstrip("=")) % 4)
-            yield base64.b64decode(padded, altchars=b"-_").decode("latin-1")
-        except binascii.Error:
-            continue
 
 
 def programme_of(buyer: str, vendors: tuple[str, ...], **more: object) -> Programme:

@@ -7,6 +7,8 @@ is not there, to the byte.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,7 +37,6 @@ from tests.settlement.canaries import (
     a_world,
     agreement_of,
     fill,
-    opened,
 )
 
 OWN = NORTH
@@ -200,13 +201,24 @@ async def _ask(world: World, viewer: str, method: str, asked: Asked) -> tuple[ht
     return answer, said
 
 
+def _opened(text: str) -> Iterator[str]:
+    """The text, and what its runs of base64 hold."""
+    yield text
+    for run in re.findall(r"[A-Za-z0-9_+/-]{16,}={0,2}", text):
+        try:
+            padded = run.rstrip("=") + "=" * (-len(run.rstrip("=")) % 4)
+            yield base64.b64decode(padded, altchars=b"-_").decode("latin-1")
+        except binascii.Error:
+            continue
+
+
 def _leaks(viewer: str, said: str, asked: Asked) -> set[str]:
     """The foreign canaries in what was said, beside the words of the request itself."""
     own_words = {part for part in re.split(r"[/?&=]|%3A", asked[0]) if part}
     own_words |= {text for text in (asked[1] or {}).values() if isinstance(text, str)}
     for word in sorted(own_words, key=len, reverse=True):
         said = said.replace(word, "")
-    return {each for each in FOREIGN[viewer] for text in opened(said) if each in text}
+    return {each for each in FOREIGN[viewer] for text in _opened(said) if each in text}
 
 
 def _as_of(owner: str, answer: httpx.Response) -> tuple[int, dict[str, str], str]:
