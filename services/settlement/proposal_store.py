@@ -28,6 +28,12 @@ def kind_of(proposal: Proposal) -> str:
     return next(kind for kind in NAMED_BY if getattr(proposal, kind) is not None)
 
 
+def name_of(proposal: Proposal) -> str:
+    """The base, circumstance or metric that a proposal is about."""
+    kind = kind_of(proposal)
+    return str(getattr(getattr(proposal, kind), NAMED_BY[kind]))
+
+
 def period_of(proposal: Proposal) -> str:
     """The period that a proposal is for."""
     return str(getattr(proposal, kind_of(proposal)).period)
@@ -201,14 +207,13 @@ async def open_in(
 def fields(row: DatabaseRow) -> Mapping[str, object]:
     """A row as lists show it."""
     content = Proposal.model_validate_json(row["content"])
-    kind = kind_of(content)
     return {
         "proposal_id": row["proposal_id"],
         "agreement": row["agreement"],
         "evaluated": row["evaluated"],
         "period": row["period"],
-        "states": kind,
-        "name": str(getattr(getattr(content, kind), NAMED_BY[kind])),
+        "states": kind_of(content),
+        "name": name_of(content),
         "state": row["state"],
         "proposal": content,
         "first_at": row["first_at"],
@@ -219,7 +224,6 @@ def fields(row: DatabaseRow) -> Mapping[str, object]:
 def in_words(row: DatabaseRow) -> tuple[str, ...]:
     """What is proposed and by whom, and who can answer it, for people."""
     said = Proposal.model_validate_json(row["content"])
-    kind = kind_of(said)
-    name = getattr(getattr(said, kind), NAMED_BY[kind])
-    what = f"{kind} {name} of {row['period']}, proposed by {said.party}: {said.event.id}"
+    about = f"{kind_of(said)} {name_of(said)} of {row['period']}"
+    what = f"{about}, proposed by {said.party}: {said.event.id}"
     return what, f"it changes nothing until {' and '.join(said.awaits)} accepts it"
