@@ -7,31 +7,15 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from services.catalogue.audit import Author
-from services.shell.http.problems import Fault, Problem
-from services.shell.logs import correlation_id
-
-SECONDS = 20.0
+from services.settlement.service_client import ServiceClient
+from services.shell.http.problems import Problem
 
 
-class EvaluatorClient:
-    """A client for the life of the process."""
+class EvaluatorClient(ServiceClient):
+    """The evaluator's part of the settlement API."""
 
-    def __init__(
-        self, address: str | None, transport: httpx.AsyncBaseTransport | None = None
-    ) -> None:
-        self._client = (
-            httpx.AsyncClient(base_url=address, timeout=SECONDS, transport=transport)
-            if address
-            else None
-        )
-
-    async def close(self) -> None:
-        """Give the connections back."""
-        if self._client is not None:
-            await self._client.aclose()
+    setting = "EARNBACK_EVALUATOR"
 
     async def preview(
         self, agreement: str, period: str, accepting: tuple[str, str] | None = None
@@ -87,52 +71,15 @@ class EvaluatorClient:
         order: dict[str, Any] = answer.json()
         return order
 
-    async def _ask(self, method: str, path: str, **given: Any) -> httpx.Response:
-        """Ask; what the evaluator refuses is passed on as it says it.
-
-        Raises Problem: 503 where the evaluator is away, its own problem otherwise.
-        """
-        if self._client is None:
-            raise _away("its address is not set: set EARNBACK_EVALUATOR")
-        headers = {**given.pop("headers", {}), "x-correlation-id": correlation_id() or "none"}
-        try:
-            answer = await self._client.request(method, path, headers=headers, **given)
-        except httpx.HTTPError as error:
-            raise _away(f"it does not answer ({type(error).__name__})") from error
-        if answer.status_code >= 500:
-            raise _away(f"it answered {answer.status_code}")
-        if answer.status_code >= 400:
-            raise its_problem(answer)
-        return answer
+    def _away(self, why: str) -> Problem:
+        return Problem(
+            503,
+            "evaluator-away",
+            "The evaluator cannot be asked.",
+            f"Its view is needed for this answer, but {why}. Try again in a moment.",
+            headers={"Retry-After": "5"},
+        )
 
 
 def _part(text: str) -> str:
     return quote(text, safe="")
-
-
-def _away(why: str) -> Problem:
-    return Problem(
-        503,
-        "evaluator-away",
-        "The evaluator cannot be asked.",
-        f"Its view is needed for this answer, but {why}. Try again in a moment.",
-        headers={"Retry-After": "5"},
-    )
-
-
-def its_problem(answer: httpx.Response) -> Problem:
-    """What another service refused, as it says it."""
-    try:
-        document = answer.json()
-        return Problem(
-            answer.status_code,
-            str(document["code"]),
-            str(document["title"]),
-            str(document.get("detail", "")),
-            faults=[
-                Fault(each["pointer"], each["reason"], each["remedy"], each["in"])
-                for each in document.get("errors", ())
-            ],
-        )
-    except (ValueError, KeyError, TypeError):
-        return Problem(answer.status_code, "evaluator-refused", "The evaluator refused.")
