@@ -38,7 +38,7 @@ from services.shell import metrics
 from services.shell.frames import NotAFrame
 from services.shell.logs import log
 from services.shell.postgres import Connection, is_of_the_work
-from services.shell.progress import NotOurs, PartitionClaim
+from services.shell.progress import PartitionClaim
 from services.shell.refusals import USUAL, RefusalQuota
 from services.shell.steps import Record, StepResult
 
@@ -114,13 +114,8 @@ class Frames:
     async def apply(
         self, connection: Connection, partition: int, records: Sequence[Record]
     ) -> StepResult:
-        """Write the effects of these records.
-
-        Raises NotOurs where the partition was taken from us since the step began.
-        """
-        held = self.partitions.get(partition)
-        if held is None:
-            raise NotOurs(f"partition {partition} was released while its step waited")
+        """Write the effects of these records."""
+        held = self.partitions[partition]
         given = await self._read(records)
         try:
             async with connection.transaction():

@@ -64,7 +64,8 @@ class Handler(Protocol):
         held."""
 
     def forget(self, partitions: Collection[int]) -> None:
-        """Drop what is held of these partitions: they are not ours any more."""
+        """Drop what is held of these partitions: they are not ours any more. Never called for a
+        partition while `apply` runs for it."""
 
     async def apply(
         self, connection: Connection, partition: int, records: Sequence[Record]
@@ -111,6 +112,8 @@ class Steps:
         also change."""
         self._rewind = rewind
         self._rereads: dict[int, _Reread] = {}
+        self._applying: int | None = None
+        """The partition whose step runs now: its memory is needed until the step has ended."""
 
     async def claim(
         self, pool: Pool, beginnings: Mapping[int, int]
@@ -135,7 +138,10 @@ class Steps:
         return self.claims
 
     def release(self, partitions: Collection[int]) -> None:
-        """Stop applying these partitions. Records that still arrive are passed over."""
+        """Stop applying these partitions. Records that still arrive are passed over.
+
+        A step that runs comes to its end, or finds that another process has claimed its partition.
+        """
         self._drop(set(partitions) & set(self.claims))
 
     async def take(self, pool: Pool, events: Iterable[Any]) -> None:
@@ -165,7 +171,13 @@ class Steps:
             return
         dense = unbroken(held, fresh, self.dense)
         if dense:
-            await self._apply(pool, held, dense)
+            self._applying = partition
+            try:
+                await self._apply(pool, held, dense)
+            finally:
+                self._applying = None
+                if partition not in self.claims:
+                    self.handler.forget([partition])
         if len(dense) < len(fresh):
             await self._read_again(partition, fresh[len(dense)])
 
@@ -216,8 +228,9 @@ class Steps:
         for partition in partitions:
             self.claims.pop(partition, None)
             self._rereads.pop(partition, None)
-        if partitions:
-            self.handler.forget(partitions)
+        idle = [each for each in partitions if each != self._applying]
+        if idle:
+            self.handler.forget(idle)
 
     def _count(self, outcome: str) -> None:
         metrics.STEPS.labels(self.app, self.topic, outcome).inc()
