@@ -21,7 +21,6 @@ from services.evaluator.apply import Frames
 from services.evaluator.fact_reader import EVER, load
 from services.evaluator.tallies import tallies
 from services.shell.frames import encode, read_batch
-from services.shell.progress import NotOurs
 from services.shell.refusals import RefusalQuota
 from tests.evaluator.bench import House
 from tests.evaluator.builders import CIRRUS, NIMBUS, Event, down, frame, stated, up
@@ -44,14 +43,6 @@ async def test_a_repeated_event_is_counted_once_and_its_repetitions_are_known(ho
     row = events[0].row()
     high, low = (int.from_bytes(row.identity[at : at + 8], "big") for at in (0, 8))
     assert await store.repetitions(house.connection, high, low, events[0].partition) == 3
-
-
-async def test_a_partition_released_while_its_step_waits_is_no_failure_of_the_worker(house: House):
-    events = probes(2)
-    house.frames.forget([events[0].partition])
-    with pytest.raises(NotOurs):  # the step gives way; anything else would end the process
-        await house.send(events)
-    assert await house.stored() == 0
 
 
 async def test_one_id_with_two_payloads_keeps_the_first_and_quarantines_the_other(house: House):
