@@ -12,18 +12,20 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 
-async def service_logins(dsn: str, services: Iterable[str]) -> dict[str, str]:
+async def service_logins(dsn: str, services: Iterable[str], beginning: str = "") -> dict[str, str]:
     """The address of the database for each service, with a login and a new password.
 
     ``dsn``: of the owner, who may make roles. The roles `earnback_SERVICE` are there.
+    ``beginning``: what the name of each role begins with, where installations share the server.
     """
     addresses = {}
     connection = await asyncpg.connect(dsn)
     try:
         for service in services:
-            name, password = f"earnback_{service}_login", secrets.token_urlsafe(24)
+            role = f"{beginning}earnback_{service}"
+            name, password = f"{role}_login", secrets.token_urlsafe(24)
             if not await connection.fetchval("select true from pg_roles where rolname = $1", name):
-                await connection.execute(f"create role {name} login in role earnback_{service}")
+                await connection.execute(f"create role {name} login in role {role}")
             await connection.execute(f"alter role {name} password '{password}'")
             addresses[service] = _as(dsn, name, password)
     finally:

@@ -26,6 +26,7 @@ ROLES, GRANTS = FOLDER.parent / "roles.sql", FOLDER.parent / "grants.sql"
 # Any constant will do, as long as every runner uses the same one.
 _LOCK = 0x6561_726E_6261_636B
 
+_ROLE = re.compile(r"\b(earnback_(?:party|relay|ingest|evaluator|settlement))\b")
 _TABLE = """
 create table if not exists schema_migration (
     name        text primary key,
@@ -62,10 +63,14 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
     return found
 
 
-async def migrate(dsn: str, folder: Path = FOLDER) -> list[str]:
+async def migrate(dsn: str, folder: Path = FOLDER, beginning: str = "") -> list[str]:
     """Apply what is missing, all of it or nothing; the names of what was applied, in order.
 
     The roles of the services and their rights are made as `roles.sql` and `grants.sql` list them.
+
+    `beginning`: what the name of each role begins with. Roles are of the whole server:
+    installations that share one have roles of their own, each without a right in the others'
+    databases.
 
     Runners that come at the same time wait for each other. Raises `MigrationError` when the
     database holds a migration that is not there any more, or whose file changed.
@@ -77,21 +82,42 @@ async def migrate(dsn: str, folder: Path = FOLDER) -> list[str]:
             await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
             await connection.execute(_TABLE)
             if folder == FOLDER:
-                await connection.execute(ROLES.read_text(encoding="utf-8"))
+                await connection.execute(_named(ROLES.read_text(encoding="utf-8"), beginning))
             rows = await connection.fetch("select name, sha256 from schema_migration order by name")
             missing = pending(wanted, {row["name"]: row["sha256"] for row in rows})
             for migration in missing:
-                await connection.execute(migration.sql)
+                await connection.execute(_named(migration.sql, beginning))
                 await connection.execute(
                     "insert into schema_migration (name, sha256) values ($1, $2)",
                     migration.name,
                     migration.sha256,
                 )
             if folder == FOLDER:
-                await connection.execute(GRANTS.read_text(encoding="utf-8"))
+                await _check_roles(connection, beginning)
+                await connection.execute(_named(GRANTS.read_text(encoding="utf-8"), beginning))
         return [migration.name for migration in missing]
     finally:
         await connection.close()
+
+
+async def _check_roles(connection: asyncpg.Connection, beginning: str) -> None:
+    """Refuse another prefix than the database was made with: its row security binds that role."""
+    bound = await connection.fetch(
+        "select distinct role from pg_policies, unnest(roles) as role"
+        " where policyname = 'party' and role <> $1 order by role",
+        f"{beginning}earnback_party",
+    )
+    if bound:
+        raise MigrationError(
+            f"row security of this database binds the role {bound[0]['role']}, not "
+            f"{beginning}earnback_party: a prefix is chosen once, give the one that the database "
+            "was prepared with"
+        )
+
+
+def _named(sql: str, beginning: str) -> str:
+    """The SQL with the roles of this installation: files name them as they are without a prefix."""
+    return _ROLE.sub(rf"{beginning}\1", sql)
 
 
 def pending(wanted: list[Migration], applied: dict[str, str]) -> list[Migration]:

@@ -10,12 +10,12 @@ import asyncio
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Literal
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -23,6 +23,7 @@ from confluent_kafka.admin import (
     ConfigResource,
     NewPartitions,
     NewTopic,
+    OffsetSpec,
 )
 
 Profile = Literal["trial", "production"]
@@ -80,9 +81,13 @@ class Topic:
         return name.startswith(before) and name.endswith(after) and name != before + after
 
 
-def declared(folder: Path = FOLDER) -> dict[str, Topic]:
-    """All declarations, by name. `TopicError` naming file and field for a malformed one."""
-    topics = [_read(path) for path in sorted(folder.glob("*.toml"))]
+def declared(folder: Path = FOLDER, beginning: str = "") -> dict[str, Topic]:
+    """All declarations, by name. `TopicError` naming file and field for a malformed one.
+
+    `beginning`: what each name begins with, where several installations share the cluster.
+    """
+    read = [_read(path) for path in sorted(folder.glob("*.toml"))]
+    topics = [replace(topic, name=beginning + topic.name) for topic in read]
     return {topic.name: topic for topic in topics}
 
 
@@ -122,16 +127,17 @@ async def apply_topics(
     vendors: Iterable[str] = (),
     grow_partitions: bool = False,
     folder: Path = FOLDER,
+    beginning: str = "",
     connect_seconds: float = SECONDS,
 ) -> list[str]:
     """Make the cluster follow the declarations; a sentence for each thing done or left undone.
 
     An empty list means that all was as declared. `profile`: None for the one that the cluster was
     prepared with. Vendors get their intake topics; those made before are kept in line too.
-    `options`: the cluster's security settings, as librdkafka names them. Raises `TopicError`
-    naming the topic when the cluster refuses.
+    `options`: the cluster's security settings, as librdkafka names them. `beginning`: of each name.
+    Raises `TopicError` naming the topic when the cluster refuses.
     """
-    topics = tuple(declared(folder).values())
+    topics = tuple(declared(folder, beginning).values())
     return await asyncio.to_thread(
         _apply,
         {**(options or {}), "bootstrap.servers": bootstrap},
@@ -139,18 +145,19 @@ async def apply_topics(
         topics,
         tuple(vendors),
         grow_partitions,
+        beginning,
         connect_seconds,
     )
 
 
-def profile_of(present: Mapping[str, Any]) -> Profile:
+def profile_of(present: Mapping[str, Any], beginning: str = "") -> Profile:
     """The profile that a cluster's topics were made with; trial where none is there yet.
 
     Told by the copies of those that no vendor has to himself: an administrator may have moved one.
     """
     copies = [
         min(len(partition.replicas) for partition in present[name].partitions.values())
-        for name, topic in declared().items()
+        for name, topic in declared(beginning=beginning).items()
         if not topic.per_vendor and name in present
     ]
     return "production" if copies and max(copies) >= COPIES["production"] else "trial"
@@ -161,6 +168,7 @@ async def check_profile(
     profile: Profile,
     *,
     options: Mapping[str, Any] | None = None,
+    beginning: str = "",
     connect_seconds: float = SECONDS,
 ) -> None:
     """Nothing where the cluster has no topics yet, or such as the profile makes.
@@ -173,22 +181,41 @@ async def check_profile(
         {**(options or {}), "bootstrap.servers": bootstrap, "log_level": 0, "error_cb": said.append}
     )
     present = await asyncio.to_thread(_present, admin, bootstrap, connect_seconds, said)
-    differing = made_otherwise(present, profile)
+    differing = made_otherwise(present, profile, beginning)
     if differing:
         raise TopicError(
             f"these topics do not fit the profile {profile}, and nothing was changed:\n"
             + "".join(f"  {one}\n" for one in differing)
             + f"Move them to {COPIES[profile]} copies with kafka-reassign-partitions and run this "
-            f"again, or prepare with --profile {profile_of(present)}, or take an empty cluster"
+            f"again, or prepare with --profile {profile_of(present, beginning)}, or take an empty "
+            "cluster"
         )
 
 
-def made_otherwise(present: Mapping[str, Any], profile: Profile) -> list[str]:
+async def with_records(options: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Which of these topics are there and have ever held a record; in order of name."""
+
+    def ask() -> list[str]:
+        admin = AdminClient({**options, "log_level": 0})
+        present = admin.list_topics(timeout=SECONDS).topics
+        places = [
+            TopicPartition(name, number)
+            for name in sorted(set(names) & present.keys())
+            for number in present[name].partitions
+        ]
+        wanted = dict.fromkeys(places, OffsetSpec.latest())
+        ends = _wait(admin.list_offsets(wanted, request_timeout=SECONDS)) if wanted else {}
+        return sorted({place.topic for place, found in ends.items() if found.offset > 0})
+
+    return await asyncio.to_thread(ask)
+
+
+def made_otherwise(present: Mapping[str, Any], profile: Profile, beginning: str = "") -> list[str]:
     """What differs of each topic of a cluster that another profile made; in order of name."""
     wants = COPIES[profile]
-    other = profile_of(present) != profile
+    other = profile_of(present, beginning) != profile
     said = []
-    for topic in declared().values():
+    for topic in declared(beginning=beginning).values():
         for name in filter(topic.owns, present):
             partitions = present[name].partitions
             copies = min(len(partition.replicas) for partition in partitions.values())
@@ -206,12 +233,13 @@ def _apply(
     topics: tuple[Topic, ...],
     vendors: tuple[str, ...],
     grow: bool,
+    beginning: str,
     connect_seconds: float,
 ) -> list[str]:
     said: list[KafkaError] = []
     admin = AdminClient({**options, "log_level": 0, "error_cb": said.append})
     present = _present(admin, str(options["bootstrap.servers"]), connect_seconds, said)
-    profile = profile or profile_of(present)
+    profile = profile or profile_of(present, beginning)
     wanted = _names(topics, vendors, present)
     missing = {name: topic for name, topic in wanted.items() if name not in present}
     made = _create(admin, missing, profile)

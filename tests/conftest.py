@@ -7,6 +7,7 @@ import os
 import secrets
 import threading
 from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -38,7 +39,7 @@ LONG = ("fault", "integration", "cli")
 """Folders whose modules take minutes each."""
 SHARING = tuple(
     f"integration/test_{name}.py"
-    for name in ("attacks", "offline_equals_live", "real_data", "repeats")
+    for name in ("attacks", "offline_equals_live", "real_data", "repeats", "two_installations")
 )
 """Modules that stand on the fixture ``chain``, which takes longer than all that they test on it."""
 
@@ -118,11 +119,29 @@ def database(servers: Rung, _template: str) -> Iterator[str]:
         _run(_execute(servers.postgres, f'drop database "{name}" with (force)'))
 
 
+@pytest.fixture
+def empty_database(servers: Rung) -> Iterator[str]:
+    """DSN of a database with nothing in it: `earnback prepare` makes it an installation's."""
+    with a_database(servers.postgres) as dsn:
+        yield dsn
+
+
 @pytest.fixture(scope="session")
 def topics(servers: Rung) -> tuple[str, ...]:
     """Names of the declared topics, made on the session's Kafka. Tests share their records."""
     _run(apply_topics(servers.kafka, "trial"))
     return tuple(name for name, topic in declared().items() if not topic.per_vendor)
+
+
+@contextmanager
+def a_database(server: str) -> Iterator[str]:
+    """DSN of a database with nothing in it on a server, dropped at the end."""
+    name = f"earnback_test_{secrets.token_hex(4)}"
+    _run(_execute(server, f'create database "{name}"'))
+    try:
+        yield with_database(server, name)
+    finally:
+        _run(_execute(server, f'drop database "{name}" with (force)'))
 
 
 def with_database(dsn: str, name: str) -> str:

@@ -13,10 +13,12 @@ from services.catalogue.store import NotApplicable, apply, load
 from services.cli.client import AskedForByCommand
 from services.cli.files import read_contracts
 from services.cli.person import command_author
+from services.cli.prepare import installed_prefix
 from services.cli.stack import Addresses
 from services.settlement.effective_versions import rules_from
 from services.shell.broker import for_librdkafka
 from services.shell.postgres import Connection, connected
+from services.shell.prefix import beginning
 from services.shell.settings import read_security
 
 
@@ -44,7 +46,10 @@ async def apply_files(
         except AgreementNeeded as needed:
             raise AskedForByCommand(await _asked_for(connection, nouns)) from needed
         vendors = (await load(connection)).vendors
-    return told + await apply_topics(where.kafka, None, options=options, vendors=vendors)
+        prefix = await installed_prefix(connection) or ""
+    return told + await apply_topics(
+        where.kafka, None, options=options, vendors=vendors, beginning=beginning(prefix)
+    )
 
 
 async def _asked_for(connection: Connection, nouns: Sequence[Programme | Agreement]) -> list[str]:

@@ -25,7 +25,8 @@ from services.cli.stack import Addresses, Interrupted, stack
 from services.cli.story import events as story
 from services.cli.terminal import styled
 from services.shell.broker import for_librdkafka
-from services.shell.settings import read_security
+from services.shell.prefix import beginning
+from services.shell.settings import read_prefix, read_security
 
 STORY = Path(__file__).parent / "story"
 MONTHS = ("2025-01", "2025-02", "2025-03")
@@ -136,7 +137,7 @@ def _finance(where: Addresses, client: Client, check: Callable[[], None]) -> Non
     for topic in FINANCE:
         rows = []
         number = sum(1 for _ in posted[topic])
-        for record in _published(where, topic, number, check):
+        for record in _published(where, beginning(read_prefix()) + topic, number, check):
             data = record["data"]
             if topic == "settlements":
                 booked = amount_text(data["difference_minor"], data["currency"])

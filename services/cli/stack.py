@@ -28,7 +28,8 @@ from services.catalogue.keys import create
 from services.cli.prepare import prepare
 from services.shell.broker import NONE
 from services.shell.postgres import connected
-from services.shell.settings import BadSettings, read_security
+from services.shell.prefix import role_beginning
+from services.shell.settings import BadSettings, read_prefix, read_security
 
 READY_SECONDS = 60.0
 RUNNING = "running.json"
@@ -122,8 +123,9 @@ def stack(
         Supervisor(folder / "logs") as supervisor,
     ):
         told("Tables and topics", 0, 1)
-        asyncio.run(prepare(pair.kafka, pair.postgres))
-        logins = asyncio.run(_logins(pair))
+        prefix = read_prefix({**os.environ, **(environment or {})})
+        asyncio.run(prepare(pair.kafka, pair.postgres, prefix=prefix))
+        logins = asyncio.run(_logins(pair, prefix))
         told("Tables and topics", 1, 1)
         ports = {name: _port(folder / "ports" / name) for name in SERVICES}
         addresses, ingest_urls = _started(
@@ -171,11 +173,11 @@ def _port(file: Path) -> int:
     return kept_port(file)
 
 
-async def _logins(pair: Servers) -> dict[str, str]:
+async def _logins(pair: Servers, prefix: str) -> dict[str, str]:
     """The database's address for each service: as its own login where the database is ours."""
     if pair.embedded_postgres is None:
         return dict.fromkeys(SERVICES, pair.postgres)
-    return await service_logins(pair.postgres, SERVICES)
+    return await service_logins(pair.postgres, SERVICES, role_beginning(prefix))
 
 
 def _started(

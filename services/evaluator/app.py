@@ -16,6 +16,7 @@ from services.shell.http.server import serve_beside
 from services.shell.kafka import Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay
 from services.shell.postgres import Connection, attempts, connect
+from services.shell.prefix import under
 from services.shell.refusals import remove_old
 from services.shell.settings import Settings
 from services.shell.steps import Dense
@@ -31,11 +32,17 @@ class EvaluatorProcess:
         self, settings: Settings, pace: Pace, topics: EvaluatorTopics | None = None
     ) -> None:
         self.settings, self.pace = settings, pace
-        self.topics = topics or EvaluatorTopics()
+        self.topics = topics or under(settings.prefix, EvaluatorTopics())
         self.app: Any = make_app(settings)
         self.wires: Wires = wires_of(self.app)
         self.frames = Frames(self.catalogue, self.topics, settings.service, settings.refusals)
         self._copy: CatalogueCopy | None = None
+        # What ingest refused as well: it only enqueues, and has no relay of its own.
+        self.wires.publishes = (
+            self.topics.evaluations,
+            self.topics.quarantine,
+            self.topics.refused,
+        )
         consume(self.app, self.topics.measurements, self.frames, dense=Dense.BY_OFFSET)
         self.wires.beside("catalogue", self._keep_catalogue)
         self.wires.beside("closer", self._close)
@@ -79,9 +86,7 @@ class EvaluatorProcess:
             await ends.close()
 
     async def _relay(self) -> None:
-        # What ingest refused as well: it only enqueues, and has no relay of its own.
-        published = [self.topics.evaluations, self.topics.quarantine, self.topics.refused]
-        await Relay(self.settings, self.wires.pool, published).run()
+        await Relay(self.settings, self.wires.pool, self.wires.publishes).run()
 
     async def _remove_old(self) -> None:
         """Remove refused events that were kept for their time, a bounded number after the other."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EvaluatorTopics:
-    """Names as declared in `schemas/topics`; others only where several share one broker."""
+    """Names as declared in `schemas/topics`; `services.shell.prefix.under` adds a prefix."""
 
     measurements: str = "measurements"
     evaluations: str = "evaluations"

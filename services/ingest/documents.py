@@ -21,6 +21,7 @@ from services.core.events.facts import Row
 from services.ingest.api import VERSION, lifespan_of, make_ingest_api
 from services.ingest.publisher import Publisher
 from services.ingest.rejection_store import KeptRecords, RejectedRecord
+from services.ingest.topics import IngestTopics
 from services.shell.settings import Settings
 
 FOLDER = Path(__file__).parents[2] / "schemas"
@@ -33,7 +34,7 @@ def openapi() -> dict[str, Any]:
         nowhere,
         lifespan=lifespan_of(),
         catalogue=CatalogueCopy(),
-        publisher=Publisher(nowhere.kafka, name="ingest"),
+        publisher=Publisher(nowhere.kafka, name="ingest", topic=IngestTopics().measurements),
         keep=_nowhere,
         latest={},
         accepted=_nothing,

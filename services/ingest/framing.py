@@ -8,7 +8,6 @@ from schemas.frame import FRAME_CONTENT_TYPE, Facts
 from services.core.events.facts import Row, between, columns
 from services.shell.frames import CONTENT_TYPE, MAX_BYTES, MAX_ROWS, encode
 
-TOPIC = "measurements"
 HEADERS = [(CONTENT_TYPE.decode(), FRAME_CONTENT_TYPE.encode())]
 
 

@@ -22,17 +22,17 @@ from services.core.events.roles import Sender
 from services.ingest.event_validator import EventValidator
 from services.ingest.fair_queue import FairQueue
 from services.ingest.fast_validator import FastValidator
-from services.ingest.framing import HEADERS, TOPIC, cut
+from services.ingest.framing import HEADERS, cut
 from services.ingest.lag import LagWatch
 from services.ingest.rejection import EventRejection
 from services.ingest.rejection_store import RecordPosition, RejectedRecord
+from services.ingest.topics import IngestTopics
 from services.shell import metrics
 from services.shell.broker import NONE, Security, for_librdkafka
 from services.shell.clock import now_us
 from services.shell.faults import faultpoint
 from services.shell.logs import log
 
-PREFIX = "intake."
 BATCH = 10_000
 WITHIN = 0.05
 """A batch is this many records, or what came within this many seconds."""
@@ -70,6 +70,7 @@ class Intake:
         kafka: str,
         *,
         group: str,
+        topics: IngestTopics,
         catalogue: Callable[[], Catalogue],
         latest: Mapping[str, int],
         keep: Callable[[Sequence[RejectedRecord]], int],
@@ -79,6 +80,7 @@ class Intake:
         """``latest``: how far each source has come; a mapping that is kept current. ``keep``:
         persists rejections and returns after commit; it may block, and reading waits with it. It
         gives how many of them are duplicates of what counts already, and so no rejections."""
+        self._names = topics
         self._catalogue, self._latest, self._keep = catalogue, latest, keep
         self._stopping = threading.Event()
         self._sent: deque[_Batch] = deque()
@@ -142,7 +144,7 @@ class Intake:
         """
         self._lag.start()
         try:
-            self._partitions = _partitions_of(self._producer, TOPIC)
+            self._partitions = _partitions_of(self._producer, self._names.measurements)
             while not self._stopping.is_set():
                 self._follow_catalogue()
                 self._step(self._read() if self._topics else [])
@@ -196,7 +198,7 @@ class Intake:
             return
         self._validator = EventValidator(catalogue, self._latest.get, agreed=catalogue.agreed)
         self._fast = FastValidator(self._validator, self._partitions)
-        topics = frozenset(PREFIX + vendor for vendor in catalogue.vendors)
+        topics = frozenset(self._names.intake + vendor for vendor in catalogue.vendors)
         if topics and topics != self._topics:
             self._consumer.subscribe(
                 sorted(topics), on_assign=self._assigned, on_revoke=self._revoked
@@ -231,7 +233,7 @@ class Intake:
             for partition, builder in enumerate(self._fast.take_builders()):
                 if len(builder):
                     for frame in cut(builder.facts(series)):
-                        self._send(batch, TOPIC, frame, partition=partition, headers=HEADERS)
+                        self._send(batch, frame, partition=partition, headers=HEADERS)
             self._fast.forget()
             if batch.refused:
                 self._producer.poll(0)
@@ -247,7 +249,7 @@ class Intake:
         """Put what counts into the builders. What is refused is noted, offset and all."""
         assert self._fast is not None
         take, now = self._fast.take, now_us()
-        sender_of = _Senders()
+        sender_of = _Senders(self._names.intake)
         for message in messages:
             topic = message.topic()
             sender, raw, headers = sender_of[topic], message.value() or b"", message.headers()
@@ -275,11 +277,13 @@ class Intake:
         content = texts.get("content-type")
         return self._fast.put(self._validator.admit_binary(attributes, content, raw, sender, now))
 
-    def _send(self, batch: _Batch, topic: str, value: bytes, **more: Any) -> None:
+    def _send(self, batch: _Batch, value: bytes, **more: Any) -> None:
         batch.outstanding += 1
         while True:
             try:
-                self._producer.produce(topic, value, on_delivery=batch.acknowledged, **more)
+                self._producer.produce(
+                    self._names.measurements, value, on_delivery=batch.acknowledged, **more
+                )
                 return
             except BufferError:  # the producer's queue is full: let the broker catch up
                 self._producer.poll(0.1)
@@ -340,8 +344,12 @@ def _partitions(places: frozenset[tuple[str, int]]) -> list[TopicPartition]:
 class _Senders(dict[str, Sender]):
     """Who speaks through a topic: the vendor that it is bound to."""
 
+    def __init__(self, beginning: str) -> None:
+        super().__init__()
+        self._beginning = beginning
+
     def __missing__(self, topic: str) -> Sender:
-        return self.setdefault(topic, Sender(topic[len(PREFIX) :], "vendor"))
+        return self.setdefault(topic, Sender(topic.removeprefix(self._beginning), "vendor"))
 
 
 def _count(**outcomes: int) -> None:

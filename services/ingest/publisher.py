@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from services.core.events.facts import Row
-from services.ingest.framing import HEADERS, TOPIC, frames_of
+from services.ingest.framing import HEADERS, frames_of
 from services.shell.broker import NONE, Security, for_aiokafka
 from services.shell.frames import MAX_ROWS, partition_of
 from services.shell.logs import log
@@ -39,11 +39,17 @@ class Publisher:
     """Publishes rows to `measurements`."""
 
     def __init__(
-        self, kafka: str, *, name: str, timeout: float = 10.0, security: Security = NONE
+        self,
+        kafka: str,
+        *,
+        name: str,
+        topic: str,
+        timeout: float = 10.0,
+        security: Security = NONE,
     ) -> None:
         self._producer: Any = None
         self._kafka, self._security = kafka, security
-        self._name, self._timeout = name, timeout
+        self._name, self._topic, self._timeout = name, topic, timeout
         self._buffers: dict[int, _Buffer] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._in_flight = 0
@@ -70,7 +76,7 @@ class Publisher:
         )
         try:
             await self._producer.start()
-            self._partitions = len(await self._producer.partitions_for(TOPIC))
+            self._partitions = len(await self._producer.partitions_for(self._topic))
         except BaseException:
             await self._producer.stop()
             raise
@@ -148,7 +154,7 @@ class Publisher:
         error: Exception | None = None
         try:
             acks = [
-                await self._producer.send(TOPIC, frame, partition=partition, headers=HEADERS)
+                await self._producer.send(self._topic, frame, partition=partition, headers=HEADERS)
                 for frame in frames_of(buffer.rows)
             ]
             await asyncio.gather(*acks)

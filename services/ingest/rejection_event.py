@@ -11,8 +11,6 @@ from typing import Any
 from schemas.quarantined import QUARANTINED
 from services.ingest.rejection import EventRejection
 
-TOPIC = "refused"
-"""Written through the outbox alone: a topic of its own, so that its records are of one kind."""
 SOURCE = "/earnback/ingest"
 CONTENT_TYPE = "application/cloudevents+json"
 

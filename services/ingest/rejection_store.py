@@ -89,22 +89,23 @@ class KeptRecords:
 
 
 async def keep(
-    connection: Connection, items: Sequence[RejectedRecord], quota: RefusalQuota
+    connection: Connection, items: Sequence[RejectedRecord], quota: RefusalQuota, topic: str
 ) -> KeptRecords:
-    """Keep refusals within the quota and enqueue a record for each that is new; count the others.
+    """Keep refusals within the quota and enqueue a record for each that is new, for the topic of
+    refused events; count the others.
 
     Several transactions where there are many: what is kept stays kept if a later one fails.
     """
     new, beyond = 0, frozenset[str]()
     for piece in _pieces(items):
         async with connection.transaction():
-            kept = await _keep(connection, piece, quota)
+            kept = await _keep(connection, piece, quota, topic)
         new, beyond = new + kept.new, beyond | kept.beyond
     return KeptRecords(new, beyond)
 
 
 async def _keep(
-    connection: Connection, items: Sequence[RejectedRecord], quota: RefusalQuota
+    connection: Connection, items: Sequence[RejectedRecord], quota: RefusalQuota, topic: str
 ) -> KeptRecords:
     named = {item.name: item for item in reversed(items)}
     first = [named.pop(item.name) for item in items if item.name in named]
@@ -123,7 +124,7 @@ async def _keep(
                 beyond.append(item.name)
     if kept:
         await _insert(connection, kept)
-        await enqueue_many(connection, rejection_event.TOPIC, [_outgoing(item) for item in kept])
+        await enqueue_many(connection, topic, [_outgoing(item) for item in kept])
     for item in first:
         if item.refusal.asks is not None and item.name not in beyond:
             await _ask(connection, item.refusal.asks, item.by or Author(None, item.party, "vendor"))

@@ -16,10 +16,13 @@ from services.ingest.intake import Intake
 from services.ingest.progress import SourceProgress
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.rejection_store import KeptRecords, RejectedRecord, keep
+from services.ingest.topics import IngestTopics
 from services.shell import logs
 from services.shell.http.server import run_api
 from services.shell.logs import leave, log
+from services.shell.outbox import OtherInstallation, check_topics
 from services.shell.postgres import Pool, attempts, is_transient, open_pool
+from services.shell.prefix import under
 from services.shell.settings import BadSettings, Settings
 
 PARTS = ("http", "intake")
@@ -44,11 +47,17 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
     for health and metrics.
     """
     logs.configure(settings.service, settings.log_level)
-    opened = Opened(settings)
-    publisher = Publisher(settings.kafka, name=settings.app, security=settings.security)
+    topics = under(settings.prefix, IngestTopics())
+    opened = Opened(settings, topics.refused)
+    publisher = Publisher(
+        settings.kafka,
+        name=settings.app,
+        topic=topics.measurements,
+        security=settings.security,
+    )
     order: list[Any] = [opened, publisher]
     if "intake" in parts:
-        order.append(IntakeThread(settings, opened))
+        order.append(IntakeThread(settings, opened, topics))
     api = make_ingest_api(
         settings,
         lifespan=lifespan_of(*order),
@@ -68,8 +77,9 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
 class Opened:
     """The pool, what is read over it again and again, and where refusals go."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, refused: str) -> None:
+        """``refused``: the topic to which what was refused is published."""
+        self._settings, self._refused = settings, refused
         self._pool: Pool | None = None
         self.catalogue = CatalogueCopy()
         self.sources = SourceProgress()
@@ -81,9 +91,18 @@ class Opened:
                 self._pool = await open_pool(
                     self._settings.postgres, name=self._settings.app, size=4
                 )
+                await self._check()
                 await self.catalogue.start(self._pool)
                 await self.sources.start(self._pool)
                 attempt.done()
+
+    async def _check(self) -> None:
+        assert self._pool is not None
+        try:
+            async with self._pool.acquire() as connection:
+                await check_topics(connection, [self._refused])
+        except OtherInstallation as error:
+            leave("other_installation", reason=str(error))
 
     async def stop(self) -> None:
         """Close both."""
@@ -125,7 +144,7 @@ class Opened:
             async for attempt in attempts("keep refusals", give_up_after=KEEP_SECONDS):
                 with attempt:
                     async with self._pool.acquire(timeout=KEEP_SECONDS) as connection:
-                        kept = await keep(connection, items, self._settings.refusals)
+                        kept = await keep(connection, items, self._settings.refusals, self._refused)
                     attempt.done()
         except Exception as error:
             if not is_transient(error):
@@ -137,13 +156,14 @@ class Opened:
 class IntakeThread:
     """The intake's life beside the event loop."""
 
-    def __init__(self, settings: Settings, opened: Opened) -> None:
+    def __init__(self, settings: Settings, opened: Opened, topics: IngestTopics) -> None:
         self._opened = opened
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._intake = Intake(
             settings.kafka,
             group=f"{settings.app}-intake",
+            topics=topics,
             catalogue=lambda: opened.catalogue.current,
             latest=opened.sources.latest,
             keep=self._keep,

@@ -31,6 +31,7 @@ from services.shell.http.limits import Limits
 from services.shell.http.seal import Seal
 from services.shell.http.server import Probe, make_api
 from services.shell.postgres import open_pool
+from services.shell.prefix import role_beginning, under
 from services.shell.settings import Settings
 
 TITLE = "earnback settlement"
@@ -38,6 +39,7 @@ VERSION = "1.0.0"
 CONNECTIONS = 8
 """Of each of the two pools: the service's own, and what reads for a party."""
 PARTY = "earnback_party"
+"""The role as which rows are read for a party, after the prefix."""
 MAX_BODY = 4 * 1024 * 1024
 """Of a request, in bytes: an agreement of thousands of levels has fewer."""
 ROUTERS = tuple(
@@ -64,7 +66,7 @@ def settlement_api(
     transport: httpx.AsyncBaseTransport | None = None,
     ingest_transport: httpx.AsyncBaseTransport | None = None,
     probes: Mapping[str, Probe] | None = None,
-    topics: SettlementTopics = DECLARED,
+    topics: SettlementTopics | None = None,
 ) -> FastAPI:
     """The API over its own connections.
 
@@ -75,12 +77,13 @@ def settlement_api(
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         name = f"{settings.app}-api"
         pool = await open_pool(settings.postgres, name=name, size=CONNECTIONS)
-        reads = await open_pool(settings.postgres, name=name, size=CONNECTIONS, role=PARTY)
+        role = role_beginning(settings.prefix) + PARTY
+        reads = await open_pool(settings.postgres, name=name, size=CONNECTIONS, role=role)
         parts = SettlementApiState(
             pool,
             CatalogueCopy(pool),
             EvaluatorClient(evaluator, transport),
-            topics,
+            topics or under(settings.prefix, DECLARED),
             Seal(await pool.fetchval("select key from seal_key")),
             reads,
             IngestClient(ingest, ingest_transport),

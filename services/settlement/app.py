@@ -12,6 +12,7 @@ from services.settlement.restatement import watch
 from services.shell.http.server import serve_beside
 from services.shell.kafka import Dense, Wires, consume, make_app, wires_of
 from services.shell.outbox import Relay
+from services.shell.prefix import under
 from services.shell.settings import Settings
 
 RECORDS = 16
@@ -23,27 +24,30 @@ def settlement_app(
     *,
     evaluator: str | None,
     ingest: str | None = None,
-    topics: SettlementTopics = DECLARED,
+    topics: SettlementTopics | None = None,
     seconds: float = SETTLE_SECONDS,
 ) -> Any:
-    """The Faust app. ``seconds``: what one evaluation may take.
+    """The Faust app. ``topics``: None for the declared ones with the prefix of the settings.
+    ``seconds``: what one evaluation may take.
 
     The API runs where the settings give it a port; without one it is left out.
     """
+    topics = topics or under(settings.prefix, DECLARED)
     app = make_app(settings)
     wires = wires_of(app)
+    wires.publishes = (topics.settlements, topics.ledger_entries)
     settler = Settler(topics, seconds=seconds)
     consume(app, topics.evaluations, settler, dense=Dense.BY_SEQUENCE, max_records=RECORDS)
     wires.beside("restatements", lambda: watch(wires.pool))
     wires.beside("parked", lambda: parking.watch(wires.pool, settler.try_again))
-    wires.beside("relay", lambda: _relay(settings, wires, topics))
+    wires.beside("relay", lambda: _relay(settings, wires))
     if settings.http_port:
         wires.beside("api", lambda: _serve(settings, wires, (evaluator, ingest), topics))
     return app
 
 
-async def _relay(settings: Settings, wires: Wires, topics: SettlementTopics) -> None:
-    await Relay(settings, wires.pool, [topics.settlements, topics.ledger_entries]).run()
+async def _relay(settings: Settings, wires: Wires) -> None:
+    await Relay(settings, wires.pool, wires.publishes).run()
 
 
 async def _serve(

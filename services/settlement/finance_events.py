@@ -34,7 +34,8 @@ SCHEMA_ROOT = "urn:earnback:schema:"
 
 @dataclass(frozen=True, slots=True)
 class SettlementTopics:
-    """The topics that settlement reads and writes, by their declared names."""
+    """The topics that settlement reads and writes, by their declared names; see
+    `services.shell.prefix.under`."""
 
     evaluations: str = "evaluations"
     settlements: str = "settlements"

@@ -9,7 +9,7 @@ there and not in a night.
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import faust
@@ -23,6 +23,7 @@ from mode import Service
 from services.shell import logs, metrics
 from services.shell.broker import CHECK_BROKER, Security
 from services.shell.logs import SOFTWARE_FAILURE, leave, log
+from services.shell.outbox import OtherInstallation, check_topics
 from services.shell.postgres import Pool, attempts, open_pool
 from services.shell.settings import Settings
 from services.shell.steps import Dense, Handler, InputLost, Steps
@@ -127,6 +128,8 @@ class Wires(Service):  # type: ignore[misc]
         self.steps: dict[str, Steps] = {}
         self._pool: Pool | None = None
         self._beside: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        self.publishes: Sequence[str] = ()
+        """The topics of the outbox that this worker enqueues to or relays."""
         self.claiming = asyncio.Lock()
         """Faust may ask for the offsets twice at once; one claim is enough."""
         self.assigned: set[TP] = set()
@@ -157,6 +160,7 @@ class Wires(Service):  # type: ignore[misc]
                     idle=max(5, self.settings.session_timeout // 2),
                 )
                 attempt.done()
+        await self._check()
         if self.settings.metrics_port:
             self._health_server = metrics.HealthServer(
                 self.health, self.settings.http_host, self.settings.metrics_port
@@ -168,6 +172,13 @@ class Wires(Service):  # type: ignore[misc]
         self._tasks.append(asyncio.create_task(self._guard("vitals", vitals.run), name="vitals"))
         for name, work in self._beside:
             self._tasks.append(asyncio.create_task(self._guard(name, work), name=name))
+
+    async def _check(self) -> None:
+        try:
+            async with self.pool.acquire() as connection:
+                await check_topics(connection, self.publishes)
+        except OtherInstallation as error:
+            leave("other_installation", reason=str(error))
 
     async def on_stop(self) -> None:
         """Close what on_start opened."""

@@ -83,6 +83,34 @@ async def declare(connection: Connection, topic: str, partitions: int) -> None:
         )
 
 
+class OtherInstallation(RuntimeError):
+    """The database belongs to an installation with another prefix, or is not prepared. Going on
+    would mix two."""
+
+
+async def check_topics(connection: Connection, topics: Sequence[str]) -> None:
+    """Nothing where the outbox knows these topics, or none at all yet.
+
+    Raises:
+        OtherInstallation: it knows others only. Asked at start, before anything is read: facts of
+        another installation would be stored as ours.
+    """
+    known = await known_topics(connection)
+    if known and (missing := sorted(set(topics) - known)):
+        raise OtherInstallation(
+            f"the outbox of this database knows the topics {', '.join(sorted(known))}, and not "
+            f"{', '.join(missing)}: give the EARNBACK_PREFIX that the database was prepared with, "
+            "or the EARNBACK_POSTGRES of the installation with this prefix; after an upgrade, run "
+            "'earnback prepare' first"
+        )
+
+
+async def known_topics(connection: Connection) -> frozenset[str]:
+    """The topics that were declared, with their prefix."""
+    rows = await connection.fetch("select distinct topic from outbox_head")
+    return frozenset(row["topic"] for row in rows)
+
+
 async def enqueue(
     connection: Connection,
     topic: str,
@@ -220,7 +248,7 @@ class Relay:
         """Hold the topic: fence, find the place, publish until stopped, fenced or without lease."""
         producer = AIOKafkaProducer(
             **for_aiokafka(self._settings.kafka, self._settings.security),
-            transactional_id=f"{self._settings.group}-relay-{topic}",
+            transactional_id=self._settings.transactional_id(topic),
             acks="all",
             max_batch_size=512 * 1024,
             max_request_size=MAX_REQUEST_BYTES,

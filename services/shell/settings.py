@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from services.shell import prefix as prefixes
 from services.shell.broker import MECHANISMS, NONE, PROTOCOLS, Security
 from services.shell.refusals import LEAST_DAYS, USUAL, RefusalQuota
 
@@ -34,8 +35,9 @@ class Settings:
     """postgresql:// address, or postgresql:///name?host=/socket/directory. It may hold a
     password, so it is in no repr."""
     group: str = "earnback"
-    """Prefix of consumer groups and transactional ids: two installations may share one Kafka
-    cluster."""
+    """In the names of consumer groups and transactional ids, after the prefix."""
+    prefix: str = ""
+    """Sets this installation apart from others that share its Kafka cluster or Postgres server."""
     log_level: str = "info"
     http_host: str = "127.0.0.1"
     http_port: int = 0
@@ -64,7 +66,12 @@ class Settings:
     @property
     def app(self) -> str:
         """The consumer group and the key of this process in the progress table."""
-        return f"{self.group}-{self.service}"
+        return f"{prefixes.beginning(self.prefix)}{self.group}-{self.service}"
+
+    def transactional_id(self, topic: str) -> str:
+        """Of the relay that writes this topic."""
+        begin = prefixes.beginning(self.prefix)
+        return f"{begin}{self.group}-relay-{topic.removeprefix(begin)}"
 
 
 def read(service: str, environ: Mapping[str, str] | None = None) -> Settings:
@@ -79,6 +86,7 @@ def read(service: str, environ: Mapping[str, str] | None = None) -> Settings:
         kafka=reader.needed("EARNBACK_KAFKA", _addresses, "host:port[,host:port]", ""),
         postgres=reader.needed("EARNBACK_POSTGRES", _dsn, "postgresql://user@host:port/name", ""),
         group=reader.given("EARNBACK_GROUP", _name, "letters, digits, dot, dash", "earnback"),
+        prefix=_prefix(reader),
         log_level=reader.given("EARNBACK_LOG_LEVEL", _level, " or ".join(LEVELS), "info"),
         http_host=reader.given("EARNBACK_HTTP_HOST", str, "an address to listen on", "127.0.0.1"),
         http_port=reader.given("EARNBACK_HTTP_PORT", _port, "a port, 0 to 65535", 0),
@@ -135,6 +143,22 @@ def read_security(environ: Mapping[str, str] | None = None) -> Security:
     security = _security(reader)
     reader.finish()
     return security
+
+
+def read_prefix(environ: Mapping[str, str] | None = None) -> str:
+    """Read the prefix of this installation only; "" where it has none.
+
+    Raises:
+        BadSettings: it cannot be used.
+    """
+    reader = _EnvironmentReader(os.environ if environ is None else environ)
+    prefix = _prefix(reader)
+    reader.finish()
+    return prefix
+
+
+def _prefix(reader: "_EnvironmentReader") -> str:
+    return reader.given("EARNBACK_PREFIX", prefixes.prefix, prefixes.FORM, "")
 
 
 def _security(reader: "_EnvironmentReader") -> Security:

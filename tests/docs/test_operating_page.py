@@ -64,6 +64,7 @@ def test_the_defaults_on_the_page_are_those_of_the_code() -> None:
         "EARNBACK_KAFKA_SECURITY": common.security.protocol,
         **dict.fromkeys((*OF_SASL, *OF_KEYS), "none"),
         "EARNBACK_KAFKA_CA": "the system's",
+        "EARNBACK_PREFIX": common.prefix or "none",
         "EARNBACK_GROUP": common.group,
         "EARNBACK_LOG_LEVEL": common.log_level,
         "EARNBACK_HTTP_HOST": common.http_host,

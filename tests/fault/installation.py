@@ -20,9 +20,8 @@ from infra.topics import topic_partitions
 from services.catalogue.keys import create
 from services.catalogue.store import apply
 from services.cli.applying import apply_files
-from services.cli.prepare import RELAYED, prepare
+from services.cli.prepare import prepare
 from services.cli.stack import Addresses, Stack, Workers, stack
-from services.shell.outbox import committed_tails
 from tests.fault.feed import BUYER, KINDS, contracts, poisoned
 from tests.ladder import Rung
 
@@ -41,16 +40,19 @@ Ends = dict[tuple[str, int], int]
 @dataclass(frozen=True)
 class Installation:
     """``vendors``: kind to the vendor's name. ``keys``: sender to its API key.
-    ``began``: where the topics ended before.
+    ``prefix``: of its topics, groups and roles; it has them to itself.
     """
 
     kafka: str
     postgres: str
-    group: str
+    prefix: str
     vendors: Mapping[str, str]
     keys: Mapping[str, str]
     contracts: Path
-    began: Ends
+
+    def topic(self, name: str) -> str:
+        """A declared topic as it is called here."""
+        return f"{self.prefix}.{name}"
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         """The rows of a query."""
@@ -69,31 +71,39 @@ class Installation:
         return self.rows(query, *values)[0][0]
 
     def records(self, topic: str) -> list[Any]:
-        """What a plain consumer reads of a topic: committed, and only of this installation."""
+        """What a plain consumer reads of a topic: committed records."""
         settings = {"isolation.level": "read_committed", "auto.offset.reset": "error"}
         with _reader(self.kafka, **settings, **{"enable.partition.eof": True}) as consumer:
             places = [
-                TopicPartition(topic, partition, offset)
-                for (name, partition), offset in self.began.items()
-                if name == topic
+                TopicPartition(self.topic(topic), partition, 0)
+                for partition in range(topic_partitions(topic))
             ]
             consumer.assign(places)
             return list(_to_the_end(consumer, len(places)))
 
     def ends(self, *topics: str) -> Ends:
         """Where topics end now."""
-        return log_ends(self.kafka, topics)
+        with _reader(self.kafka) as consumer:
+            return {
+                (topic, each): _log_end(consumer, TopicPartition(self.topic(topic), each))
+                for topic in topics
+                for each in range(topic_partitions(topic))
+            }
 
     def read_by(self, group: str, topics: list[str]) -> Ends:
         """How far a group has committed."""
-        with _reader(self.kafka, group=f"{self.group}-{group}") as consumer:
+        with _reader(self.kafka, group=f"{self.prefix}.earnback-{group}") as consumer:
             wanted = [
-                TopicPartition(topic, each)
+                TopicPartition(self.topic(topic), each)
                 for topic in topics
                 for each in range(topic_partitions(topic))
             ]
             found = consumer.committed(wanted, timeout=10)
-            return {(each.topic, each.partition): max(each.offset, 0) for each in found}
+            begin = self.topic("")
+            return {
+                (each.topic.removeprefix(begin), each.partition): max(each.offset, 0)
+                for each in found
+            }
 
 
 @contextmanager
@@ -127,16 +137,6 @@ def _to_the_end(consumer: Consumer, partitions: int) -> Iterator[Any]:
                 raise AssertionError(f"a topic could not be read: {error}")
 
 
-def log_ends(kafka: str, topics: tuple[str, ...]) -> Ends:
-    """Where topics end."""
-    with _reader(kafka) as consumer:
-        return {
-            (topic, each): _log_end(consumer, TopicPartition(topic, each))
-            for topic in topics
-            for each in range(topic_partitions(topic))
-        }
-
-
 def _log_end(consumer: Consumer, place: TopicPartition) -> int:
     """Where a partition ends; one that was made just now has no leader for a moment."""
     deadline = time.monotonic() + 30
@@ -154,28 +154,27 @@ def _log_end(consumer: Consumer, place: TopicPartition) -> int:
 def installation(rung: Rung, database: str, folder: Path) -> Iterator[tuple[Installation, Stack]]:
     """Two workers of each service under a supervisor, on the session's servers.
 
-    Database, consumer groups and vendors are new. The topics have fixed names and may hold what
-    others wrote: this installation begins where they end.
+    The database is empty before. Others use the same servers: this one has a prefix of its own.
     """
     token = token_hex(3)
     vendors = {kind: f"{kind}-{token}" for kind in KINDS}
-    group = f"fault-{token}"
+    prefix = f"fault-{token}"
     path = folder / "contracts.yaml"
     path.write_text(contracts(vendors))
-    keys, began = asyncio.run(_founded(rung, database, path, vendors, group))
-    made = Installation(rung.kafka, database, group, vendors, keys, path, began)
+    keys = asyncio.run(_founded(rung, database, path, vendors, prefix))
+    made = Installation(rung.kafka, database, prefix, vendors, keys, path)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("EARNBACK_KAFKA", rung.kafka)
         environment.setenv("EARNBACK_POSTGRES", database)
-        settings = {**PACE, "EARNBACK_GROUP": group}
+        settings = {**PACE, "EARNBACK_PREFIX": prefix}
         with stack(folder, workers=TWO_OF_EACH, environment=settings) as running:
             yield made, running
 
 
 async def _founded(
-    rung: Rung, database: str, path: Path, vendors: Mapping[str, str], group: str
-) -> tuple[dict[str, str], Ends]:
-    await prepare(rung.kafka, database)
+    rung: Rung, database: str, path: Path, vendors: Mapping[str, str], prefix: str
+) -> dict[str, str]:
+    await prepare(rung.kafka, database, prefix=prefix)
     await apply_files(Addresses(rung.kafka, database, "", "", ""), [path])
     connection = await asyncpg.connect(database)
     try:
@@ -186,34 +185,9 @@ async def _founded(
             for kind, vendor in vendors.items()
         }
         keys[BUYER] = await create(connection, party=BUYER, role="procurement", label="test")
-        began = await asyncio.to_thread(log_ends, rung.kafka, ("measurements", "refused", *RELAYED))
-        await _begin_where_topics_end(connection, rung.kafka, group, began)
     finally:
         await connection.close()
-    return keys, began
-
-
-async def _begin_where_topics_end(connection: Any, kafka: str, group: str, began: Ends) -> None:
-    """Say where reading begins, and go on with the numbers that the relayed topics end with."""
-    tails: dict[tuple[str, int], int] = {}
-    for topic in RELAYED:
-        partitions = range(topic_partitions(topic))
-        for partition, tail in (await committed_tails(kafka, topic, partitions)).items():
-            tails[topic, partition] = tail or 0
-    await connection.executemany(
-        "update outbox_head set next_seq = $3 + 1 where topic = $1 and partition = $2",
-        [(*place, tail) for place, tail in tails.items()],
-    )
-    for service, topic in (("evaluator", "measurements"), ("settlement", "evaluations")):
-        await connection.executemany(
-            "insert into progress (app, topic, partition, epoch, next_offset, last_sequence)"
-            " values ($1, $2, $3, 0, $4, $5)",
-            [
-                (f"{group}-{service}", topic, partition, end, tails.get((topic, partition)))
-                for (name, partition), end in began.items()
-                if name == topic
-            ],
-        )
+    return keys
 
 
 def sequence(message: Any) -> int:

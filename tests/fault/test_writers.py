@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from infra.topics import declared
 from services.cli.prepare import RELAYED
-from services.ingest import framing, rejection_event
+from services.ingest.topics import IngestTopics
 
 
 def test_the_doors_write_to_no_topic_of_an_outbox() -> None:
-    assert framing.TOPIC not in RELAYED
+    assert IngestTopics().measurements not in RELAYED
 
 
 def test_what_the_doors_refuse_goes_through_the_outbox() -> None:
-    assert rejection_event.TOPIC in RELAYED
+    assert IngestTopics().refused in RELAYED
 
 
 def test_every_topic_of_an_outbox_is_declared_with_one_producer() -> None:

@@ -27,7 +27,7 @@ ROOM = RefusalQuota(events=10_000, size=64 * 1024 * 1024)
 
 async def keep(connection: Connection, items: list[RejectedRecord]) -> int:
     """How many are new, where there is room for all."""
-    kept = await rejection_store.keep(connection, items, ROOM)
+    kept = await rejection_store.keep(connection, items, ROOM, "refused")
     assert kept.beyond == frozenset()
     return kept.new
 
@@ -138,10 +138,10 @@ async def test_what_is_beyond_the_quota_is_counted_once_with_a_digest_and_a_samp
 ) -> None:
     raws = [b"rubbish %d" % number for number in range(8)]
     flood = [refused(number, raw) for number, raw in enumerate(raws)]
-    first = await rejection_store.keep(connection, flood[:5], FEW)
+    first = await rejection_store.keep(connection, flood[:5], FEW, "refused")
     assert first == KeptRecords(3, frozenset({"intake.north-0-3", "intake.north-0-4"}))
     # Read again after a crash, the first five are neither kept nor counted another time.
-    again = await rejection_store.keep(connection, flood, FEW)
+    again = await rejection_store.keep(connection, flood, FEW, "refused")
     assert (again.new, len(again.beyond)) == (0, 3)
     digest = chained(b"", raws[3:])
     expected = ("north", "intake.north/0", "not-json", 3, 5, True, digest, raws[3])
@@ -153,16 +153,16 @@ async def test_what_is_beyond_the_quota_is_counted_once_with_a_digest_and_a_samp
 async def test_a_quota_is_a_party_s_own_over_all_its_ways_in_and_of_a_day(
     connection: Connection,
 ) -> None:
-    await rejection_store.keep(connection, [refused(1), refused(2)], FEW)
+    await rejection_store.keep(connection, [refused(1), refused(2)], FEW, "refused")
     over_http = [refused(None, b"a"), refused(None, b"b"), refused(None, b"a")]
-    kept = await rejection_store.keep(connection, over_http, FEW)
+    kept = await rejection_store.keep(connection, over_http, FEW, "refused")
     assert kept == KeptRecords(1, frozenset({over_http[1].name}))
     # What is kept already is a repeat, and takes no room.
-    assert await rejection_store.keep(connection, [over_http[0]], FEW) == KeptRecords()
+    assert await rejection_store.keep(connection, [over_http[0]], FEW, "refused") == KeptRecords()
     other = replace(refused(None, b"c"), party="desk")
-    assert (await rejection_store.keep(connection, [other], FEW)).new == 1
+    assert (await rejection_store.keep(connection, [other], FEW, "refused")).new == 1
     tomorrow = replace(refused(None, b"d"), at_us=other.at_us + 86_400_000_000)
-    assert (await rejection_store.keep(connection, [tomorrow], FEW)).new == 1
+    assert (await rejection_store.keep(connection, [tomorrow], FEW, "refused")).new == 1
 
 
 async def test_a_long_event_is_kept_in_part_with_its_size_and_digest(

@@ -45,6 +45,8 @@ from tests.shown import shown
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples/events"
 LISTED = rows(section(page("operating.md"), "### ACLs"))
+PREFIX = "acme"
+"""With one, so that a name that is left without it shows: its ACL is missing."""
 EVERY_ACL = AclBindingFilter(
     ResourceType.ANY,
     None,
@@ -65,6 +67,11 @@ OPERATIONS = {
 }
 
 
+def named_here(name: str) -> str:
+    """A topic, group or transactional id of the page as it is called with the prefix."""
+    return f"{PREFIX}.{name}"
+
+
 def _listed() -> Iterator[AclBinding]:
     """The ACLs of the page."""
     for user, resource, named, may in LISTED:
@@ -74,7 +81,7 @@ def _listed() -> Iterator[AclBinding]:
             for word in may.split(", "):
                 yield AclBinding(
                     kind,
-                    name.removesuffix("*"),
+                    named_here(name.removesuffix("*")),
                     pattern,
                     f"User:{names(user)[0]}",
                     "*",
@@ -118,6 +125,7 @@ def _started(broker: Secured, database: str, key: str, folder: Path) -> Iterator
             told = {
                 **QUICK,
                 **_as(broker, name),
+                "EARNBACK_PREFIX": PREFIX,
                 "EARNBACK_POSTGRES": database,
                 "EARNBACK_EVALUATOR": urls["evaluator"],
                 "EARNBACK_HTTP_PORT": str(port),
@@ -161,28 +169,29 @@ def _sent(broker: Secured, user: str, topic: str, value: bytes) -> KafkaError | 
 
 
 def test_the_acls_of_the_page_are_enough_for_the_whole_chain_and_let_nobody_do_more(
-    broker: Secured, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    broker: Secured, empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    database, ours = empty_database, [named_here(topic) for topic in RELAYED]
     for name, value in _as(broker, "prepare").items():
         monkeypatch.setenv(name, value)
-    asyncio.run(prepare(broker.sasl_ssl, database))
-    _change(broker, "measurements", "retention.ms", "1000")
-    assert asyncio.run(prepare(broker.sasl_ssl, database)) == [
-        "measurements: retention.ms changed from 1000 to 34560000000"
+    asyncio.run(prepare(broker.sasl_ssl, database, prefix=PREFIX))
+    _change(broker, named_here("measurements"), "retention.ms", "1000")
+    assert asyncio.run(prepare(broker.sasl_ssl, database, prefix=PREFIX)) == [
+        "acme.measurements: retention.ms changed from 1000 to 34560000000"
     ]
     text = (EXAMPLES / "first-month.ndjson").read_text()
     key = asyncio.run(_operator_of(database))
     with _started(broker, database, key, tmp_path) as living:
-        assert "intake.north: created with 4 partitions, 1 copies" in living.apply(EXAMPLES)
+        assert "acme.intake.north: created with 4 partitions, 1 copies" in living.apply(EXAMPLES)
         _pass_a_month(broker, living, "2025-01", text)
-        held = _published(broker, dict.fromkeys(RELAYED, 0))
+        held = _published(broker, dict.fromkeys(ours, 0))
         wait_for("the lag", lambda: _tells(living, "earnback_intake_lag_records") == {0.0})
     # Who publishes looks first at what was published last; now there is something.
     with _started(broker, database, key, tmp_path) as living:
         later = text.replace("2025-01-31", "2025-02-28").replace("2025-01", "2025-02")
         _pass_a_month(broker, living, "2025-02", later.replace("jan-", "feb-"))
         _published(broker, held)
-    refused = _sent(broker, "north", "measurements", b"not a frame")
+    refused = _sent(broker, "north", named_here("measurements"), b"not a frame")
     assert refused is not None
     assert refused.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
     with pytest.raises(TopicError, match="the cluster refused"):
@@ -201,7 +210,7 @@ def _pass_a_month(broker: Secured, living: Living, month: str, text: str) -> Non
     living.wait_until_seen()
     contrary = {**events[0], "data": events[1]["data"]}
     for value in (json.dumps(events[1]), json.dumps(contrary), "poison"):
-        assert _sent(broker, "north", "intake.north", value.encode()) is None
+        assert _sent(broker, "north", named_here("intake.north"), value.encode()) is None
     living.last[events[1]["source"]] = events[1]["id"]
     living.wait_until_seen()
     assert living.close([("campus-network", month)])["closed"] == 1

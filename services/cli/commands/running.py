@@ -96,6 +96,7 @@ def prepare(
 ) -> None:
     """Bring tables and topics of given servers up to date. Safe to repeat."""
     from services.cli.prepare import prepare as bring_up_to_date
+    from services.shell.settings import read_prefix
 
     if not kafka or not postgres:
         fail("set EARNBACK_KAFKA and EARNBACK_POSTGRES to the servers to prepare", REFUSED)
@@ -105,6 +106,7 @@ def prepare(
         kafka,
         postgres,
         profile,  # type: ignore[arg-type]
+        prefix=read_prefix(),
         grow_partitions=grow_partitions,
     )
     for done in asyncio.run(work):
