@@ -18,8 +18,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench import processes
 from bench.events import METRICS, PROGRAMME, SOURCES, VENDOR, Expected, Probes, programme
+from infra.cluster import WantedTopics, apply_topics
 from infra.progress import Progress
-from infra.topics import apply_topics, topic_partitions
+from infra.topics import topic_partitions
 from services.catalogue import store
 from services.cli.stack import Stack
 from services.shell.frames import partition_of
@@ -57,7 +58,7 @@ class Chain:
 
     def prepare(self, seed: int, progress: Progress) -> None:
         """Apply the programme and let a few events through, so that everyone is in their groups."""
-        asyncio.run(apply_topics(self.kafka, "trial", vendors=[VENDOR]))
+        asyncio.run(apply_topics(self.kafka, WantedTopics("trial", (VENDOR,))))
         asyncio.run(self._query(_apply_programme))
         warm = Probes(seed=seed, duplicates=0.0, prefix="warm-up")
         self.fill(warm, WARM_UP, progress)

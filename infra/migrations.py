@@ -115,6 +115,43 @@ async def _check_roles(connection: asyncpg.Connection, beginning: str) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Missing:
+    """What a database lacks: names of migrations, in order, and of roles.
+
+    `makes_roles`: whether who logs in may make those.
+    """
+
+    migrations: tuple[str, ...]
+    roles: tuple[str, ...]
+    makes_roles: bool
+
+
+async def missing(connection: asyncpg.Connection, beginning: str = "") -> Missing:
+    """What `migrate` would make. Changes nothing.
+
+    Raises `MigrationError` as `migrate` does.
+    """
+    applied = {}
+    if await connection.fetchval("select to_regclass('schema_migration') is not null"):
+        rows = await connection.fetch("select name, sha256 from schema_migration order by name")
+        applied = {row["name"]: row["sha256"] for row in rows}
+    await _check_roles(connection, beginning)
+    named = _ROLE.findall(_named(ROLES.read_text(encoding="utf-8"), ""))
+    wanted = [beginning + name for name in dict.fromkeys(named)]
+    there = await connection.fetch(
+        "select rolname from pg_roles where rolname = any($1::text[])", wanted
+    )
+    may = await connection.fetchval(
+        "select rolsuper or rolcreaterole from pg_roles where rolname = current_user"
+    )
+    return Missing(
+        tuple(each.name for each in pending(migrations(), applied)),
+        tuple(name for name in wanted if name not in {row["rolname"] for row in there}),
+        bool(may),
+    )
+
+
 def _named(sql: str, beginning: str) -> str:
     """The SQL with the roles of this installation: files name them as they are without a prefix."""
     return _ROLE.sub(rf"{beginning}\1", sql)

@@ -17,8 +17,9 @@ from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from infra import processes
+from infra.cluster import WantedTopics, apply_topics
 from infra.migrations import migrate
-from infra.topics import apply_topics, declared
+from infra.topics import declared
 from tests.ladder import USED, Rung, climb
 
 T = TypeVar("T")
@@ -129,7 +130,7 @@ def empty_database(servers: Rung) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def topics(servers: Rung) -> tuple[str, ...]:
     """Names of the declared topics, made on the session's Kafka. Tests share their records."""
-    _run(apply_topics(servers.kafka, "trial"))
+    _run(apply_topics(servers.kafka, WantedTopics("trial")))
     return tuple(name for name, topic in declared().items() if not topic.per_vendor)
 
 

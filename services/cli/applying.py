@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.topics import apply_topics
+from infra.cluster import WantedTopics, apply_topics
 from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.catalogue.four_eyes import AgreementNeeded, RequestedAct, ask
@@ -17,6 +17,7 @@ from services.cli.prepare import installed_prefix
 from services.cli.stack import Addresses
 from services.settlement.effective_versions import rules_from
 from services.shell.broker import for_librdkafka
+from services.shell.outbox import known_topics
 from services.shell.postgres import Connection, connected
 from services.shell.prefix import beginning
 from services.shell.settings import read_security
@@ -47,9 +48,10 @@ async def apply_files(
             raise AskedForByCommand(await _asked_for(connection, nouns)) from needed
         vendors = (await load(connection)).vendors
         prefix = await installed_prefix(connection) or ""
-    return told + await apply_topics(
-        where.kafka, None, options=options, vendors=vendors, beginning=beginning(prefix)
-    )
+        fixed = await known_topics(connection)
+    wanted = WantedTopics(None, tuple(vendors), fixed=fixed, beginning=beginning(prefix))
+    topics = await apply_topics(where.kafka, wanted, options=options)
+    return [*told, *topics.done, *topics.left]
 
 
 async def _asked_for(connection: Connection, nouns: Sequence[Programme | Agreement]) -> list[str]:

@@ -5,17 +5,12 @@ Safe to repeat, and to run from several places at once; nothing is ever removed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.migrations import migrate
-from infra.topics import (
-    Profile,
-    apply_topics,
-    check_profile,
-    topic_partitions,
-    with_records,
-)
+from infra.cluster import Prepared, WantedTopics, apply_topics, check_profile, with_records
+from infra.migrations import MigrationError, Missing, migrate, missing
+from infra.topics import Profile, topic_partitions
 from services.catalogue.store import load
 from services.shell.broker import for_librdkafka
 from services.shell.outbox import OtherInstallation, declare, known_topics
@@ -34,32 +29,47 @@ async def prepare(
     *,
     prefix: str = "",
     grow_partitions: bool = False,
-) -> list[str]:
-    """Bring both servers up to date; a sentence for each thing done, none when all was there.
+    dry_run: bool = False,
+) -> Prepared:
+    """Bring both servers up to date; nothing is said where all was there.
 
-    ``prefix``: of this installation, where several share a server. Kafka's security settings are
-    read from the environment. Raises BadSettings, and before anything is done TopicError where the
-    topics are of another profile, and OtherInstallation where the database or the topics are of
-    another installation.
+    ``prefix``: of this installation, where several share a server. ``dry_run``: only say what would
+    be made and changed. Kafka's security settings are read from the environment. Raises
+    BadSettings, and before anything is done TopicError where the topics are of another profile,
+    OtherInstallation where the database or the topics are of another installation, MigrationError
+    where the roles are not there and cannot be made.
     """
     options, begin = for_librdkafka(kafka, read_security()), beginning(prefix)
     await check_profile(kafka, profile, options=options, beginning=begin)
     async with connected(postgres, name="earnback-prepare") as connection:
         await _check_owner(connection, prefix, options)
-        roles = role_beginning(prefix)
-        done = [f"migration {name}" for name in await migrate(postgres, beginning=roles)]
-        vendors = (await load(connection)).vendors
-        done += await apply_topics(
-            kafka,
-            profile,
-            options=options,
-            vendors=vendors,
-            grow_partitions=grow_partitions,
-            beginning=begin,
-        )
-        for topic in RELAYED:
-            await declare(connection, begin + topic, topic_partitions(topic, profile))
+        lacking = await missing(connection, role_beginning(prefix))
+        if lacking.roles and not lacking.makes_roles:
+            raise MigrationError(_no_roles(lacking))
+        done = Prepared(tuple(_of_database(lacking, "to be " if dry_run else "")))
+        if not dry_run:
+            await migrate(postgres, beginning=role_beginning(prefix))
+        known = {} if dry_run and lacking.migrations else await known_topics(connection)
+        vendors = () if dry_run and lacking.migrations else (await load(connection)).vendors
+        wanted = WantedTopics(profile, tuple(vendors), grow_partitions, known, begin)
+        done += await apply_topics(kafka, wanted, options=options, dry_run=dry_run)
+        for topic in () if dry_run else RELAYED:
+            name = begin + topic
+            await declare(connection, name, known.get(name) or topic_partitions(topic, profile))
     return done
+
+
+def _of_database(lacking: Missing, to_be: str) -> Iterator[str]:
+    yield from (f"role {name}: {to_be}created" for name in lacking.roles)
+    yield from (f"migration {name}: {to_be}applied" for name in lacking.migrations)
+
+
+def _no_roles(lacking: Missing) -> str:
+    return (
+        f"the roles {', '.join(lacking.roles)} are not there, and this login may not make roles: "
+        "give EARNBACK_POSTGRES with one that has CREATEROLE, or have them made as "
+        "infra/postgres/roles.sql does; nothing was changed"
+    )
 
 
 async def installed_prefix(connection: Connection) -> str | None:

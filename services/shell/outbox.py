@@ -66,17 +66,17 @@ async def declare(connection: Connection, topic: str, partitions: int) -> None:
 
     Raises:
         ValueError: the topic is known with another number of partitions. The key of a record
-        decides its partition, so
-            that number is for ever; use a new topic.
+            decides its partition, so that number is for ever; use a new topic.
     """
-    await connection.execute(
-        "insert into outbox_head (topic, partition) select $1, generate_series(0, $2 - 1)"
-        " on conflict do nothing",
-        topic,
-        partitions,
-    )
     known = await _partitions(connection, topic)
-    if known != partitions:
+    if not known:
+        await connection.execute(
+            "insert into outbox_head (topic, partition) select $1, generate_series(0, $2 - 1)"
+            " on conflict do nothing",
+            topic,
+            partitions,
+        )
+    elif known != partitions:
         raise ValueError(
             f"topic {topic} has {known} partitions in the outbox, {partitions} asked for: the key "
             "of a record decides its partition, so the number cannot change; use a new topic"
@@ -96,7 +96,7 @@ async def check_topics(connection: Connection, topics: Sequence[str]) -> None:
         another installation would be stored as ours.
     """
     known = await known_topics(connection)
-    if known and (missing := sorted(set(topics) - known)):
+    if known and (missing := sorted(set(topics) - known.keys())):
         raise OtherInstallation(
             f"the outbox of this database knows the topics {', '.join(sorted(known))}, and not "
             f"{', '.join(missing)}: give the EARNBACK_PREFIX that the database was prepared with, "
@@ -105,10 +105,10 @@ async def check_topics(connection: Connection, topics: Sequence[str]) -> None:
         )
 
 
-async def known_topics(connection: Connection) -> frozenset[str]:
-    """The topics that were declared, with their prefix."""
-    rows = await connection.fetch("select distinct topic from outbox_head")
-    return frozenset(row["topic"] for row in rows)
+async def known_topics(connection: Connection) -> dict[str, int]:
+    """The topics that were declared, with their prefix, and how many partitions each has."""
+    rows = await connection.fetch("select topic, count(*) from outbox_head group by topic")
+    return dict(rows)
 
 
 async def enqueue(

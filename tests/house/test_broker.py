@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 THE_PLACE = ROOT / "services/shell/broker.py"
 OWN_BROKER = ROOT / "infra/embedded/kafka.py"
 """Starts a broker for this machine alone, and asks it whether it is up."""
-IS_GIVEN_OPTIONS = ROOT / "infra/topics.py"
+IS_GIVEN_OPTIONS = ROOT / "infra/cluster.py"
 """Knows no service; whoever calls it hands the options in, and tests do on a secured broker."""
 ADDRESS = re.compile(r"bootstrap_servers|[\"']bootstrap\.servers[\"']:")
 

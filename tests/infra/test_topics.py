@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,11 @@ from confluent_kafka.admin import (
     TopicMetadata,
 )
 
+from infra.cluster import Prepared, WantedTopics, apply_topics
 from infra.topics import (
     COPIES,
     FOLDER,
     TopicError,
-    apply_topics,
     declared,
     made_otherwise,
     profile_of,
@@ -148,7 +149,7 @@ async def test_a_cluster_of_the_trial_profile_is_not_prepared_for_production(
 async def test_the_profile_of_a_prepared_cluster_is_found(
     servers: Rung, topics: tuple[str, ...]
 ) -> None:
-    assert await apply_topics(servers.kafka, None) == []
+    assert await apply_topics(servers.kafka, WantedTopics(None)) == Prepared()
 
 
 async def test_all_are_made_as_declared(servers: Rung, topics: tuple[str, ...]) -> None:
@@ -160,23 +161,23 @@ async def test_all_are_made_as_declared(servers: Rung, topics: tuple[str, ...]) 
 
 
 async def test_applying_twice_changes_nothing(servers: Rung, topics: tuple[str, ...]) -> None:
-    assert await apply_topics(servers.kafka, "trial") == []
+    assert await apply_topics(servers.kafka, WantedTopics("trial")) == Prepared()
 
 
 async def test_a_vendor_gets_an_intake_topic_that_is_kept_in_line(servers: Rung) -> None:
     vendor = f"v{secrets.token_hex(4)}"
-    said = await apply_topics(servers.kafka, "trial", vendors=[vendor])
-    assert f"intake.{vendor}: created with 4 partitions, 1 copies" in said
-    assert await apply_topics(servers.kafka, "trial") == []
+    said = await apply_topics(servers.kafka, WantedTopics("trial", (vendor,)))
+    assert f"intake.{vendor}: created with 4 partitions, 1 copies" in said.done
+    assert await apply_topics(servers.kafka, WantedTopics("trial")) == Prepared()
 
 
 async def test_a_setting_that_differs_is_set_right_and_told(
     servers: Rung, one: str, tmp_path: Path
 ) -> None:
-    await apply_topics(servers.kafka, "trial", folder=tmp_path)
+    await apply_topics(servers.kafka, WantedTopics("trial", folder=tmp_path))
     one_topic(tmp_path, one, 2, retention=2000)
-    said = await apply_topics(servers.kafka, "trial", folder=tmp_path)
-    assert said == [f"{one}: retention.ms changed from 1000 to 2000"]
+    said = await apply_topics(servers.kafka, WantedTopics("trial", folder=tmp_path))
+    assert said == Prepared((f"{one}: retention.ms changed from 1000 to 2000",))
     # The controller has it; the broker that is asked hears of it a moment later.
     assert eventually(lambda: config(servers.kafka, one)["retention.ms"] == "2000")
 
@@ -185,25 +186,58 @@ async def test_commands_at_the_same_time_make_a_topic_once(
     servers: Rung, one: str, tmp_path: Path
 ) -> None:
     said = await asyncio.gather(
-        *(apply_topics(servers.kafka, "trial", folder=tmp_path) for _ in range(8))
+        *(apply_topics(servers.kafka, WantedTopics("trial", folder=tmp_path)) for _ in range(8))
     )
-    assert sorted(said)[-1] == [f"{one}: created with 2 partitions, 1 copies"]
-    assert sorted(said)[:-1] == [[]] * 7
+    made = Prepared((f"{one}: created with 2 partitions, 1 copies",))
+    assert sorted(said, key=lambda each: len(each.done)) == [*[Prepared()] * 7, made]
     assert config(servers.kafka, one)["retention.ms"] == "1000"
 
 
 async def test_partitions_grow_only_when_asked_and_the_reason_is_told(
     servers: Rung, one: str, tmp_path: Path
 ) -> None:
-    await apply_topics(servers.kafka, "trial", folder=tmp_path)
+    await apply_topics(servers.kafka, WantedTopics("trial", folder=tmp_path))
     one_topic(tmp_path, one, 3)
-    (said,) = await apply_topics(servers.kafka, "trial", folder=tmp_path)
+    told = await apply_topics(servers.kafka, WantedTopics("trial", folder=tmp_path))
+    (said,) = told.left
     assert said.startswith(f"{one}: left with 2 partitions, 3 are declared")
     assert "identity is bound to the partition" in said
-    said_then = await apply_topics(servers.kafka, "trial", grow_partitions=True, folder=tmp_path)
-    assert said_then == [f"{one}: grown from 2 to 3 partitions"]
+    said_then = await apply_topics(servers.kafka, WantedTopics("trial", grow=True, folder=tmp_path))
+    assert said_then == Prepared((f"{one}: grown from 2 to 3 partitions",))
     assert eventually(lambda: partitions(servers.kafka, one) == 3)
-    assert await apply_topics(servers.kafka, "trial", folder=tmp_path) == []
+    assert await apply_topics(servers.kafka, WantedTopics("trial", folder=tmp_path)) == Prepared()
+
+
+async def test_a_number_of_partitions_that_was_decided_once_is_not_changed(
+    servers: Rung, one: str, tmp_path: Path
+) -> None:
+    """That of a topic that the outbox writes: the profile may have asked for fewer then."""
+    wanted = WantedTopics("trial", grow=True, folder=tmp_path, fixed={one: 1})
+    made = await apply_topics(servers.kafka, wanted)
+    assert made == Prepared((f"{one}: created with 1 partitions, 1 copies",))
+    assert await apply_topics(servers.kafka, wanted) == Prepared()
+    (left,) = (await apply_topics(servers.kafka, replace(wanted, fixed={one: 3}))).left
+    assert left.startswith(f"{one}: left with 1 partitions instead of 3: the outbox writes to so")
+    assert partitions(servers.kafka, one) == 1
+
+
+async def test_a_dry_run_says_the_same_and_touches_nothing(
+    servers: Rung, one: str, tmp_path: Path
+) -> None:
+    wanted = WantedTopics("trial", grow=True, folder=tmp_path)
+    said = await apply_topics(servers.kafka, wanted, dry_run=True)
+    assert said == Prepared((f"{one}: to be created with 2 partitions, 1 copies",))
+    assert one not in AdminClient({"bootstrap.servers": servers.kafka}).list_topics().topics
+    await apply_topics(servers.kafka, wanted)
+    one_topic(tmp_path, one, 3, retention=2000)
+    assert await apply_topics(servers.kafka, wanted, dry_run=True) == Prepared(
+        (
+            f"{one}: to be grown from 2 to 3 partitions",
+            f"{one}: retention.ms to be changed from 1000 to 2000",
+        )
+    )
+    assert partitions(servers.kafka, one) == 2
+    assert config(servers.kafka, one)["retention.ms"] == "1000"
 
 
 async def test_partitions_and_copies_that_do_not_fit_are_told(
@@ -211,18 +245,21 @@ async def test_partitions_and_copies_that_do_not_fit_are_told(
 ) -> None:
     admin = AdminClient({"bootstrap.servers": servers.kafka})
     admin.create_topics([NewTopic(one, 5, 1)])[one].result(30)
-    said = await apply_topics(servers.kafka, "production", folder=tmp_path)
-    assert f"{one}: left with 1 copies, profile production wants {COPIES['production']}" in said[0]
-    assert said[1].startswith(f"{one}: left with 5 partitions, 2 are declared")
+    said = await apply_topics(servers.kafka, WantedTopics("production", folder=tmp_path))
+    assert (
+        f"{one}: left with 1 copies, profile production wants {COPIES['production']}"
+        in said.left[0]
+    )
+    assert said.left[1].startswith(f"{one}: left with 5 partitions, 2 are declared")
 
 
 async def test_a_cluster_too_small_for_the_profile_is_named(
     servers: Rung, one: str, tmp_path: Path
 ) -> None:
     with pytest.raises(TopicError, match=rf"topic {one}: the cluster refused"):
-        await apply_topics(servers.kafka, "production", folder=tmp_path)
+        await apply_topics(servers.kafka, WantedTopics("production", folder=tmp_path))
 
 
 async def test_a_wrong_address_is_named() -> None:
     with pytest.raises(TopicError, match=r"Kafka at 127\.0\.0\.1:1: no answer within 1 s"):
-        await apply_topics("127.0.0.1:1", "trial", connect_seconds=1.0)
+        await apply_topics("127.0.0.1:1", WantedTopics("trial"), connect_seconds=1.0)

@@ -21,8 +21,8 @@ import httpx
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
+from infra.cluster import WantedTopics, apply_topics
 from infra.processes import free_port
-from infra.topics import apply_topics
 from services.catalogue import keys
 from services.catalogue.store import apply
 from services.core.events.facts import Row
@@ -285,7 +285,8 @@ async def _prepare(made: Ingest) -> None:
         connection, party="earnback", role="admin", label="test"
     )
     await connection.close()
-    await apply_topics(made.kafka, "trial", vendors=[made.vendor("north"), made.vendor("desk")])
+    vendors = made.vendor("north"), made.vendor("desk")
+    await apply_topics(made.kafka, WantedTopics("trial", vendors))
 
 
 def _consumer(kafka: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from infra.topics import apply_topics
+from infra.cluster import WantedTopics, apply_topics
 from services.core.events.facts import Row
 from services.shell.frames import decode
 from services.shell.refusals import MOST_RAW
@@ -140,7 +140,7 @@ def test_a_vendor_that_joins_later_is_read_without_a_restart(ingest: Ingest) -> 
     ingest.start("intake")
     ingest.produce(f"intake.{ingest.vendor('north')}", [_structured(ingest.event("first"))])
     ingest.rows(1)
-    asyncio.run(apply_topics(ingest.kafka, "trial", vendors=[ingest.vendor("desk")]))
+    asyncio.run(apply_topics(ingest.kafka, WantedTopics("trial", (ingest.vendor("desk"),))))
     event = ingest.event(
         "second",
         "delivery",

@@ -28,11 +28,12 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from infra.cluster import Prepared, WantedTopics, apply_topics
 from infra.keeper import Keeper
 from infra.processes import free_port
 from infra.servers import Servers
 from infra.supervisor import Supervisor
-from infra.topics import TopicError, apply_topics
+from infra.topics import TopicError
 from services.catalogue.keys import create
 from services.cli.prepare import RELAYED, prepare
 from services.cli.stack import Addresses, Stack
@@ -176,9 +177,9 @@ def test_the_acls_of_the_page_are_enough_for_the_whole_chain_and_let_nobody_do_m
         monkeypatch.setenv(name, value)
     asyncio.run(prepare(broker.sasl_ssl, database, prefix=PREFIX))
     _change(broker, named_here("measurements"), "retention.ms", "1000")
-    assert asyncio.run(prepare(broker.sasl_ssl, database, prefix=PREFIX)) == [
-        "acme.measurements: retention.ms changed from 1000 to 34560000000"
-    ]
+    assert asyncio.run(prepare(broker.sasl_ssl, database, prefix=PREFIX)) == Prepared(
+        ("acme.measurements: retention.ms changed from 1000 to 34560000000",)
+    )
     text = (EXAMPLES / "first-month.ndjson").read_text()
     key = asyncio.run(_operator_of(database))
     with _started(broker, database, key, tmp_path) as living:
@@ -197,7 +198,7 @@ def test_the_acls_of_the_page_are_enough_for_the_whole_chain_and_let_nobody_do_m
     with pytest.raises(TopicError, match="the cluster refused"):
         asyncio.run(
             apply_topics(
-                broker.sasl_ssl, "trial", options=_options(broker, "ingest"), vendors=["new"]
+                broker.sasl_ssl, WantedTopics("trial", ("new",)), options=_options(broker, "ingest")
             )
         )
 

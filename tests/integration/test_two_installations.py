@@ -71,7 +71,7 @@ def test_no_role_of_one_has_a_right_in_the_database_of_the_other(
         own = await asyncpg.connect(login)
         away = await asyncpg.connect(login, database=_name(chain.living))
         try:
-            assert await own.fetch("select from fact_frame limit 1") == []
+            await own.fetch("select from fact_frame limit 1")
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await away.fetch("select from fact_frame limit 1")
         finally:

@@ -13,12 +13,14 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from confluent_kafka import Consumer, TopicPartition
 
+from infra.cluster import Prepared, WantedTopics, apply_topics
 from infra.processes import Child
-from infra.topics import TopicError, apply_topics
+from infra.topics import TopicError
 from services.shell.broker import for_aiokafka, for_librdkafka
 from services.shell.settings import BadSettings, Settings, read, read_security
 from tests.shell.secured import KEY_PASSWORD, PASSWORD, Secured, secured
 
+TRIAL = WantedTopics("trial")
 WAYS = [
     ("SSL", ""),
     ("SASL_SSL", "PLAIN"),
@@ -31,7 +33,7 @@ WAYS = [
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     with secured(tmp_path_factory.mktemp("secured")) as running:
-        asyncio.run(apply_topics(running.plain, "trial"))
+        asyncio.run(apply_topics(running.plain, TRIAL))
         yield running
 
 
@@ -42,9 +44,11 @@ async def test_every_way_in_is_taken_by_both_kinds_of_client(
     told = broker.environ(protocol, mechanism)
     kafka, security = told["EARNBACK_KAFKA"], read_security(told)
     said = await apply_topics(
-        kafka, "trial", options=for_librdkafka(kafka, security), vendors=[(v := token_hex(4))]
+        kafka,
+        WantedTopics("trial", ((v := token_hex(4)),)),
+        options=for_librdkafka(kafka, security),
     )
-    assert said == [f"intake.{v}: created with 4 partitions, 1 copies"]
+    assert said == Prepared((f"intake.{v}: created with 4 partitions, 1 copies",))
     producer = AIOKafkaProducer(**for_aiokafka(kafka, security))
     await producer.start()
     try:
@@ -68,7 +72,7 @@ async def test_a_wrong_password_is_told_at_once_by_what_prepares_the_topics(
     told = broker.environ("SASL_SSL", mechanism, "not the password")
     kafka, security = told["EARNBACK_KAFKA"], read_security(told)
     with pytest.raises(TopicError) as refused:
-        await apply_topics(kafka, "trial", options=for_librdkafka(kafka, security))
+        await apply_topics(kafka, TRIAL, options=for_librdkafka(kafka, security))
     assert f"Kafka at {kafka} does not let us in" in str(refused.value)
     assert "Authentication failed" in str(refused.value)
     assert "check the settings EARNBACK_KAFKA_SECURITY" in str(refused.value)
@@ -81,7 +85,7 @@ async def test_a_broker_whose_certificate_nobody_known_has_signed_is_not_trusted
     told = {**broker.environ("SASL_SSL", "PLAIN"), "EARNBACK_KAFKA_CA": str(broker.foreign_ca)}
     kafka, security = told["EARNBACK_KAFKA"], read_security(told)
     with pytest.raises(TopicError, match="certificate verify failed"):
-        await apply_topics(kafka, "trial", options=for_librdkafka(kafka, security))
+        await apply_topics(kafka, TRIAL, options=for_librdkafka(kafka, security))
 
 
 async def test_a_client_without_a_certificate_and_one_without_tls_are_told_what_is_wrong(
@@ -93,9 +97,9 @@ async def test_a_client_without_a_certificate_and_one_without_tls_are_told_what_
     )
     options = for_librdkafka(broker.mutual, bare)
     with pytest.raises(TopicError, match="certificate required"):
-        await apply_topics(broker.mutual, "trial", options=options, connect_seconds=5.0)
+        await apply_topics(broker.mutual, TRIAL, options=options, connect_seconds=5.0)
     with pytest.raises(TopicError, match="EARNBACK_KAFKA_SECURITY is the protocol of the listener"):
-        await apply_topics(broker.sasl_ssl, "trial", connect_seconds=1.0)
+        await apply_topics(broker.sasl_ssl, TRIAL, connect_seconds=1.0)
 
 
 @pytest.mark.parametrize("service", ["ingest", "evaluator", "settlement"])

@@ -16,6 +16,10 @@ LOST = 70
 """Exit code of `up` where a server is given up."""
 
 
+LEFT = 3
+"""Exit code of `prepare` where something is not as declared and was left so."""
+
+
 def demo(
     keep: Annotated[
         bool, typer.Option(help="Leave everything running afterwards, until Ctrl-C.")
@@ -93,8 +97,14 @@ def prepare(
     kafka: Annotated[str, typer.Option(envvar="EARNBACK_KAFKA")] = "",
     postgres: Annotated[str, typer.Option(envvar="EARNBACK_POSTGRES")] = "",
     grow_partitions: Annotated[bool, typer.Option(help="Read infra/README.md first.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made and changed; change nothing.")
+    ] = False,
 ) -> None:
-    """Bring tables and topics of given servers up to date. Safe to repeat."""
+    """Bring tables, roles and topics of given servers up to date. Safe to repeat.
+
+    Ends with 3 where something is left that is not as declared, and says what.
+    """
     from services.cli.prepare import prepare as bring_up_to_date
     from services.shell.settings import read_prefix
 
@@ -108,6 +118,12 @@ def prepare(
         profile,  # type: ignore[arg-type]
         prefix=read_prefix(),
         grow_partitions=grow_partitions,
+        dry_run=dry_run,
     )
-    for done in asyncio.run(work):
+    found = asyncio.run(work)
+    for done in found.done:
         echo(done)
+    for left in found.left:
+        echo(left, err=True)
+    if found.left:
+        raise typer.Exit(LEFT)
