@@ -6,6 +6,7 @@ between a commit and what follows) cannot be hit reliably from outside.
 
 import os
 import threading
+from functools import cache
 
 KILLED = 137
 
@@ -23,16 +24,22 @@ def _armed(text: str | None) -> tuple[str, int] | None:
     return name, int(count or 1)
 
 
-_target = _armed(os.environ.get(_VARIABLE))
+@cache
+def _target() -> tuple[str, int] | None:
+    """The armed point, read when the first one is passed: the settings are complete by then."""
+    return _armed(os.environ.get(_VARIABLE))
+
+
 _passed = 0
 
 
 def faultpoint(name: str) -> None:
     """Die here, without any clean-up, when this is the armed point and its count is reached."""
     global _passed
-    if _target is None or _target[0] != name:
+    target = _target()
+    if target is None or target[0] != name:
         return
     with _lock:
         _passed += 1
-        if _passed >= _target[1]:
+        if _passed >= target[1]:
             os._exit(KILLED)

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ import httpx
 import pytest
 from confluent_kafka import Producer
 
-from infra.processes import Child, free_port
+from infra.processes import free_port
 from services.catalogue import store as catalogue
 from services.evaluator.topics import EvaluatorTopics
 from services.shell.outbox import declare
@@ -36,10 +35,10 @@ from tests.evaluator.builders import (
     frame,
     up,
 )
+from tests.forked import Forked
 from tests.ladder import Rung
 from tests.shell.bench_of_workers import Bench
 
-ROOT = Path(__file__).parents[2]
 START = datetime(2025, 1, 1, tzinfo=UTC)
 SOURCES = (NIMBUS, CIRRUS, TOWN)
 
@@ -53,14 +52,13 @@ class Stage:
         self.topics = EvaluatorTopics(
             bench.topic(PARTITIONS), bench.topic(PARTITIONS), bench.topic(PARTITIONS)
         )
-        self.children: list[Child] = []
+        self.children: list[Forked] = []
         self._producer = Producer({"bootstrap.servers": bench.kafka, "linger.ms": 5})
 
-    def start(self, **environ: str) -> Child:
-        child = Child(
-            [sys.executable, "-m", "tests.evaluator.worker"],
+    def start(self, **environ: str) -> Forked:
+        child = Forked(
+            "tests.evaluator.worker",
             log=self.folder / f"evaluator-{len(self.children)}.log",
-            cwd=ROOT,
             env={
                 **os.environ,
                 "EARNBACK_KAFKA": self.bench.kafka,
@@ -98,14 +96,14 @@ class Stage:
                 raise AssertionError(f"{what} did not happen in {seconds} s\n{logs}")
             await asyncio.sleep(0.05)
 
-    async def ended(self, child: Child, code: int) -> None:
+    async def ended(self, child: Forked, code: int) -> None:
         assert await asyncio.to_thread(child.wait, 90) == code, child.tail(40)
         await self.bench.forget_members("evaluator")
 
     async def value(self, query: str, *values: Any) -> Any:
         return await self.connection.fetchval(query, *values)
 
-    async def says(self, child: Child, words: str) -> bool:
+    async def says(self, child: Forked, words: str) -> bool:
         return words in child.tail(200)
 
     async def stored_more_than(self, rows: int) -> bool:

@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +27,7 @@ from services.core.events.facts import Row
 from services.shell.frames import decode
 from services.shell.outbox import declare
 from tests.catalogue.builders import a_programme, an_agreement
+from tests.forked import Forked
 from tests.ingest.test_frames import rows_of
 from tests.ladder import Rung
 
@@ -49,7 +48,7 @@ class Ingest:
     keys: dict[str, str] = field(default_factory=dict)
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
     """One for all requests: to make one costs more than to send one."""
-    process: subprocess.Popen[bytes] | None = None
+    process: Forked | None = None
     port: int = 0
     now: float = field(default_factory=time.time)
     """Events that are told twice must say the same, also where an hour ends between the two."""
@@ -79,18 +78,17 @@ class Ingest:
             "EARNBACK_SESSION_TIMEOUT": "6",
             "EARNBACK_HEARTBEAT": "2",
         }
-        log = (self.folder / "ingest.log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "services.ingest"],
+        self.process = Forked(
+            "services.ingest",
+            log=self.folder / "ingest.log",
             env={**os.environ, **told, **environ},
-            stderr=log,
         )
         if ready:
             self.wait_for(lambda: self._status("/readyz") == 200, "ingest is not ready")
 
     def _status(self, path: str) -> int:
         assert self.process is not None
-        assert self.process.poll() is None, (self.folder / "ingest.log").read_text()[-3000:]
+        assert self.process.returncode is None, self.process.tail(40)
         try:
             return httpx.get(self.url + path, timeout=5).status_code
         except httpx.TransportError:
@@ -100,10 +98,10 @@ class Ingest:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def stop(self, number: int = signal.SIGTERM) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int | None:
         """Send a signal and return the exit code."""
         assert self.process is not None
-        self.process.send_signal(number)
+        self.process.send(number)
         return self.process.wait(60)
 
     def post(self, content: bytes, party: str | None = "north", **headers: str) -> httpx.Response:
@@ -244,9 +242,8 @@ def an_ingest(kafka: str, postgres: str, folder: Path) -> Iterator[Ingest]:
         yield made
     finally:
         made.client.close()
-        if made.process is not None and made.process.poll() is None:
+        if made.process is not None:
             made.process.kill()
-            made.process.wait()
 
 
 async def _prepare(made: Ingest) -> None:

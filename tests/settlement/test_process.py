@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -18,7 +17,7 @@ from typing import Any
 import httpx
 from confluent_kafka import Producer
 
-from infra.processes import Child, free_port
+from infra.processes import free_port
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import SettlementStatement
 from services.catalogue.keys import create
@@ -27,12 +26,12 @@ from services.core.visibility.parties import Parties
 from services.settlement.consumer import Settler
 from services.settlement.finance_events import SettlementTopics
 from services.shell.outbox import partition_of
+from tests.forked import Forked
 from tests.ladder import Rung
 from tests.settlement.builders import an_agreement, an_envelope, an_evaluation
 from tests.settlement.house import House, a_house
 from tests.shell.bench_of_workers import Bench
 
-ROOT = Path(__file__).parents[2]
 PARTITIONS = 2
 AGREEMENTS = {"hosting": "nimbus", "network": "cirrus", "desk": "fractus", "lines": "cirrus"}
 POINTS = (
@@ -72,14 +71,13 @@ class Stage:
     topics: SettlementTopics
     folder: Path
     sent: dict[int, int] = field(default_factory=dict)
-    started: list[Child] = field(default_factory=list)
+    started: list[Forked] = field(default_factory=list)
 
-    def start(self, **environ: str) -> Child:
+    def start(self, **environ: str) -> Forked:
         """Start the settlement process."""
-        child = Child(
-            [sys.executable, "-m", "tests.settlement.worker"],
+        child = Forked(
+            "tests.settlement.worker",
             log=self.folder / f"settlement-{len(self.started)}.log",
-            cwd=ROOT,
             env={
                 **os.environ,
                 "EARNBACK_KAFKA": self.bench.kafka,
@@ -114,7 +112,7 @@ class Stage:
             )
         assert producer.flush(30) == 0
 
-    async def until_published(self, worker: Child, runs: int, seconds: float = 60) -> None:
+    async def until_published(self, worker: Forked, runs: int, seconds: float = 60) -> None:
         """Wait until all runs are made and all of the outbox is in Kafka."""
         deadline = time.monotonic() + seconds
         query = (

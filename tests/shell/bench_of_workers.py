@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -17,9 +16,9 @@ from aiokafka.protocol.group import LeaveGroupRequest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from infra.processes import Child
 from services.shell.outbox import declare
 from services.shell.steps import SEQUENCE
+from tests.forked import Forked
 from tests.shell.worker import TABLES
 
 ROOT = Path(__file__).parents[2]
@@ -112,13 +111,13 @@ class Bench:
             answer = await client.get(f"http://127.0.0.1:{port}{path}")
         return answer.status_code, answer.text
 
-    def start(self, what: str, **environ: str) -> Child:
+    def start(self, what: str, **environ: str) -> Forked:
         """Start `work` or `relay` as a process that this test may do anything to."""
         self._children += 1
-        child = Child(
-            [sys.executable, "-m", "tests.shell.worker", what],
+        child = Forked(
+            "tests.shell.worker",
+            what,
             log=self.folder / f"{what}-{self._children}.log",
-            cwd=ROOT,
             env={
                 **os.environ,
                 "EARNBACK_KAFKA": self.kafka,
@@ -173,7 +172,7 @@ class Bench:
         return found
 
 
-def wait(what: str, ready: Callable[[], bool], seconds: float, *children: Child) -> None:
+def wait(what: str, ready: Callable[[], bool], seconds: float, *children: Forked) -> None:
     """Wait for something outside this process; show the logs when it does not come."""
     deadline = time.monotonic() + seconds
     while not ready():

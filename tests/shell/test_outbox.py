@@ -12,7 +12,6 @@ import asyncpg
 import pytest
 from confluent_kafka import Producer
 
-from infra.processes import Child
 from services.shell.logs import correlated
 from services.shell.outbox import (
     MAX_REQUEST_BYTES,
@@ -27,6 +26,7 @@ from services.shell.outbox import (
 )
 from services.shell.postgres import open_pool
 from services.shell.settings import Settings
+from tests.forked import Forked
 from tests.shell.bench_of_workers import Bench
 
 PARTITIONS = 2
@@ -37,7 +37,7 @@ def settings_of(bench: Bench, **more: Any) -> Settings:
 
 
 async def until_published(
-    connection: Any, topic: str, rows: int, *children: Child, seconds: float = 40
+    connection: Any, topic: str, rows: int, *children: Forked, seconds: float = 40
 ) -> None:
     deadline = time.monotonic() + seconds
     while True:

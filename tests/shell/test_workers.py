@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 
-from infra.processes import Child, free_port
+from infra.processes import free_port
 from services.shell.settings import Settings
 from services.shell.steps import SEQUENCE
+from tests.forked import Forked
 from tests.shell.bench_of_workers import ROOT, Bench, wait
 from tests.shell.deaf_proxy import deaf_after_commit
 
@@ -24,7 +25,7 @@ async def applied(connection: Any, topic: str) -> int:
 
 
 async def until_applied(
-    connection: Any, topic: str, count: int, *children: Child, seconds: float = 40
+    connection: Any, topic: str, count: int, *children: Forked, seconds: float = 40
 ) -> None:
     deadline = time.monotonic() + seconds
     while await applied(connection, topic) < count:
@@ -36,7 +37,7 @@ async def until_applied(
         await asyncio.sleep(0.05)
 
 
-async def told(what: str, child: Child, words: str) -> None:
+async def told(what: str, child: Forked, words: str) -> None:
     """Wait until a process has logged something."""
     await asyncio.to_thread(wait, what, lambda: words in child.log.read_text(), 40, child)
 
