@@ -29,10 +29,10 @@ def _validator() -> Any:
     return jsonschema.Draft202012Validator(event_schema(), registry=registry)
 
 
-@pytest.mark.parametrize("path", sorted(documents()))
-def test_a_published_document_is_what_the_code_says(path: str) -> None:
-    remedy = "run python -m services.ingest.documents"
-    assert (FOLDER / path).read_text(encoding="utf-8") == documents()[path], remedy
+def test_every_published_document_is_what_the_code_says() -> None:
+    said = documents()
+    differing = [path for path in said if (FOLDER / path).read_text(encoding="utf-8") != said[path]]
+    assert differing == [], "run python -m services.ingest.documents"
 
 
 @pytest.mark.parametrize("path", INTAKE, ids=lambda path: path.stem)
