@@ -30,24 +30,37 @@ settings.register_profile("default", settings.get_profile("default"), deadline=N
 
 def pytest_configure(config: pytest.Config) -> None:
     """Where two processes share the tests, neither chooses a port that the other has chosen and
-    not opened yet."""
+    not opened yet. Brokers live for too short a time for what the second compiler costs."""
     if worker := getattr(config, "workerinput", None):
         number = int(worker["workerid"].removeprefix("gw"))
         processes.PORTS = processes.PORTS[number :: worker["workercount"]]
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 LONG = ("fault", "integration", "cli")
 """Folders whose modules take minutes each."""
-SHARING = tuple(
-    f"integration/test_{name}.py"
-    for name in ("attacks", "offline_equals_live", "real_data", "repeats", "two_installations")
-)
-"""Modules that stand on the fixture ``chain``, which takes longer than all that they test on it."""
+SHORT = ("cases", "core", "docs", "house", "schemas")
+"""Folders whose modules need no servers."""
+SHARING = {
+    "integration": (
+        "attacks",
+        "offline_equals_live",
+        "real_data",
+        "repeats",
+        "two_installations",
+    ),
+    "cli": ("commands_on_a_running_stack", "examples_of_the_pages", "four_eyes", "proposals"),
+}
+"""By folder, modules that stand on one installation, which takes longer than what they test."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest modules first: at the end two processes have small ones to share."""
-    items.sort(key=lambda item: not {*LONG} & {*item.path.parts})
+    items.sort(key=lambda item: _place_of({*item.path.parts}))
+
+
+def _place_of(folders: set[str]) -> int:
+    return 0 if folders & {*LONG} else 2 if folders & {*SHORT} else 1
 
 
 class ByInstallation(LoadFileScheduling):
@@ -55,7 +68,10 @@ class ByInstallation(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return "one installation" if file.endswith(SHARING) else file
+        for folder, names in SHARING.items():
+            if file.endswith(tuple(f"{folder}/test_{name}.py" for name in names)):
+                return f"the installation of {folder}"
+        return file
 
 
 @pytest.hookimpl(optionalhook=True)
