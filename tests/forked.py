@@ -17,6 +17,10 @@ from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from signal import SIGKILL, Signals
 
+PATIENCE = 180.0
+"""Seconds that a test waits for what nobody promises a time for. It goes on as soon as it has come;
+how long that takes tells only how busy the machine is."""
+
 _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
@@ -58,7 +62,7 @@ class Forked:
         if self.returncode is None:
             os.kill(self.pid, number)
 
-    def wait(self, seconds: float) -> int | None:
+    def wait(self, seconds: float = PATIENCE) -> int | None:
         """Wait at most `seconds` for the end; the exit code, or None when it still runs."""
         connection.wait([self._process.sentinel], seconds)
         return self.returncode

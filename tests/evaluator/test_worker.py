@@ -35,7 +35,7 @@ from tests.evaluator.builders import (
     frame,
     up,
 )
-from tests.forked import Forked
+from tests.forked import PATIENCE, Forked
 from tests.ladder import Rung
 from tests.shell.bench_of_workers import Bench
 
@@ -88,7 +88,9 @@ class Stage:
             )
         assert self._producer.flush(30) == 0
 
-    async def until(self, what: str, ready: Callable[[], Awaitable[bool]], seconds: float = 40):
+    async def until(
+        self, what: str, ready: Callable[[], Awaitable[bool]], seconds: float = PATIENCE
+    ):
         deadline = time.monotonic() + seconds
         while not await ready():
             if time.monotonic() > deadline:
@@ -97,7 +99,7 @@ class Stage:
             await asyncio.sleep(0.05)
 
     async def ended(self, child: Forked, code: int) -> None:
-        assert await asyncio.to_thread(child.wait, 90) == code, child.tail(40)
+        assert await asyncio.to_thread(child.wait) == code, child.tail(40)
         await self.bench.forget_members("evaluator")
 
     async def value(self, query: str, *values: Any) -> Any:
@@ -208,7 +210,7 @@ async def test_killed_at_every_step_it_counts_and_closes_exactly_once(stage: Sta
     await stage.until("both announced", two_are_out)
     assert published() == ["hosting/2025-01/1", "hosting/2025-02/1"]
     worker.send(signal.SIGTERM)
-    assert await asyncio.to_thread(worker.wait, 60) == 0, worker.tail(40)
+    assert await asyncio.to_thread(worker.wait) == 0, worker.tail(40)
 
 
 async def test_random_kills_of_two_workers_leave_exact_counts(stage: Stage):
@@ -228,7 +230,7 @@ async def test_random_kills_of_two_workers_leave_exact_counts(stage: Stage):
         workers[victim].kill()
         await stage.bench.forget_members("evaluator")
         workers[victim] = stage.start()
-    await stage.until("all facts counted", lambda: stage.counted(len(events)), 60)
+    await stage.until("all facts counted", lambda: stage.counted(len(events)))
     await stage.until("two closes", lambda: stage.closed(2))
     assert await stage.value("select sum(n) from fact_frame") == len(events)
     assert await stage.value("select sum(n) from tally") == len(events)
@@ -304,7 +306,7 @@ async def test_a_stop_while_its_api_answers_is_clean_and_leaves_no_trace_in_the_
     await stage.until("the api", ready)
     before = len(worker.log.read_text())
     worker.send(signal.SIGTERM)
-    assert await asyncio.to_thread(worker.wait, 60) == 0, worker.tail(40)
+    assert await asyncio.to_thread(worker.wait) == 0, worker.tail(40)
     said = worker.log.read_text()[before:]
     assert "Traceback" not in said
     assert "CancelledError" not in said

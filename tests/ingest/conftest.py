@@ -27,11 +27,9 @@ from services.core.events.facts import Row
 from services.shell.frames import decode
 from services.shell.outbox import declare
 from tests.catalogue.builders import a_programme, an_agreement
-from tests.forked import Forked
+from tests.forked import PATIENCE, Forked
 from tests.ingest.test_frames import rows_of
 from tests.ladder import Rung
-
-SECONDS = 90
 
 
 @dataclass
@@ -102,7 +100,7 @@ class Ingest:
         """Send a signal and return the exit code."""
         assert self.process is not None
         self.process.send(number)
-        return self.process.wait(60)
+        return self.process.wait()
 
     def post(self, content: bytes, party: str | None = "north", **headers: str) -> httpx.Response:
         """POST /v1/events with the party's key."""
@@ -203,7 +201,7 @@ class Ingest:
 
     def wait_for(self, true: Callable[[], bool], otherwise: str) -> None:
         """Wait until something holds; if it never does, say so with what ingest logged."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not true():
             if time.monotonic() > deadline:
                 log = self.folder / "ingest.log"
@@ -307,7 +305,7 @@ def _ends(consumer: Any, topic: str) -> dict[TopicPartition, int]:
 
 def _end(consumer: Any, partition: TopicPartition) -> int:
     """The end of a partition; one that was made just now has no leader for a moment."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return int(consumer.get_watermark_offsets(partition, timeout=10)[1])

@@ -21,7 +21,7 @@ from services.cli.stack import Stack, Workers, stack
 from tests.integration.real import Event, Place
 from tests.ladder import climb_alone
 
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 180.0
 ONE_OF_EACH = Workers()
 QUICK = {"EARNBACK_CLOSE_EVERY": "0.2", "EARNBACK_QUIET": "0.2"}
 """Looks more often than an installation needs to, so that tests wait less."""

@@ -26,7 +26,7 @@ from services.core.visibility.parties import Parties
 from services.settlement.consumer import Settler
 from services.settlement.finance_events import SettlementTopics
 from services.shell.outbox import partition_of
-from tests.forked import Forked
+from tests.forked import PATIENCE, Forked
 from tests.ladder import Rung
 from tests.settlement.builders import an_agreement, an_envelope, an_evaluation
 from tests.settlement.house import House, a_house
@@ -112,7 +112,7 @@ class Stage:
             )
         assert producer.flush(30) == 0
 
-    async def until_published(self, worker: Forked, runs: int, seconds: float = 60) -> None:
+    async def until_published(self, worker: Forked, runs: int, seconds: float = PATIENCE) -> None:
         """Wait until all runs are made and all of the outbox is in Kafka."""
         deadline = time.monotonic() + seconds
         query = (
@@ -156,7 +156,7 @@ async def test_killed_at_every_point_it_posts_each_thing_once(
         for number, point in enumerate(POINTS):
             stage.send(everything[number * share : (number + 1) * share])
             worker = stage.start(EARNBACK_FAULTPOINT=point)
-            assert await asyncio.to_thread(worker.wait, 90) == 137, worker.tail(40)
+            assert await asyncio.to_thread(worker.wait) == 137, worker.tail(40)
             await stage.bench.forget_members("settlement")
         stage.send(everything[len(POINTS) * share :])
         worker = stage.start()
@@ -250,7 +250,7 @@ async def test_late_facts_reach_finance_as_a_difference_and_the_api_tells_the_sa
             metrics = (await client.get("/metrics")).text
         assert 'earnback_statements_total{outcome="adjusted"} 1.0' in metrics
         worker.send(signal.SIGTERM)
-        assert await asyncio.to_thread(worker.wait, 60) == 0, worker.tail(40)
+        assert await asyncio.to_thread(worker.wait) == 0, worker.tail(40)
 
 
 async def test_a_settler_of_its_own_topics_tells_finance_there(database: str) -> None:

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from services.shell.outbox import declare
 from services.shell.steps import SEQUENCE
-from tests.forked import Forked
+from tests.forked import PATIENCE, Forked
 from tests.shell.worker import TABLES
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ class Bench:
 
     async def shows(self, port: int, line: str) -> None:
         """Wait until the metrics of a worker hold a line."""
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + PATIENCE
         while line not in (text := (await self.get(port, "/metrics"))[1]):
             assert time.monotonic() < deadline, text
             await asyncio.sleep(0.2)
@@ -157,7 +157,7 @@ class Bench:
         consumer.assign([TopicPartition(topic, each, 0) for each in range(partitions)])
         found: dict[int, list[tuple[int, str]]] = {each: [] for each in range(partitions)}
         ended: set[int] = set()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while len(ended) < partitions:
             assert time.monotonic() < deadline, "the topic could not be read to its end"
             message = consumer.poll(1.0)

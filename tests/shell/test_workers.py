@@ -12,7 +12,7 @@ import httpx
 from infra.processes import free_port
 from services.shell.settings import Settings
 from services.shell.steps import SEQUENCE
-from tests.forked import Forked
+from tests.forked import PATIENCE, Forked
 from tests.shell.bench_of_workers import ROOT, Bench, wait
 from tests.shell.deaf_proxy import deaf_after_commit
 
@@ -25,7 +25,7 @@ async def applied(connection: Any, topic: str) -> int:
 
 
 async def until_applied(
-    connection: Any, topic: str, count: int, *children: Forked, seconds: float = 40
+    connection: Any, topic: str, count: int, *children: Forked, seconds: float = PATIENCE
 ) -> None:
     deadline = time.monotonic() + seconds
     while await applied(connection, topic) < count:
@@ -39,7 +39,7 @@ async def until_applied(
 
 async def told(what: str, child: Forked, words: str) -> None:
     """Wait until a process has logged something."""
-    await asyncio.to_thread(wait, what, lambda: words in child.log.read_text(), 40, child)
+    await asyncio.to_thread(wait, what, lambda: words in child.log.read_text(), PATIENCE, child)
 
 
 async def assert_each_once(connection: Any, topic: str, count: int) -> None:
@@ -80,7 +80,7 @@ async def test_a_worker_starts_at_the_stored_offset_and_stops_in_good_order(benc
     worker = bench.start("work", TEST_TOPIC=topic)
     await until_applied(connection, topic, 39, worker)
     worker.send(signal.SIGTERM)
-    assert await asyncio.to_thread(worker.wait, 60) == 0, worker.tail()
+    assert await asyncio.to_thread(worker.wait) == 0, worker.tail()
     rows = await connection.fetch("select at from test_seen order by at")
     assert sorted({row["at"] for row in rows}) == list(range(7, 20))
     epochs = await connection.fetch("select epoch, next_offset from progress")
@@ -129,7 +129,7 @@ async def test_dying_between_effect_and_commit_and_right_after_commit_counts_onc
     bench.produce(topic, range(900), PARTITIONS)
     for point in ("step.before-commit:3", "step.after-commit:2"):
         worker = bench.start("work", TEST_TOPIC=topic, EARNBACK_FAULTPOINT=point)
-        assert await asyncio.to_thread(worker.wait, 60) == 137, worker.tail()
+        assert await asyncio.to_thread(worker.wait) == 137, worker.tail()
         await bench.forget_members()
     worker = bench.start("work", TEST_TOPIC=topic)
     await until_applied(connection, topic, 900, worker)
@@ -168,7 +168,7 @@ async def test_workers_that_come_and_go_leave_exact_sums(bench: Bench) -> None:
         await until_applied(connection, topic, third * number - 300, *workers)
         leaving = workers.pop(0)
         leaving.send(signal.SIGTERM)
-        assert await asyncio.to_thread(leaving.wait, 60) == 0, leaving.tail()
+        assert await asyncio.to_thread(leaving.wait) == 0, leaving.tail()
         bench.produce(topic, range(third * number, third * (number + 1)), PARTITIONS)
     await until_applied(connection, topic, 3 * third, *workers)
     await assert_each_once(connection, topic, 3 * third)
@@ -231,7 +231,7 @@ async def test_a_hole_in_the_input_stops_the_worker_with_the_reason(bench: Bench
         topic,
     )
     worker = bench.start("work", TEST_TOPIC=topic)
-    assert await asyncio.to_thread(worker.wait, 60) == 70, worker.tail()
+    assert await asyncio.to_thread(worker.wait) == 70, worker.tail()
     assert "input_lost" in worker.tail()
     assert await applied(connection, topic) == 0
 
@@ -243,7 +243,7 @@ async def test_a_record_that_cannot_be_applied_ends_the_process_and_is_not_skipp
     topic = bench.topic(1)
     bench.produce_raw(topic, [(b"1", ()), (b"not a number", ())])
     worker = bench.start("work", TEST_TOPIC=topic, TEST_MAX="1")
-    assert await asyncio.to_thread(worker.wait, 60) == 70, worker.tail()
+    assert await asyncio.to_thread(worker.wait) == 70, worker.tail()
     assert await connection.fetchval("select next_offset from progress") == 1
 
 
@@ -262,7 +262,7 @@ async def test_a_missing_sequence_is_read_again_and_then_taken_for_lost(bench: B
         TEST_REREADS="1",
         TEST_MAX="1",
     )
-    assert await asyncio.to_thread(worker.wait, 60) == 70, worker.tail()
+    assert await asyncio.to_thread(worker.wait) == 70, worker.tail()
     assert "InputLost" in worker.tail(60)
     row = await connection.fetchrow("select next_offset, last_sequence from progress")
     assert tuple(row) == (2, 2)
@@ -301,7 +301,7 @@ async def test_of_two_workers_on_one_partition_one_is_unready_and_says_why(bench
     for port in ports:
         bench.start("work", TEST_TOPIC=topic, EARNBACK_METRICS_PORT=str(port))
     idle = "partitions: no partition is owned: there are no more than other processes own"
-    deadline, told = time.monotonic() + 60, []
+    deadline, told = time.monotonic() + PATIENCE, []
     while sorted(told) != [(200, False), (503, True)]:
         assert time.monotonic() < deadline, told
         await asyncio.sleep(0.2)
@@ -317,7 +317,7 @@ async def test_a_worker_that_hangs_is_ended_by_its_watchdog(bench: Bench) -> Non
     topic = bench.topic(1)
     bench.produce(topic, range(10), 1)
     worker = bench.start("work", TEST_TOPIC=topic, TEST_PAUSE="3600", EARNBACK_STALL="2")
-    assert await asyncio.to_thread(worker.wait, 60) == 70, worker.tail()
+    assert await asyncio.to_thread(worker.wait) == 70, worker.tail()
     assert "stands_still" in worker.tail()
     assert await applied(connection, topic) == 0
 
