@@ -37,6 +37,8 @@ grant insert on audit_entry to earnback_evaluator;
 grant select, update, delete on link_backlog to earnback_evaluator;
 grant select, insert, update, delete on touched, quarantine_item, refusal_count to earnback_evaluator;
 grant select, insert on known_subject to earnback_evaluator;
+grant select, insert, update on next_close, counted_period to earnback_evaluator;
+grant select, insert, delete on counted_span to earnback_evaluator;
 grant select, delete on intake_refusal to earnback_evaluator;
 grant select on applied_correction to earnback_evaluator;
 grant insert on outbox to earnback_evaluator;

@@ -9,8 +9,9 @@ from services.catalogue.cached import CatalogueCopy
 from services.evaluator import gauges
 from services.evaluator.api import EvaluatorApiState, evaluator_api
 from services.evaluator.apply import Frames
-from services.evaluator.closing import Closer, Pace
+from services.evaluator.closing import Closer
 from services.evaluator.log_ends import LogEnds
+from services.evaluator.settings import Pace
 from services.evaluator.topics import EvaluatorTopics
 from services.shell.http.server import serve_beside
 from services.shell.kafka import Wires, consume, make_app, wires_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from schemas.evaluation import PeriodEvaluation
 from services.shell.postgres import Connection, Fenced
 
 OF_ONE_AGREEMENT = 20
-"""So many requests of one agreement are looked at together."""
+"""So many requests or touched periods of one agreement are looked at together."""
 
 AgreementPeriod = tuple[str, str]
 """Agreement and period."""
@@ -50,16 +50,7 @@ async def last(connection: Connection, agreement: str, period: str) -> Last | No
     if row is None:
         return None
     versions = json.loads(row["record"]).get("versions", [])
-    return Last(row["revision"], row["body"], _counted_through(row["cover"]), tuple(versions))
-
-
-async def counted_through(connection: Connection) -> dict[AgreementPeriod, dict[int, int]]:
-    """Every closed period, with the frames that its newest evaluation has counted."""
-    rows = await connection.fetch(
-        "select distinct on (agreement, period) agreement, period, cover from evaluation"
-        " order by agreement, period, revision desc"
-    )
-    return {(row["agreement"], row["period"]): _counted_through(row["cover"]) for row in rows}
+    return Last(row["revision"], row["body"], cover_of(row["cover"]), tuple(versions))
 
 
 async def first_counted(connection: Connection, agreement: str) -> dict[str, dict[int, int]]:
@@ -67,10 +58,11 @@ async def first_counted(connection: Connection, agreement: str) -> dict[str, dic
     rows = await connection.fetch(
         "select period, cover from evaluation where agreement = $1 and revision = 1", agreement
     )
-    return {row["period"]: _counted_through(row["cover"]) for row in rows}
+    return {row["period"]: cover_of(row["cover"]) for row in rows}
 
 
-def _counted_through(text: str) -> dict[int, int]:
+def cover_of(text: str) -> dict[int, int]:
+    """Partition to the last frame that an evaluation has counted, as it is stored."""
     return {int(partition): number for partition, number in json.loads(text).items()}
 
 
@@ -178,16 +170,18 @@ async def alarms(connection: Connection) -> dict[AgreementPeriod, float]:
     return {(row["agreement"], row["period"]): row["age"] for row in rows}
 
 
-async def enqueue_recounts(connection: Connection, places: Mapping[AgreementPeriod, str]) -> None:
-    """Remember closed periods that may have changed, with the cause."""
+async def enqueue_recounts(
+    connection: Connection, places: Collection[AgreementPeriod], cause: str
+) -> None:
+    """Remember closed periods that may have changed."""
     ordered = sorted(places)
     await connection.execute(
         "insert into touched (agreement, period, cause)"
-        " select * from unnest($1::text[], $2::text[], $3::text[])"
+        " select *, $3 from unnest($1::text[], $2::text[])"
         " on conflict (agreement, period) do update set last_at = clock_timestamp()",
         [agreement for agreement, _ in ordered],
         [period for _, period in ordered],
-        [places[place] for place in ordered],
+        cause,
     )
 
 
@@ -209,13 +203,22 @@ async def moment(connection: Connection) -> datetime:
 
 
 async def quiet(connection: Connection, seconds: float) -> list[AgreementPeriod]:
-    """Touched periods that nothing has touched for so long, or that wait ten times as long."""
+    """Closed periods that were touched, and that nothing has touched for so long, or that wait ten
+    times as long; so many of each agreement, what is parked last."""
     rows = await connection.fetch(
-        "select agreement, period from touched"
-        " where last_at <= clock_timestamp() - make_interval(secs => $1)"
-        "    or first_at <= clock_timestamp() - make_interval(secs => $1 * 10)"
-        " order by agreement, period",
+        "select agreement, period from ("
+        "  select t.agreement, t.period, row_number() over (partition by t.agreement"
+        "      order by w.number is not null, t.period) as place"
+        "    from touched t left join parked_work w on w.resolved_at is null"
+        "     and w.service = 'evaluator' and w.what = 'close'"
+        "     and w.agreement = t.agreement and w.period = t.period"
+        "   where (t.last_at <= clock_timestamp() - make_interval(secs => $1)"
+        "      or t.first_at <= clock_timestamp() - make_interval(secs => $1 * 10))"
+        "     and exists (select from evaluation e where e.agreement = t.agreement"
+        "       and e.period = t.period and e.revision = 1)) waiting"
+        " where place <= $2 order by agreement, place",
         seconds,
+        OF_ONE_AGREEMENT,
     )
     return [(row["agreement"], row["period"]) for row in rows]
 

@@ -5,28 +5,22 @@ A period that is named here is counted again, and where nothing has changed noth
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
-
-from schemas.frame import Int64s
 from schemas.period import first_day, next_label
+from services.catalogue.snapshot import Catalogue
 from services.core.calendar.windows import overlaps
 from services.core.counting.carried import carries
-from services.evaluator import evaluation_store, link_store
-from services.evaluator.evaluation_store import AgreementPeriod
-from services.evaluator.link_store import AgreementPlace, LinkedPlace, MetricPlace
-from services.evaluator.recount import RecountTarget
+from services.evaluator import evaluation_store, link_store, queue_store
+from services.evaluator.fact_reader import NO_METRIC
+from services.evaluator.link_store import AgreementPlace
+from services.evaluator.queue_store import FactsOfFrame, StatedByFrame
 from services.shell.logs import log
 from services.shell.postgres import Connection
 
-AT_ONCE = 2000
+AT_ONCE = 500
 """Frames looked at before what they change is written down."""
-BREATH = 50
-"""After so many frames other work of the process goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,131 +33,41 @@ class Frame:
     max_us: int
     metrics: tuple[int, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class ClosedPeriod:
-    """A closed period and the frames that its newest evaluation has counted.
-
-    ``evaluated`` False: it is being closed, and what comes meanwhile must not be missed.
-    """
-
-    target: RecountTarget
-    counted_through: Mapping[int, int]
-    evaluated: bool = True
-
-    def has_counted(self, partition: int, number: int) -> bool:
-        """Whether the newest evaluation knows this frame."""
-        return number <= self.counted_through.get(partition, -1)
-
-    def is_told(self, place: AgreementPlace) -> bool:
-        """Whether its evaluation carries what is stated; a label of no period is in none."""
-        target = self.target
-        if place.until == date.max:
-            return first_day(next_label(target.period)) > place.since
-        try:
-            return overlaps(target.period, place.label) or carries(
-                target.programmes, target.agreements, target.period, place.label, place.name
-            )
-        except ValueError:
-            return False
-        except Exception:  # too many is harmless, too few is not
-            log(__name__).exception("late_facts_unclear", agreement=target.place[0])
-            return True
+    @property
+    def key(self) -> tuple[int, int]:
+        """Its partition and number."""
+        return self.partition, self.number
 
 
-@dataclass(frozen=True, slots=True)
-class _Spans:
-    """The spans of one metric that closed periods have counted, a row each."""
-
-    first: Int64s
-    past: Int64s
-    places: list[AgreementPeriod]
-
-
-class ClosedPeriods:
-    """All closed periods, found by metric and time or by agreement."""
-
-    def __init__(self) -> None:
-        self._periods: dict[AgreementPeriod, ClosedPeriod] = {}
-        self._of_agreement: dict[str, set[AgreementPeriod]] = {}
-        self._spans: dict[int, _Spans] = {}
-        self.unknown: list[AgreementPeriod] = []
-        """Closed periods of which cannot be told what is counted: anything may change them."""
-        self._closed: dict[str, int] = {}
-
-    def __contains__(self, place: AgreementPeriod) -> bool:
-        period = self._periods.get(place)
-        return period is not None and period.evaluated
-
-    def being_closed(self) -> list[ClosedPeriod]:
-        """Periods that are being closed for the first time."""
-        return [each for each in self._periods.values() if not each.evaluated]
-
-    def count(self, agreement: str) -> int:
-        """How many periods of an agreement are closed."""
-        return self._closed.get(agreement, 0)
-
-    def put(self, period: ClosedPeriod) -> None:
-        """Take in a period, or what is now known of it."""
-        place = period.target.place
-        known = self._periods.get(place)
-        if period.evaluated and place not in self:
-            self._closed[place[0]] = self.count(place[0]) + 1
-        self._periods[place] = period
-        self._of_agreement.setdefault(place[0], set()).add(place)
-        if known is None or known.target.spans != period.target.spans:
-            for metric in {*period.target.spans, *(known.target.spans if known else ())}:
-                self._spans.pop(metric, None)
-
-    def needing(self, metric: int, first_us: int, last_us: int) -> Iterator[ClosedPeriod]:
-        """Periods to which facts of a metric within these times, both included, can matter."""
-        spans = self._spans.get(metric)
-        if spans is None:
-            spans = self._spans[metric] = self._spans_of(metric)
-        for row in np.flatnonzero((spans.first <= last_us) & (first_us < spans.past)).tolist():
-            yield self._periods[spans.places[row]]
-
-    def told(self, place: AgreementPlace) -> Iterator[ClosedPeriod]:
-        """Periods whose evaluation carries what is stated."""
-        for each in self._of_agreement.get(place.agreement, ()):
-            if self._periods[each].is_told(place):
-                yield self._periods[each]
-
-    def _spans_of(self, metric: int) -> _Spans:
-        found = [
-            (*period.target.spans[metric], place)
-            for place, period in self._periods.items()
-            if metric in period.target.spans
-        ]
-        return _Spans(
-            np.array([first for first, _, _ in found], np.int64),
-            np.array([past for _, past, _ in found], np.int64),
-            [place for _, _, place in found],
-        )
-
-
-async def scan(
-    connection: Connection, closed: ClosedPeriods, numbers: Mapping[tuple[str, str], int]
-) -> bool:
+async def scan(connection: Connection, catalogue: Catalogue) -> bool:
     """Look at the frames that nobody has looked at; whether there may be more.
 
-    Writes what it found and how far it came in one transaction; looks at them outside of it, with
-    time for other work of the process in between. ``numbers``: of metrics.
+    Writes what it found and how far it came in one transaction.
     """
     frames = await _next_frames(connection)
     if not frames:
         return False
-    places = await _places(connection, frames)
-    recount_queue: dict[AgreementPeriod, str] = dict.fromkeys(closed.unknown, "unknown")
-    for place, frame in enumerate(frames):
-        linked = places.get((frame.partition, frame.number), ())
-        for period, cause in _changed(frame, linked, closed, numbers):
-            if not period.has_counted(frame.partition, frame.number):
-                recount_queue.setdefault(period.target.place, cause)
-        if place % BREATH == BREATH - 1:
-            await asyncio.sleep(0)
+    facts = [
+        FactsOfFrame(frame.partition, frame.number, metric, frame.min_us, frame.max_us, "facts")
+        for frame in frames
+        for metric in frame.metrics
+        if metric != NO_METRIC
+    ]
+    stated: list[StatedByFrame] = []
+    for row in await link_store.places_of_frames(connection, [each.key for each in frames]):
+        if isinstance(row.place, AgreementPlace):
+            stated.append(StatedByFrame(row.partition, row.number, row.place))
+        elif (metric := catalogue.numbers.get((row.place.programme, row.place.metric))) is not None:
+            at_us = row.place.at_us
+            facts.append(FactsOfFrame(*row[:2], metric, at_us, at_us, "correction"))
+    told = {
+        (each.place.agreement, period)
+        for each, period in await queue_store.stated_for(connection, stated)
+        if _is_told(catalogue, period, each.place)
+    }
     async with connection.transaction():
-        await evaluation_store.enqueue_recounts(connection, recount_queue)
+        await queue_store.touch(connection, facts)
+        await evaluation_store.enqueue_recounts(connection, told, "charge or circumstance")
         await evaluation_store.scan_to(connection, {each.partition: each.number for each in frames})
     return len(frames) == AT_ONCE
 
@@ -193,33 +97,20 @@ async def _next_frames(connection: Connection) -> list[Frame]:
     ]
 
 
-async def _places(
-    connection: Connection, frames: Iterable[Frame]
-) -> dict[tuple[int, int], list[LinkedPlace]]:
-    """By frame, where its linked facts lie and lay, and what they are stated for."""
-    keys = [(each.partition, each.number) for each in frames]
-    found: dict[tuple[int, int], list[LinkedPlace]] = {}
-    for row in await link_store.places_of_frames(connection, keys):
-        found.setdefault((row.partition, row.number), []).append(row.place)
-    return found
-
-
-def _changed(
-    frame: Frame,
-    linked: Iterable[LinkedPlace],
-    closed: ClosedPeriods,
-    numbers: Mapping[tuple[str, str], int],
-) -> Iterator[tuple[ClosedPeriod, str]]:
-    """Periods that a frame may change, with the cause."""
-    for metric in frame.metrics:
-        for period in closed.needing(metric, frame.min_us, frame.max_us):
-            yield period, "facts"
-    for place in linked:
-        if isinstance(place, MetricPlace):
-            number = numbers.get((place.programme, place.metric))
-            if number is not None:
-                for period in closed.needing(number, place.at_us, place.at_us):
-                    yield period, "correction"
-        else:
-            for period in closed.told(place):
-                yield period, "charge or circumstance"
+def _is_told(catalogue: Catalogue, period: str, place: AgreementPlace) -> bool:
+    """Whether a period's evaluation carries what is stated; a label of no period is in none."""
+    if place.until == date.max:
+        return first_day(next_label(period)) > place.since
+    versions = catalogue.agreements.get(place.agreement)
+    if not versions:  # left out of the catalogue: any fact may change its periods
+        return True
+    programmes = catalogue.programmes[versions[-1].programme]
+    try:
+        return overlaps(period, place.label) or carries(
+            programmes, versions, period, place.label, place.name
+        )
+    except ValueError:
+        return False
+    except Exception:  # too many is harmless, too few is not
+        log(__name__).exception("late_facts_unclear", agreement=place.agreement)
+        return True

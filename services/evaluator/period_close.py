@@ -18,7 +18,7 @@ from services.catalogue.parked import resolve
 from services.core.counting.evaluation import EvaluationReason
 from services.core.events.corrections import RejectedCorrection
 from services.core.exact.budget import Budget
-from services.evaluator import evaluation_store, recount, refused_corrections
+from services.evaluator import closing_queue, evaluation_store, recount, refused_corrections
 from services.evaluator.evaluation_store import AgreementPeriod
 from services.evaluator.recount import RecountTarget, Snapshot
 from services.evaluator.topics import EvaluatorTopics
@@ -39,12 +39,11 @@ CloseOutcome = Literal["closed", "revised", "unchanged", "refused", "alarm"]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of one close. ``counted_through``: by partition, the last frame it looked at."""
+    """What became of one close."""
 
     outcome: CloseOutcome
     detail: str
     revision: int | None = None
-    counted_through: Mapping[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ async def close_period(
     else:
         done = Done("closed" if last is None else "revised", f"revision {revision}", revision)
     full = {**record, "versions": target.versions}
-    await _commit(connection, topics, snapshot, counted, full, done, requests)
+    await _commit(connection, topics, target, snapshot, counted, full, done, requests)
     metrics.CLOSE_SECONDS.observe(monotonic() - started)
     pa.default_memory_pool().release_unused()  # a recount may have held millions of facts
     log(__name__).info(
@@ -101,7 +100,7 @@ async def close_period(
         reason=why,
         facts=len(snapshot.loaded.facts),
     )
-    return Done(done.outcome, done.detail, done.revision, snapshot.counted_through)
+    return done
 
 
 def _count(
@@ -122,6 +121,7 @@ def _count(
 async def _commit(
     connection: Connection,
     topics: EvaluatorTopics,
+    target: RecountTarget,
     snapshot: Snapshot,
     counted: CountedPeriod,
     record: Mapping[str, Any],
@@ -146,6 +146,8 @@ async def _commit(
                 announcement(made, counted.body),
                 {"content-type": "application/cloudevents+json"},
             )
+        if snapshot.last is None:
+            await closing_queue.move_on(connection, target)
         await evaluation_store.dequeue_recount(connection, place, snapshot.taken_at)
         await evaluation_store.resolve_alarm(connection, place)
         await resolve(connection, "evaluator", "close", [place[0]], place[1])

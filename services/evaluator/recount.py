@@ -126,27 +126,36 @@ def target_of(catalogue: Catalogue, agreement: str, period: str) -> RecountTarge
         )
     programmes = catalogue.programmes[agreements[-1].programme]
     _check_period(agreements, period)
-    spans: dict[int, Span] = {}
-    metrics = set()
-    for need in needs(programmes, agreements, period):
-        number = catalogue.numbers.get((programmes[-1].programme, need.metric))
-        metrics.add(need.metric)
-        if number is not None:
-            since = EVER[0] if need.since_us is None or need.last_before else need.since_us
-            spans[number] = (since, EVER[1] if need.until_us is None else need.until_us)
+    wanted = spans_of(programmes, agreements, period)
+    name = programmes[-1].programme
+    numbers = {metric: catalogue.numbers.get((name, metric)) for metric in wanted}
+    spans = {number: wanted[metric] for metric, number in numbers.items() if number is not None}
     return RecountTarget(
         programmes,
         agreements,
         period,
         catalogue.numbers,
         spans,
-        frozenset(metrics),
-        _days(agreements, period),
+        frozenset(wanted),
+        days_of(agreements, period),
         horizons_of(catalogue.programmes, catalogue.agreement_versions)[programmes[-1].programme],
     )
 
 
-def _days(agreements: Sequence[Agreement], period: str) -> tuple[date, date]:
+def spans_of(
+    programmes: Sequence[Programme], agreements: Sequence[Agreement], period: str
+) -> dict[str, Span]:
+    """By metric, the facts that are needed to count a period."""
+    return {
+        need.metric: (
+            EVER[0] if need.since_us is None or need.last_before else need.since_us,
+            EVER[1] if need.until_us is None else need.until_us,
+        )
+        for need in needs(programmes, agreements, period)
+    }
+
+
+def days_of(agreements: Sequence[Agreement], period: str) -> tuple[date, date]:
     """The days that charges and circumstances of a period's evaluation may be for: its own, those
     of the next period, and for the first period all before it. See `carries`."""
     first = agreements[0]

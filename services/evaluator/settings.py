@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from services.evaluator.closing import Pace
 from services.evaluator.recount import MOST_FACTS
 from services.shell.settings import BadSettings
 
@@ -15,6 +15,20 @@ _DEFAULTS = {
     "EARNBACK_CLOSE_EVERY": 1.0,
     "EARNBACK_MOST_FACTS": float(MOST_FACTS),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Times in seconds. ``idle_after``: when a silent source no longer holds others back.
+
+    ``quiet``: how long nothing may have come before late facts are counted. ``every``: between
+    two looks. ``facts``: at most so many are read for one period.
+    """
+
+    idle_after: float
+    quiet: float
+    every: float
+    facts: int = MOST_FACTS
 
 
 def read_pace(environ: Mapping[str, str] | None = None) -> Pace:

@@ -73,10 +73,14 @@ def feeding(programmes: Iterable[Programme], metrics: Collection[str]) -> frozen
 
 
 async def source_marks(
-    connection: Connection, app: str, topic: str, ends: Mapping[int, int] | None
+    connection: Connection,
+    app: str,
+    topic: str,
+    ends: Mapping[int, int] | None,
+    sources: Collection[str],
 ) -> dict[str, SourceMark]:
-    """How far every declared source has come. ``ends``: of the topic's partitions, as the broker
-    says; what it does not tell of counts as behind."""
+    """How far these sources have come, as far as they are declared. ``ends``: of the topic's
+    partitions, as the broker says; what it does not tell of counts as behind."""
     rows = await connection.fetch(
         "select partition, next_offset from progress where app = $1 and topic = $2", app, topic
     )
@@ -84,11 +88,13 @@ async def source_marks(
     count = max([*reached, *(ends or {}), -1]) + 1
     known = ends or {}
     upto_date = {each for each, offset in reached.items() if offset >= known.get(each, 2**63)}
-    sources = await connection.fetch(
-        "select o.source, max(l.latest_us) as latest_us, extract(epoch from clock_timestamp()"
-        "   - coalesce(max(l.heard_at), o.declared_at))::float8 as silent_s"
-        "  from source_owner o left join source_latest l using (source)"
-        " group by o.source, o.declared_at"
+    found = await connection.fetch(
+        "select o.source, l.latest_us, extract(epoch from clock_timestamp()"
+        "   - coalesce(l.heard_at, o.declared_at))::float8 as silent_s"
+        "  from source_owner o left join (select source, max(latest_us) as latest_us,"
+        "    max(heard_at) as heard_at from source_latest group by source) l using (source)"
+        " where o.source = any($1::text[])",
+        sorted(sources),
     )
     return {
         row["source"]: SourceMark(
@@ -97,24 +103,30 @@ async def source_marks(
             row["silent_s"],
             not count or partition_of(row["source"], count) not in upto_date,
         )
-        for row in sources
+        for row in found
     }
 
 
-def begun(
-    versions: Sequence[Agreement], zone: str, at_us: int, since: str | None = None
-) -> Iterator[str]:
-    """The settlement periods that have begun at an instant, one after another, of all versions.
+async def latest_of_programmes(connection: Connection) -> dict[str, int]:
+    """The latest event time that was accepted for each programme."""
+    rows = await connection.fetch(
+        "select programme, max(latest_us) as latest_us"
+        "  from source_owner join source_latest using (source) group by programme"
+    )
+    return {row["programme"]: row["latest_us"] for row in rows}
+
+
+def periods(versions: Sequence[Agreement], zone: str, since: str | None = None) -> Iterator[str]:
+    """The settlement periods of all versions, one after another, to the end of the last version.
 
     ``versions`` are sorted. A version ends where it says, or where the next one begins. ``since``:
-    from this period on.
+    from this period on. An agreement that never ends has periods to the end of the calendar.
     """
     start = None if since is None else first_day(since)
-    today = local_day(instant(at_us), zone)
     for version, past in zip(versions, _ends(versions), strict=True):
         first = version.effective_from if start is None else max(version.effective_from, start)
         label = label_of(first, version.settled)
-        while first_day(label) <= today and (past is None or first_day(label) < past):
+        while past is None or first_day(label) < past:
             if version_of(versions, label) is version and _exists(label, zone):
                 yield label
             label = next_label(label)

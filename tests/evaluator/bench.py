@@ -12,8 +12,9 @@ from schemas.programme import Programme
 from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
 from services.evaluator.apply import Frames
-from services.evaluator.closing import Closer, Pace
+from services.evaluator.closing import Closer
 from services.evaluator.recount import MOST_FACTS
+from services.evaluator.settings import Pace
 from services.evaluator.topics import EvaluatorTopics
 from services.shell import progress
 from services.shell.metrics import Health

@@ -18,8 +18,9 @@ from services.catalogue.cached import CatalogueCopy
 from services.core.counting.measures.question import Need
 from services.evaluator import apply as apply_module
 from services.evaluator import period_close, preview, recount
+from services.evaluator.closing_queue import register
 from services.evaluator.evaluation_store import dequeue_recount
-from services.evaluator.late_facts import ClosedPeriod, ClosedPeriods, scan
+from services.evaluator.late_facts import scan
 from tests.evaluator.bench import TOPICS, House
 from tests.evaluator.builders import (
     CIRRUS,
@@ -750,12 +751,11 @@ async def test_what_comes_while_a_period_is_closed_for_the_first_time_is_counted
     await house.send(a_month(NIMBUS))
     await house.copy.refresh()
     target = recount.target_of(house.copy.current, "hosting", "2025-01")
-    closed = ClosedPeriods()
-    closed.put(ClosedPeriod(target, {}, evaluated=False))
-    await scan(house.connection, closed, target.numbers)
+    await register(house.connection, target)
+    await scan(house.connection, house.copy.current)
     snapshot = await recount.take(house.connection, target)
     await house.send([down("late", JANUARY)])
-    await scan(house.connection, closed, target.numbers)
+    await scan(house.connection, house.copy.current)
     await dequeue_recount(house.connection, target.place, snapshot.taken_at)
     assert await house.connection.fetchval("select period from touched") == "2025-01"
 
