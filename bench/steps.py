@@ -17,10 +17,10 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from bench.events import METRICS, SOURCES, programme
@@ -53,10 +53,12 @@ Step = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """``ms``: median of a few times. ``rows``: read from tables and indexes, of one time."""
+    """``ms``: median of a few times. ``cpu_ms``: processor time of the process that does the step,
+    without Postgres. ``rows``: read from tables and indexes, of one time."""
 
     what: str
     ms: float
+    cpu_ms: float
     rows: int
 
 
@@ -75,10 +77,13 @@ def main() -> int:
     ):
         found = asyncio.run(_measure(database.dsn, given))
     if given.json:
-        out.print(json.dumps([[each.what, each.ms, each.rows] for each in found], indent=1))
+        out.print(json.dumps([asdict(each) for each in found], indent=1))
     else:
         for each in found:
-            out.print(f"{each.what:60} {each.ms:10.1f} ms {each.rows:10,} rows")
+            out.print(
+                f"{each.what:50} {each.ms:10.1f} ms, {each.cpu_ms:10.1f} of the processor,"
+                f" {each.rows:10,} rows"
+            )
     return 0
 
 
@@ -146,16 +151,17 @@ async def _cost(
     readers: tuple[Connection, Pool], what: str, step: Step, times: int, before: Step | None
 ) -> Cost:
     """Time a step, and count the rows of its last time."""
-    took, rows = [], 0
+    took, worked, rows = [], [], 0
     for _ in range(times):
         if before is not None:
             await before()
         at_first = await _rows(*readers)
-        started = perf_counter()
+        started, busy = perf_counter(), process_time()
         await step()
         took.append((perf_counter() - started) * 1000)
+        worked.append((process_time() - busy) * 1000)
         rows = await _rows(*readers) - at_first
-    return Cost(what, statistics.median(took), rows)
+    return Cost(what, statistics.median(took), statistics.median(worked), rows)
 
 
 async def _rows(connection: Connection, pool: Pool) -> int:

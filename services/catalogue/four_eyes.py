@@ -12,7 +12,6 @@ from schemas.audit import AuditAction
 from schemas.four_eyes import FourEyesAct, RequestKind, RequestState
 from schemas.programme import Programme
 from services.catalogue.audit import AuditedChange, Author, record
-from services.catalogue.revision import move
 from services.shell.postgres import Connection
 
 MOST_OPEN = 500
@@ -92,7 +91,7 @@ async def let_through(connection: Connection, act: RequestedAct, outcome: str) -
         " select request_id, $2 from four_eyes_request r join four_eyes_answer a using (request_id)"
         "  where digest = $1 and agreed and expires_at > clock_timestamp()"
         "    and not exists (select from four_eyes_done d where d.request_id = r.request_id)"
-        "  order by position limit 1 on conflict do nothing returning request_id",
+        "  order by r.position limit 1 on conflict do nothing returning request_id",
         act.digest,
         outcome,
     )
@@ -156,13 +155,17 @@ async def ask(connection: Connection, act: RequestedAct, by: Author) -> UUID:
     return request_id
 
 
-async def agreed_decisions(connection: Connection) -> frozenset[bytes]:
-    """Identity and payload, in one, of each event with a decision that two have agreed on."""
+async def agreed_after(connection: Connection, position: int) -> tuple[int, list[bytes]]:
+    """Identity and payload, in one, of each event with a decision that two have agreed on, among
+    the answers after one; and the position of the last of these."""
     rows = await connection.fetch(
-        "select digest from four_eyes_request join four_eyes_answer using (request_id)"
-        " where kind = 'decision' and agreed"
+        "select a.position, r.digest, a.agreed and r.kind = 'decision' as counts"
+        "  from four_eyes_answer a join four_eyes_request r using (request_id)"
+        " where a.position > $1 order by a.position",
+        position,
     )
-    return frozenset(row["digest"] for row in rows)
+    through: int = rows[-1]["position"] if rows else position
+    return through, [row["digest"] for row in rows if row["counts"]]
 
 
 async def request(connection: Connection, request_id: UUID) -> RequestRow:
@@ -197,8 +200,6 @@ async def answer(
         by.role,
         by.person,
     )
-    if agreed and row["kind"] == "decision":
-        await move(connection)  # ingest lets the event through by its copy of the catalogue
     return await request(connection, request_id)
 
 

@@ -38,8 +38,6 @@ class Catalogue:
     sources: Mapping[str, SourceOwner]
     keys: Mapping[str, ApiKey] = field(default_factory=_empty, repr=False)
     """Prefix to key, without the revoked ones."""
-    agreed: frozenset[bytes] = frozenset()
-    """Identity and payload of each decision that two have agreed on, where a programme asks so."""
     unreadable: tuple[UnreadableContract, ...] = ()
     """What is applied and left out, as it cannot be read."""
 

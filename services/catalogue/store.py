@@ -18,7 +18,6 @@ from schemas.statement import canonical
 from services.catalogue.audit import INSTALLATION, AuditedChange, Author, record
 from services.catalogue.four_eyes import (
     RequestedAct,
-    agreed_decisions,
     days_for,
     digest_of,
     let_through,
@@ -372,7 +371,6 @@ async def load(connection: Connection) -> Catalogue:
         metrics = await connection.fetch("select number, programme, metric from metric_number")
         sources = await connection.fetch("select source, programme, party from source_owner")
         keys = await load_keys(connection)
-        agreed = await agreed_decisions(connection)
     numbers = {(row["programme"], row["metric"]): row["number"] for row in metrics}
     found = read_stored(programmes, agreements, numbers)
     return Catalogue(
@@ -388,7 +386,6 @@ async def load(connection: Connection) -> Catalogue:
                 if row["programme"] in found.programmes
             }
         ),
-        agreed=agreed,
         keys=MappingProxyType(keys),
         unreadable=found.unreadable,
     )

@@ -11,6 +11,7 @@ from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
 from services.core.events.roles import Sender
+from services.ingest.agreed_log import AgreedLog
 from services.ingest.dedupe_cache import Recent
 from services.ingest.event_validator import EventValidator
 from services.ingest.publisher import Publisher
@@ -79,9 +80,11 @@ class Admission:
         keep: KeepRejected,
         latest: Mapping[str, int],
         accepted: AcceptedLookup,
+        agreed: AgreedLog,
     ) -> None:
-        """``latest``: how far each source has come; a mapping that is kept current."""
-        self._accepted = accepted
+        """``latest``: how far each source has come; a mapping that is kept current. ``agreed``:
+        what two have agreed on."""
+        self._accepted, self._agreed = accepted, agreed
         self._catalogue, self._publisher = catalogue, publisher
         self._keep, self._latest = keep, latest
         self._recent = Recent()
@@ -145,12 +148,13 @@ class Admission:
         self, events: Sequence[tuple[bytes, EventCheck]], now: int
     ) -> list[Row | EventRejection]:
         """Validate each. What is refused may have been allowed a moment ago: then all are
-        judged by the newest catalogue."""
-        validator = self._current_validator()
+        judged by the newest catalogue, and by what was agreed to since."""
+        validator, agreed = self._current_validator(), len(self._agreed.decisions)
         verdicts = await _checked(validator, events, now)
         if EventRejection in map(type, verdicts):
-            await self._catalogue.look()
-            if (newest := self._current_validator()) is not validator:
+            await asyncio.gather(self._catalogue.look(), self._agreed.look())
+            newest = self._current_validator()
+            if newest is not validator or len(self._agreed.decisions) > agreed:
                 return await _checked(newest, events, now)
         return verdicts
 
@@ -174,7 +178,9 @@ class Admission:
         if catalogue.revision < 0:
             raise _not_loaded()
         if self._validator is None or self._validator.revision != catalogue.revision:
-            self._validator = EventValidator(catalogue, self._latest.get, agreed=catalogue.agreed)
+            self._validator = EventValidator(
+                catalogue, self._latest.get, agreed=self._agreed.decisions
+            )
         return self._validator
 
     def _compare(self, row: Row, fresh: dict[bytes, Row]) -> AdmissionResult:

@@ -24,6 +24,7 @@ from services.ingest.admission import (
     EventCheck,
     KeepRejected,
 )
+from services.ingest.agreed_log import AgreedLog
 from services.ingest.event_validator import ANYBODY, EventValidator
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.refusal_rate import RefusalRate
@@ -69,13 +70,14 @@ def make_ingest_api(
     keep: KeepRejected,
     latest: Mapping[str, int],
     accepted: AcceptedLookup,
+    agreed: AgreedLog,
     accepts: bool = True,
 ) -> FastAPI:
     """The API over a catalogue and a publisher that ``lifespan`` starts and stops.
 
     ``keep``: keeps what is set aside. ``latest``: how far each source has come. ``accepted``:
-    what counts already. ``accepts``: whether this process takes events; health and metrics are
-    answered either way.
+    what counts already. ``agreed``: what two have agreed on. ``accepts``: whether this process
+    takes events; health and metrics are answered either way.
     """
 
     async def catalogue_is_loaded() -> None:
@@ -96,7 +98,7 @@ def make_ingest_api(
         limits=Limits(body=body.MAX_BODY),
         authenticate=recognise_sender,
     )
-    admission = Admission(catalogue, publisher, keep, latest, accepted)
+    admission = Admission(catalogue, publisher, keep, latest, accepted, agreed)
     rate = RefusalRate()
 
     @api.post(

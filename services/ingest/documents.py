@@ -18,6 +18,7 @@ from typing import Any
 from schemas.generate import ACCEPTED, asyncapi, data_schema, event_schema
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
+from services.ingest.agreed_log import AgreedLog
 from services.ingest.api import VERSION, lifespan_of, make_ingest_api
 from services.ingest.publisher import Publisher
 from services.ingest.rejection_store import KeptRecords, RejectedRecord
@@ -38,6 +39,7 @@ def openapi() -> dict[str, Any]:
         keep=_nowhere,
         latest={},
         accepted=_nothing,
+        agreed=AgreedLog(),
     ).openapi()
 
 

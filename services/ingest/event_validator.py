@@ -19,7 +19,7 @@ from services.core.events.facts import TYPE_OF_KIND, Row
 from services.core.events.rejections import RejectionCode
 from services.core.events.roles import Sender
 from services.core.events.rules import FactRule, Rules, rules_of
-from services.core.events.two_for_decisions import TwoForDecisions
+from services.core.events.two_for_decisions import AgreedDecisions, TwoForDecisions
 from services.ingest.decision_request import asked_for
 from services.ingest.events import (
     JSON_TYPES,
@@ -52,13 +52,13 @@ class EventValidator:
         catalogue: Catalogue,
         latest_of: LatestOf | None = None,
         *,
-        agreed: frozenset[bytes] | None = None,
+        agreed: AgreedDecisions | None = None,
     ) -> None:
         """Prepare the rules. Raises ValueError where two programmes claim one source.
 
         ``latest_of``: how far a source has come, asked for every event; left out, or where it
-        gives None, nothing is too old. ``agreed``: identity and payload of the decisions that two
-        have agreed on; None: one is enough, as for events from files.
+        gives None, nothing is too old. ``agreed``: the decisions that two have agreed on; None:
+        one is enough, as for events from files.
         """
         self.revision = catalogue.revision
         self._rules: Rules = rules_of(

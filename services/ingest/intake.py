@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from services.catalogue.snapshot import Catalogue
 from services.core.events.roles import Sender
+from services.core.events.two_for_decisions import AgreedDecisions
 from services.ingest.event_validator import EventValidator
 from services.ingest.fair_queue import FairQueue
 from services.ingest.fast_validator import FastValidator
@@ -73,15 +74,18 @@ class Intake:
         topics: IngestTopics,
         catalogue: Callable[[], Catalogue],
         latest: Mapping[str, int],
+        agreed: AgreedDecisions,
         keep: Callable[[Sequence[RejectedRecord]], int],
         session: int = 30,
         security: Security = NONE,
     ) -> None:
-        """``latest``: how far each source has come; a mapping that is kept current. ``keep``:
-        persists rejections and returns after commit; it may block, and reading waits with it. It
-        gives how many of them are duplicates of what counts already, and so no rejections."""
+        """``latest``: how far each source has come; a mapping that is kept current. ``agreed``:
+        what two have agreed on, likewise. ``keep``: persists rejections and returns after commit;
+        it may block, and reading waits with it. It gives how many of them are duplicates of what
+        counts already, and so no rejections."""
         self._names = topics
         self._catalogue, self._latest, self._keep = catalogue, latest, keep
+        self._agreed = agreed
         self._stopping = threading.Event()
         self._sent: deque[_Batch] = deque()
         self._acknowledged: dict[tuple[str, int], int] = {}
@@ -196,7 +200,7 @@ class Intake:
         catalogue = self._catalogue()
         if self._validator is not None and self._validator.revision == catalogue.revision:
             return
-        self._validator = EventValidator(catalogue, self._latest.get, agreed=catalogue.agreed)
+        self._validator = EventValidator(catalogue, self._latest.get, agreed=self._agreed)
         self._fast = FastValidator(self._validator, self._partitions)
         topics = frozenset(self._names.intake + vendor for vendor in catalogue.vendors)
         if topics and topics != self._topics:

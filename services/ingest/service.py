@@ -11,6 +11,7 @@ from typing import Any
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
 from services.ingest.accepted_lookup import accepted
+from services.ingest.agreed_log import AgreedLog
 from services.ingest.api import lifespan_of, make_ingest_api
 from services.ingest.intake import Intake
 from services.ingest.progress import SourceProgress
@@ -66,6 +67,7 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
         keep=opened.keep,
         latest=opened.sources.latest,
         accepted=opened.accepted,
+        agreed=opened.agreed,
         accepts="http" in parts,
     )
     # Rows are many, short-lived and in no cycles: looking through them for some is a waste.
@@ -83,6 +85,7 @@ class Opened:
         self._pool: Pool | None = None
         self.catalogue = CatalogueCopy()
         self.sources = SourceProgress()
+        self.agreed = AgreedLog()
 
     async def start(self) -> None:
         """Wait for the database, and load the catalogue."""
@@ -94,6 +97,7 @@ class Opened:
                 await self._check()
                 await self.catalogue.start(self._pool)
                 await self.sources.start(self._pool)
+                await self.agreed.start(self._pool)
                 attempt.done()
 
     async def _check(self) -> None:
@@ -105,7 +109,8 @@ class Opened:
             leave("other_installation", reason=str(error))
 
     async def stop(self) -> None:
-        """Close both."""
+        """Close all of it."""
+        await self.agreed.stop()
         await self.sources.stop()
         await self.catalogue.stop()
         if self._pool is not None:
@@ -166,6 +171,7 @@ class IntakeThread:
             topics=topics,
             catalogue=lambda: opened.catalogue.current,
             latest=opened.sources.latest,
+            agreed=opened.agreed.decisions,
             keep=self._keep,
             session=settings.session_timeout,
             security=settings.security,

@@ -18,6 +18,7 @@ from services.catalogue.audit import Author
 from services.catalogue.store import apply
 from services.core.events.facts import Row
 from services.core.events.roles import Sender
+from services.core.events.two_for_decisions import AgreedDecisions
 from services.ingest.event_validator import EventValidator
 from services.ingest.rejection import EventRejection
 from tests.catalogue.builders import a_programme, an_agreement
@@ -33,7 +34,11 @@ OF_NORTH = Sender("north", "vendor")
 def _door(agreed: frozenset[bytes] | None = frozenset(), **changes: Any) -> EventValidator:
     catalogue = a_catalogue(a_programme(four_eyes=RULE, **changes))
     claimed = MappingProxyType({"campus-network": (an_agreement(claim=CLAIM),)})
-    return EventValidator(replace(catalogue, agreements=claimed), lambda _: NOW_US, agreed=agreed)
+    return EventValidator(
+        replace(catalogue, agreements=claimed),
+        lambda _: NOW_US,
+        agreed=None if agreed is None else AgreedDecisions(agreed),
+    )
 
 
 def _said(event: Any, agreed: frozenset[bytes] | None = frozenset()) -> Row | EventRejection:
@@ -99,9 +104,14 @@ def _open(ingest: Ingest, about: str) -> list[Any]:
     return ingest.query(query, f"%{about}%")
 
 
+def _revision(ingest: Ingest) -> list[Any]:
+    return ingest.query("select revision from catalogue_revision where revision >= $1", 0)
+
+
 def test_over_http_and_kafka_a_claim_counts_once_another_key_agrees(ingest: Ingest) -> None:
     second = _run(ingest, _asks_for_two)
     ingest.start("http,intake")
+    (before,) = _revision(ingest)
     claim = ingest.event("claim-1", "circumstance", {**CLAIMED, "period": "2025-03"})
     sent = json.dumps(claim).encode()
     for _ in range(2):
@@ -120,5 +130,6 @@ def test_over_http_and_kafka_a_claim_counts_once_another_key_agrees(ingest: Inge
     _agree(ingest, asked["request_id"], second)
     assert ingest.post(str(asked["content"]).encode(), "north").status_code == 202
     assert [row.id for row in ingest.rows(2)] == ["claim-1", "claim-2"]
+    assert _revision(ingest) == [before], "nobody reads the catalogue again for a decision"
     actions = ingest.query("select action from audit_entry where about <> $1 order by number", "")
     assert [row["action"] for row in actions][-4:] == ["request-made", "request-agreed"] * 2

@@ -24,17 +24,43 @@ class DecidedByEvent:
     period: str | None
 
 
+class AgreedDecisions:
+    """Identity and payload, in one, of each event with a decision that two have agreed on.
+
+    They become more while events are judged by them, and never fewer.
+    """
+
+    __slots__ = ("_events", "_identities")
+
+    def __init__(self, events: Iterable[bytes] = ()) -> None:
+        self._events: set[bytes] = set()
+        self._identities: set[bytes] = set()
+        self.add(events)
+
+    def add(self, events: Iterable[bytes]) -> None:
+        """Take in further ones."""
+        for each in events:
+            self._events.add(each)
+            self._identities.add(each[:16])
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __contains__(self, event: bytes) -> bool:
+        return event in self._events
+
+    def has_identity(self, identity: bytes) -> bool:
+        """Whether an event of this identity was agreed on, with whatever payload."""
+        return identity in self._identities
+
+
 @dataclass(frozen=True, slots=True)
 class TwoForDecisions:
-    """The rules of acceptance, and what was agreed: identity and payload, in one, of each event."""
+    """The rules of acceptance, and what was agreed."""
 
     rules: Rules
-    agreed: frozenset[bytes]
-    _identities: frozenset[bytes] = field(init=False)
+    agreed: AgreedDecisions
     _decisions: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_identities", frozenset(one[:16] for one in self.agreed))
 
     def lacks_second(self, row: Row) -> DecidedByEvent | None:
         """What an event decides that nobody else has agreed to; None where it needs nobody.
@@ -67,7 +93,7 @@ class TwoForDecisions:
                 return None
             return self._if_decision(answer.name, answer.agreement, answer.period)
         correction = Correction.model_validate_json(row.data)
-        if identity_of(row.source, correction.corrects) in self._identities:
+        if self.agreed.has_identity(identity_of(row.source, correction.corrects)):
             return f"correction of {correction.corrects}", None, None
         data = correction.data or {}
         named = [data.get(key) for key in ("circumstance", "name")]

@@ -8,7 +8,7 @@ import pytest
 
 from services.core.events.facts import Row
 from services.core.events.rules import Rules, rules_of
-from services.core.events.two_for_decisions import TwoForDecisions
+from services.core.events.two_for_decisions import AgreedDecisions, TwoForDecisions
 from tests.core.said import FINANCE, NUMBERS, PROBE, Said, agreement, judged, moment, programme
 
 RULE = {"acts": ["decisions"], "expires_after_days": 14}
@@ -64,17 +64,17 @@ def test_decisions_need_another_and_nothing_else_does(
     kind: str, data: dict[str, Any], source: str, about: str | None
 ) -> None:
     row = _row(kind, data, source=source)
-    found = TwoForDecisions(RULES, frozenset()).lacks_second(row)
+    found = TwoForDecisions(RULES, AgreedDecisions()).lacks_second(row)
     assert (found.name if found is not None else None) == about
     if found is not None:
         assert (found.agreement, found.period) == ("north-wan", "2025-01")
         assert found.party == ("north" if source == PROBE else "acme")
-        assert TwoForDecisions(RULES, frozenset({_key(row)})).lacks_second(row) is None
+        assert TwoForDecisions(RULES, AgreedDecisions({_key(row)})).lacks_second(row) is None
 
 
 def test_what_is_agreed_is_one_event_as_it_stands_and_its_correction_needs_another_again() -> None:
     claim = _row("circumstance", CLAIM)
-    agreed = TwoForDecisions(RULES, frozenset({_key(claim)}))
+    agreed = TwoForDecisions(RULES, AgreedDecisions({_key(claim)}))
     assert agreed.lacks_second(_row("circumstance", {**CLAIM, "value": 1})) is not None
     assert agreed.lacks_second(_row("circumstance", CLAIM, "e-2")) is not None
     back = _row("correction", {"corrects": "e-1", "reason": "r"}, "e-3")
@@ -85,5 +85,5 @@ def test_what_is_agreed_is_one_event_as_it_stands_and_its_correction_needs_anoth
 
 @pytest.mark.parametrize("rule", [None, {**RULE, "acts": ["closes"]}])
 def test_one_is_enough_where_the_programme_does_not_ask_for_two(rule: Any) -> None:
-    two = TwoForDecisions(_rules(four_eyes=rule), frozenset())
+    two = TwoForDecisions(_rules(four_eyes=rule), AgreedDecisions())
     assert two.lacks_second(_row("circumstance", CLAIM)) is None
