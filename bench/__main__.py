@@ -22,8 +22,9 @@ from infra.progress import Progress
 from services.cli.show import bars
 from services.cli.stack import Workers, stack
 
-SETTINGS = {"EARNBACK_SESSION_TIMEOUT": "60"}
-"""The intake stands still while its topic is filled, and should not lose its place meanwhile."""
+SETTINGS = {"EARNBACK_SESSION_TIMEOUT": "60", "EARNBACK_PARTY_EVENTS_PER_SECOND": "0"}
+"""The intake stands still while its topic is filled, and should not lose its place meanwhile. All
+events are one party's: its rate would be measured, not the chain's."""
 
 
 def main() -> int:

@@ -35,6 +35,8 @@ from services.shell.postgres import Connection, connect
 
 MOST_RATIO = 2.0
 """A close beside the load takes no longer than so many times one on an idle system."""
+UNLIMITED = {"EARNBACK_PARTY_EVENTS_PER_SECOND": "0"}
+"""The load comes as fast as it can."""
 QUIET, LOUD = "quiet", "loud"
 MONTH = datetime(2025, 1, 1, tzinfo=UTC)
 PATIENCE_S = 120.0
@@ -54,7 +56,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="earnback-bench-") as folder,
         bars() as progress,
-        stack(Path(folder), progress=progress) as running,
+        stack(Path(folder), environment=UNLIMITED, progress=progress) as running,
     ):
         found = asyncio.run(_measure(running.addresses, given, progress))
     out.print(json.dumps(found, indent=1) if given.json else shown(found))

@@ -26,8 +26,8 @@ from services.ingest.admission import (
 )
 from services.ingest.agreed_log import AgreedLog
 from services.ingest.event_validator import ANYBODY, EventValidator
+from services.ingest.party_rate import EventRate, RefusalRate
 from services.ingest.publisher import Publisher, Unavailable
-from services.ingest.refusal_rate import RefusalRate
 from services.ingest.rejection import QUOTA_USED_UP, EventRejection
 from services.shell import clock
 from services.shell.http.limits import Limits
@@ -71,13 +71,15 @@ def make_ingest_api(
     latest: Mapping[str, int],
     accepted: AcceptedLookup,
     agreed: AgreedLog,
+    events: EventRate,
     accepts: bool = True,
 ) -> FastAPI:
     """The API over a catalogue and a publisher that ``lifespan`` starts and stops.
 
     ``keep``: keeps what is set aside. ``latest``: how far each source has come. ``accepted``:
-    what counts already. ``agreed``: what two have agreed on. ``accepts``: whether this process
-    takes events; health and metrics are answered either way.
+    what counts already. ``agreed``: what two have agreed on. ``events``: how many of a party
+    are taken. ``accepts``: whether this process takes events; health and metrics are answered
+    either way.
     """
 
     async def catalogue_is_loaded() -> None:
@@ -115,13 +117,16 @@ def make_ingest_api(
         if not accepts:
             raise _not_here()
         rate.check(key.party)
+        events.check(key.party)
         by = Author(key.prefix, key.party, key.role, person_of(request.headers.get(PERSON)))
-        single, events = await _read(request, sender)
+        single, sent = await _read(request, sender)
         try:
-            outcomes = await admission.admit(events, sender, by)
+            outcomes = await admission.admit(sent, sender, by)
         except Unavailable as error:
             raise _unavailable(error) from error
-        rate.took(key.party, sum(outcome.refusal is not None for outcome in outcomes))
+        refused = sum(outcome.refusal is not None for outcome in outcomes)
+        rate.took(key.party, refused)
+        events.took(key.party, len(outcomes) - refused)
         return _answer_one(outcomes[0]) if single else _answer_all(outcomes)
 
     _declare_keys(api)

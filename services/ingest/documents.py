@@ -20,6 +20,7 @@ from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
 from services.ingest.agreed_log import AgreedLog
 from services.ingest.api import VERSION, lifespan_of, make_ingest_api
+from services.ingest.party_rate import EventRate
 from services.ingest.publisher import Publisher
 from services.ingest.rejection_store import KeptRecords, RejectedRecord
 from services.ingest.topics import IngestTopics
@@ -40,6 +41,7 @@ def openapi() -> dict[str, Any]:
         latest={},
         accepted=_nothing,
         agreed=AgreedLog(),
+        events=EventRate(0),
     ).openapi()
 
 

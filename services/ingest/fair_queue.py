@@ -8,8 +8,9 @@ room is not read on until most of that is done: then others come through at once
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Protocol
 
 ROOM = 64 * 1024 * 1024
@@ -26,6 +27,14 @@ class Message(Protocol):
     def topic(self) -> str: ...
     def partition(self) -> int: ...
     def value(self) -> bytes | None: ...
+
+
+def _any_number(_: str) -> float:
+    return inf
+
+
+def _at_most(count: int, number: float) -> int:
+    return count if number >= count else max(0, int(number))
 
 
 @dataclass(slots=True)
@@ -58,10 +67,14 @@ class FairQueue:
         waiting.records.append(message)
         waiting.size += _size(message)
 
-    def take(self, most: int) -> list[Any]:
-        """So many records at most: of each topic as many as of any other that has more waiting."""
+    def take(self, most: int, may: Callable[[str], float] = _any_number) -> list[Any]:
+        """So many records at most: of each topic as many as of any other that has more waiting.
+
+        ``may``: how many of a topic may be taken now.
+        """
+        able = {t: _at_most(len(w.records), may(t)) for t, w in self._topics.items()}
         taken: list[Any] = []
-        for topic, count in _shares({t: len(w.records) for t, w in self._topics.items()}, most):
+        for topic, count in _shares(able, most):
             waiting = self._topics[topic]
             for _ in range(count):
                 message = waiting.records.popleft()

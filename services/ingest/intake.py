@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,7 @@ from services.ingest.fair_queue import FairQueue
 from services.ingest.fast_validator import FastValidator
 from services.ingest.framing import HEADERS, cut
 from services.ingest.lag import LagWatch
+from services.ingest.party_rate import EventRate
 from services.ingest.rejection import EventRejection
 from services.ingest.rejection_store import RecordPosition, RejectedRecord
 from services.ingest.topics import IngestTopics
@@ -75,17 +76,19 @@ class Intake:
         catalogue: Callable[[], Catalogue],
         latest: Mapping[str, int],
         agreed: AgreedDecisions,
+        events: EventRate,
         keep: Callable[[Sequence[RejectedRecord]], int],
         session: int = 30,
         security: Security = NONE,
     ) -> None:
         """``latest``: how far each source has come; a mapping that is kept current. ``agreed``:
-        what two have agreed on, likewise. ``keep``: persists rejections and returns after commit;
-        it may block, and reading waits with it. It gives how many of them are duplicates of what
-        counts already, and so no rejections."""
+        what two have agreed on, likewise. ``events``: how many of a party are taken. ``keep``:
+        persists rejections and returns after commit; it may block, and reading waits with it. It
+        gives how many of them are duplicates of what counts already, and so no rejections."""
         self._names = topics
         self._catalogue, self._latest, self._keep = catalogue, latest, keep
-        self._agreed = agreed
+        self._agreed, self._events = agreed, events
+        self._waits = False
         self._stopping = threading.Event()
         self._sent: deque[_Batch] = deque()
         self._acknowledged: dict[tuple[str, int], int] = {}
@@ -164,22 +167,38 @@ class Intake:
 
         Raises IntakeFailed where reading failed.
         """
-        if len(self._topics) == 1:
-            return self._records(WITHIN)
-        found = self._records(0 if len(self._queue) else WITHIN)
+        if len(self._topics) == 1 and not len(self._queue):
+            return self._of_one_topic()
+        found = self._records(0 if len(self._queue) and not self._waits else WITHIN)
         while found:
             for message in found:
                 self._queue.put(message)
             self._pause(self._queue.hold())
             found = [] if self._queue.is_full else self._records(0)
-        batch = self._queue.take(BATCH)
+        batch = self._queue.take(BATCH, lambda topic: self._events.left(self._vendor(topic)))
+        self._waits = not batch
+        for topic, number in Counter(message.topic() for message in batch).items():
+            self._events.took(self._vendor(topic), number)
         self._pause(self._queue.hold())
         return batch
 
-    def _records(self, within: float) -> list[Any]:
+    def _of_one_topic(self) -> list[Any]:
+        """The next batch where there is one topic: none while its vendor has to wait."""
+        (topic,) = self._topics
+        may = self._events.left(self._vendor(topic))
+        self._pause(self._topics if may < 1 else frozenset())
+        found = self._records(WITHIN, BATCH if may >= BATCH else max(1, int(may)))
+        self._events.took(self._vendor(topic), len(found))
+        return found
+
+    def _vendor(self, topic: str) -> str:
+        """Who speaks through a topic: the vendor that it is bound to."""
+        return topic.removeprefix(self._names.intake)
+
+    def _records(self, within: float, most: int = BATCH) -> list[Any]:
         """What the client has, without what is no record."""
         found = []
-        for message in self._consumer.consume(BATCH, within):
+        for message in self._consumer.consume(most, within):
             if message.error() is None:
                 found.append(message)
             else:
@@ -253,7 +272,8 @@ class Intake:
         """Put what counts into the builders. What is refused is noted, offset and all."""
         assert self._fast is not None
         take, now = self._fast.take, now_us()
-        sender_of = _Senders(self._names.intake)
+        names = {message.topic() for message in messages}
+        sender_of = {topic: Sender(self._vendor(topic), "vendor") for topic in names}
         for message in messages:
             topic = message.topic()
             sender, raw, headers = sender_of[topic], message.value() or b"", message.headers()
@@ -343,17 +363,6 @@ def _places(partitions: Sequence[TopicPartition]) -> frozenset[tuple[str, int]]:
 
 def _partitions(places: frozenset[tuple[str, int]]) -> list[TopicPartition]:
     return [TopicPartition(*place) for place in sorted(places)]
-
-
-class _Senders(dict[str, Sender]):
-    """Who speaks through a topic: the vendor that it is bound to."""
-
-    def __init__(self, beginning: str) -> None:
-        super().__init__()
-        self._beginning = beginning
-
-    def __missing__(self, topic: str) -> Sender:
-        return self.setdefault(topic, Sender(topic.removeprefix(self._beginning), "vendor"))
 
 
 def _count(**outcomes: int) -> None:

@@ -14,6 +14,7 @@ from services.ingest.accepted_lookup import accepted
 from services.ingest.agreed_log import AgreedLog
 from services.ingest.api import lifespan_of, make_ingest_api
 from services.ingest.intake import Intake
+from services.ingest.party_rate import EventRate
 from services.ingest.progress import SourceProgress
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.rejection_store import KeptRecords, RejectedRecord, keep
@@ -68,6 +69,7 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
         latest=opened.sources.latest,
         accepted=opened.accepted,
         agreed=opened.agreed,
+        events=opened.events,
         accepts="http" in parts,
     )
     # Rows are many, short-lived and in no cycles: looking through them for some is a waste.
@@ -86,6 +88,7 @@ class Opened:
         self.catalogue = CatalogueCopy()
         self.sources = SourceProgress()
         self.agreed = AgreedLog()
+        self.events = EventRate(settings.party_events_per_second)
 
     async def start(self) -> None:
         """Wait for the database, and load the catalogue."""
@@ -172,6 +175,7 @@ class IntakeThread:
             catalogue=lambda: opened.catalogue.current,
             latest=opened.sources.latest,
             agreed=opened.agreed.decisions,
+            events=opened.events,
             keep=self._keep,
             session=settings.session_timeout,
             security=settings.security,

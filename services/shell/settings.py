@@ -60,6 +60,9 @@ class Settings:
     tail."""
     security: Security = NONE
     """Security settings of the broker: protocol, mechanism, user, certificates."""
+    party_events_per_second: int = 50_000
+    """Events of one party that ingest takes in a second, in each of its processes. 0 = any number.
+    Fewer than an evaluator applies, so that what others send comes through."""
     refusals: RefusalQuota = USUAL
     """What is kept of each party's refused events."""
 
@@ -100,6 +103,9 @@ def read(service: str, environ: Mapping[str, str] | None = None) -> Settings:
         stall=reader.given("EARNBACK_STALL", _positive, "seconds", 120),
         stop=reader.given("EARNBACK_STOP", _positive, "seconds", 30),
         outbox_keep_hours=reader.given("EARNBACK_OUTBOX_KEEP_HOURS", _positive, "hours", 168),
+        party_events_per_second=reader.given(
+            "EARNBACK_PARTY_EVENTS_PER_SECOND", _count, "a number, 0 = any", 50_000
+        ),
         security=_security(reader),
         refusals=_refusals(reader),
     )
@@ -356,6 +362,10 @@ def _port(text: str) -> int:
 def _seconds(text: str) -> int:
     # Faust refuses a session timeout above its request timeout, which is 60.
     return _between(text, 1, 60)
+
+
+def _count(text: str) -> int:
+    return _between(text, 0, 10**9)
 
 
 def _positive(text: str) -> int:

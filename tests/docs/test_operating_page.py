@@ -71,6 +71,7 @@ def test_the_defaults_on_the_page_are_those_of_the_code() -> None:
         "EARNBACK_HTTP_PORT": str(common.http_port),
         "EARNBACK_HTTP_CONNECTIONS": str(common.http_connections),
         "EARNBACK_HTTP_CONNECTIONS_PER_CLIENT": str(common.http_connections_per_client),
+        "EARNBACK_PARTY_EVENTS_PER_SECOND": str(common.party_events_per_second),
         "EARNBACK_REFUSED_EVENTS_PER_DAY": str(common.refusals.events),
         "EARNBACK_REFUSED_KIB_PER_DAY": str(common.refusals.size // 1024),
         "EARNBACK_REFUSED_KEEP_DAYS": str(common.refusals.days),

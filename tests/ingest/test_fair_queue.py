@@ -60,6 +60,17 @@ def test_one_topic_alone_has_the_whole_batch() -> None:
     assert counts(queue.take(10_000)) == {"only": 5000}
 
 
+def test_who_has_sent_too_much_waits_and_leaves_its_share_to_the_others() -> None:
+    queue = FairQueue()
+    put(queue, "loud", 1000)
+    put(queue, "quiet", 1000)
+    may = {"loud": 7.9, "quiet": 10**9}
+    assert counts(queue.take(100, lambda topic: may[topic])) == {"loud": 7, "quiet": 93}
+    may["loud"] = -3.0
+    assert counts(queue.take(100, lambda topic: may[topic])) == {"quiet": 100}
+    assert len(queue) == 1800
+
+
 def test_a_topic_is_held_from_its_part_of_the_room_on_until_most_of_it_is_done() -> None:
     queue = FairQueue(room=700 * 100)
     put(queue, "loud", 99)

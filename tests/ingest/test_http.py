@@ -17,7 +17,7 @@ from services.catalogue import keys
 from services.catalogue.store import apply
 from services.core.events.facts import Row
 from services.ingest.body import MAX_ITEMS
-from services.ingest.refusal_rate import AT_ONCE
+from services.ingest.party_rate import REFUSED_AT_ONCE
 from tests.catalogue.builders import PROBE, a_programme
 from tests.ingest.conftest import Ingest
 from tests.ingest.test_event_validator import FOREIGN, GOOD, MISSING
@@ -330,7 +330,7 @@ def test_a_key_that_only_reads_sends_nothing_and_a_probe_no_charge(running: Inge
 
 def test_a_party_that_has_too_many_events_refused_waits_and_nobody_else(running: Ingest) -> None:
     rubbish = b"[" + b",".join([b"{}"] * MAX_ITEMS) + b"]"
-    for _ in range(1 + AT_ONCE // MAX_ITEMS):  # time gives some back between two of them
+    for _ in range(1 + REFUSED_AT_ONCE // MAX_ITEMS):  # time gives some back between two of them
         assert running.post(rubbish, content_type="application/json").status_code == 207
     answer = running.post(_body(running.event("a")))
     assert (answer.status_code, answer.json()["code"]) == (429, "too-many-refused")

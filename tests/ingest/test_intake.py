@@ -268,6 +268,27 @@ def test_a_flood_of_one_vendor_does_not_hold_up_another(ingest: Ingest) -> None:
     assert still_to_come > flood / 2
 
 
+def test_who_sent_too_much_over_http_waits_there_and_in_its_topic_and_nobody_else(
+    ingest: Ingest,
+) -> None:
+    sent = [ingest.event(f"loud-{n}") for n in range(500)]
+    late = {"metric": "desk.deliveries", "due_at": "2025-01-01T00:00:00Z", "delivery": "d"}
+    source = ingest.source("https://desk.example/")
+    ingest.start("http,intake", EARNBACK_PARTY_EVENTS_PER_SECOND="100")
+    body = json.dumps(sent).encode()
+    assert ingest.post(body, content_type="application/json").status_code == 202
+    refused = ingest.post(json.dumps(ingest.event("more")).encode())
+    assert (refused.status_code, refused.json()["code"]) == (429, "too-many-events")
+    assert int(refused.headers["Retry-After"]) >= 1
+    north = _structured(ingest.event("loud-last"))
+    desk = _structured(ingest.event("quiet", "delivery", late, source=source))
+    ingest.produce(f"intake.{ingest.vendor('north')}", [north])
+    ingest.produce(f"intake.{ingest.vendor('desk')}", [desk])
+    ingest.rows(502)
+    at = {one: at for at, ids in _frames(ingest) for one in ids}
+    assert at["quiet"] < at["loud-last"]
+
+
 def _frames(ingest: Ingest) -> list[tuple[int, list[str]]]:
     """When each frame of this test was sent, in milliseconds, and the ids in it."""
     found = []
