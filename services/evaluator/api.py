@@ -6,7 +6,7 @@ It knows nobody's keys: it listens where only the other services reach it.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -23,10 +23,11 @@ from services.catalogue.parked import WorkFailure
 from services.core.counting.evaluation import window_at
 from services.core.counting.measures.question import Need
 from services.evaluator import evaluation_store, preview
-from services.evaluator.apply import Partition
 from services.evaluator.closing import Ends
+from services.evaluator.frame_lookup import FrameLookup, NobodyAnswers
 from services.evaluator.recount import NoSuchPeriod, RecountTarget, target_of
 from services.shell import clock
+from services.shell.frames import partition_of
 from services.shell.http.bodies import JsonRoute
 from services.shell.http.cursors import decode_cursor, encode_cursor
 from services.shell.http.documented import PROBLEMS
@@ -80,11 +81,11 @@ class EvaluatorApiState:
         catalogue: CatalogueCopy,
         ends: Ends,
         health: Health,
-        held: Mapping[int, Partition] = preview.NONE_HELD,
+        lookup: FrameLookup,
     ) -> None:
-        """``held``: the partitions that this process owns, kept current."""
+        """``lookup``: tells the frames of an event, whichever process owns its partition."""
         self.pool, self.catalogue, self.ends, self.health = pool, catalogue, ends, health
-        self.held = held
+        self.lookup = lookup
 
 
 def evaluator_api(settings: Settings, parts: EvaluatorApiState) -> FastAPI:
@@ -173,9 +174,20 @@ async def get_verdict(request: Request, identity: str) -> Response:
             "The broker does not answer; try again in a moment.",
             headers={"Retry-After": "5"},
         )
+    partition = partition_of(source, len(ends))
+    try:
+        where = await parts.lookup(partition, preview.halves_of(source, event_id)[0])
+    except NobodyAnswers as error:
+        raise Problem(
+            503,
+            "partition-away",
+            "Where the event would be stored cannot be told.",
+            "The process that keeps its part of the log does not answer; try again in a moment.",
+            headers={"Retry-After": "5"},
+        ) from error
     async with parts.pool.acquire() as connection:
         found = await preview.verdict(
-            connection, parts.catalogue.current, source, event_id, len(ends), parts.held
+            connection, parts.catalogue.current, source, event_id, partition, where
         )
     return tagged(request, json.dumps(found).encode())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from services.catalogue.cached import CatalogueCopy
@@ -10,6 +11,7 @@ from services.evaluator import gauges
 from services.evaluator.api import EvaluatorApiState, evaluator_api
 from services.evaluator.apply import Frames
 from services.evaluator.closing import Closer
+from services.evaluator.frame_lookup import FrameLookup
 from services.evaluator.log_ends import LogEnds
 from services.evaluator.settings import Pace
 from services.evaluator.topics import EvaluatorTopics
@@ -46,7 +48,9 @@ class EvaluatorProcess:
         )
         consume(self.app, self.topics.measurements, self.frames, dense=Dense.BY_OFFSET)
         self.wires.beside("catalogue", self._keep_catalogue)
+        self.lookup = FrameLookup(partial(self._dial, "lookup"), self.frames.partitions)
         self.wires.beside("closer", self._close)
+        self.wires.beside("lookup", self.lookup.run)
         self.wires.beside("relay", self._relay)
         self.wires.beside("gauges", self._show)
         self.wires.beside("retention", self._remove_old)
@@ -66,16 +70,16 @@ class EvaluatorProcess:
                 attempt.done()
         await asyncio.Event().wait()
 
+    async def _dial(self, part: str) -> Connection:
+        return await connect(self.settings.postgres, name=f"{self.settings.app}-{part}")
+
     async def _close(self) -> None:
         ends = LogEnds(self.settings, self.topics.measurements)
-
-        async def dial() -> Connection:
-            return await connect(self.settings.postgres, name=f"{self.settings.app}-closer")
 
         closer = Closer(
             app=self.settings.app,
             catalogue=self.catalogue(),
-            connect=dial,
+            connect=partial(self._dial, "closer"),
             ends=ends,
             pace=self.pace,
             health=self.wires.health,
@@ -109,7 +113,7 @@ class EvaluatorProcess:
     async def _serve(self) -> None:
         ends = LogEnds(self.settings, self.topics.measurements)
         parts = EvaluatorApiState(
-            self.wires.pool, self.catalogue(), ends, self.wires.health, self.frames.partitions
+            self.wires.pool, self.catalogue(), ends, self.wires.health, self.lookup
         )
         try:
             await serve_beside(evaluator_api(self.settings, parts), self.settings)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from schemas.period import first_day, label_of
 from schemas.statement import canonical
@@ -22,13 +19,11 @@ from services.core.counting.measures.question import Need
 from services.core.events.corrections import EventKey
 from services.core.events.facts import identity_of, number
 from services.evaluator import columns, recount, store
-from services.evaluator.apply import Partition
+from services.evaluator.frame_lookup import FramesToSearch
 from services.evaluator.quarantine import REFUSED_CORRECTION
 from services.evaluator.recount import RecountTarget
-from services.shell.frames import partition_of, read_batch
+from services.shell.frames import read_batch
 from services.shell.postgres import Connection, Pool
-
-NONE_HELD: Mapping[int, Partition] = MappingProxyType({})
 
 
 class EventsPage(NamedTuple):
@@ -65,23 +60,13 @@ async def verdict(
     catalogue: Catalogue,
     source: str,
     event_id: str,
-    partitions: int,
-    held: Mapping[int, Partition] = NONE_HELD,
+    partition: int,
+    where: FramesToSearch,
 ) -> dict[str, Any]:
-    """What became of an event. ``partitions``: of `measurements`.
-
-    ``held``: the partitions that this process owns, of which it knows the frame of each identity;
-    of others, and of what was stored since, the frames are searched.
-    """
-    digest = identity_of(source, event_id)
-    high, low = number(digest[:8]), number(digest[8:])
-    partition = partition_of(source, partitions)
-    numbers: Sequence[int] = ()
-    since = 0
-    if (own := held.get(partition)) is not None:
-        numbers = own.seen.frames_with(np.array([high], np.uint64))
-        since = own.next_number
-    place = await store.find(connection, high, low, partition, numbers, since)
+    """What became of an event. ``partition``: of its source. ``where``: the frames that may hold
+    it, as the owner of the partition says."""
+    high, low = halves_of(source, event_id)
+    place = await store.find(connection, high, low, partition, where.numbers, where.since)
     accepted: dict[str, Any] | None = None
     repeated = 0
     if place is not None:
@@ -96,7 +81,7 @@ async def verdict(
             "stored_at": place.stored_at.isoformat(),
             "event": event,
         }
-        repeated = await store.repetitions(connection, high, low, partition)
+        repeated = await store.repetitions(connection, high, low, partition, place.number)
     aside = await _aside(connection, source, event_id)
     unfit = any(
         each["reason"] == REFUSED_CORRECTION and each["resolved_at"] is None for each in aside
@@ -110,6 +95,12 @@ async def verdict(
         "duplicates": repeated,
         "quarantined": aside,
     }
+
+
+def halves_of(source: str, event_id: str) -> tuple[int, int]:
+    """The high and the low half of an event's identity."""
+    digest = identity_of(source, event_id)
+    return number(digest[:8]), number(digest[8:])
 
 
 async def _aside(connection: Connection, source: str, event_id: str) -> list[dict[str, Any]]:

@@ -328,15 +328,21 @@ async def find(
     return None
 
 
-async def repetitions(connection: Connection, high: int, low: int, partition: int) -> int:
-    """How many duplicates of an identity came: the same payload again."""
+async def repetitions(
+    connection: Connection, high: int, low: int, partition: int, since: int
+) -> int:
+    """How many duplicates of an identity came: the same payload again.
+
+    ``since``: the frame that holds the fact; none came before it.
+    """
     needle = identity_bytes(high, low)
     rows = await connection.fetch(
         "select dup_ids from fact_frame"
-        " where partition = $1 and octet_length(dup_ids) > 0"
+        " where partition = $1 and number >= $3 and octet_length(dup_ids) > 0"
         "   and position($2::bytea in dup_ids) > 0",
         partition,
         needle,
+        since,
     )
     return sum(len(_aligned(row["dup_ids"], needle)) for row in rows)
 

@@ -11,12 +11,15 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.programme import Programme
 from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
+from services.evaluator import preview
 from services.evaluator.apply import Frames
 from services.evaluator.closing import Closer
+from services.evaluator.frame_lookup import FrameLookup
 from services.evaluator.recount import MOST_FACTS
 from services.evaluator.settings import Pace
 from services.evaluator.topics import EvaluatorTopics
 from services.shell import progress
+from services.shell.frames import partition_of
 from services.shell.metrics import Health
 from services.shell.outbox import declare
 from services.shell.postgres import Connection, Pool, connect, open_pool
@@ -110,6 +113,25 @@ class House:
             ends=ends,
             pace=Pace(idle_after, quiet, 0.05, facts),
             health=self.health,
+        )
+
+    def lookup(self, *, owns: bool = True) -> FrameLookup:
+        """What a process asks that owns all partitions, or none."""
+
+        async def dial() -> Connection:
+            return await connect(self.dsn, name="lookup")
+
+        return FrameLookup(dial, self.frames.partitions if owns else {})
+
+    async def verdict(
+        self, source: str, event_id: str, lookup: FrameLookup | None = None
+    ) -> dict[str, Any]:
+        """What the API tells of an event."""
+        partition = partition_of(source, PARTITIONS)
+        high, _ = preview.halves_of(source, event_id)
+        where = await (lookup or self.lookup())(partition, high)
+        return await preview.verdict(
+            self.connection, self.copy.current, source, event_id, partition, where
         )
 
     async def ask_to_close(self, agreement: str, period: str) -> None:

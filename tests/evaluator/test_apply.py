@@ -42,7 +42,7 @@ async def test_a_repeated_event_is_counted_once_and_its_repetitions_are_known(ho
     assert await house.connection.fetchval("select sum(n) from tally") == 5
     row = events[0].row()
     high, low = (int.from_bytes(row.identity[at : at + 8], "big") for at in (0, 8))
-    assert await store.repetitions(house.connection, high, low, events[0].partition) == 3
+    assert await store.repetitions(house.connection, high, low, events[0].partition, 0) == 3
 
 
 async def test_one_id_with_two_payloads_keeps_the_first_and_quarantines_the_other(house: House):

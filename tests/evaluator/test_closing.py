@@ -25,7 +25,6 @@ from tests.evaluator.bench import TOPICS, House
 from tests.evaluator.builders import (
     CIRRUS,
     NIMBUS,
-    PARTITIONS,
     TOWN,
     Event,
     a_programme,
@@ -229,7 +228,7 @@ async def _looked(house: House) -> None:
 
 
 async def _verdict(house: House, event_id: str) -> dict[str, Any]:
-    return await preview.verdict(house.connection, house.copy.current, NIMBUS, event_id, PARTITIONS)
+    return await house.verdict(NIMBUS, event_id)
 
 
 async def _aside(house: House) -> list[tuple[str, str, str]]:
@@ -838,9 +837,7 @@ async def test_the_verdict_on_an_event_names_where_it_is_and_what_became_of_it(h
     event = up("p1", JANUARY)
     await house.send([up("p0", JANUARY), event], [event], [event.but(value=0)])
     await house.copy.refresh()
-    async with house.pool.acquire() as connection:
-        found = await preview.verdict(connection, house.copy.current, NIMBUS, "p1", 4)
-        unseen = await preview.verdict(connection, house.copy.current, NIMBUS, "p2", 4)
+    found, unseen = await house.verdict(NIMBUS, "p1"), await house.verdict(NIMBUS, "p2")
     assert found["standing"] == "accepted"
     assert found["duplicates"] == 1
     assert found["accepted"]["event"]["data"] == {"metric": "availability", "up": True}

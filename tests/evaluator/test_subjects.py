@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
-from services.evaluator import preview
 from services.evaluator.apply import Frames
 from services.shell.refusals import RefusalQuota
 from tests.evaluator.bench import House
 from tests.evaluator.builders import (
     NIMBUS,
-    PARTITIONS,
     TOWN,
     Event,
     a_programme,
@@ -110,28 +108,3 @@ async def test_metrics_that_are_not_judged_by_subject_have_no_limit(house: House
 
 
 LATENCY = "earnback.response.v1"
-
-
-async def test_a_verdict_reads_the_frame_of_its_event_alone(house: House) -> None:
-    """What this process holds tells the frame; what was stored since is searched."""
-    await house.send(*([of("a", f"e{number}")] for number in range(9)))
-    held = house.frames.partitions
-
-    async def verdict(name: str) -> str:
-        sent: list[Any] = []
-        house.connection.add_query_logger(sent.append)
-        found = await preview.verdict(
-            house.connection, house.copy.current, NIMBUS, name, PARTITIONS, held
-        )
-        house.connection.remove_query_logger(sent.append)
-        (asked,) = [one for one in sent if "needle" in one.query or "in ids" in one.query]
-        assert asked.args[3] == held[of("a").partition].next_number
-        assert len(asked.args[2]) == (name.startswith("e") and found["standing"] == "accepted")
-        return str(found["standing"])
-
-    assert [await verdict("e4"), await verdict("nobody")] == ["accepted", "not_seen"]
-    stale = held[of("a").partition].next_number
-    await house.send([of("b", "later")])
-    held[of("a").partition].next_number = stale
-    held[of("a").partition].seen = type(held[of("a").partition].seen)()
-    assert await verdict("later") == "accepted"

@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import httpx
 
 from schemas.statement import canonical
 from services.catalogue.cached import CatalogueCopy
 from services.evaluator.api import EvaluatorApiState, evaluator_api
+from services.evaluator.apply import Partition
+from services.evaluator.frame_lookup import FrameLookup
 from services.evaluator.period_close import announcement
 from services.settlement.consumer import read
 from services.settlement.evaluator_client import EvaluatorClient
 from services.shell.metrics import Health
+from services.shell.postgres import connect
 from services.shell.settings import Settings
 from services.shell.steps import Record
 from tests.settlement.builders import an_evaluation
 from tests.settlement.desk import Desk, a_desk
+
+
+def _owner(dsn: str) -> FrameLookup:
+    """Of all partitions, in which nothing is stored."""
+    return FrameLookup(partial(connect, dsn, name="lookup"), {0: Partition(), 1: Partition()})
 
 
 @asynccontextmanager
@@ -33,7 +42,7 @@ async def a_desk_beside_the_evaluator(dsn: str) -> AsyncIterator[Desk]:
 
         door = evaluator_api(
             Settings(service="evaluator", kafka="127.0.0.1:1", postgres=dsn),
-            EvaluatorApiState(desk.house.pool, copy, ends, Health()),
+            EvaluatorApiState(desk.house.pool, copy, ends, Health(), _owner(dsn)),
         )
         beside = EvaluatorClient("http://evaluator", httpx.ASGITransport(door))
         parts = desk.api.state.parts
