@@ -19,7 +19,7 @@ grant select, insert, update, delete on relay_lease to earnback_relay;
 grant select, insert, update on relay_position to earnback_relay;
 
 -- Ingest: refuses, and looks up what counts already.
-grant select on fact_frame, source_latest to earnback_ingest;
+grant select on fact_frame, source_latest, subject_count, known_subject to earnback_ingest;
 grant select, insert, delete on intake_refusal to earnback_ingest;
 grant usage on sequence quarantine_item_number_seq to earnback_ingest;
 grant select, insert, update, delete on refusal_count to earnback_ingest;
@@ -37,6 +37,7 @@ grant insert on audit_entry to earnback_evaluator;
 grant select, update, delete on link_backlog to earnback_evaluator;
 grant select, insert, update, delete on touched, quarantine_item, refusal_count to earnback_evaluator;
 grant select, insert on known_subject to earnback_evaluator;
+grant select, insert, update on subject_count to earnback_evaluator;
 grant select, insert, update on next_close, counted_period to earnback_evaluator;
 grant select, insert, delete on counted_span to earnback_evaluator;
 grant select, delete on intake_refusal to earnback_evaluator;
@@ -55,7 +56,7 @@ grant select, insert, update on progress, parked_work, dispute to earnback_settl
 grant select, insert, update, delete on settlement_pending, proposal to earnback_settlement;
 grant select, insert, delete on open_dispute to earnback_settlement;
 grant select, update on book_head to earnback_settlement;
-grant select on latest_statement, posted_line, seal_key to earnback_settlement;
+grant select on latest_statement, posted_line, seal_key, subject_count to earnback_settlement;
 grant insert on outbox to earnback_settlement;
 grant select, insert, update on outbox_head to earnback_settlement;
 
@@ -63,5 +64,5 @@ grant select, insert, update on outbox_head to earnback_settlement;
 grant select on statement, statement_line, ledger_entry, dispute, dispute_event, open_dispute, settlement_run, settlement_pending,
     evaluation_received, parked_work, quarantine_item, intake_refusal, refusal_count, settlement_refused,
     agreement_party, programme_party, source_owner, applied_correction, book_head, version_taken_up,
-    audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done, proposal
+    audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done, proposal, subject_count
     to earnback_party;

@@ -201,9 +201,14 @@ async def _stored(connection: Connection, groups: Collection[Group]) -> dict[Gro
 
 
 async def _store(connection: Connection, new: Mapping[Group, Collection[str]]) -> None:
+    """Keep them and count them, in order, so that two steps cannot lock crosswise."""
     rows = sorted((*group, subject) for group, subjects in new.items() for subject in subjects)
-    await connection.executemany(
-        "insert into known_subject (party, metric, subject) values ($1, $2, $3)"
-        " on conflict do nothing",
-        rows,
+    await connection.execute(
+        "with fresh as (insert into known_subject (party, metric, subject)"
+        "   select * from unnest($1::text[], $2::int[], $3::text[])"
+        "   on conflict do nothing returning party, metric)"
+        " insert into subject_count as c (party, metric, subjects)"
+        " select party, metric, count(*) from fresh group by 1, 2 order by 1, 2"
+        " on conflict (party, metric) do update set subjects = c.subjects + excluded.subjects",
+        *([row[place] for row in rows] for place in range(3)),
     )

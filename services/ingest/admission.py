@@ -17,6 +17,7 @@ from services.ingest.event_validator import EventValidator
 from services.ingest.publisher import Publisher
 from services.ingest.rejection import CONFLICT, QUOTA_USED_UP, EventRejection
 from services.ingest.rejection_store import KeptRecords, RejectedRecord
+from services.ingest.subject_quota import SubjectQuota
 from services.shell import metrics
 from services.shell.clock import now_us
 from services.shell.http.problems import Problem
@@ -81,10 +82,11 @@ class Admission:
         latest: Mapping[str, int],
         accepted: AcceptedLookup,
         agreed: AgreedLog,
+        subjects: SubjectQuota,
     ) -> None:
         """``latest``: how far each source has come; a mapping that is kept current. ``agreed``:
-        what two have agreed on."""
-        self._accepted, self._agreed = accepted, agreed
+        what two have agreed on. ``subjects``: who has as many as it may have."""
+        self._accepted, self._agreed, self._subjects = accepted, agreed, subjects
         self._catalogue, self._publisher = catalogue, publisher
         self._keep, self._latest = keep, latest
         self._recent = Recent()
@@ -108,7 +110,7 @@ class Admission:
         fresh: dict[bytes, Row] = {}
         outcomes = [
             self._compare(verdict, fresh) if isinstance(verdict, Row) else _told(verdict)
-            for verdict in await self._judged(events, now)
+            for verdict in await self._within_subjects(await self._judged(events, now))
         ]
         outcomes = await self._without_repeats(outcomes)
         records = {
@@ -157,6 +159,18 @@ class Admission:
             if newest is not validator or len(self._agreed.decisions) > agreed:
                 return await _checked(newest, events, now)
         return verdicts
+
+    async def _within_subjects(
+        self, verdicts: list[Row | EventRejection]
+    ) -> list[Row | EventRejection]:
+        """Refuse what names a subject too many, as far as that is known here."""
+        rows = [each for each in verdicts if isinstance(each, Row)]
+        beyond = await self._subjects.beyond(rows, self._catalogue.current.sources)
+        if not beyond:
+            return verdicts
+        return [
+            beyond.get(each.identity, each) if isinstance(each, Row) else each for each in verdicts
+        ]
 
     async def _without_repeats(self, outcomes: list[AdmissionResult]) -> list[AdmissionResult]:
         """Tell as a repeat what would be refused, but is word for word what was accepted."""

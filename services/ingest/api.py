@@ -28,7 +28,8 @@ from services.ingest.agreed_log import AgreedLog
 from services.ingest.event_validator import ANYBODY, EventValidator
 from services.ingest.party_rate import EventRate, RefusalRate
 from services.ingest.publisher import Publisher, Unavailable
-from services.ingest.rejection import QUOTA_USED_UP, EventRejection
+from services.ingest.rejection import QUOTA_USED_UP, TOO_MANY_SUBJECTS, EventRejection
+from services.ingest.subject_quota import RETRY_AFTER_S, SubjectQuota
 from services.shell import clock
 from services.shell.http.limits import Limits
 from services.shell.http.problems import PROBLEM, Fault, Problem
@@ -72,14 +73,15 @@ def make_ingest_api(
     accepted: AcceptedLookup,
     agreed: AgreedLog,
     events: EventRate,
+    subjects: SubjectQuota,
     accepts: bool = True,
 ) -> FastAPI:
     """The API over a catalogue and a publisher that ``lifespan`` starts and stops.
 
     ``keep``: keeps what is set aside. ``latest``: how far each source has come. ``accepted``:
     what counts already. ``agreed``: what two have agreed on. ``events``: how many of a party
-    are taken. ``accepts``: whether this process takes events; health and metrics are answered
-    either way.
+    are taken. ``subjects``: who has as many as it may have. ``accepts``: whether this process
+    takes events; health and metrics are answered either way.
     """
 
     async def catalogue_is_loaded() -> None:
@@ -100,7 +102,7 @@ def make_ingest_api(
         limits=Limits(body=body.MAX_BODY),
         authenticate=recognise_sender,
     )
-    admission = Admission(catalogue, publisher, keep, latest, accepted, agreed)
+    admission = Admission(catalogue, publisher, keep, latest, accepted, agreed, subjects)
     rate = RefusalRate()
 
     @api.post(
@@ -248,10 +250,11 @@ def _problem(refusal: EventRejection) -> Response:
 
 
 def _patience(refusals: Iterable[EventRejection | None]) -> dict[str, str]:
-    """When there is room again for what the quota left none for."""
-    if not any(refusal is not None and refusal.reason is QUOTA_USED_UP for refusal in refusals):
-        return {}
-    return {"Retry-After": str(seconds_left(clock.now()))}
+    """When there may be room again for what a quota left none for."""
+    reasons = [refusal.reason for refusal in refusals if refusal is not None]
+    if QUOTA_USED_UP in reasons:
+        return {"Retry-After": str(seconds_left(clock.now()))}
+    return {"Retry-After": str(RETRY_AFTER_S)} if TOO_MANY_SUBJECTS in reasons else {}
 
 
 def _unavailable(error: Unavailable) -> Problem:
@@ -348,7 +351,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         (415, "Content type, charset or encoding is not understood."),
         (408, "Head or body did not come in time."),
         (422, "The event does not fit its schema or the catalogue."),
-        (429, "No more refused events of this party are kept today, or too many came at once."),
+        (429, "Too many events or subjects of this party came, or no more of it are kept today."),
         (431, "Address and header fields are too large."),
         (503, "Nothing of the request is acknowledged; send it again."),
     ),

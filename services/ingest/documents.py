@@ -23,6 +23,7 @@ from services.ingest.api import VERSION, lifespan_of, make_ingest_api
 from services.ingest.party_rate import EventRate
 from services.ingest.publisher import Publisher
 from services.ingest.rejection_store import KeptRecords, RejectedRecord
+from services.ingest.subject_quota import SubjectQuota
 from services.ingest.topics import IngestTopics
 from services.shell.settings import Settings
 
@@ -42,6 +43,7 @@ def openapi() -> dict[str, Any]:
         accepted=_nothing,
         agreed=AgreedLog(),
         events=EventRate(0),
+        subjects=SubjectQuota(0),
     ).openapi()
 
 

@@ -29,6 +29,7 @@ NOT_AN_EVENT = ProblemKind("invalid-event", 422, "The event does not fit its sch
 WRONG_CONTENT = ProblemKind("wrong-content", 415, "The event's content type is not understood.")
 CONFLICT = ProblemKind("conflict", 409, "The same event was sent with another content.")
 FOUR_EYES = ProblemKind("four-eyes", 403, "Another has to agree to the decision.")
+TOO_MANY_SUBJECTS = ProblemKind("too-many-subjects", 429, "The party has as many as it may.")
 QUOTA_USED_UP = ProblemKind("quota-used-up", 429, "No more refused events are kept today.")
 
 _TITLES: dict[Code, tuple[int, str]] = {

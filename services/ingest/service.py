@@ -18,6 +18,7 @@ from services.ingest.party_rate import EventRate
 from services.ingest.progress import SourceProgress
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.rejection_store import KeptRecords, RejectedRecord, keep
+from services.ingest.subject_quota import SubjectQuota
 from services.ingest.topics import IngestTopics
 from services.shell import logs
 from services.shell.http.server import run_api
@@ -70,6 +71,7 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
         accepted=opened.accepted,
         agreed=opened.agreed,
         events=opened.events,
+        subjects=opened.subjects,
         accepts="http" in parts,
     )
     # Rows are many, short-lived and in no cycles: looking through them for some is a waste.
@@ -88,6 +90,7 @@ class Opened:
         self.catalogue = CatalogueCopy()
         self.sources = SourceProgress()
         self.agreed = AgreedLog()
+        self.subjects = SubjectQuota(settings.refusals.subjects)
         self.events = EventRate(settings.party_events_per_second)
 
     async def start(self) -> None:
@@ -101,6 +104,7 @@ class Opened:
                 await self.catalogue.start(self._pool)
                 await self.sources.start(self._pool)
                 await self.agreed.start(self._pool)
+                await self.subjects.start(self._pool)
                 attempt.done()
 
     async def _check(self) -> None:
@@ -113,6 +117,7 @@ class Opened:
 
     async def stop(self) -> None:
         """Close all of it."""
+        await self.subjects.stop()
         await self.agreed.stop()
         await self.sources.stop()
         await self.catalogue.stop()

@@ -412,16 +412,26 @@ async def usage(
     limit: int,
 ) -> list[DatabaseRow]:
     """What is kept and counted of the refused events of these parties (None: of all), by party
-    and day."""
+    and day; of today also how many subjects they have, by the number of the metric."""
     rows: list[DatabaseRow] = await connection.fetch(
-        "select party, day, sum(kept)::bigint as kept, sum(kept_bytes)::bigint as kept_bytes,"
+        "with refused as (select party, day, sum(kept)::bigint as kept,"
+        "       sum(kept_bytes)::bigint as kept_bytes,"
         "       sum(beyond)::bigint as beyond, sum(beyond_bytes)::bigint as beyond_bytes,"
         "       jsonb_object_agg(code, total)::text as codes, max(last_at) as last_at"
         "  from (select *, sum(kept + beyond) over (partition by party, day, code) as total"
         "          from refusal_count"
         "         where ($1::text[] is null or party = any($1))"
         "           and (party, day) > ($2, $3::date)) counted"
-        " group by party, day order by party, day limit $4",
+        " group by party, day), subjects as (select party,"
+        "       (clock_timestamp() at time zone 'UTC')::date as day,"
+        "       jsonb_object_agg(metric, subjects)::text as subjects"
+        "  from subject_count where $1::text[] is null or party = any($1) group by party)"
+        " select party, day, coalesce(kept, 0) as kept, coalesce(kept_bytes, 0) as kept_bytes,"
+        "       coalesce(beyond, 0) as beyond, coalesce(beyond_bytes, 0) as beyond_bytes,"
+        "       coalesce(codes, '{}') as codes, coalesce(last_at, clock_timestamp()) as last_at,"
+        "       coalesce(subjects, '{}') as subjects"
+        "  from refused full join subjects using (party, day)"
+        " where (party, day) > ($2, $3::date) order by party, day limit $4",
         None if parties is None else list(parties),
         *after,
         limit,

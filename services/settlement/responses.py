@@ -435,6 +435,11 @@ class UsageDay(Noun):
     beyond: int = Field(description="Refused beyond the quota: counted, with a digest and samples.")
     beyond_bytes: int
     codes: dict[str, int] = Field(description="Refusals by their code, kept or counted.")
+    subjects: dict[str, int] = Field(
+        description="On the row of today: how many subjects the party has reported of each metric "
+        "that a level judges for each subject, by PROGRAMME/METRIC."
+    )
+    quota_subjects: int = Field(description="How many it may report of each of these metrics.")
     last_at: Instant
     kept_until: date = Field(description="What is kept of the day is removed after it.")
 

@@ -89,6 +89,8 @@ async def test_the_sources_of_a_party_share_its_subjects_and_others_have_their_o
     await house.send([of(name, f"t-{name}", TOWN) for name in "xyz"])
     assert await set_aside(house) == [("d", 1), ("d", 1)]
     assert await house.stored() == 8
+    counts = await house.connection.fetch("select party, metric, subjects from subject_count")
+    assert {tuple(row) for row in counts} == {("nimbus", 0, 3), ("town", 0, 3)}
 
 
 async def test_a_correction_gives_no_subject_too_many(house: House) -> None:

@@ -338,6 +338,33 @@ def test_a_party_that_has_too_many_events_refused_waits_and_nobody_else(running:
     assert running.post(b"{}", "town").status_code == 422
 
 
+def test_a_subject_too_many_is_refused_and_those_that_are_known_are_taken(ingest: Ingest) -> None:
+    party = ingest.vendor("north")
+    ingest.query(
+        "with had as (insert into known_subject (party, metric, subject)"
+        "   select $1, number, 'site-1' from metric_number returning party, metric)"
+        " insert into subject_count select party, metric, 1 from had returning party",
+        party,
+    )
+    ingest.start(EARNBACK_MOST_SUBJECTS="1")
+    known, new = (
+        ingest.event(f"of-{site}", data={"metric": "net.availability", "up": True, "subject": site})
+        for site in ("site-1", "site-2")
+    )
+    assert ingest.post(_body(known)).status_code == 202
+    refused = ingest.post(_body(new))
+    assert (refused.status_code, refused.json()["code"]) == (429, "too-many-subjects")
+    assert int(refused.headers["Retry-After"]) > 0
+    both = ingest.post(
+        _body([known, new, ingest.event("of-none")]), content_type="application/json"
+    )
+    assert [each["status"] for each in both.json()["results"]] == [
+        "duplicate",
+        "rejected",
+        "accepted",
+    ]
+
+
 def test_no_answer_header_number_or_log_line_tells_what_is_anothers(running: Ingest) -> None:
     routes = httpx.get(f"{running.url}/openapi.json", timeout=60).json()["paths"]
     assert {path for path in routes if path.startswith("/v1/")} == {"/v1/events"}

@@ -820,6 +820,16 @@ async def test_each_party_sees_what_is_kept_of_its_refused_events(database: str)
         assert first["codes"] == {"conflict": 2, "not-json": 5}
         assert (first["quota_events"], first["kept_until"]) == (2000, "2025-05-01")
         assert second["day"] == "2025-02-01"
+        assert (first["subjects"], first["quota_subjects"]) == ({}, 10_000)
+        await desk.house.pool.execute(
+            "insert into subject_count (party, metric, subjects)"
+            " select party, (select min(number) from metric_number), 7"
+            "   from unnest(array['nimbus', 'cirrus']) party"
+        )
+        (*_, today) = await desk.walk("nimbus", "/v1/usage")
+        assert list(today["subjects"].values()) == [7]
+        assert next(iter(today["subjects"])).count("/") == 1
+        assert (today["kept"], today["beyond"], today["codes"]) == (0, 0, {})
         seen = {
             who: {each["party"] for each in await desk.walk(who, "/v1/usage")}
             for who in ("nimbus", "town", "operator")

@@ -86,10 +86,10 @@ def quarantine(
 
 
 def usage(as_json: AsJson = False) -> None:
-    """What is kept of your refused events, day by day, and what is beyond the quota."""
+    """What is kept of your refused events, day by day, what is beyond the quota, and subjects."""
     _list(
         "/v1/usage",
-        ("party", "day", "kept", "of", "KiB", "of", "beyond", "by code"),
+        ("party", "day", "kept", "of", "KiB", "of", "beyond", "by code", "subjects"),
         lambda row: (
             row["party"],
             row["day"],
@@ -99,6 +99,10 @@ def usage(as_json: AsJson = False) -> None:
             str(row["quota_bytes"] // 1024),
             str(row["beyond"]),
             ", ".join(f"{code} {number}" for code, number in sorted(row["codes"].items())),
+            ", ".join(
+                f"{metric} {number} of {row['quota_subjects']}"
+                for metric, number in sorted(row["subjects"].items())
+            ),
         ),
         as_json,
         "of refused events nothing is kept",

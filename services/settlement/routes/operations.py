@@ -203,7 +203,8 @@ async def list_usage(
     """List how much was refused of your events, day by day, and what of it is kept.
 
     Of each party and day (UTC) there is a quota. What is refused beyond it is counted, with a
-    digest over all of it and a sample for each code.
+    digest over all of it and a sample for each code. The row of today tells how many subjects you
+    have reported, of each metric that has a quota of them.
     """
     scope = listed("usage", *asker.scope)
     party, number = parts_of(request).seal.keys(scope, cursor, [str, int]) if cursor else ("", 1)
@@ -212,9 +213,19 @@ async def list_usage(
     async with parts.reading(asker) as connection:
         rows = await queries.usage(connection, asker.parties(), after=(party, day), limit=limit + 1)
 
+    names = asker.catalogue.metrics
+
     def show(row: DatabaseRow) -> UsageDay:
         return UsageDay(
-            **{**dict(row), "codes": json.loads(row["codes"])},
+            **{
+                **dict(row),
+                "codes": json.loads(row["codes"]),
+                "subjects": {
+                    "/".join(names[int(number)]): count
+                    for number, count in json.loads(row["subjects"]).items()
+                },
+            },
+            quota_subjects=parts.refusals.subjects,
             quota_events=parts.refusals.events,
             quota_bytes=parts.refusals.size,
             kept_until=row["day"] + timedelta(days=parts.refusals.days),
