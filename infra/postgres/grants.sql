@@ -53,7 +53,7 @@ grant select, insert on agreement_version, agreement_party, evaluation_received,
     to earnback_settlement;
 grant update on catalogue_revision to earnback_settlement;
 grant select, insert, update on progress, parked_work, dispute to earnback_settlement;
-grant select, insert, update, delete on settlement_pending, proposal to earnback_settlement;
+grant select, insert, update, delete on settlement_pending, settlement_checkpoint, proposal to earnback_settlement;
 grant select, insert, delete on open_dispute to earnback_settlement;
 grant select, update on book_head to earnback_settlement;
 grant select on latest_statement, posted_line, seal_key, subject_count to earnback_settlement;

@@ -24,8 +24,11 @@ from services.cli.worked_out import CannotBeWorkedOut, worked_out
 from services.core.adjusting.shared_caps import sharing
 from services.core.counting.evaluation import ProgrammeFacts, evaluate, ready
 from services.core.events.horizon import Horizon, horizons_of
+from services.core.settling.member import History
 from services.core.settling.one_period import PeriodOutcome, Unsettled
-from services.core.settling.settlement import History, settle_each
+from services.core.settling.settlement import (
+    settle_each,
+)
 from services.core.visibility.parties import parties_of
 
 _Versioned = TypeVar("_Versioned", Programme, Agreement)

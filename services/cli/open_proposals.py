@@ -10,8 +10,11 @@ from schemas.money import amount_text
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement
 from services.core.counting.evaluation import ProgrammeFacts, evaluate
+from services.core.settling.member import History
 from services.core.settling.one_period import PeriodOutcome
-from services.core.settling.settlement import History, settle_each
+from services.core.settling.settlement import (
+    settle_each,
+)
 from services.core.visibility.parties import parties_of
 
 MOST_WORKED_OUT = 20

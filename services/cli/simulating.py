@@ -23,7 +23,7 @@ from services.cli.worked_out import CannotBeWorkedOut, worked_out
 from services.core.adjusting.shared_caps import sharing
 from services.core.calendar.windows import labels_between
 from services.core.contracts.versions import version_for
-from services.core.settling.settlement import History
+from services.core.settling.member import History
 from services.core.whatif.counted_otherwise import cannot_be_counted
 from services.core.whatif.simulation import (
     Simulation,

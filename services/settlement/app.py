@@ -16,7 +16,7 @@ from services.shell.prefix import under
 from services.shell.settings import Settings
 
 RECORDS = 16
-"""Evaluations per transaction: each settles a whole agreement anew, so a few fill a step."""
+"""Evaluations per transaction, at most: those of one agreement, or under one cap, follow singly."""
 
 
 def settlement_app(
@@ -37,7 +37,14 @@ def settlement_app(
     wires = wires_of(app)
     wires.publishes = (topics.settlements, topics.ledger_entries)
     settler = Settler(topics, seconds=seconds)
-    consume(app, topics.evaluations, settler, dense=Dense.BY_SEQUENCE, max_records=RECORDS)
+    consume(
+        app,
+        topics.evaluations,
+        settler,
+        dense=Dense.BY_SEQUENCE,
+        max_records=RECORDS,
+        prepare=settler.prepare,
+    )
     wires.beside("restatements", lambda: watch(wires.pool))
     wires.beside("parked", lambda: parking.watch(wires.pool, settler.try_again))
     wires.beside("relay", lambda: _relay(settings, wires))

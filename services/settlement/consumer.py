@@ -1,57 +1,47 @@
-"""Evaluations in, statements and ledger entries out: one transaction per batch, nothing twice."""
+"""Evaluations in, statements and ledger entries out: one transaction per batch, nothing twice.
+
+What evaluations change is worked out first, in no transaction; the transaction only compares what
+that stood on with what is there by then, and writes.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
-from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from pydantic import ValidationError
 
 from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import SettlementRun
-from schemas.programme import Programme
-from schemas.statement import SettlementStatement
 from services.catalogue import audit
 from services.catalogue.parked import resolve
-from services.core.contracts.versions import first_open_day, prospective, prospective_programmes
-from services.core.exact.budget import OverBudget
-from services.core.settling.one_period import PeriodOutcome, Unsettled
-from services.core.settling.settlement import History
+from services.core.contracts.versions import first_open_day
+from services.core.settling.one_period import Unsettled
 from services.settlement import gauges, parking, proposal_store, store
+from services.settlement.checkpoint_store import replace_checkpoints
 from services.settlement.finance_events import DECLARED, Posting, SettlementTopics
 from services.settlement.proposal_store import ToldChange
-from services.settlement.replay import (
-    OpenBooks,
-    changed,
-    digests,
-    news,
-    replayed,
-    settled_otherwise,
-)
-from services.settlement.store import SettlementTerms, Unprocessable
+from services.settlement.replay import postings
+from services.settlement.settling_inputs import SettlingInputs, read_inputs
+from services.settlement.store import Unprocessable
+from services.settlement.working_out import PreparedSettlement, work_out
 from services.shell.clock import now
 from services.shell.logs import correlated, log
-from services.shell.postgres import Connection, is_of_the_work
+from services.shell.postgres import Connection, Overtaken, Pool, is_of_the_work
 from services.shell.progress import PartitionClaim
 from services.shell.steps import Record, StepResult
 
 EVALUATED = "earnback.period.evaluated.v1"
 SETTLE_SECONDS = 60.0
 """So long one evaluation may take, where nothing else is said."""
-Result = TypeVar("Result")
-_SIGN_OF_LIFE = 5.0
-"""Seconds between two statements of a transaction that waits: servers end one that says nothing."""
 
 
 class Settler:
-    """The handler of the topic ``evaluations``. It holds nothing in memory."""
+    """The handler of the topic ``evaluations``. In memory is what it has prepared, no more."""
 
     def __init__(
         self,
@@ -64,6 +54,8 @@ class Settler:
         self._topics = topics
         self._clock = clock
         self._seconds = seconds
+        self._ahead: dict[tuple[str, str, int], PreparedSettlement | Exception | None] = {}
+        self._read: dict[int, tuple[Record, PeriodEvaluation | Unprocessable]] = {}
 
     async def load(self, connection: Connection, claims: Mapping[int, PartitionClaim]) -> None:
         """Nothing is held per partition; show what waits since before this process."""
@@ -72,19 +64,64 @@ class Settler:
     def forget(self, partitions: Collection[int]) -> None:
         """Nothing is held per partition."""
 
+    async def prepare(self, pool: Pool, records: Sequence[Record]) -> int:
+        """Work out what the first evaluations change that do not depend on one another.
+
+        Of agreements that share a cap, one at a time. Gives how many records that are.
+        """
+        self._ahead, self._read = {}, {}
+        together: set[str] = set()
+        async with pool.acquire() as connection:
+            for place, record in enumerate(records):
+                evaluation = self._given(record)
+                if isinstance(evaluation, Unprocessable):
+                    continue
+                if evaluation.agreement in together:
+                    return place
+                together |= {evaluation.agreement}
+                if not await store.is_received(connection, evaluation):
+                    found = await self._work_out(connection, evaluation)
+                    self._ahead[_identity(evaluation)] = found
+                    if not isinstance(
+                        found, PreparedSettlement
+                    ):  # whom it shares a cap with is not known
+                        return place + 1
+                    together |= set(found.inputs.contract.agreements)
+        return len(records)
+
+    async def _work_out(
+        self, connection: Connection, evaluation: PeriodEvaluation
+    ) -> PreparedSettlement | Exception | None:
+        """What an evaluation comes to, or what it fails for; None where it is of no agreement."""
+        with correlated(_trace(evaluation)):
+            try:
+                return await work_out(connection, evaluation, seconds=self._seconds)
+            except Exception as error:
+                if not is_of_the_work(error):
+                    raise
+                return error
+
     async def apply(
         self, connection: Connection, partition: int, records: Sequence[Record]
     ) -> StepResult:
-        """Settle what each evaluation changes. What can never be applied is set aside."""
+        """Post what was prepared of each evaluation. What can never be applied is set aside.
+
+        Raises Overtaken where something was not prepared, or does not fit any more.
+        """
         counts: Counter[str] = Counter()
-        given = [(record, _read(record)) for record in records]
+        given = [(record, self._given(record)) for record in records]
         await store.take_turn(
             connection, {one.agreement for _, one in given if isinstance(one, PeriodEvaluation)}
         )
         told: list[ToldChange] = []
+        fresh: list[PeriodEvaluation] = []
         for record, evaluation in given:
             try:
-                counts.update(await self._one(connection, evaluation, told))
+                if await self._receive(connection, evaluation, told):
+                    assert isinstance(evaluation, PeriodEvaluation), "what is received was read"
+                    fresh.append(evaluation)
+                else:
+                    counts["repeated"] += 1
             except Unprocessable as reason:
                 await store.refuse(
                     connection,
@@ -96,20 +133,23 @@ class Settler:
                 )
                 log(__name__).error("evaluation_refused", offset=record.offset, reason=str(reason))
                 counts["refused"] += 1
+        for evaluation in fresh:  # all is compared by now: others wait for the book from here
+            counts.update(await self._posted_or_parked(connection, evaluation))
         waiting = await gauges.pending(connection)
         for author, change in told:  # last: others wait from then
             await audit.record(connection, author, change)
         return StepResult(committed=lambda: gauges.count(counts, waiting))
 
-    async def _one(
+    async def _receive(
         self,
         connection: Connection,
         evaluation: PeriodEvaluation | Unprocessable,
         told: list[ToldChange],
-    ) -> Counter[str]:
-        """Settle one evaluation, or park it. Raises Unprocessable before anything is written.
+    ) -> bool:
+        """Keep an evaluation; False where it is kept already.
 
-        ``told``: gets what the audit is to say.
+        ``told``: gets what the audit is to say. Raises Unprocessable before anything is written,
+        and Overtaken.
         """
         if isinstance(evaluation, Unprocessable):
             raise evaluation
@@ -119,18 +159,25 @@ class Settler:
                 "period closed again by command"
             )
         if not await store.receive(connection, evaluation):
-            return Counter(repeated=1)
+            return False
         told += await proposal_store.keep(connection, evaluation)
+        await _check_still_fits(connection, evaluation, self._ahead.get(_identity(evaluation)))
+        return True
+
+    async def _posted_or_parked(
+        self, connection: Connection, evaluation: PeriodEvaluation
+    ) -> Counter[str]:
+        """Post what was prepared of an evaluation, or park it for what it fails for."""
         agreement, period = evaluation.agreement, evaluation.period
+        found = self._ahead[_identity(evaluation)]
         with correlated(_trace(evaluation)):
             try:
+                if isinstance(found, Exception):
+                    raise found
+                assert found is not None, "it was checked that it fits"
                 async with connection.transaction():
-                    return await _settle(
-                        connection,
-                        evaluation,
-                        topics=self._topics,
-                        at=self._clock(),
-                        seconds=self._seconds,
+                    return await _post(
+                        connection, evaluation, found, topics=self._topics, at=self._clock()
                     )
             except Exception as error:
                 if not is_of_the_work(error):
@@ -138,18 +185,31 @@ class Settler:
                 await parking.park_evaluation(connection, agreement, period, error)
                 return Counter(parked=1)
 
-    async def try_again(self, connection: Connection, agreement: str, period: str) -> None:
-        """Settle the latest evaluation of a period that is parked, inside a transaction.
+    def _given(self, record: Record) -> PeriodEvaluation | Unprocessable:
+        """The evaluation in a record, read once."""
+        held = self._read.get(record.offset)
+        if held is None or held[0] is not record:
+            held = self._read[record.offset] = record, _read(record)
+        return held[1]
 
-        Raises what it fails for.
+    async def try_again(self, connection: Connection, agreement: str, period: str) -> None:
+        """Settle the latest evaluation of a period that is parked. Raises what it fails for.
+
+        ``connection``: in no transaction.
         """
-        await store.take_turn(connection, {agreement})
         evaluation = await store.latest_evaluation(connection, agreement, period)
         if evaluation is None or not await parking.is_parked(connection, agreement, period):
             return
-        await _settle(
-            connection, evaluation, topics=self._topics, at=self._clock(), seconds=self._seconds
-        )
+        found = await work_out(connection, evaluation, seconds=self._seconds)
+        async with connection.transaction():
+            await store.take_turn(connection, {agreement})
+            await _check_still_fits(connection, evaluation, found)
+            assert found is not None, "it was checked that it fits"
+            await _post(connection, evaluation, found, topics=self._topics, at=self._clock())
+
+
+def _identity(evaluation: PeriodEvaluation) -> tuple[str, str, int]:
+    return evaluation.agreement, evaluation.period, evaluation.revision
 
 
 def _read(record: Record) -> PeriodEvaluation | Unprocessable:
@@ -183,140 +243,92 @@ def read(record: Record) -> PeriodEvaluation:
         raise Unprocessable(f"not an evaluation: {place}: {first['msg']}") from None
 
 
-async def _settle(
+async def _check_still_fits(
     connection: Connection,
     evaluation: PeriodEvaluation,
+    found: PreparedSettlement | Exception | None,
+) -> None:
+    """Raises Overtaken where an evaluation, received by now, would not be settled from the same."""
+    if found is None:
+        raise Overtaken(f"{evaluation.agreement} was not worked out beforehand")
+    if isinstance(found, PreparedSettlement):
+        try:
+            now = await read_inputs(connection, evaluation.agreement)
+        except Exception as error:
+            if not is_of_the_work(error):
+                raise
+            raise Overtaken(f"{evaluation.agreement} cannot be read any more") from error
+        if now is None or now.key() != found.inputs.key():
+            raise Overtaken(f"{evaluation.agreement} was settled by another meanwhile")
+
+
+async def _post(
+    connection: Connection,
+    evaluation: PeriodEvaluation,
+    worked_out: PreparedSettlement,
     *,
     topics: SettlementTopics,
     at: datetime,
-    seconds: float,
 ) -> Counter[str]:
-    """Settle the agreement anew, with all that share a cap with it, and post what differs.
+    """Post what was worked out, and fits.
 
     The agreement evaluated always gets a run; another one where the evaluation changes something
-    for it. Another one that cannot be worked out is parked, and what depends on it waits. Raises
-    what the agreement evaluated fails for, and OverBudget where it takes longer than so many
-    seconds.
+    for it. Another one that cannot be worked out is parked, and what depends on it waits.
     """
-    contract = await store.contract(connection, evaluation.agreement)
-    assert contract is not None, "an agreement is applied before it is evaluated"
-    contract, known = await store.with_evaluations(connection, contract, evaluation.agreement)
-    books = {name: await _open(connection, name, contract, known[name]) for name in known}
-    first_open = first_open_day(period for one in books.values() for period in one.standing)
-    activated = await store.activate_programmes(
-        connection, contract.programmes, applies_from=first_open
-    )
-    programmes = prospective_programmes(contract.programmes, activated)
-    work = replayed(contract, _histories(books), programmes)
-    found = await within(connection, work, seconds, contract.agreements)
-    found.of(evaluation.agreement)
-    outcomes = found.outcomes
-    untouched = await _untouched(
-        connection, contract, books, programmes, outcomes, evaluation, seconds
-    )
-    postings: list[Posting] = []
-    for name, outcome in outcomes.items():
-        waiting = {each.period: each.reasons for each in outcome if isinstance(each, Unsettled)}
-        settled = [
-            each
-            for each in outcome
-            if isinstance(each, SettlementStatement) and each.period not in untouched[name]
-        ]
-        same = waiting == books[name].waiting and not news(settled, books[name].standing)
-        if same and name != evaluation.agreement:
-            continue
-        run = await store.begin_run(connection, name, evaluation, at=at)
-        await store.wait(connection, run, waiting)
-        own = changed(run, settled, books[name].standing, books[name].posted)
-        _say(run, own, waiting)
-        postings += own
-    await store.post(connection, postings, topics=topics, at=at)
+    found = worked_out.found
+    await _activate(connection, worked_out.inputs)
+    made: list[Posting] = []
+    for name in found.outcomes:
+        made += await _run(connection, evaluation, name, worked_out, at)
+    for name in worked_out.opened.contract.agreements:
+        going_on, after = worked_out.opened.going_on, worked_out.after.get(name, ())
+        await replace_checkpoints(connection, name, going_on.outdated(name), after)
+    await store.post(connection, made, topics=topics, at=at)
     await store.check_now(connection)
-    await resolve(connection, "settlement", "evaluation", outcomes)
+    await resolve(connection, "settlement", "evaluation", found.outcomes)
     await parking.park_failed(connection, found.failed, evaluation.period)
-    first = sum(posting.revision == 1 for posting in postings)
-    return Counter(settled=1, posted=first, adjusted=len(postings) - first)
+    first = sum(posting.revision == 1 for posting in made)
+    return Counter(settled=1, posted=first, adjusted=len(made) - first)
 
 
-async def _untouched(
+async def _run(
     connection: Connection,
-    contract: SettlementTerms,
-    books: Mapping[str, OpenBooks],
-    programmes: Sequence[Programme],
-    outcomes: Mapping[str, Sequence[PeriodOutcome]],
     evaluation: PeriodEvaluation,
-    seconds: float,
-) -> Mapping[str, Collection[str]]:
-    """The settled periods of each agreement that only today's rules settle otherwise.
-
-    Older rules made what stands, and without the evaluation today's rules would come to the same
-    as with it. Nothing of these is posted before a person orders it.
-    """
-    older = {
-        name: settled_otherwise(outcome, books[name].standing) for name, outcome in outcomes.items()
-    }
-    if not any(older.values()):
-        return older
-    evaluated = evaluation.agreement
-    kept = await store.evaluations(connection, evaluated, without=evaluation)
-    before = {**_histories(books), evaluated: replace(books[evaluated].history, evaluations=kept)}
-    work = replayed(contract, before, programmes)
-    earlier = await within(connection, work, seconds, contract.agreements)
-    return {
-        name: {
-            period
-            for period, _ in older[name].items() & digests(earlier.outcomes.get(name, ())).items()
-        }
-        for name in older
-    }
+    name: str,
+    worked_out: PreparedSettlement,
+    at: datetime,
+) -> list[Posting]:
+    """What an agreement posts, as a run of its own; nothing where nothing changes for it."""
+    outcome = worked_out.found.outcomes[name]
+    before = await store.waiting(connection, name)
+    kept = worked_out.opened.going_on.kept(name)
+    waiting = {each: before[each] for each in kept if each in before}
+    waiting |= {each.period: each.reasons for each in outcome if isinstance(each, Unsettled)}
+    told = worked_out.told[name]
+    if waiting == before and not told and name != evaluation.agreement:
+        return []
+    run = await store.begin_run(connection, name, evaluation, at=at)
+    await store.wait(connection, run, waiting)
+    posted = await store.posted(connection, name, [each.statement.period for each in told])
+    made = postings(run, told, worked_out.inputs.standing[name], posted)
+    _say(run, made, waiting)
+    return made
 
 
-async def within(
-    connection: Connection, work: Coroutine[Any, Any, Result], seconds: float, names: Iterable[str]
-) -> Result:
-    """What a piece of work comes to, while the transaction shows that it lives.
-
-    ``names``: of the agreements that it is about. Raises OverBudget after so many seconds; what
-    was begun in a thread ends there by itself.
-    """
-    task, started = asyncio.ensure_future(work), monotonic()
-    try:
-        while not (await asyncio.wait({task}, timeout=min(_SIGN_OF_LIFE, seconds)))[0]:
-            if monotonic() - started >= seconds:
-                raise OverBudget(
-                    f"settling {' and '.join(sorted(names))} takes longer than {seconds:g} seconds;"
-                    " settle in longer periods, let fewer agreements share a cap, or raise "
-                    "EARNBACK_SETTLE_SECONDS"
-                )
-            await connection.fetchval("select 1")
-        return task.result()
-    finally:
-        task.cancel()
-
-
-def _histories(books: Mapping[str, OpenBooks]) -> dict[str, History]:
-    return {name: one.history for name, one in books.items()}
-
-
-async def _open(
-    connection: Connection,
-    agreement: str,
-    contract: SettlementTerms,
-    evaluations: Sequence[PeriodEvaluation],
-) -> OpenBooks:
-    versions = contract.agreements[agreement]
-    standing = await store.standings(connection, agreement)
-    applies_from = await store.activate(
+async def _activate(connection: Connection, inputs: SettlingInputs) -> None:
+    """Write down from when on versions rule that settlement meets for the first time."""
+    standing = inputs.standing
+    for name, versions in inputs.contract.agreements.items():
+        await store.activate(
+            connection,
+            name,
+            [version.version for version in versions],
+            applies_from=first_open_day(standing[name]),
+        )
+    await store.activate_programmes(
         connection,
-        agreement,
-        [version.version for version in versions],
-        applies_from=first_open_day(standing),
-    )
-    return OpenBooks(
-        History(prospective(versions, applies_from), evaluations),
-        standing,
-        await store.posted(connection, agreement),
-        await store.waiting(connection, agreement),
+        inputs.contract.programmes,
+        applies_from=first_open_day(period for each in standing.values() for period in each),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -24,11 +24,17 @@ class EffectiveVersions:
 
 
 async def read_effective_versions(
-    connection: Connection, contract: SettlementTerms
+    connection: Connection,
+    contract: SettlementTerms,
+    settled: Mapping[str, Collection[str]] | None = None,
 ) -> EffectiveVersions:
-    """Read from when each version rules; one that is not activated yet rules from the open day."""
+    """Read from when each version rules; one that is not activated yet rules from the open day.
+
+    ``settled``: the settled periods by agreement, where they are known.
+    """
     names = list(contract.agreements)
-    settled = {name: await queries.settled_periods(connection, name) for name in names}
+    if settled is None:
+        settled = {name: await queries.settled_periods(connection, name) for name in names}
     activated: dict[str, dict[int, date | None]] = {name: {} for name in names}
     for row in await queries.rules_from(connection, names):
         activated[row["agreement"]][row["version"]] = row["applies_from"]
@@ -51,7 +57,7 @@ async def rules_from(connection: Connection, agreement: Agreement) -> date:
 
 
 async def _programmes(
-    connection: Connection, contract: SettlementTerms, settled: Mapping[str, list[str]]
+    connection: Connection, contract: SettlementTerms, settled: Mapping[str, Collection[str]]
 ) -> tuple[Programme, ...]:
     if not contract.programmes:
         return ()

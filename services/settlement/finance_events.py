@@ -53,6 +53,7 @@ class Posting:
     statement: SettlementStatement
     body: bytes
     """Canonical JSON of the statement."""
+    content_digest: bytes
     revision: int
     run_id: UUID
     entries: tuple[LedgerEntry, ...]

@@ -18,7 +18,7 @@ LOOK_SECONDS = 2.0
 """Between two looks whether the catalogue has moved; one cheap query."""
 
 Retry = Callable[[Connection, str, str], Awaitable[None]]
-"""Settle an agreement's period once more, inside the caller's transaction; raises as it failed."""
+"""Settle an agreement's period once more, in a transaction of its own; raises as it failed."""
 
 
 async def contract_digest(connection: Connection, agreement: str) -> str:
@@ -108,8 +108,7 @@ async def _settled_or_parked(
     connection: Connection, agreement: str, period: str, retry: Retry
 ) -> None:
     try:
-        async with connection.transaction():
-            await retry(connection, agreement, period)
+        await retry(connection, agreement, period)
     except Exception as error:
         if not is_of_the_work(error):
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from traceback import format_exception
 
@@ -12,10 +12,11 @@ from schemas.programme import Programme
 from schemas.statement import RULES, SettlementStatement, canonical
 from services.core.books import ledger
 from services.core.exact.budget import Budget, OverBudget
+from services.core.inputs.history import NotRead
+from services.core.settling.member import History
 from services.core.settling.one_period import PeriodOutcome
 from services.core.settling.settlement import (
     FailedAgreement,
-    History,
     SettledTogether,
     settle_each,
 )
@@ -31,22 +32,13 @@ class CannotBeReplayed(ValueError):
     """An agreement that the core cannot work out. The text says which, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenBooks:
-    """An agreement as it stands before a run."""
-
-    history: History
-    standing: Mapping[str, LatestRevision]
-    posted: Mapping[str, Mapping[ledger.Position, int]]
-    waiting: Mapping[str, tuple[str, ...]]
-
-
 async def replayed(
     contract: SettlementTerms, histories: Mapping[str, History], programmes: Sequence[Programme]
 ) -> SettledTogether:
     """The outcome of every period of agreements that share caps, by agreement, in a thread.
 
     Each failure in it is CannotBeReplayed. The thread ends when nobody waits for it any more.
+    Raises NotRead as `settle_each`.
     """
     budget = Budget(MOST_STEPS, "settle in longer periods, or let fewer agreements share a cap")
     try:
@@ -61,6 +53,8 @@ async def replayed(
         )
     except asyncio.CancelledError:
         budget.stop()
+        raise
+    except NotRead:
         raise
     except Exception as error:
         found = SettledTogether({}, dict.fromkeys(histories, FailedAgreement("", error)))
@@ -109,42 +103,59 @@ def settled_otherwise(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class NewStatement:
+    """A statement that says something other than what stands."""
+
+    statement: SettlementStatement
+    body: bytes
+    """Canonical JSON of the statement."""
+    content_digest: bytes
+
+
 def news(
-    statements: Sequence[SettlementStatement], standing: Mapping[str, LatestRevision]
-) -> list[SettlementStatement]:
-    """The statements that say something other than what stands."""
-    return [
-        each
-        for each in statements
-        if each.period not in standing
-        or standing[each.period].content_digest != ledger.content_digest(each)
-    ]
+    statements: Iterable[SettlementStatement], standing: Mapping[str, LatestRevision]
+) -> list[NewStatement]:
+    """The statements that say something other than what stands, as they are to be written."""
+    found = []
+    for statement in statements:
+        digest = ledger.content_digest(statement)
+        last = standing.get(statement.period)
+        if last is None or last.content_digest != digest:
+            found.append(NewStatement(statement, _body(statement), digest))
+    return found
 
 
-def changed(
+def _body(statement: SettlementStatement) -> bytes:
+    body = canonical(statement)
+    if SettlementStatement.model_validate_json(body) != statement:
+        raise ValueError(
+            f"the statement of {statement.period} does not read back as it was written; this "
+            "is a defect of earnback: report it with the contract and the period"
+        )
+    return body
+
+
+def postings(
     run: SettlementRun,
-    statements: Sequence[SettlementStatement],
+    made: Iterable[NewStatement],
     standing: Mapping[str, LatestRevision],
     posted: Mapping[str, Mapping[ledger.Position, int]],
 ) -> list[Posting]:
-    """The statements that say something new, with the entries that they book."""
-    postings = []
-    for statement in news(statements, standing):
-        body = canonical(statement)
-        if SettlementStatement.model_validate_json(body) != statement:
-            raise ValueError(
-                f"the statement of {statement.period} does not read back as it was written; this "
-                "is a defect of earnback: report it with the contract and the period"
-            )
+    """New statements, with the entries that they book."""
+    found = []
+    for one in made:
+        statement = one.statement
         last = standing.get(statement.period)
         entries = ledger.differences(posted.get(statement.period, {}), statement, run=run.run_id)
-        postings.append(
+        found.append(
             Posting(
                 statement=statement,
-                body=body,
+                body=one.body,
+                content_digest=one.content_digest,
                 revision=last.revision + 1 if last else 1,
                 run_id=run.run_id,
                 entries=entries,
             )
         )
-    return postings
+    return found

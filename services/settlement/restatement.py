@@ -11,14 +11,14 @@ from schemas.ledger_entry import SettlementRun
 from schemas.statement import RULES, SettlementStatement
 from services.catalogue.parked import WorkFailure, WorkItem, park, resolve
 from services.core.books.ledger import owed
+from services.core.settling.member import History
 from services.core.settling.one_period import PeriodOutcome
-from services.core.settling.settlement import History
 from services.core.whatif.restatement import HeldDifference, held_difference
 from services.settlement import gauges, store
 from services.settlement.effective_versions import read_effective_versions
 from services.settlement.finance_events import Posting, SettlementTopics
 from services.settlement.parking import contract_digest
-from services.settlement.replay import changed, replayed
+from services.settlement.replay import news, postings, replayed
 from services.shell.logs import log
 from services.shell.postgres import Connection, Pool, is_of_the_work, is_transient
 
@@ -80,8 +80,8 @@ async def restate(
     await store.take_turn(connection, {order.agreement})
     found = await held_differences(connection, order.agreement)
     statements = _chosen(order, found)
-    standing = await store.standings(connection, order.agreement)
-    posted = await store.posted(connection, order.agreement)
+    standing = (await store.standings(connection, [order.agreement]))[order.agreement]
+    posted = await store.posted(connection, order.agreement, [one.period for one in statements])
     run = await store.begin_restatement(
         connection,
         order.agreement,
@@ -90,8 +90,8 @@ async def restate(
         ordered_by=order.ordered_by,
         at=at,
     )
-    postings = changed(run, statements, standing, posted)
-    await store.post(connection, postings, topics=topics, at=at)
+    made = postings(run, news(statements, standing), standing, posted)
+    await store.post(connection, made, topics=topics, at=at)
     log(__name__).info(
         "restated",
         agreement=order.agreement,
@@ -99,10 +99,10 @@ async def restate(
         ordered_by=order.ordered_by,
         reason=order.reason,
         rules=RULES,
-        statements=[f"{each.statement.period}#{each.revision}" for each in postings],
-        booked_minor=sum(owed(entry) for each in postings for entry in each.entries),
+        statements=[f"{each.statement.period}#{each.revision}" for each in made],
+        booked_minor=sum(owed(entry) for each in made for entry in each.entries),
     )
-    return run, postings
+    return run, made
 
 
 def _chosen(

@@ -278,6 +278,33 @@ async def evaluations(
     return tuple(_parsed(row["sha256"], row["body"]) for row in rows)
 
 
+async def evaluations_of(
+    connection: Connection, agreement: str, revisions: Mapping[str, int]
+) -> dict[str, PeriodEvaluation]:
+    """The evaluations of an agreement at these revisions, by period."""
+    rows = await connection.fetch(
+        "select period, body, sha256 from evaluation_received"
+        " join unnest($2::text[], $3::int[]) as asked(period, revision) using (period, revision)"
+        " where agreement = $1",
+        agreement,
+        list(revisions),
+        list(revisions.values()),
+    )
+    return {row["period"]: _parsed(row["sha256"], row["body"]) for row in rows}
+
+
+async def is_received(connection: Connection, evaluation: PeriodEvaluation) -> bool:
+    """Whether this revision of a period's evaluation is kept, with whatever content."""
+    found: bool = await connection.fetchval(
+        "select exists (select from evaluation_received"
+        " where agreement = $1 and period = $2 and revision = $3)",
+        evaluation.agreement,
+        evaluation.period,
+        evaluation.revision,
+    )
+    return found
+
+
 async def begin_run(
     connection: Connection, agreement: str, evaluation: PeriodEvaluation, *, at: datetime
 ) -> SettlementRun:
@@ -357,16 +384,20 @@ async def begin_restatement(
     return run
 
 
-async def standings(connection: Connection, agreement: str) -> dict[str, LatestRevision]:
-    """The latest statement of every settled period."""
+async def standings(
+    connection: Connection, agreements: Collection[str]
+) -> dict[str, dict[str, LatestRevision]]:
+    """The latest statement of every settled period, by agreement."""
     rows = await connection.fetch(
-        "select period, revision, substance, rules from latest_statement where agreement = $1",
-        agreement,
+        "select agreement, period, revision, substance, rules from latest_statement"
+        " where agreement = any($1::text[])",
+        list(agreements),
     )
-    return {
-        row["period"]: LatestRevision(row["revision"], row["substance"], row["rules"])
-        for row in rows
-    }
+    found: dict[str, dict[str, LatestRevision]] = {name: {} for name in agreements}
+    for row in rows:
+        latest = LatestRevision(row["revision"], row["substance"], row["rules"])
+        found[row["agreement"]][row["period"]] = latest
+    return found
 
 
 async def statements_of_older_rules(
@@ -381,6 +412,16 @@ async def statements_of_older_rules(
     return tuple(SettlementStatement.model_validate_json(row["body"]) for row in rows)
 
 
+async def latest_statements(
+    connection: Connection, agreement: str
+) -> dict[str, SettlementStatement]:
+    """The latest statement of every settled period, by period."""
+    rows = await connection.fetch(
+        "select period, body from latest_statement where agreement = $1", agreement
+    )
+    return {row["period"]: SettlementStatement.model_validate_json(row["body"]) for row in rows}
+
+
 async def agreements_of_older_rules(connection: Connection) -> list[str]:
     """The agreements with a settled period whose latest statement older rules made, sorted."""
     rows = await connection.fetch(
@@ -389,12 +430,15 @@ async def agreements_of_older_rules(connection: Connection) -> list[str]:
     return [row["agreement"] for row in rows]
 
 
-async def posted(connection: Connection, agreement: str) -> dict[str, dict[Position, int]]:
-    """What is booked, by period and position. Positions at zero are left out."""
+async def posted(
+    connection: Connection, agreement: str, periods: Collection[str]
+) -> dict[str, dict[Position, int]]:
+    """What is booked in periods, by period and position. Positions at zero are left out."""
     rows = await connection.fetch(
         "select period, line, kind, level, vendor, buyer_account, currency, minor_units"
-        " from posted_line where agreement = $1 and minor_units <> 0",
+        " from posted_line where agreement = $1 and period = any($2::text[]) and minor_units <> 0",
         agreement,
+        list(periods),
     )
     booked: defaultdict[str, dict[Position, int]] = defaultdict(dict)
     for row in rows:
@@ -518,7 +562,7 @@ async def _write_statement(
         statement.total_minor,
         posting.body.decode(),
         posting.digest,
-        ledger.content_digest(statement),
+        posting.content_digest,
         posting.supersedes,
         at,
         statement.rules,

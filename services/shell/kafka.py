@@ -26,7 +26,7 @@ from services.shell.logs import SOFTWARE_FAILURE, leave, log
 from services.shell.outbox import OtherInstallation, check_topics
 from services.shell.postgres import Pool, attempts, open_pool
 from services.shell.settings import Settings
-from services.shell.steps import Dense, Handler, InputLost, Steps
+from services.shell.steps import Dense, Handler, InputLost, Prepare, Steps
 from services.shell.vitals import Vitals
 from services.shell.watchdog import Watchdog
 
@@ -335,6 +335,7 @@ def consume(
     dense: Dense = Dense.BY_OFFSET,
     max_records: int = MAX_RECORDS,
     within: float = WITHIN,
+    prepare: Prepare | None = None,
 ) -> Steps:
     """Have the worker apply a topic's records with the handler. One handler per topic."""
     wires = wires_of(app)
@@ -345,7 +346,14 @@ def consume(
         if tp in app.consumer.assignment():
             await app.consumer.seek_wait({tp: offset})
 
-    steps = Steps(app=wires.settings.app, topic=topic, handler=handler, dense=dense, rewind=rewind)
+    steps = Steps(
+        app=wires.settings.app,
+        topic=topic,
+        handler=handler,
+        dense=dense,
+        rewind=rewind,
+        prepare=prepare,
+    )
     wires.steps[topic] = steps
 
     async def agent(stream: Any) -> None:

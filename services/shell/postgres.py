@@ -110,9 +110,13 @@ def _where(dsn: str) -> str:
     return f" at {place.rpartition('@')[2]}"
 
 
+class Overtaken(Exception):
+    """What was worked out before a transaction no longer fits what is there: work it out again."""
+
+
 def is_transient(error: BaseException) -> bool:
     """Tell whether the same work may succeed later: the server is away, busy, or chose us as a
-    deadlock's victim."""
+    deadlock's victim; or somebody was faster."""
     if isinstance(error, asyncpg.PostgresError):
         state = str(getattr(error, "sqlstate", "") or "")
         return state.startswith(_TRANSIENT_STATES)
@@ -123,7 +127,7 @@ def is_transient(error: BaseException) -> bool:
         # A connection cut while the pool takes it back leaves the driver in two states at once. The
         # pool throws that connection away; progress tells whether the commit was in time.
         return "another operation" in str(error)
-    return isinstance(error, OSError | TimeoutError | asyncio.IncompleteReadError)
+    return isinstance(error, OSError | TimeoutError | asyncio.IncompleteReadError | Overtaken)
 
 
 _OF_THE_WORK = (
@@ -190,6 +194,9 @@ class Attempt:
         if error is None or self.last or not is_transient(error):
             return False
         log(__name__).warning(
-            "database_away", doing=self.what, attempt=self.number, error=repr(error)
+            "overtaken" if isinstance(error, Overtaken) else "database_away",
+            doing=self.what,
+            attempt=self.number,
+            error=repr(error),
         )
         return True

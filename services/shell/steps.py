@@ -79,6 +79,12 @@ class Handler(Protocol):
         """
 
 
+Prepare = Callable[[Pool, Sequence[Record]], Awaitable[int]]
+"""Works out what the next transaction is to write, outside of it, as long as that takes. Gives how
+many of the records, at least one, that transaction takes. Called again for each try of it; `apply`
+raises Overtaken where what was worked out no longer fits."""
+
+
 class Dense(Enum):
     """How a topic shows that nothing is missing between two records."""
 
@@ -101,10 +107,19 @@ class Steps:
     """Applies one topic's records for one worker. Owns the claims of that topic."""
 
     def __init__(
-        self, *, app: str, topic: str, handler: Handler, dense: Dense, rewind: Rewind
+        self,
+        *,
+        app: str,
+        topic: str,
+        handler: Handler,
+        dense: Dense,
+        rewind: Rewind,
+        prepare: Prepare | None = None,
     ) -> None:
+        """``prepare``: where the handler works out beforehand; else a step takes all records."""
         self.app, self.topic = app, topic
         self.handler, self.dense = handler, dense
+        self._prepare = prepare or _all_of_them
         self.claims: dict[int, PartitionClaim] = {}
         """What is held now. Read it freely; only this class writes it."""
         self.turn = asyncio.Lock()
@@ -173,7 +188,7 @@ class Steps:
         if dense:
             self._applying = partition
             try:
-                await self._apply(pool, held, dense)
+                await self._apply_all(pool, held, dense)
             finally:
                 self._applying = None
                 if partition not in self.claims:
@@ -181,10 +196,20 @@ class Steps:
         if len(dense) < len(fresh):
             await self._read_again(partition, fresh[len(dense)])
 
+    async def _apply_all(self, pool: Pool, held: PartitionClaim, records: Sequence[Record]) -> None:
+        """Apply records in one step, or in several where they are prepared for several."""
+        reached: PartitionClaim | None = held
+        while reached is not None and records[-1].offset >= reached.next_offset:
+            rest = [record for record in records if record.offset >= reached.next_offset]
+            await self._apply(pool, reached, rest)
+            now = self.claims.get(held.partition)
+            reached = None if now is reached else now
+
     async def _apply(self, pool: Pool, held: PartitionClaim, records: Sequence[Record]) -> None:
+        step = _PendingStep(held, records, self.handler, self.dense, self._prepare)
         try:
             with metrics.STEP_SECONDS.labels(self.app, self.topic).time():
-                moved, applied = await _commit(pool, held, records, self.handler, self.dense)
+                moved, applied = await step.commit(pool)
         except NotOurs as error:
             log(__name__).warning("not_ours", topic=self.topic, reason=str(error))
             self._count("not_ours")
@@ -274,56 +299,72 @@ def sequence_of(record: Record) -> int:
     return int(text)
 
 
-async def _commit(
-    pool: Pool, held: PartitionClaim, records: Sequence[Record], handler: Handler, dense: Dense
-) -> tuple[PartitionClaim, StepResult]:
-    """Apply and commit, again and again while the database is away, with the batch in hand."""
-    moved = replace(
-        held,
-        next_offset=records[-1].offset + 1,
-        last_sequence=sequence_of(records[-1]) if dense is Dense.BY_SEQUENCE else None,
-    )
-    reached: list[StepResult] = []
-    async for attempt in attempts(f"apply {held.topic}-{held.partition}"):
-        with attempt:
-            async with pool.acquire() as connection:
-                if not (reached and await progress.has_moved(connection, held, moved.next_offset)):
-                    await _transaction(connection, held, moved, records, handler, reached)
-            attempt.done()
-    applied = reached[-1]
-    return replace(moved, max_event_us=_later(held.max_event_us, applied.max_event_us)), applied
+@dataclass(slots=True)
+class _PendingStep:
+    """Records of one partition on their way into one transaction."""
+
+    held: PartitionClaim
+    records: Sequence[Record]
+    handler: Handler
+    dense: Dense
+    prepare: Prepare
+    reached: tuple[PartitionClaim, StepResult] | None = None
+    """Where a commit was asked for: its outcome may be unknown afterwards."""
+
+    async def commit(self, pool: Pool) -> tuple[PartitionClaim, StepResult]:
+        """Apply and commit, again and again while the database is away, with the batch in hand."""
+        async for attempt in attempts(f"apply {self.held.topic}-{self.held.partition}"):
+            with attempt:
+                if not await self._is_there(pool):
+                    taken = self.records[: await self.prepare(pool, self.records)]
+                    async with pool.acquire() as connection:
+                        await self._transaction(connection, taken)
+                attempt.done()
+        assert self.reached is not None, "an attempt that is done has reached a commit"
+        moved, applied = self.reached
+        later = _later(self.held.max_event_us, applied.max_event_us)
+        return replace(moved, max_event_us=later), applied
+
+    async def _transaction(self, connection: Connection, records: Sequence[Record]) -> None:
+        """One try."""
+        last = sequence_of(records[-1]) if self.dense is Dense.BY_SEQUENCE else None
+        moved = replace(self.held, next_offset=records[-1].offset + 1, last_sequence=last)
+        try:
+            async with connection.transaction():
+                await progress.hold(connection, self.held)
+                applied = await self.handler.apply(connection, self.held.partition, records)
+                await progress.advance(
+                    connection,
+                    self.held,
+                    self.held.next_offset,
+                    moved.next_offset,
+                    applied.max_event_us,
+                    moved.last_sequence,
+                )
+                faultpoint("step.before-commit")
+                self.reached = moved, applied
+            faultpoint("step.after-commit")
+        except NotOurs:
+            # An earlier commit whose answer was lost may have finished only while we waited for its
+            # lock.
+            if not await self._has_moved(connection):
+                raise
+
+    async def _is_there(self, pool: Pool) -> bool:
+        """Whether a commit that was asked for went through."""
+        if self.reached is None:
+            return False
+        async with pool.acquire() as connection:
+            return await self._has_moved(connection)
+
+    async def _has_moved(self, connection: Connection) -> bool:
+        if self.reached is None:
+            return False
+        return await progress.has_moved(connection, self.held, self.reached[0].next_offset)
 
 
-async def _transaction(
-    connection: Connection,
-    held: PartitionClaim,
-    moved: PartitionClaim,
-    records: Sequence[Record],
-    handler: Handler,
-    reached: list[StepResult],
-) -> None:
-    """One try. `reached` remembers that a commit was asked for: its outcome may be unknown
-    afterwards."""
-    try:
-        async with connection.transaction():
-            await progress.hold(connection, held)
-            applied = await handler.apply(connection, held.partition, records)
-            await progress.advance(
-                connection,
-                held,
-                held.next_offset,
-                moved.next_offset,
-                applied.max_event_us,
-                moved.last_sequence,
-            )
-            faultpoint("step.before-commit")
-            reached.append(applied)
-        faultpoint("step.after-commit")
-    except NotOurs:
-        # An earlier commit whose answer was lost may have finished only while we waited for its
-        # lock.
-        if not (reached and await progress.has_moved(connection, held, moved.next_offset)):
-            raise
+async def _all_of_them(_: Pool, records: Sequence[Record]) -> int:
+    return len(records)
 
 
 def _later(one: int | None, other: int | None) -> int | None:

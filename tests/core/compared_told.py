@@ -22,7 +22,7 @@ from services.core.contracts.reading import read_documents
 from services.core.contracts.shared_cap_check import unfit
 from services.core.contracts.underpinning import gaps
 from services.core.contracts.wording import path_text
-from services.core.settling.settlement import History
+from services.core.settling.member import History
 from tests.core.adjusting.test_shared_caps import (
     EARN_BACK,
     EVERYBODY,

@@ -119,8 +119,11 @@ async def settled(house: House) -> None:
             Record(place + n, 0, None, row["body"], structured)
             for n, row in enumerate(rows[place : place + RECORDS])
         ]
-        async with house.connection.transaction():
-            await settler.apply(house.connection, 0, records)
+        while records:
+            taken = await settler.prepare(house.pool, records)
+            async with house.connection.transaction():
+                await settler.apply(house.connection, 0, records[:taken])
+            records = records[taken:]
     unknown = await house.connection.fetch(
         "select agreement, period from evaluation except"
         " (select agreement, period from statement"

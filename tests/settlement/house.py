@@ -14,7 +14,7 @@ from services.catalogue.store import apply
 from services.settlement.consumer import Settler
 from services.settlement.finance_events import DECLARED, SettlementTopics
 from services.shell.outbox import declare
-from services.shell.postgres import Pool, open_pool
+from services.shell.postgres import Pool, attempts, open_pool
 from services.shell.steps import Record
 from tests.settlement.builders import a_programme, a_record, an_agreement
 
@@ -36,11 +36,17 @@ class House:
             self.offset += 1
 
     async def apply(self, *records: Record) -> None:
-        """Apply records in one transaction, as the shell's step does."""
-        async with self.pool.acquire() as connection, connection.transaction():
-            applied = await self.settler.apply(connection, 0, records)
-        if applied.committed is not None:
-            applied.committed()
+        """Apply records as the shell's steps do: what is prepared together, in one transaction."""
+        while records:
+            async for attempt in attempts("apply"):
+                with attempt:
+                    taken = await self.settler.prepare(self.pool, records)
+                    async with self.pool.acquire() as connection, connection.transaction():
+                        applied = await self.settler.apply(connection, 0, records[:taken])
+                    attempt.done()
+            if applied.committed is not None:
+                applied.committed()
+            records = records[taken:]
 
     async def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """Rows of a query, as dictionaries."""

@@ -10,7 +10,7 @@ from services.core.settling.settlement import settle
 from services.core.visibility.parties import Parties
 from services.settlement import store
 from services.settlement.finance_events import DECLARED
-from services.settlement.replay import changed
+from services.settlement.replay import news, postings
 from tests.settlement.house import House
 
 
@@ -45,10 +45,7 @@ async def settled_by_an_older_release(
         today = next(one for one in outcomes if one.period == period)
         assert isinstance(today, SettlementStatement)
         run = await store.begin_run(connection, name, evaluation, at=at)
-        postings = changed(
-            run,
-            [as_older_rules_would(today, minor)],
-            await store.standings(connection, name),
-            await store.posted(connection, name),
-        )
-        await store.post(connection, postings, topics=DECLARED, at=at)
+        standing = (await store.standings(connection, [name]))[name]
+        made = news([as_older_rules_would(today, minor)], standing)
+        booked = await store.posted(connection, name, [period])
+        await store.post(connection, postings(run, made, standing, booked), topics=DECLARED, at=at)

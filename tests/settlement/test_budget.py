@@ -1,4 +1,4 @@
-"""Settling one evaluation takes no longer than it may, and its transaction lives meanwhile."""
+"""Settling one evaluation takes no longer than it may."""
 
 from __future__ import annotations
 
@@ -8,23 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from services.core.exact.budget import OverBudget
-from services.core.settling.settlement import History
-from services.settlement import consumer
-from services.settlement.consumer import within
+from services.core.settling.member import History
 from services.settlement.replay import replayed
 from services.settlement.store import SettlementTerms
+from services.settlement.working_out import within
 from tests.core.told import evaluation, months, terms
-
-
-class Asked:
-    """A connection that counts what it is asked."""
-
-    def __init__(self) -> None:
-        self.times = 0
-
-    async def fetchval(self, _: str) -> int:
-        self.times += 1
-        return 1
 
 
 async def after(seconds: float) -> str:
@@ -32,18 +20,13 @@ async def after(seconds: float) -> str:
     return "done"
 
 
-async def test_what_takes_long_is_waited_for_with_signs_of_life(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(consumer, "_SIGN_OF_LIFE", 0.01)
-    connection = Asked()
-    assert await within(connection, after(0.1), 60, ["hosting"]) == "done"
-    assert connection.times > 1
+async def test_what_takes_long_is_waited_for() -> None:
+    assert await within(after(0.1), 60, ["hosting"]) == "done"
 
 
 async def test_what_takes_longer_than_it_may_is_over_budget() -> None:
     with pytest.raises(OverBudget, match="settling a and b takes longer"):
-        await within(Asked(), after(60), 0.02, ["b", "a"])
+        await within(after(60), 0.02, ["b", "a"])
 
 
 async def test_what_fails_fails_as_it_did() -> None:
@@ -51,7 +34,7 @@ async def test_what_fails_fails_as_it_did() -> None:
         raise ValueError("no such base")
 
     with pytest.raises(ValueError, match="no such base"):
-        await within(Asked(), fails(), 60, ["a"])
+        await within(fails(), 60, ["a"])
 
 
 async def test_a_replay_that_nobody_waits_for_ends_in_its_thread() -> None:
@@ -61,6 +44,6 @@ async def test_a_replay_that_nobody_waits_for_ends_in_its_thread() -> None:
         asyncio.get_running_loop().set_default_executor(pool)
         work = replayed(SettlementTerms({}, (), "town", "UTC"), many, ())
         with pytest.raises(OverBudget):
-            await within(Asked(), work, 0.05, ["a"])
+            await within(work, 0.05, ["a"])
         async with asyncio.timeout(30):  # to its end the replay would take minutes
             assert await asyncio.to_thread(len, many) == 200

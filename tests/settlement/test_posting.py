@@ -19,13 +19,13 @@ from schemas.finance import EntryBooked, StatementPosted
 from schemas.ledger_entry import SettlementRun
 from schemas.statement import SettlementStatement, canonical
 from services.catalogue.store import apply
-from services.core.books.ledger import differences
+from services.core.books.ledger import content_digest, differences
 from services.core.settling.settlement import settle_each
 from services.settlement import replay
 from services.settlement.consumer import Settler, read
 from services.settlement.finance_events import DECLARED, Posting
 from services.settlement.parking import try_again
-from services.settlement.replay import changed
+from services.settlement.replay import news, postings
 from services.settlement.store import (
     LatestRevision,
     Unprocessable,
@@ -282,9 +282,10 @@ async def test_a_release_with_better_words_issues_nothing_anew(database: str) ->
         standing = {"2025-01": LatestRevision(1, row["substance"])}
         later = issued.model_copy(update={"lines": reworded})
         assert canonical(later) != canonical(issued)
-        assert changed(run, [later], standing, {}) == []
+        assert news([later], standing) == []
         other = issued.model_copy(update={"facts_digest": "0" * 64})
-        assert [each.revision for each in changed(run, [other], standing, {})] == [2]
+        made = postings(run, news([other], standing), standing, {})
+        assert [each.revision for each in made] == [2]
 
 
 async def test_batching_changes_no_run_and_no_amount(database: str) -> None:
@@ -415,10 +416,11 @@ async def test_a_line_that_changes_currency_is_booked_back_in_the_one_and_anew_i
             late = an_evaluation(9700, revision=2)
             await receive(connection, late)
             run = (await begin_run(connection, "hosting", late, at=MARCH)).run_id
-            booked = await posted(connection, "hosting")
+            booked = await posted(connection, "hosting", ["2025-01"])
             posting = Posting(
                 statement=dearer,
                 body=canonical(dearer),
+                content_digest=content_digest(dearer),
                 revision=2,
                 run_id=run,
                 entries=differences(booked["2025-01"], dearer, run=run),

@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 
 from services.catalogue.store import NotApplicable, apply
-from services.core.settling.settlement import History, SettledTogether, settle_each
+from services.core.settling.member import History
+from services.core.settling.settlement import (
+    SettledTogether,
+    settle_each,
+)
 from services.settlement import replay
+from services.settlement.consumer import Settler
 from services.settlement.store import contract
 from tests.settlement.builders import (
     a_programme,
@@ -100,10 +105,9 @@ async def test_two_workers_never_share_out_the_same_headroom_twice(database: str
         months = [f"2025-{month:02}" for month in range(1, 7)]
 
         async def work(agreement: str, good: int) -> None:
-            for offset, period in enumerate(months):
-                each = an_evaluation(good, agreement=agreement, period=period)
-                async with house.pool.acquire() as connection, connection.transaction():
-                    await house.settler.apply(connection, 0, [a_record(each, offset=offset)])
+            worker = House(house.pool, Settler())
+            for period in months:
+                await worker.settle(an_evaluation(good, agreement=agreement, period=period))
 
         async with asyncio.timeout(60):
             await asyncio.gather(work("hosting", 9700), work("network", 9500))
@@ -122,8 +126,7 @@ async def test_batches_that_meet_in_another_order_do_not_lock_each_other_out(
                 a_record(an_evaluation(9700, agreement=each, period=period), offset=offset)
                 for offset, each in enumerate(agreements)
             ]
-            async with house.pool.acquire() as connection, connection.transaction():
-                await house.settler.apply(connection, 0, records)
+            await House(house.pool, Settler()).apply(*records)
 
         async with asyncio.timeout(60):
             await asyncio.gather(

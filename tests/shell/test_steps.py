@@ -8,7 +8,7 @@ from typing import Any
 
 from faust.types import Message
 
-from services.shell.postgres import Connection, open_pool
+from services.shell.postgres import Connection, Overtaken, open_pool
 from services.shell.progress import PartitionClaim
 from services.shell.steps import Dense, Record, StepResult, Steps
 
@@ -118,3 +118,56 @@ async def test_a_claim_waits_for_the_step_and_then_loads_anew(database: str) -> 
         claims = await asyncio.wait_for(claiming, 10)
         assert claims[0].next_offset == 1
         assert handler.totals == {0: 0}
+
+
+class Singly:
+    """Takes one record a transaction; the first one is overtaken once."""
+
+    def __init__(self) -> None:
+        self.prepared: list[int] = []
+        self.applied: list[list[int]] = []
+
+    async def load(self, connection: Connection, claims: Mapping[int, PartitionClaim]) -> None:
+        """Nothing is held."""
+
+    def forget(self, partitions: Collection[int]) -> None:
+        """Nothing is held."""
+
+    async def prepare(self, pool: Any, records: Sequence[Record]) -> int:
+        self.prepared.append(len(records))
+        return 1
+
+    async def apply(
+        self, connection: Connection, partition: int, records: Sequence[Record]
+    ) -> StepResult:
+        self.applied.append([record.offset for record in records])
+        if len(self.applied) == 1:
+            raise Overtaken("somebody was faster")
+        return StepResult()
+
+
+async def test_what_is_prepared_for_several_transactions_is_committed_in_several(
+    database: str,
+) -> None:
+    async def rewind(partition: int, offset: int) -> None:
+        raise AssertionError("nothing is missing")
+
+    handler = Singly()
+    steps = Steps(
+        app="adder",
+        topic=TOPIC,
+        handler=handler,
+        dense=Dense.BY_OFFSET,
+        rewind=rewind,
+        prepare=handler.prepare,
+    )
+    pool = await open_pool(database, name="adder")
+    try:
+        await steps.claim(pool, {0: 0})
+        await steps.take(pool, [Event(0, offset) for offset in range(3)])
+        assert handler.prepared == [3, 3, 2, 1], "the first one was tried twice"
+        assert handler.applied == [[0], [0], [1], [2]]
+        assert steps.claims[0].next_offset == 3
+        assert await pool.fetchval("select next_offset from progress") == 3
+    finally:
+        await pool.close()

@@ -29,6 +29,7 @@ from services.core.exact.sharing import largest_remainder
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.charges import Charges
 from services.core.inputs.context import PeriodContext
+from services.core.inputs.evaluated import EvaluatedPeriods
 from services.core.inputs.history import SettlementHistory
 from services.core.inputs.openings import (
     LookBack,
@@ -69,7 +70,7 @@ class CappedAgreement:
     @classmethod
     def unreadable(cls, vendor: str) -> CappedAgreement:
         """An agreement that is applied and cannot be read: no sum that it is part of is known."""
-        return cls((), Charges({}), SettlementHistory(), None, vendor)
+        return cls((), Charges(EvaluatedPeriods()), SettlementHistory(), None, vendor)
 
     @property
     def vendors(self) -> set[str]:

@@ -21,6 +21,7 @@ from services.core.events.stated_numbers import IN_USE
 from services.core.exact.arithmetic import ZERO, money_text
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.conversion import AppliedRate, Foreign, converted, days_looked_at
+from services.core.inputs.evaluated import EvaluatedPeriods
 from services.core.inputs.known import PeriodInputs
 from services.core.inputs.spreading import SpreadCharge, SpreadRule, decimals_of
 from services.core.inputs.stated import (
@@ -34,21 +35,29 @@ from services.core.inputs.stated import (
 _MOST_DECIMALS = 10**12
 
 
+AT, NAMED, ALL = "at", "named", "all"
+"""What was looked at: all of a period's time, all statements of a circumstance, or everything."""
+
+LookedAt = tuple[str, str]
+"""One of these, with the period or the name."""
+
+
 class Charges:
     """Charges of all periods known, as the bases of percentages.
 
     ``known``: the periods that are evaluated. ``beyond``: what is stated of periods that are not
-    the agreement's.
+    the agreement's. ``looked_at``: what was asked for since somebody emptied it.
     """
 
     def __init__(
         self,
-        known: Mapping[str, PeriodInputs],
+        known: EvaluatedPeriods,
         beyond: Mapping[str, PeriodInputs] = MappingProxyType({}),
     ) -> None:
-        self._known = known
-        self.stated = {**beyond, **known}
-        self._by_name: dict[str, list[CircumstanceFact]] | None = None
+        self.known = known
+        self.looked_at: set[LookedAt] = set()
+        self._beyond = beyond
+        self._by_name: dict[str, list[CircumstanceFact]] = {}
 
     def base(
         self,
@@ -94,7 +103,7 @@ class Charges:
 
     def _standing(self, base: Base, period: str, subject: str | None) -> tuple[ChargeFact, ...]:
         """The last charge and the last credit note of each part of the period and each subject."""
-        known = self.stated.get(period)
+        known = self.stated_of(period)
         if known is None:
             return ()
         last: dict[tuple[str, str | None, bool | None], ChargeFact] = {
@@ -154,7 +163,7 @@ class Charges:
             key, said = _key(fact, spread.period), f"the part for {spread.period} of {foreign.said}"
             foreign = replace(foreign, key=key, said=said, amount=part)
             return self._in_own_currency(version, foreign, blockers)
-        first = next(label for label in spread.periods if label in self.stated)
+        first = next(label for label in spread.periods if self.stated_of(label) is not None)
         whole = self._in_own_currency(version, _foreign(fact, first), blockers)
         if whole is None:
             return None
@@ -205,7 +214,7 @@ class Charges:
     def _rate_of_period(
         self, rule: RateOfPeriod, period: str, blockers: Blockers
     ) -> AppliedRate | None:
-        known = self.stated.get(period)
+        known = self.stated_of(period)
         stated = () if known is None else known.stated(rule.circumstance)
         whole = [fact for fact in stated if fact.circumstance.period == period]
         if whole:
@@ -248,38 +257,49 @@ class Charges:
 
     def _by_day(self, name: str, periods: Sequence[str]) -> dict[date, CircumstanceFact]:
         """The last statement of each day's rate in these settlement periods."""
-        found = [
-            fact
-            for period in periods
-            if period in self.stated
-            for fact in self.stated[period].stated(name)
-        ]
+        inputs = filter(None, map(self.stated_of, periods))
+        found = [fact for one in inputs for fact in one.stated(name)]
         found.sort(key=lambda fact: (fact.at, fact.event.source, fact.event.id))
         return {_day_of(fact): fact for fact in found}
 
     def _is_awaited(self, version: Agreement, period: str) -> bool:
         """Whether a period is still to be evaluated: none before the first, none after the end."""
+        self.looked_at.add((AT, period))
         day, until = first_day(period), version.effective_until
-        lies_within = min(map(first_day, self._known)) <= day and (until is None or day < until)
-        return lies_within and period not in self._known
+        begun = first_day(next(iter(self.known))) <= day
+        return begun and (until is None or day < until) and period not in self.known
 
     def statements(self, name: str) -> Sequence[CircumstanceFact]:
         """All statements of a circumstance, each once: those of one time, the latest last."""
-        if self._by_name is None:
-            self._by_name = {}
+        self.looked_at.add((NAMED, name))
+        if name not in self._by_name:
+            stating = (
+                self.known[label] for label in self.known if self.known.may_state(label, name)
+            )
             every = {
                 fact.event: fact
-                for inputs in self.stated.values()
+                for inputs in (*self._beyond.values(), *stating)
                 for fact in inputs.evaluation.circumstances
+                if fact.circumstance.circumstance == name
             }
-            for fact in every.values():
-                self._by_name.setdefault(fact.circumstance.circumstance, []).append(fact)
-        return self._by_name.get(name, ())
+            self._by_name[name] = list(every.values())
+        return self._by_name[name]
+
+    def stated_of(self, period: str) -> PeriodInputs | None:
+        """What is stated of a period's time; None where nothing is and it is not evaluated."""
+        self.looked_at.add((AT, period))
+        return self.known[period] if period in self.known else self._beyond.get(period)
+
+    def everything(self) -> list[PeriodInputs]:
+        """The inputs of all evaluated periods."""
+        self.looked_at.add((ALL, ""))
+        return list(self.known.values())
 
     def _part_in_use(
         self, version: Agreement, base: Base, period: str, subject: str | None, blockers: Blockers
     ) -> Fraction:
-        known = self.stated[period]
+        known = self.stated_of(period)
+        assert known is not None, "a charge of it is stated"
         of_subjects = any(one.per_subject for one in version.bases)
         for each in known.stated(IN_USE):
             not_narrowed(each, *(("level",) if of_subjects else ("level", "subject")))
@@ -306,7 +326,7 @@ class Charges:
 
     def events(self, name: str, period: str) -> tuple[EventRef, ...]:
         """The events that state a base's charge of a period."""
-        known = self.stated.get(period)
+        known = self.stated_of(period)
         charges = known.charges if known is not None else ()
         return tuple(fact.event for fact in charges if fact.charge.base == name)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -17,7 +17,7 @@ from services.core.exact.budget import UNBOUNDED, Budget
 from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.charges import Charges
 from services.core.inputs.conversion import Converted, Foreign
-from services.core.inputs.history import SettlementHistory
+from services.core.inputs.history import EarlierResults, SettlementHistory
 from services.core.inputs.known import PeriodInputs
 
 
@@ -121,9 +121,14 @@ class PeriodContext:
         spread = {f"spread/{key}": text for key, text in self.blockers.spreads.items()}
         return bases | converted | spread
 
-    def earlier_results(self, level: str, subject: str | None) -> list[LevelResult]:
-        """The level's results before this settlement period, the latest first."""
-        return self.history.results(level, subject)
+    def earlier_results(
+        self, level: str, subject: str | None, own: Sequence[LevelResult] = ()
+    ) -> EarlierResults:
+        """The level's results before one of its periods, the latest first.
+
+        ``own``: those before it in this settlement period, in order.
+        """
+        return EarlierResults(own, self.history, (level, subject))
 
     def window(self, periods: int) -> list[str]:
         """The settlement periods, this one last, that a window of that many holds."""

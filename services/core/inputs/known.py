@@ -15,6 +15,9 @@ from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.stated import not_narrowed, of_window_itself, too_short_text
 from services.core.visibility.references import References
 
+MeasuredSeries = tuple[str, str | None]
+"""A metric, and the subject that it was measured of; None: all together."""
+
 
 class PeriodInputs:
     """One period's evaluation, looked up by name.
@@ -24,10 +27,17 @@ class PeriodInputs:
     """
 
     def __init__(
-        self, evaluation: PeriodEvaluation, references: References, period: str | None = None
+        self,
+        evaluation: PeriodEvaluation,
+        references: References,
+        period: str | None = None,
+        *,
+        measured: frozenset[MeasuredSeries] | None = None,
     ) -> None:
+        """``measured``: where the evaluation is without its figures, what they are of."""
         self.evaluation = evaluation
         self.references = references
+        self._measured = measured
         period = period or evaluation.period
         self.charges = tuple(
             fact for fact in evaluation.charges if overlaps(period, fact.charge.period)
@@ -48,6 +58,13 @@ class PeriodInputs:
         if found is not None and found.others:
             raise InvalidDeclaration(_declared_otherwise(found, self.references))
         return found
+
+    @property
+    def measured(self) -> frozenset[MeasuredSeries]:
+        """What the evaluation has figures of."""
+        if self._measured is None:
+            self._measured = frozenset((name, subject) for name, subject, _ in self._figures)
+        return self._measured
 
     def subjects(self, metric: str) -> tuple[str, ...]:
         """Every subject that the evaluation has a figure of this metric for, in order of name."""

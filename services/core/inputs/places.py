@@ -8,7 +8,7 @@ from functools import cached_property
 
 from schemas.agreement import Agreement
 from schemas.credit import Duration
-from schemas.evaluation import CircumstanceFact, MetricFigure, PeriodEvaluation
+from schemas.evaluation import CircumstanceFact, PeriodEvaluation
 from schemas.level import Level
 from schemas.nested import names_in, nouns_in
 from schemas.period import first_day, label_of, next_label
@@ -17,6 +17,7 @@ from services.core.contracts.versions import version_for
 from services.core.events.stated_numbers import IN_USE
 from services.core.exact.arithmetic import listed
 from services.core.inputs.charges import Charges
+from services.core.inputs.known import MeasuredSeries
 from services.core.inputs.stated import named
 
 _NARROWED = ("circumstance", "normal_from", "notice", "asked", "choice")
@@ -76,7 +77,7 @@ class _Reach:
     @cached_property
     def heard_of(self) -> frozenset[str | None]:
         """The subjects of which anything is measured, charged or agreed, in whatever period."""
-        measured = {one.subject for one in _figures(self.charges)}
+        measured = {subject for _, subject in _measured(self.charges)}
         return frozenset(_agreed(self.everyone) | measured | _charged(self.charges))
 
 
@@ -161,7 +162,7 @@ def _of_occurrences(level: Level, name: str) -> bool:
 def _subjects(levels: Sequence[Level], charges: Charges, name: str) -> list[str]:
     """All subjects that a circumstance of the levels can be of, in order of name."""
     each = {level.metric for level in levels if level.each_subject}
-    found = _agreed(levels) | {one.subject for one in _figures(charges) if one.metric in each}
+    found = _agreed(levels) | {subject for metric, subject in _measured(charges) if metric in each}
     if each or name == IN_USE:
         found |= _charged(charges)
     return sorted(filter(None, found))
@@ -171,13 +172,11 @@ def _agreed(levels: Sequence[Level]) -> set[str | None]:
     return {subject for level in levels for subject in (level.subject, *level.subjects)}
 
 
-def _figures(charges: Charges) -> Iterator[MetricFigure]:
-    return (one for inputs in charges.stated.values() for one in inputs.evaluation.figures)
+def _measured(charges: Charges) -> Iterator[MeasuredSeries]:
+    return (one for inputs in charges.everything() for one in inputs.measured)
 
 
 def _charged(charges: Charges) -> set[str | None]:
     return {
-        fact.charge.subject
-        for inputs in charges.stated.values()
-        for fact in inputs.evaluation.charges
+        fact.charge.subject for inputs in charges.everything() for fact in inputs.evaluation.charges
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import takewhile
@@ -25,6 +25,7 @@ from services.core.calendar.windows import parts_of
 from services.core.exact.arithmetic import HUNDRED, ZERO, listed, number_text, rounded
 from services.core.inputs.absence import half_text, halves_awaited
 from services.core.inputs.context import PeriodContext
+from services.core.inputs.history import results_since
 from services.core.inputs.worksheet import Worksheet, step
 from services.core.judging.attribution import attributed
 from services.core.judging.moving_levels import LevelInForce, in_force, same_term, word_of
@@ -101,7 +102,7 @@ def _judged(
 ) -> LevelResult:
     level = context.version.levels[index]
     term = f"levels[{index}]"
-    earlier = [*reversed(own), *context.earlier_results(level.level, subject)]
+    earlier = context.earlier_results(level.level, subject, own)
     pricing = in_force(level, [*reversed(own), *same_term(context, level, subject)])
     figure = context.inputs.figure(level.metric, subject, period)
     if figure is None and not level.each_subject:
@@ -138,7 +139,7 @@ def _read(
     level: Level,
     term: str,
     figure: MetricFigure | None,
-    earlier: list[LevelResult],
+    earlier: Iterable[LevelResult],
     period: str,
 ) -> LevelReading:
     value = figure.value if figure else None
@@ -220,12 +221,12 @@ def _without_few(
 
 
 def _mean_with_earlier(
-    level: Level, reading: LevelReading, earlier: list[LevelResult], period: str, term: str
+    level: Level, reading: LevelReading, earlier: Iterable[LevelResult], period: str, term: str
 ) -> LevelReading:
     """The plain mean of this period's figure and those directly before it."""
     assert level.averaged is not None
-    by_period = {result.period: _before_mean(result) for result in earlier}
     wanted = [next_label(period, -back) for back in range(1, level.averaged.periods)]
+    by_period = {one.period: _before_mean(one) for one in results_since(wanted[-1], earlier)}
     before = [by_period.get(label) for label in wanted]
     values = [value for value in (reading.value, *before) if value is not None]
     short = None in before and level.averaged.missing_period == "no_result"
@@ -295,22 +296,24 @@ def _standing_without_data(level: Level, term: str) -> tuple[Standing, tuple[Ste
 Judgement = tuple[bool, tuple[Step, ...]]
 
 
-def _every_miss(_: EveryMiss, result: LevelResult, __: list[LevelResult], ___: str) -> Judgement:
+def _every_miss(
+    _: EveryMiss, result: LevelResult, __: Iterable[LevelResult], ___: str
+) -> Judgement:
     return result.standing in MISSED, ()
 
 
 def _below_minimum(
-    _: BelowMinimumOnly, result: LevelResult, __: list[LevelResult], ___: str
+    _: BelowMinimumOnly, result: LevelResult, __: Iterable[LevelResult], ___: str
 ) -> Judgement:
     return result.standing == "below_minimum", ()
 
 
-def _never(_: NeverDefaults, __: LevelResult, ___: list[LevelResult], ____: str) -> Judgement:
+def _never(_: NeverDefaults, __: LevelResult, ___: Iterable[LevelResult], ____: str) -> Judgement:
     return False, ()
 
 
 def _nth_miss(
-    rule: Misses, result: LevelResult, earlier: list[LevelResult], term: str
+    rule: Misses, result: LevelResult, earlier: Iterable[LevelResult], term: str
 ) -> Judgement:
     """Below the minimum at once; below expected from the n-th miss within the window."""
     path = f"{term}.defaults"
@@ -319,9 +322,11 @@ def _nth_miss(
     if result.standing != "below_expected":
         return False, ()
     kinds = MISSED if rule.below_minimum_counts else {"below_expected"}
-    window = {next_label(result.period, -back) for back in range(rule.of_last)}
+    window = [next_label(result.period, -back) for back in range(rule.of_last)]
     misses = [
-        one.period for one in (result, *earlier) if one.period in window and one.standing in kinds
+        one.period
+        for one in (result, *results_since(window[-1], earlier))
+        if one.period in window and one.standing in kinds
     ]
     defaulted = len(misses) >= rule.misses
     text = (
@@ -331,7 +336,7 @@ def _nth_miss(
     return defaulted, (step("default", path, text, Fraction(len(misses))),)
 
 
-_DEFAULTS: dict[type, Callable[[Any, LevelResult, list[LevelResult], str], Judgement]] = {
+_DEFAULTS: dict[type, Callable[[Any, LevelResult, Iterable[LevelResult], str], Judgement]] = {
     EveryMiss: _every_miss,
     BelowMinimumOnly: _below_minimum,
     Misses: _nth_miss,
@@ -340,7 +345,7 @@ _DEFAULTS: dict[type, Callable[[Any, LevelResult, list[LevelResult], str], Judge
 
 
 def consecutive_misses(
-    result: LevelResult, earlier: list[LevelResult], no_data: str
+    result: LevelResult, earlier: Iterable[LevelResult], no_data: str
 ) -> list[LevelResult]:
     """The run of misses that ends with a result, the latest first; empty where it is no miss."""
     run: list[LevelResult] = []
@@ -352,7 +357,7 @@ def consecutive_misses(
     return run
 
 
-def _adjacent(result: LevelResult, earlier: list[LevelResult]) -> Iterator[LevelResult]:
+def _adjacent(result: LevelResult, earlier: Iterable[LevelResult]) -> Iterator[LevelResult]:
     """A result and those of the periods directly before it, without a hole."""
     yield result
     period = result.period

@@ -35,6 +35,7 @@ from services.core.exact.arithmetic import (
 from services.core.inputs.absence import no_figure, number_or_wait
 from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.context import PeriodContext
+from services.core.inputs.history import EarlierResults
 from services.core.inputs.known import says_yes
 from services.core.inputs.occurrences import occurrences, waits_for
 from services.core.inputs.worksheet import step
@@ -68,16 +69,16 @@ class PricingContext:
         """The same, one step deeper in the term's path."""
         return replace(self, term=f"{self.term}.{part}")
 
-    def earlier(self) -> list[LevelResult]:
+    def earlier(self) -> EarlierResults:
         """The level's results before this one, the latest first."""
         result = self.result
         own = [
             one
-            for one in reversed(self.same_period)
+            for one in self.same_period
             if (one.level, one.subject) == (result.level, result.subject)
             and first_day(one.period) < first_day(result.period)
         ]
-        return [*own, *self.context.earlier_results(result.level, result.subject)]
+        return self.context.earlier_results(result.level, result.subject, own)
 
     def measured(self, metric: str) -> MetricFigure | None:
         """A metric's figure in the result's window: of its subject, else of all together."""

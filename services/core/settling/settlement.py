@@ -14,21 +14,17 @@ from types import MappingProxyType
 from schemas.agreement import Agreement
 from schemas.ceiling import SharedCap
 from schemas.evaluation import PeriodEvaluation
-from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
 from services.core.adjusting.shared_caps import CappedAgreement, OpenPeriod, apply_shared_caps
 from services.core.contracts.versions import caps_for, covers, version_for
 from services.core.exact.budget import UNBOUNDED, Budget
-from services.core.inputs.blockers import Blockers, InvalidDeclaration
-from services.core.inputs.charges import Charges
+from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.context import PeriodContext
-from services.core.inputs.history import SettledPeriod, SettlementHistory
-from services.core.inputs.known import PeriodInputs, stated_beyond
-from services.core.inputs.occurrences import unfinished, waits_for
-from services.core.inputs.places import unknown_places
-from services.core.settling.one_period import PeriodOutcome, not_settled, settled, up_to_caps
+from services.core.inputs.history import NotRead
+from services.core.settling.checkpoints import Ahead, in_order
+from services.core.settling.member import History, Member, PeriodStep
+from services.core.settling.one_period import PeriodOutcome, up_to_caps
 from services.core.visibility.parties import Parties
-from services.core.visibility.references import References
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +44,14 @@ class SettledTogether:
 
     outcomes: Mapping[str, tuple[PeriodOutcome, ...]]
     failed: Mapping[str, FailedAgreement]
+    steps: Mapping[str, tuple[PeriodStep, ...]] = field(default_factory=dict)
+    """What is left of each period that was worked out, of those that have an outcome."""
 
     def of(self, agreement: str) -> tuple[PeriodOutcome, ...]:
         """What one of them comes to. Raises what working it out raised."""
         if agreement in self.failed:
             raise self.failed[agreement].error
         return self.outcomes[agreement]
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """All that is known of one agreement, in any order.
-
-    Of several revisions of a period's evaluation the latest counts.
-    """
-
-    versions: Sequence[Agreement]
-    evaluations: Sequence[PeriodEvaluation]
 
 
 def settle(
@@ -109,25 +96,23 @@ def settle_each(
     programme's, for terms that speak of days. ``unread``: agreements of which nothing can be read,
     with their vendors.
 
+    Where a history has checkpoints, its periods are worked out from the first after these on. All
+    that are settled together then have theirs up to the same period. Raises NotRead where a period
+    looks back at one whose state was not read.
+
     Whatever working out one agreement raises is its own failure: it has no outcome, and what
     depends on it under a cap waits as for one that is not evaluated. ``budget``: of all together.
     """
     members = _Members(dict(unread), parties, budget)
     for name in sorted(histories):
         members.begin(name, histories[name])
-    known = {each for one in members.own.values() for each in one.known}
-    for period in sorted(known, key=_order):
+    to_settle = {each for one in members.own.values() for each in one.to_settle}
+    for period in sorted(to_settle, key=in_order):
         members.settle(period, programmes, time_zone)
-    outcomes = {
-        name: tuple(member.outcomes)
-        for name, member in members.own.items()
-        if name not in members.failed
-    }
-    return SettledTogether(outcomes, members.failed)
-
-
-def _order(period: str) -> tuple[object, str]:
-    return first_day(period), period
+    whole = {name: one for name, one in members.own.items() if name not in members.failed}
+    outcomes = {name: tuple(one.outcomes) for name, one in whole.items()}
+    steps = {name: tuple(one.steps) for name, one in whole.items()}
+    return SettledTogether(outcomes, members.failed, steps)
 
 
 @dataclass(slots=True)
@@ -137,13 +122,14 @@ class _Members:
     unread: dict[str, str]
     parties: Parties
     budget: Budget
-    own: dict[str, _Member] = field(default_factory=dict)
+    own: dict[str, Member] = field(default_factory=dict)
     failed: dict[str, FailedAgreement] = field(default_factory=dict)
 
     def begin(self, name: str, history: History) -> None:
         """Take up an agreement before its first period."""
         with self._or_failed(name, ""):
-            self.own[name] = _Member.of(history, self.parties)
+            self.budget.spend(0)  # nobody may wait any more
+            self.own[name] = Member.of(history, self.parties)
         if name not in self.own and history.versions:
             self.unread[name] = history.versions[-1].vendor
 
@@ -152,6 +138,8 @@ class _Members:
         """Keep what is raised as the failure of the agreement, and go on."""
         try:
             yield
+        except NotRead:
+            raise
         except Exception as error:
             self.failed.setdefault(name, FailedAgreement(period, error))
 
@@ -168,6 +156,21 @@ class _Members:
             if name not in self.failed:
                 with self._or_failed(name, period):
                     self.own[name].close(under[name].open_period, self.parties.buyer)
+        self._note(period)
+
+    def _note(self, period: str) -> None:
+        """Note what is left of the period in each agreement of which it is evaluated.
+
+        What was looked at ahead of an agreement of which it is not, stands with the first of them.
+        """
+        ahead = {name: frozenset(one.looked_ahead(name, period)) for name, one in self.own.items()}
+        evaluated = [name for name, one in self.own.items() if period in one.to_settle]
+        elsewhere = frozenset[Ahead]().union(
+            *(ahead[name] for name in ahead if name not in evaluated)
+        )
+        for place, name in enumerate(evaluated):
+            also = frozenset[Ahead]() if place else elsewhere
+            self.own[name].note(period, ahead[name] | also)
 
     def _cut(
         self, cap: SharedCap, term: str, period: str, under: dict[str, CappedAgreement]
@@ -175,6 +178,8 @@ class _Members:
         """Cut by one cap. What that raises is the failure of all that it would have cut."""
         try:
             apply_shared_caps(cap, term, period, under)
+        except NotRead:
+            raise
         except Exception as error:
             for name, party in under.items():
                 if party.open_period and any(covers(cap, name, one) for one in party.vendors):
@@ -186,7 +191,7 @@ class _Members:
         desks = {}
         for name, member in self.own.items():
             version = version_for(member.versions, period)
-            if period in member.known and version is not None and name not in self.failed:
+            if period in member.to_settle and version is not None and name not in self.failed:
                 with self._or_failed(name, period):
                     self.budget.spend()
                     desks[name] = _begun(member.context(version, period, time_zone, self.budget))
@@ -199,126 +204,3 @@ def _begun(context: PeriodContext) -> OpenPeriod:
     except InvalidDeclaration as misstated:
         context.blockers.add(str(misstated))
         return OpenPeriod(context, None)
-
-
-@dataclass(slots=True)
-class _Member:
-    """An agreement on the way through its periods."""
-
-    versions: Sequence[Agreement]
-    known: Mapping[str, PeriodInputs]
-    charges: Charges
-    history: SettlementHistory
-    outcomes: list[PeriodOutcome]
-    lacks: str | None = None
-    """Why the history so far is not whole, if it is not."""
-
-    @classmethod
-    def of(cls, history: History, parties: Parties) -> _Member:
-        ordered = sorted(history.versions, key=lambda one: (one.effective_from, one.version))
-        known = {
-            period: PeriodInputs(evaluation, References(evaluation, ordered[-1].vendor, parties))
-            for period, evaluation in _latest(history.evaluations).items()
-        }
-        until = ordered[-1].effective_until
-        after_end = None if until is None else label_of(until, ordered[-1].settled)
-        charges = Charges(known, stated_beyond(known.values(), after_end))
-        return cls(ordered, known, charges, SettlementHistory(), [])
-
-    def context(
-        self, version: Agreement, period: str, time_zone: str, budget: Budget
-    ) -> PeriodContext:
-        """The context in which a period is worked out."""
-        begins = self._begins()
-        until = self.versions[-1].effective_until
-        ends_with = None if until is None else next_label(label_of(until, version.settled), -1)
-        blockers = Blockers()
-        lacks = self.lacks or self._not_evaluated(period)
-        begun = [one for one in self.versions if one.effective_from <= version.effective_from]
-        if lacks and any(map(looks_back, begun)):
-            blockers.add(f"{lacks}, and terms look back at it")
-        for name in unfinished(self.known[period].evaluation):
-            blockers.add(waits_for(self.known[period].references.name(name)))
-        for reason in unknown_places(self.versions, self.charges, self.known[period].evaluation):
-            blockers.add(reason)
-        return PeriodContext(
-            version,
-            period,
-            self.known[period],
-            self.charges,
-            self.history,
-            begins,
-            ends_with,
-            time_zone,
-            blockers,
-            budget,
-        )
-
-    def under(self, open_period: OpenPeriod | None) -> CappedAgreement:
-        """The agreement as a cap that it shares sees it."""
-        return CappedAgreement(self.versions, self.charges, self.history, open_period)
-
-    def close(self, open_period: OpenPeriod | None, buyer: str) -> None:
-        """Work a period out to its end and remember it."""
-        assert open_period is not None, "an open period stays open until here"
-        outcome, remembered = _ended(open_period, buyer)
-        self.outcomes.append(outcome)
-        if self.lacks is None:
-            self.lacks = self._not_evaluated(remembered.period)
-        if self.lacks is None and remembered.lines is None:
-            self.lacks = f"{remembered.period} is not settled yet"
-        self.history.add(remembered)
-
-    def _begins(self) -> str:
-        """The first period of the agreement."""
-        return label_of(self.versions[0].effective_from, self.versions[0].settled)
-
-    def _not_evaluated(self, period: str) -> str | None:
-        """The first period left out before this one: a settlement never guesses what was in it.
-
-        What no version covers, between two of them, is not left out.
-        """
-        label = next_label(self.history[-1].period) if self.history else self._begins()
-        while first_day(label) < first_day(period):
-            if version_for(self.versions, label) is not None:
-                return f"{label} is not evaluated yet"
-            label = next_label(label)
-        return None
-
-
-def _ended(open_period: OpenPeriod, buyer: str) -> tuple[PeriodOutcome, SettledPeriod]:
-    if open_period.worksheet is None:
-        return not_settled(open_period.context)
-    try:
-        return settled(open_period.context, open_period.worksheet, buyer)
-    except InvalidDeclaration as misstated:
-        return not_settled(open_period.context, str(misstated))
-
-
-def _latest(evaluations: Sequence[PeriodEvaluation]) -> dict[str, PeriodEvaluation]:
-    latest: dict[str, PeriodEvaluation] = {}
-    for evaluation in evaluations:
-        held = latest.get(evaluation.period)
-        if held is None or evaluation.revision > held.revision:
-            latest[evaluation.period] = evaluation
-    return latest
-
-
-def looks_back(version: Agreement) -> bool:
-    """Whether any term of a version depends on earlier periods."""
-    levels = any(
-        level.averaged is not None
-        or level.moves is not None
-        or level.defaults.kind == "misses_in_window"
-        or any(
-            credit.due.kind == "on_run"
-            or credit.rate.kind == "by_run"
-            or any(factor.kind == "repeat" for factor in credit.factors)
-            for credit in level.credits
-        )
-        for level in version.levels
-    )
-    caps = any(cap.window != "period" for cap in version.caps)
-    rights = any(right.kind in ("mean", "misses") for right in version.terminations)
-    terms = (version.earn_backs, rights, version.banks)
-    return bool(levels or caps or any(terms) or version.deposit or version.invoicing)

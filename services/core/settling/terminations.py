@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
@@ -17,6 +17,7 @@ from services.core.calendar.days import local_day
 from services.core.exact.arithmetic import ZERO, number_text
 from services.core.inputs.absence import no_figure, wait_for
 from services.core.inputs.context import PeriodContext
+from services.core.inputs.history import results_since
 from services.core.inputs.worksheet import Worksheet
 from services.core.judging.attribution import attributed
 from services.core.judging.levels import MISSED
@@ -39,23 +40,22 @@ def open_rights(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
     return replace(worksheet, rights=tuple(found))
 
 
-def _rows(context: PeriodContext, worksheet: Worksheet, level: str) -> list[list[LevelResult]]:
-    """The results of a level, the latest first, for each subject that it is judged for."""
+def _windows(
+    context: PeriodContext, worksheet: Worksheet, level: str, periods: int
+) -> Iterator[list[LevelResult]]:
+    """The results of a level in so many of its last periods, the latest first, for each subject
+    that it is judged for."""
     now = [one for one in worksheet.results if one.level == level]
-    subjects = list(dict.fromkeys(one.subject for one in now))
-    return [
-        [
-            *(one for one in reversed(now) if one.subject == subject),
-            *context.earlier_results(level, subject),
-        ]
-        for subject in subjects
-    ]
+    for subject in dict.fromkeys(one.subject for one in now):
+        own = [one for one in now if one.subject == subject]
+        window = [next_label(own[-1].period, -back) for back in range(periods)]
+        results = results_since(window[-1], context.earlier_results(level, subject, own))
+        yield [one for one in results if one.period in window]
 
 
 def _by_mean(context: PeriodContext, worksheet: Worksheet, term: ByMean) -> str | None:
-    for results in _rows(context, worksheet, term.level):
-        window = {next_label(results[0].period, -back) for back in range(term.of_last)}
-        values = [one.result for one in results if one.period in window and one.result is not None]
+    for results in _windows(context, worksheet, term.level, term.of_last):
+        values = [one.result for one in results if one.result is not None]
         if not values or (len(values) < term.of_last and term.missing_period == "not_opened"):
             continue
         mean: Fraction = sum(values, ZERO) / len(values)
@@ -65,9 +65,8 @@ def _by_mean(context: PeriodContext, worksheet: Worksheet, term: ByMean) -> str 
 
 
 def _by_misses(context: PeriodContext, worksheet: Worksheet, term: ByMisses) -> str | None:
-    for results in _rows(context, worksheet, term.level):
-        window = {next_label(results[0].period, -back) for back in range(term.of_last)}
-        missed = [one.period for one in results if one.period in window and one.standing in MISSED]
+    for results in _windows(context, worksheet, term.level, term.of_last):
+        missed = [one.period for one in results if one.standing in MISSED]
         if len(missed) >= term.misses:
             return f"{len(missed)} misses in {term.of_last} periods: {', '.join(reversed(missed))}"
     return None

@@ -13,8 +13,11 @@ from schemas.statement import LineKind, SettlementStatement, StatementLine
 from services.core.calendar.windows import parts_of
 from services.core.contracts.versions import version_for
 from services.core.events.wanted import wanted
+from services.core.settling.member import History
 from services.core.settling.one_period import PeriodOutcome, Unsettled
-from services.core.settling.settlement import History, settle_each
+from services.core.settling.settlement import (
+    settle_each,
+)
 from services.core.visibility.parties import Parties
 from services.core.whatif.counted_otherwise import counted_otherwise
 

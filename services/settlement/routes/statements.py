@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import LevelResult, SettlementStatement, StatementLine, canonical
 from services.core.contracts.versions import version_for
+from services.core.settling.member import History
 from services.core.settling.one_period import PeriodOutcome, Unsettled
-from services.core.settling.settlement import History
 from services.core.visibility.shown import AgreementView
 from services.settlement import dispute_store, explain, proposal_store, queries, store
 from services.settlement.access import BookReaderPrincipal, Principal, ReaderPrincipal, not_found

@@ -19,9 +19,9 @@ from schemas.statement import SettlementStatement, canonical
 from schemas.whose_word import SAID
 from services.core.adjusting.shared_caps import sharing
 from services.core.contracts.shared_cap_check import unfit
+from services.core.settling.member import History
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.settling.settlement import (
-    History,
     SettledTogether,
     settle,
     settle_each,

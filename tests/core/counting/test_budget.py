@@ -8,7 +8,10 @@ import pytest
 
 from services.core.counting.evaluation import evaluate
 from services.core.exact.budget import Budget, OverBudget
-from services.core.settling.settlement import History, settle_each
+from services.core.settling.member import History
+from services.core.settling.settlement import (
+    settle_each,
+)
 from services.core.visibility.parties import Parties
 from tests.core.said import NUMBERS, PROBE, PROGRAMME, Said, agreement, facts, moment
 from tests.core.told import evaluation, months, terms

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from schemas.statement import LevelResult
-from services.core.inputs.history import SettledPeriod, SettlementHistory
+from services.core.inputs.history import (
+    EarlierResults,
+    SettledPeriod,
+    SettlementHistory,
+    results_since,
+)
 from tests.core.told import months, terms
 
 
@@ -52,11 +59,22 @@ def test_what_came_after_a_period_comes_in_order(past: SettlementHistory) -> Non
 def test_results_of_a_level_and_subject_come_latest_first(past: SettlementHistory) -> None:
     assert [one.period for one in past.results("uptime", None)] == list(reversed(months(3)))
     assert [one.subject for one in past.results("desk", "south")] == ["south"]
-    assert past.results("desk", None) == []
+    assert list(past.results("desk", None)) == []
 
 
-def test_what_is_asked_for_can_be_changed_without_changing_the_past(
-    past: SettlementHistory,
-) -> None:
-    past.results("uptime", None).clear()
-    assert len(past.results("uptime", None)) == 3
+def test_a_stored_period_is_read_when_it_is_looked_at_and_once() -> None:
+    past = SettlementHistory()
+    read: list[str] = []
+
+    def stored(label: str) -> SettledPeriod:
+        read.append(label)
+        return SettledPeriod(label, terms(), (result(label),), None)
+
+    for label in months(3):
+        past.add_stored(label, partial(stored, label))
+    assert (len(past), past.last_label, read) == (3, "2025-03", [])
+    earlier = EarlierResults((), past, ("uptime", None))
+    assert [one.period for one in results_since("2025-03", earlier)] == ["2025-03"]
+    assert read == ["2025-03", "2025-02"]
+    assert [one.period for one in earlier] == list(reversed(months(3)))
+    assert read == list(reversed(months(3)))

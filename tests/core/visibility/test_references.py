@@ -15,8 +15,11 @@ from schemas.programme import Programme
 from schemas.statement import SettlementStatement, canonical
 from services.core.contracts.check import check
 from services.core.contracts.reading import read_documents
+from services.core.settling.member import History
 from services.core.settling.one_period import PeriodOutcome
-from services.core.settling.settlement import History, settle_together
+from services.core.settling.settlement import (
+    settle_together,
+)
 from services.core.visibility.parties import Parties, parties_of
 from services.core.visibility.references import References
 from tests.core.golden.production import Contracts, evaluations

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.agreement import Agreement
 from schemas.evaluation import Part, PeriodEvaluation
-from services.core.settling.settlement import History
+from services.core.settling.member import History
 from services.core.whatif.simulation import Simulation, SimulationContext, as_if, simulate
 from tests.core.adjusting.test_shared_caps import cap, named, programme
 from tests.core.told import HEAD, LEVEL, evaluation, months, settled, terms

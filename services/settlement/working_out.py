@@ -1,0 +1,155 @@
+"""What an evaluation changes, worked out before the transaction that posts it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from schemas.evaluation import PeriodEvaluation
+from schemas.statement import SettlementStatement
+from services.core.exact.budget import OverBudget
+from services.core.inputs.history import NotRead
+from services.core.settling.checkpoints import Checkpoint
+from services.core.settling.member import History
+from services.core.settling.settlement import SettledTogether
+from services.settlement import store
+from services.settlement.replay import (
+    NewStatement,
+    digests,
+    news,
+    replayed,
+    settled_otherwise,
+)
+from services.settlement.settling_inputs import (
+    LOOKED_BACK,
+    OpenHistories,
+    SettlingInputs,
+    open_histories,
+    read_inputs,
+)
+from services.shell.postgres import Connection
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSettlement:
+    """What an evaluation comes to, for its agreement and all that share a cap with it.
+
+    By agreement: ``told``, the statements that are to be posted; ``after``, the checkpoints of the
+    periods that were worked out.
+    """
+
+    inputs: SettlingInputs
+    opened: OpenHistories
+    found: SettledTogether
+    told: Mapping[str, Sequence[NewStatement]]
+    after: Mapping[str, Sequence[Checkpoint]]
+
+
+async def work_out(
+    connection: Connection, evaluation: PeriodEvaluation, *, seconds: float
+) -> PreparedSettlement | None:
+    """What an evaluation comes to if it is settled now; None where its agreement is not applied.
+
+    ``connection``: in no transaction. Raises what settling the agreement fails for, OverBudget
+    where it takes longer than so many seconds, and Overtaken.
+    """
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        inputs = await read_inputs(connection, evaluation.agreement, evaluation)
+        if inputs is None:
+            return None
+        opened = await open_histories(connection, inputs, evaluation.agreement, evaluation)
+    found = await _settled(connection, opened, seconds)
+    found.of(evaluation.agreement)
+    untouched = await _untouched(connection, inputs, opened, found, evaluation, seconds)
+    told = await asyncio.to_thread(_told, found, untouched, inputs)
+    after = await asyncio.to_thread(opened.going_on.after, found)
+    return PreparedSettlement(inputs, opened, found, told, after)
+
+
+def _told(
+    found: SettledTogether, untouched: Mapping[str, Collection[str]], inputs: SettlingInputs
+) -> dict[str, list[NewStatement]]:
+    """The statements to post, by agreement."""
+    told = {}
+    for name, outcome in found.outcomes.items():
+        statements = (each for each in outcome if isinstance(each, SettlementStatement))
+        touched = (each for each in statements if each.period not in untouched[name])
+        told[name] = news(touched, inputs.standing[name])
+    return told
+
+
+async def _settled(
+    connection: Connection, opened: OpenHistories, seconds: float
+) -> SettledTogether:
+    """What the open periods come to. States are read as far as these look back."""
+    for latest in LOOKED_BACK:
+        states = await opened.states(connection, latest)
+        work = replayed(opened.contract, opened.histories(states), opened.ruling.programmes)
+        try:
+            return await within(work, seconds, opened.contract.agreements)
+        except NotRead:
+            continue
+    raise AssertionError("all states were read")
+
+
+async def _untouched(
+    connection: Connection,
+    inputs: SettlingInputs,
+    opened: OpenHistories,
+    found: SettledTogether,
+    evaluation: PeriodEvaluation,
+    seconds: float,
+) -> Mapping[str, Collection[str]]:
+    """The settled periods of each agreement that only today's rules settle otherwise.
+
+    Older rules made what stands, and without the evaluation today's rules would come to the same
+    as with it. Nothing of these is posted before a person orders it.
+    """
+    older = {
+        name: settled_otherwise(outcome, inputs.standing[name])
+        for name, outcome in found.outcomes.items()
+    }
+    if not any(older.values()):
+        return older
+    histories = {
+        name: History(
+            opened.ruling.agreements[name],
+            await store.evaluations(
+                connection, name, without=evaluation if name == evaluation.agreement else None
+            ),
+        )
+        for name in opened.contract.agreements
+    }
+    work = replayed(opened.contract, histories, opened.ruling.programmes)
+    earlier = await within(work, seconds, opened.contract.agreements)
+    return {
+        name: {
+            period
+            for period, _ in older[name].items() & digests(earlier.outcomes.get(name, ())).items()
+        }
+        for name in older
+    }
+
+
+async def within(work: Coroutine[Any, Any, Result], seconds: float, names: Iterable[str]) -> Result:
+    """What a piece of work comes to.
+
+    ``names``: of the agreements that it is about. Raises OverBudget after so many seconds; what
+    was begun in a thread ends there by itself.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise OverBudget(
+                f"settling {' and '.join(sorted(names))} takes longer than {seconds:g} seconds;"
+                " settle in longer periods, let fewer agreements share a cap, or raise "
+                "EARNBACK_SETTLE_SECONDS"
+            )
+        return task.result()
+    finally:
+        task.cancel()
