@@ -23,6 +23,7 @@ from services.cli.commands import (
     restatements,
     running,
     statements,
+    verify,
     violations,
 )
 from services.cli.commands.common import CANNOT, REFUSED, fail
@@ -58,6 +59,7 @@ for command in (
     looking.usage,
     looking.balances,
     audit.audit,
+    verify.verify,
     offline.settle,
 ):
     app.command()(command)

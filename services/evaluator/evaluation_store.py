@@ -202,6 +202,12 @@ async def moment(connection: Connection) -> datetime:
     return found
 
 
+async def touched(connection: Connection, agreement: str) -> set[str]:
+    """The closed periods of an agreement that may have changed and are not counted again yet."""
+    rows = await connection.fetch("select period from touched where agreement = $1", agreement)
+    return {row["period"] for row in rows}
+
+
 async def quiet(connection: Connection, seconds: float) -> list[AgreementPeriod]:
     """Closed periods that were touched, and that nothing has touched for so long, or that wait ten
     times as long; so many of each agreement, what is parked last."""

@@ -520,6 +520,19 @@ def test_an_address_where_nobody_answers_is_named(
     assert "http://127.0.0.1:1 does not answer" in said.err
 
 
+# --- recounted ------------------------------------------------------------------------------------
+
+
+def test_verify_recounts_what_is_stored_and_finds_it_as_it_is(closed: Installation) -> None:
+    found = closed.shell.run("verify")
+    assert (found.code, found.err) == (0, "")
+    assert len(found.out.splitlines()) == len(AGREEMENTS)
+    assert all(", as stored" in line for line in found.out.splitlines())
+    unknown = closed.shell.run("verify", "nobody")
+    assert unknown.code == 1
+    assert "agreement nobody is not applied" in unknown.err
+
+
 # --- after an upgrade -----------------------------------------------------------------------------
 
 
