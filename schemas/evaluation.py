@@ -217,14 +217,20 @@ class AnswerFact(Noun):
 
 
 class ProposedCorrection(Noun):
-    """A correction, or an event that changes an occurrence as one does, by a party in its own
-    interest after the close of its event's period."""
+    """A correction, or an event that is told after the close and does as one does, by a party in
+    its own interest after the close of its event's period."""
 
-    corrects: EventId = Field(description="The event that it corrects, or its correction.")
+    corrects: EventId | None = Field(
+        None,
+        description="The event that it corrects, or its correction. Absent: it adds what nobody "
+        "had told or measured.",
+    )
     name: Name = Field(description="Metric, base or circumstance of the event.")
     period: PeriodLabel = Field(description="The settlement period that was closed before it.")
     data: dict[str, Any] | None = Field(
-        None, description="Data that would replace the event's. With neither it is taken back."
+        None,
+        description="Data that would replace the event's, or be added. With neither data nor time "
+        "it is taken back.",
     )
     time: Instant | None = Field(None, description="Time that would replace the event's.")
     reason: Text

@@ -38,7 +38,7 @@ class Source(Noun):
     """A system that may report, and for whom. A vendor's key can send only from its own sources."""
 
     source: SourceUri = Field(description="The `source` of its events.")
-    reports_for: Name = Field(description="A vendor of the programme, or its buyer.")
+    reports_for: Name = Field(description="A vendor of the programme, its buyer, or a third party.")
     metrics: tuple[Name, ...] = Field(
         description="Metrics that it reports: a period waits for each source that lists one of its "
         "metrics. Empty: none, it only states charges, circumstances, corrections and answers."
@@ -401,15 +401,18 @@ class Metric(Noun):
         "shown beside it and change nothing.",
     )
     whose_word: WordOf | None = Field(
-        None, description="Of a declared one: whose figures count. Absent: as the programme says."
+        None,
+        description="Of a declared one: whose figures count; absent: as the programme says. Of a "
+        "measured one: whose events count at once that come after the close; absent: only those "
+        "that are worse for whoever sends them.",
     )
 
     @model_validator(mode="after")
-    def _declared_by_somebody(self) -> Self:
-        if self.whose_word is not None and not isinstance(self.measure, Declared):
+    def _reported_by_somebody(self) -> Self:
+        if self.whose_word is not None and isinstance(self.measure, Composite):
             raise ValueError(
-                f"metric {self.metric} is measured, and whose_word is for what is declared; leave "
-                "it out"
+                f"metric {self.metric} is made of others, and nobody reports it; leave whose_word "
+                "out, or state it of its parts"
             )
         return self
 

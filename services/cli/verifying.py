@@ -44,9 +44,9 @@ async def _counted(
 
     One that waits for its recount is passed over.
     """
-    closed = await evaluation_store.first_counted(connection, agreement)
+    closes = await evaluation_store.first_closes(connection, agreement, None)
     waiting = await evaluation_store.touched(connection, agreement)
-    for period in sorted(closed, key=first_day):
+    for period in sorted((each.period for each in closes), key=first_day):
         if period in waiting:
             continue
         target = recount.target_of(catalogue, agreement, period)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -12,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 from pydantic import ValidationError
 
-from schemas.base import written
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
 from schemas.frame import Bools, Int8s, Int32s, Int64s, UInt64s
 from services.core.calendar.windows import instant
+from services.core.events.facts import measured_data
 from services.shell.frames import (
     MAX_ROWS,
     NotAFrame,
@@ -26,8 +25,6 @@ from services.shell.frames import (
 )
 
 TYPES = tuple(EVENT_TYPES)
-SAMPLE = KIND_OF_TYPE["earnback.sample.v1"]
-COUNT = KIND_OF_TYPE["earnback.count.v1"]
 CORRECTION = KIND_OF_TYPE["earnback.correction.v1"]
 
 _WITHOUT_METRIC = [
@@ -201,24 +198,9 @@ def events_of(
             "time": instant(at_us).isoformat(),
             "data": msgspec.json.decode(data)
             if data
-            else _data(kind, metrics.get(metric, ("", None))[1], value, scale_or_total, subject),
+            else measured_data(
+                kind, metrics.get(metric, ("", None))[1], value, scale_or_total, subject
+            ),
         }
         for source, event_id, kind, at_us, metric, value, scale_or_total, subject, data in parts
     ]
-
-
-def _data(
-    kind: int, metric: str | None, value: int, scale_or_total: int, subject: str | None
-) -> dict[str, Any]:
-    data: dict[str, Any] = {"metric": metric}
-    if subject is not None:
-        data["subject"] = subject
-    if kind == SAMPLE:
-        return {**data, "up": bool(value)}
-    if kind == COUNT:
-        return {**data, "good": value, "total": scale_or_total}
-    return {**data, "value": _decimal(value, scale_or_total)}
-
-
-def _decimal(scaled: int, decimals: int) -> str:
-    return written(Fraction(scaled, 10 ** max(decimals, 0)))

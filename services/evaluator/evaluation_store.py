@@ -53,12 +53,55 @@ async def last(connection: Connection, agreement: str, period: str) -> Last | No
     return Last(row["revision"], row["body"], cover_of(row["cover"]), tuple(versions))
 
 
-async def first_counted(connection: Connection, agreement: str) -> dict[str, dict[int, int]]:
-    """Every closed period of an agreement, with the frames that its close has counted."""
+@dataclass(frozen=True, slots=True)
+class FirstClose:
+    """The close of a period. ``counted_through``: by partition, the last frame it has counted."""
+
+    period: str
+    counted_through: Mapping[int, int]
+    closed_at: datetime
+
+
+async def first_closes(
+    connection: Connection, agreement: str, periods: Sequence[str] | None
+) -> list[FirstClose]:
+    """The closes of these periods of an agreement, as far as they are closed; None: of all."""
     rows = await connection.fetch(
-        "select period, cover from evaluation where agreement = $1 and revision = 1", agreement
+        "select period, cover, closed_at from evaluation where agreement = $1 and revision = 1"
+        "   and ($2::text[] is null or period = any($2))",
+        agreement,
+        periods,
     )
-    return {row["period"]: cover_of(row["cover"]) for row in rows}
+    return [FirstClose(row["period"], cover_of(row["cover"]), row["closed_at"]) for row in rows]
+
+
+async def in_time(
+    connection: Connection, closes: Sequence[FirstClose], newest: Mapping[int, int]
+) -> dict[str, dict[int, int]]:
+    """By period and partition, the last frame that was stored before ``closed_at``, or that the
+    close has counted. ``newest``: partition to its newest frame.
+    """
+    asked = [
+        (each.period, partition, each.counted_through.get(partition, -1), each.closed_at)
+        for each in closes
+        for partition in newest
+    ]
+    if not asked:
+        return {}
+    rows = await connection.fetch(
+        "select period, partition, (select f.number from fact_frame f"
+        "   where f.partition = c.partition and f.number > c.number and f.stored_at >= c.at"
+        "   order by f.number limit 1) as late"
+        "  from unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[])"
+        "       as c(period, partition, number, at)",
+        *(list(column) for column in zip(*asked, strict=True)),
+    )
+    found: dict[str, dict[int, int]] = {}
+    for row in rows:
+        late, partition = row["late"], row["partition"]
+        last = newest[partition] if late is None else late - 1
+        found.setdefault(row["period"], {})[partition] = last
+    return found
 
 
 def cover_of(text: str) -> dict[int, int]:

@@ -20,15 +20,15 @@ from schemas.programme import Programme
 from services.catalogue.parked import input_digest
 from services.catalogue.snapshot import Catalogue
 from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
-from services.core.counting.occurrences import NAMED_BY
 from services.core.events.corrections import EventKey, RejectedCorrection
-from services.core.events.facts import CORRECTION, EMPTY, identity_of, joined
+from services.core.events.facts import EMPTY, joined
 from services.core.events.horizon import Horizon, horizons_of
 from services.core.exact.budget import UNBOUNDED, Budget, OverBudget
 from services.evaluator import evaluation_store, fact_reader, link_store
 from services.evaluator.columns import identity_bytes
 from services.evaluator.evaluation_store import Last
 from services.evaluator.fact_reader import EVER, Key, Loaded, Span, Sums
+from services.evaluator.stored_after import StoredAfter, closes_of, stored_after
 from services.evaluator.watermark import version_of
 from services.shell.frames import numbers_of, read_batch
 from services.shell.postgres import Connection
@@ -74,26 +74,6 @@ class RecountTarget:
     @property
     def versions(self) -> tuple[int, ...]:
         return tuple(version.version for version in self.agreements)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAfter:
-    """Whether a period had been closed when an event was stored.
-
-    ``frames``: identity to the partition and number of the frame, of linked events and of those
-    that tell of an occurrence. ``closes``: period to the last
-    frame of each partition that its first evaluation has counted.
-    """
-
-    frames: Mapping[bytes, tuple[int, int]]
-    closes: Mapping[str, Mapping[int, int]]
-
-    def __call__(self, key: EventKey, period: str) -> bool:
-        """Whether the period had been closed; the event's own time says nothing here."""
-        place, counted = self.frames.get(identity_of(*key)), self.closes.get(period)
-        if place is None or counted is None:
-            return False
-        return place[1] > counted.get(place[0], -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,28 +180,12 @@ async def take(connection: Connection, target: RecountTarget, most: int = MOST_F
         _check_budget(target, sum(sums[0] for sums in tallies.values()), most)
         loaded = await fact_reader.load(connection, target.spans)
         linked, astray, frames = await _linked(connection, target, loaded, most)
-        frames |= _frames_of_occurrences(loaded)
-        closes = {}
-        if (
-            np.isin(linked.facts.kind, _MAY_BE_LATE).any()
-            or np.isin(loaded.facts.kind, _MAY_BE_LATE).any()
-        ):
-            closes = await evaluation_store.first_counted(connection, target.place[0])
-    stored_after = StoredAfter(frames, closes)
-    return Snapshot(loaded, linked, astray, stored_after, tallies, counted_through, last, taken_at)
-
-
-_MAY_BE_LATE = (CORRECTION, *NAMED_BY)
-"""The kinds that may be proposals because they came after the close."""
-
-
-def _frames_of_occurrences(loaded: Loaded) -> dict[bytes, tuple[int, int]]:
-    """The frames of the loaded events that tell of outages, tickets and deliveries, by identity."""
-    facts = loaded.facts
-    rows = np.flatnonzero(np.isin(facts.kind, list(NAMED_BY)))
-    columns = (facts.id_high, facts.id_low, loaded.partition, loaded.number)
-    each = zip(*(column[rows].tolist() for column in columns), strict=True)
-    return {identity_bytes(high, low): (place, number) for high, low, place, number in each}
+        parts = loaded.facts, linked.facts
+        closes = await closes_of(
+            connection, target.programmes, target.agreements, parts, counted_through
+        )
+    after = await asyncio.to_thread(stored_after, loaded, frames, closes, target.programmes)
+    return Snapshot(loaded, linked, astray, after, tallies, counted_through, last, taken_at)
 
 
 def _check_budget(target: RecountTarget, facts: int, most: int) -> None:

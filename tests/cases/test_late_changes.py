@@ -1,25 +1,28 @@
-"""A party changes after the close what it said of an outage, ticket or delivery: it is proposed."""
+"""What a party tells of an outage, ticket or delivery after the close, in its own favour."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from schemas.evaluation import PeriodEvaluation, Proposal
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
+from schemas.frame import Facts
 from services.cli.files import ContractFiles, read_contracts
 from services.cli.offline import catalogue_of, settle_files
 from services.cli.offline_events import accepted_events
 from services.core.calendar.windows import microseconds
 from services.core.counting.evaluation import evaluate, ready
 from services.core.events.corrections import EventKey
-from services.core.events.facts import canonical_data, payload_of
+from services.core.events.facts import Index, canonical_data, payload_of
 from tests.cases.test_whose_word import AUDIT, BOOKS, CONTRACT, NOW_US, PROBE, WHOLE, answer, charge
 from tests.cases.test_whose_word import event as told
 from tests.core.said import moment
@@ -90,6 +93,19 @@ def total(files: ContractFiles, *events: bytes) -> int:
     return statement.total_minor
 
 
+@dataclass(frozen=True)
+class ClosedJanuary:
+    """Knows that these events came after the close of January."""
+
+    late: Collection[str]
+
+    def __call__(self, key: EventKey, period: str) -> bool:
+        return key[1] in self.late and period == "2025-01"
+
+    def may_be_late(self, facts: Facts) -> Index:
+        return np.flatnonzero([each in self.late for each in facts.ids])
+
+
 def january(
     files: ContractFiles, *events: bytes, after_the_close: Collection[str] = ()
 ) -> PeriodEvaluation:
@@ -98,11 +114,7 @@ def january(
     lines = [(f"line {place}", raw) for place, raw in enumerate(events)]
     facts = accepted_events(catalogue, lines, NOW_US).facts
     known = ready(files.programmes, facts, catalogue.numbers, None, files.agreements)
-
-    def closed_before(key: EventKey, period: str) -> bool:
-        return key[1] in after_the_close and period == "2025-01"
-
-    stock = known.of(files.agreements, closed_before)
+    stock = known.of(files.agreements, ClosedJanuary(after_the_close))
     return evaluate(
         files.programmes, files.agreements, "2025-01", stock, catalogue.numbers, 2, "late_facts"
     )
@@ -117,6 +129,8 @@ def value(files: ContractFiles, *events: bytes, late: Collection[str] = ()) -> F
 
 
 AN_OUTAGE = (outage("01-10", "open"), outage("01-11", "close"))
+TO_THE_END = 30960
+"""Minutes from the 10th at noon to the end of January."""
 BACK = {"started_at": "2025-01-10T12:00:00Z", "ended_at": "2025-01-10T12:00:00Z"}
 
 
@@ -157,9 +171,53 @@ def test_the_further_life_of_an_outage_counts(tmp_path: Path) -> None:
     for end in (outage(CLOSED, "close"), ended, outage(CLOSED, "open")):
         assert not proposed(files, opened, end)
     report = outage(CLOSED, "correct", **BACK)
-    assert not proposed(files, report), "what nobody had said yet"
-    closing = outage("01-11", "close")
-    assert value(files, opened, closing, late=["outage-01-11"]) == 1440
+    assert not proposed(files, report), "it is its own, and makes nothing better"
+
+
+def test_an_end_in_a_closed_period_that_is_told_later_is_a_proposal(tmp_path: Path) -> None:
+    files = contracts(tmp_path, OUTAGES)
+    opened, closing = outage("01-10", "open"), outage("01-11", "close")
+    late = ["outage-01-11"]
+    assert value(files, opened, closing) == 1440
+    assert value(files, opened, closing, late=late) == TO_THE_END
+    assert value(files, opened, closing, accepts(BOOKS, closing), late=late) == 1440
+    told_again = outage(CLOSED, "correct", name="end", ended_at="2025-02-01T00:00:00Z")
+    assert not proposed(files, opened, told_again), "where the first open period begins"
+    theirs = (outage("01-10", "open", BOOKS), outage("01-11", "close", BOOKS))
+    assert value(files, *theirs, late=late) == 1440, "shorter is worse for the buyer"
+
+
+def test_a_new_outage_after_the_close_counts_at_once_where_it_is_its_makers_own(
+    tmp_path: Path,
+) -> None:
+    files = contracts(tmp_path, OUTAGES)
+    report = {"started_at": "2025-01-10T12:00:00Z", "ended_at": "2025-01-11T12:00:00Z"}
+    own, theirs = (outage(CLOSED, "correct", source, **report) for source in (PROBE, BOOKS))
+    assert value(files, own) == 1440
+    assert value(files, theirs) == 0
+    (one,) = proposed(files, theirs)
+    assert one.correction is not None
+    assert (one.party, one.awaits, one.correction.corrects) == ("town", ("nimbus",), None)
+    assert value(files, theirs, accepts(PROBE, theirs)) == 1440
+    assert value(files, outage(CLOSED, "correct", AUDIT, **report)) == 1440, "a third party"
+    late = ["outage-01-10", "outage-01-11"]
+    assert value(files, *AN_OUTAGE, late=late) == 1440, "its end goes with what is admitted"
+    pair = (outage("01-10", "open", BOOKS), outage("01-11", "close", BOOKS))
+    assert value(files, *pair, late=late) == 0
+    unknown = contracts(tmp_path, OUTAGES.replace("silence: up", "silence: not_observed"))
+    (one,) = proposed(unknown, own)
+    assert one.party == "nimbus", "a figure where there was none may be better for it"
+    assert proposed(contracts(tmp_path, BY_BEGIN), own)
+
+
+def test_what_goes_on_with_a_proposed_outage_waits_with_it(tmp_path: Path) -> None:
+    files = contracts(tmp_path, OUTAGES)
+    opened, closing = outage("01-30", "open", BOOKS), outage("02-03", "close", BOOKS)
+    late = ["outage-01-30", "outage-02-03"]
+    (one,) = proposed(files, opened, closing, late=late)
+    assert one.event.id == "outage-01-30"
+    assert value(files, opened, closing, late=late) == 0
+    assert value(files, opened, closing, accepts(PROBE, opened), late=late) == 2160
 
 
 def test_who_makes_its_own_outage_longer_is_believed(tmp_path: Path) -> None:
@@ -239,12 +297,31 @@ def test_the_further_life_of_a_delivery_counts(tmp_path: Path) -> None:
     files = contracts(tmp_path, DELIVERIES)
     known = delivery("01-06")
     assert not proposed(files, known, delivery(CLOSED, delivered_at="2025-02-12T11:00:00Z"))
-    assert not proposed(files, known, delivery(CLOSED, value="4300.00", **LATE))
+    for told_late in (LATE, {"value": "4300.00"}):
+        (one,) = proposed(files, known, delivery(CLOSED, **told_late))
+        assert one.awaits == ("town",), "it says of January what nobody had said in time"
     called_off = {"called_off_at": "2025-01-20T12:00:00Z"}
     (one,) = proposed(files, known, delivery(CLOSED, **called_off))
     assert one.awaits == ("town",), "the vendor does not call off what it owes"
     theirs = delivery("01-06", BOOKS)
     assert not proposed(files, theirs, delivery(CLOSED, BOOKS, **called_off)), "the buyer may"
+
+
+def test_a_new_delivery_or_ticket_after_the_close_is_a_proposal(tmp_path: Path) -> None:
+    deliveries = contracts(tmp_path, DELIVERIES)
+    for source, other in ((PROBE, "town"), (BOOKS, "nimbus")):
+        (one,) = proposed(deliveries, delivery(CLOSED, source, **LATE))
+        assert one.awaits == (other,)
+    assert not proposed(deliveries, delivery("02-10", **LATE)), "before the close"
+    tickets = contracts(tmp_path, TICKETS)
+    opened = ticket("01-10", "opened", BOOKS, priority="p1", assigned_to="nimbus")
+    late = ["ticket-01-10", "ticket-02-13"]
+    resolved = ticket("02-13", "resolved", BOOKS)
+    (one,) = proposed(tickets, opened, resolved, late=late)
+    assert (one.event.id, one.awaits) == ("ticket-01-10", ("nimbus",))
+    assert value(tickets, opened, resolved, late=late) is None
+    assert value(tickets, opened, resolved, accepts(PROBE, opened), late=late) == 0
+    assert not proposed(tickets, opened, resolved), "it came before the close"
 
 
 A_TICKET = (

@@ -120,7 +120,7 @@ async def test_a_command_for_what_is_no_period_is_refused_with_the_reason(house:
 async def test_a_late_fact_makes_revision_two_and_nothing_else(house: House):
     await a_closed_january(house)
     before = await house.evaluations()
-    await house.send([down("late", JANUARY + timedelta(days=1))], [up("late2", JANUARY)])
+    await house.send([down("late", JANUARY)], [down("late2", JANUARY)])
     await house.look(quiet=60)
     assert await house.evaluations() == before  # it waits until nothing more comes
     await asyncio.sleep(0.05)
@@ -129,12 +129,52 @@ async def test_a_late_fact_makes_revision_two_and_nothing_else(house: House):
     first, second = await house.evaluations()
     assert first == before[0]
     assert (second.period, second.revision, second.reason) == ("2025-01", 2, "late_facts")
-    assert (second.figures[0].good, second.figures[0].total) == (28, 32)
+    assert (second.figures[0].good, second.figures[0].total) == (27, 32)
     assert [each["id"] for each in await house.announced()] == [
         "hosting/2025-01/1",
         "hosting/2025-01/2",
     ]
     assert await house.connection.fetchval("select count(*) from touched") == 0
+
+
+async def test_a_late_sample_in_its_senders_favour_is_proposed_and_counts_once_accepted(
+    house: House,
+):
+    await a_closed_january(house)
+    late = up("late", JANUARY)
+    await house.send([late, down("worse", JANUARY)])
+    await _looked(house)
+    *_, proposed = await house.evaluations()
+    assert (proposed.figures[0].good, proposed.figures[0].total) == (27, 31)
+    assert [(each.event.id, each.awaits) for each in proposed.proposals] == [("late", ("town",))]
+    found = await preview.events_behind(
+        house.pool, house.copy.current, "hosting", Need("availability", None, "2025-01"), None, 99
+    )
+    assert found.digest == proposed.figures[0].evidence.digest
+    await house.send([accepts(late)])
+    await _looked(house)
+    *_, accepted = await house.evaluations()
+    assert (accepted.figures[0].good, accepted.figures[0].total) == (28, 32)
+
+
+async def test_a_close_that_is_ordered_early_leaves_the_time_that_the_contract_leaves(
+    house: House,
+):
+    """Late is what comes after the time for it, and not what comes after a hasty order."""
+    at = datetime.now(UTC).replace(day=1, hour=12) - timedelta(days=15)
+    period = f"{at:%Y-%m}"
+    for name, hours in (("patient", 24 * 366), ("hasty", 0)):
+        await catalogue.apply(house.connection, an_agreement(name, lateness_hours=hours))
+        await house.ask_to_close(name, period)
+    await house.send(a_month(NIMBUS, at))
+    await house.look()
+    late = up("late", at)
+    await house.send([late])
+    await _looked(house)
+    *_, patient = await house.evaluations("patient")
+    assert (patient.figures[0].total, patient.proposals) == (11, ())
+    *_, hasty = await house.evaluations("hasty")
+    assert (hasty.figures[0].total, [each.event.id for each in hasty.proposals]) == (10, ["late"])
 
 
 async def test_a_closer_without_its_catalogue_yet_loses_no_late_fact(house: House):

@@ -58,13 +58,14 @@ sources:
   - {{source: "urn:charlie:kafka", reports_for: {charlie}, metrics: [answers]}}
 metrics:
   - {{metric: portal, name: Portal, unit: percent, better: higher, tally_window: hour,
-      measure: {{kind: availability_by_samples}}}}
+      whose_word: either, measure: {{kind: availability_by_samples}}}}
   - {{metric: up, name: Up, unit: percent, better: higher, tally_window: hour,
-      several_sources: added, measure: {{kind: availability_by_samples}}}}
+      several_sources: added, whose_word: either, measure: {{kind: availability_by_samples}}}}
   - {{metric: orders, name: Orders, unit: percent, better: higher, tally_window: day,
-      several_sources: added, measure: {{kind: ratio, nothing_to_count: no_data}}}}
+      several_sources: added, whose_word: either,
+      measure: {{kind: ratio, nothing_to_count: no_data}}}}
   - {{metric: answers, name: Answers, unit: milliseconds, better: higher, tally_window: day,
-      several_sources: added,
+      several_sources: added, whose_word: either,
       measure: {{kind: within_limit, limit: {limit}, equal_is_within: true}}}}
 ---
 {agreements}

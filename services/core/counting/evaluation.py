@@ -31,6 +31,7 @@ from services.core.counting.late_corrections import (
     LateCorrections,
     late_corrections,
 )
+from services.core.counting.late_measurements import late_measurements
 from services.core.counting.measures.boundaries import conventions, looked_at, views
 from services.core.counting.measures.counting import (
     FACTS_A_STEP,
@@ -54,7 +55,15 @@ from services.core.events.corrections import (
     corrected,
     rooted,
 )
-from services.core.events.facts import CORRECTION, Row, by_identity, distinct, taken
+from services.core.events.facts import (
+    CORRECTION,
+    Row,
+    by_identity,
+    distinct,
+    identity_of,
+    number,
+    taken,
+)
 from services.core.events.horizon import Horizon
 from services.core.events.rejections import Rejection
 from services.core.events.rules import held_against, rules_of
@@ -70,7 +79,7 @@ class Ready:
     """A programme's facts, ready to be counted for any of its agreements.
 
     ``refused``: corrections that do not fit their events; somebody must look at them. ``told``:
-    the occurrences of which several events tell. ``late``: what one agreement holds as proposals;
+    the occurrences of which events tell. ``late``: what one agreement holds as proposals;
     of all agreements none. ``as_accepted``: proposals that are taken as accepted, to see what they
     would change.
     """
@@ -129,7 +138,8 @@ class ProgrammeFacts:
         closed_before: ClosedBefore | None = None,
         as_accepted: Collection[EventKey] = (),
     ) -> Ready:
-        """The facts as one agreement counts them. See `late_corrections`, `late_changes`."""
+        """The facts as one agreement counts them. See `late_corrections`, `late_changes`,
+        `late_measurements`."""
         every = self.every
         late = late_corrections(
             self.clean,
@@ -143,17 +153,12 @@ class ProgrammeFacts:
             as_accepted,
         )
         own = self.without(late.held)
-        changes = late_changes(
-            own.fact_index.facts,
-            own.told,
-            self.programmes,
-            agreements,
-            self.names,
-            self.budget,
-            closed_before,
-            as_accepted,
-        )
-        late = late.and_also(changes)
+        known = own.fact_index.facts, self.programmes, agreements, self.names, self.budget
+        for others in (
+            late_changes(known[0], own.told, *known[1:], closed_before, as_accepted),
+            late_measurements(*known, closed_before, as_accepted),
+        ):
+            late = late.and_also(others)
         own = self.without(late.held)
         return Ready(own.fact_index, every.refused, own.told, late, as_accepted)
 
@@ -162,10 +167,8 @@ def _not_held(facts: Facts, held: Collection[EventKey]) -> Facts:
     """The facts without the events that are only proposed."""
     if not held:
         return facts
-    which = [
-        facts.sources.index(source) for source in {each[0] for each in held} & {*facts.sources}
-    ]
-    rows = np.flatnonzero(np.isin(facts.source, which)).tolist()
+    highs = np.array([number(identity_of(*key)[:8]) for key in held], np.uint64)
+    rows = np.flatnonzero(np.isin(facts.id_high, highs)).tolist()
     gone = [row for row in rows if (facts.sources[facts.source[row]], facts.ids[row]) in held]
     return taken(facts, np.delete(np.arange(len(facts)), gone)) if gone else facts
 

@@ -1,4 +1,4 @@
-"""Events after the close that change what was said of an outage, ticket or delivery before.
+"""Events after the close that tell of an outage, ticket or delivery, or change what was said of it.
 
 They do what a correction does, and the same rule holds for them: see `late_corrections`.
 """
@@ -22,6 +22,7 @@ from services.core.calendar.windows import DAY_US, instant
 from services.core.counting.late_corrections import (
     ClosedBefore,
     LateCorrections,
+    counts_anywhere,
     settled_period,
     unclear_metrics,
 )
@@ -55,7 +56,7 @@ def late_changes(
     closed_before: ClosedBefore | None = None,
     as_accepted: Collection[EventKey] = (),
 ) -> LateCorrections:
-    """What becomes of the events that change what others have said, for one agreement.
+    """What becomes of the events that tell of occurrences after the close, for one agreement.
 
     ``facts``: with the corrections that count. ``told``: the occurrences among them.
     ``programmes``, ``agreements``: all versions. ``names``: metric number to name.
@@ -75,7 +76,9 @@ def late_changes(
     )
     proposals: list[Proposal] = []
     for each in told:
-        if names[each.metric] in read:
+        if names[each.metric] in read and counts_anywhere(
+            programmes, names[each.metric], each.source
+        ):
             proposals += search.proposals(each, names[each.metric])
     proposals.sort(key=lambda each: (each.at, each.event.source, each.event.id))
     return LateCorrections(frozenset(search.held), tuple(proposals))
@@ -94,41 +97,64 @@ class _ChangeSearch:
     by_begin: Collection[str]
     held: set[EventKey] = field(default_factory=set)
     _periods: dict[int, str] = field(default_factory=dict)
+    _closings: dict[str, int] = field(default_factory=dict)
 
     def proposals(self, occurrence: ToldOccurrence, metric: str) -> Iterator[Proposal]:
         """What is proposed of an occurrence; what is without effect goes to ``held``.
 
-        What had not come before the close of the period in which it lies is looked at after all
-        else: it changes what has been counted, wherever its time puts it.
+        What only goes on with an occurrence that is itself proposed waits with it.
         """
         back = {each.row for each in occurrence.told if self._is_dated_back(each)}
-        so_far = OccurrenceSoFar(occurrence.kind)
-        for said in sorted(occurrence.told, key=lambda each: (each.row in back, each.order)):
+        so_far, is_begun = OccurrenceSoFar(occurrence.kind), False
+        for said in self._in_turn(occurrence, back):
             self.budget.spend(so_far.steps(said))
             change = so_far.change(said, dated_back=said.row in back)
-            key = self._key(said)
-            stands = None
+            key, stands, is_late = self._key(said), None, False
             if change is not None:
-                first_us = change.start_us if metric in self.by_begin else change.first_us
-                period = self._period(min(first_us, change.first_us))
-                subject = ProposalSubject(said.row, "correction", metric, period)
-                stands = self._standing(key, said, change, subject)
+                subject = self._subject(said, change, metric)
+                is_late = self._is_late(said, subject.period)
+                stands = self._standing(said, change, subject) if is_late else None
                 if stands is not None:
-                    corrected = self.facts.ids[so_far.before(said).row]
-                    yield self._proposal(occurrence, said, subject, stands, corrected)
-            if stands is None or stands.counts or key in self.as_accepted:
-                so_far.hear(said)
-            else:
+                    before = so_far.before(said) if so_far.told else None
+                    yield self._proposal(occurrence, said, subject, stands, before)
+            goes_on = is_begun and not so_far.told and not is_late
+            if goes_on or not (stands is None or stands.counts or key in self.as_accepted):
                 self.held.add(key)
+            else:
+                so_far.is_admitted |= not so_far.told and is_late and stands is None
+                so_far.hear(said)
+            is_begun = True
+
+    def _in_turn(self, occurrence: ToldOccurrence, back: Collection[int]) -> list[OccurrenceEvent]:
+        """The order in which what is told is looked at: that of time.
+
+        But what had not come before the close of the period in which it lies (``back``) comes after
+        all else: it changes what has been counted, wherever its time puts it. Where nothing at all
+        had come before the first one's close, there was nothing to change.
+        """
+        if not back or self._is_all_after(occurrence):
+            return list(occurrence.told)
+        return sorted(occurrence.told, key=lambda each: (each.row in back, each.order))
+
+    def _is_all_after(self, occurrence: ToldOccurrence) -> bool:
+        first = self._period(occurrence.told[0].at_us)
+        return all(self._came_after(each, first) for each in occurrence.told)
 
     def _key(self, said: OccurrenceEvent) -> EventKey:
         return self.facts.sources[self.facts.source[said.row]], self.facts.ids[said.row]
 
-    def _is_dated_back(self, said: OccurrenceEvent) -> bool:
+    def _came_after(self, said: OccurrenceEvent, period: str) -> bool:
         closed_before = self.closed_before
-        return closed_before is not None and closed_before(
-            self._key(said), self._period(said.at_us)
-        )
+        return closed_before is not None and closed_before(self._key(said), period)
+
+    def _is_dated_back(self, said: OccurrenceEvent) -> bool:
+        return self._came_after(said, self._period(said.at_us))
+
+    def _is_late(self, said: OccurrenceEvent, period: str) -> bool:
+        """Whether it was told after the close of a period."""
+        if period not in self._closings:
+            self._closings[period] = self.words.closing_us(period)
+        return said.at_us >= self._closings[period] or self._came_after(said, period)
 
     def _period(self, at_us: int) -> str:
         """The settlement period of a moment."""
@@ -137,25 +163,27 @@ class _ChangeSearch:
             self._periods[quarter] = settled_period(self.words, instant(at_us))
         return self._periods[quarter]
 
+    def _subject(
+        self, said: OccurrenceEvent, change: OccurrenceChange, metric: str
+    ) -> ProposalSubject:
+        """What is proposed: of the first period that is changed, or to which something is added."""
+        first_us = change.first_us
+        if metric in self.by_begin and not change.adds:
+            first_us = min(first_us, change.start_us)
+        return ProposalSubject(said.row, "correction", metric, self._period(first_us))
+
     def _standing(
-        self,
-        key: EventKey,
-        said: OccurrenceEvent,
-        change: OccurrenceChange,
-        subject: ProposalSubject,
+        self, said: OccurrenceEvent, change: OccurrenceChange, subject: ProposalSubject
     ) -> StatementStanding | None:
-        """What the change comes to; None where it counts at once."""
+        """What comes of what is told after the close; None where it counts at once."""
         words, period = self.words, subject.period
-        is_late = said.at_us >= words.closing_us(period) or (
-            self.closed_before is not None and self.closed_before(key, period)
-        )
         party = words.party_of(self.facts, said.row)
         sides = words.sides("figure", party, period)
-        if not is_late or party not in (sides.buyer, sides.vendor):
+        if party not in (sides.buyer, sides.vendor):
             return None
         if self._is_worse_for(change, subject, is_vendor=party == sides.vendor):
             return None
-        return words.standing_of(self.facts, subject, "both", None)
+        return words.told_late(self.facts, subject, changes=not change.adds)
 
     def _is_worse_for(
         self, change: OccurrenceChange, subject: ProposalSubject, *, is_vendor: bool
@@ -168,6 +196,8 @@ class _ChangeSearch:
             return False
         if metric.heartbeat is not None or not _is_in_pieces(self.words.programmes, metric):
             return False
+        if change.is_first and not _is_up_by_silence(self.words.programmes, metric):
+            return False
         falls = isinstance(metric.measure, AvailabilityByOutages)
         rises = (change.longer > 0) != falls
         return (rises == (metric.better == "higher")) != is_vendor
@@ -178,21 +208,22 @@ class _ChangeSearch:
         said: OccurrenceEvent,
         subject: ProposalSubject,
         stands: StatementStanding,
-        corrected: str,
+        before: OccurrenceEvent | None,
     ) -> Proposal:
         source, event_id = self._key(said)
         kind = NAMED_BY[occurrence.kind]
+        tells = f"it says anew what {kind} is" if before is not None else f"it tells of {kind}"
         return Proposal(
             event=EventRef(source=source, id=event_id),
             payload=payload_text(self.facts, said.row),
             at=instant(said.at_us),
             party=self.words.party_of(self.facts, said.row),
             correction=ProposedCorrection(
-                corrects=corrected,
+                corrects=None if before is None else self.facts.ids[before.row],
                 name=subject.name,
                 period=subject.period,
                 data=dict(said.data),
-                reason=str(said.data.get("cause") or f"it says anew what {kind} is"),
+                reason=str(said.data.get("cause") or tells),
             ),
             state=stands.state or "open",
             awaits=stands.awaits,
@@ -206,6 +237,17 @@ def _is_in_pieces(programmes: Sequence[Programme], metric: Metric) -> bool:
     found = [version.metric(metric.metric) for version in programmes]
     return all(
         isinstance(each.measure, _LengthMeasure) and each.measure.across_periods in (None, "split")
+        for each in found
+        if each is not None
+    )
+
+
+def _is_up_by_silence(programmes: Sequence[Programme], metric: Metric) -> bool:
+    """Whether a window without an outage has a figure, so that one more makes it no better."""
+    found = [version.metric(metric.metric) for version in programmes]
+    return all(
+        isinstance(each.measure, AvailabilityByOutages | OutageTime)
+        and each.measure.silence == "up"
         for each in found
         if each is not None
     )

@@ -8,12 +8,13 @@ makes a measured value clearly worse for the party itself, and where the party i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -37,22 +38,32 @@ from services.core.events.facts import (
     SAMPLE,
     STATES_A_PERIOD,
     TYPE_OF_KIND,
+    Index,
     Row,
 )
 from services.core.events.wanted import metrics_read, read_beside_levels
 from services.core.events.whose_word import StatementStanding, awaited
 
 MOST_OPEN = 1000
-"""So many open corrections are listed as proposals; those beyond follow as these are answered."""
+"""So many open ones of each party are listed as proposals; those beyond follow as these are
+answered."""
 
-ClosedBefore = Callable[[EventKey, str], bool]
-"""Whether a period had been closed when an event was accepted, whatever time the event states."""
+
+class ClosedBefore(Protocol):
+    """What is known of when events came, whatever time they state."""
+
+    def __call__(self, key: EventKey, period: str) -> bool:
+        """Whether a period had been closed when an event was accepted."""
+
+    def may_be_late(self, facts: Facts) -> Index:
+        """The rows of measured values among which all are that came after the close of the period
+        in which their time lies."""
 
 
 @dataclass(frozen=True, slots=True)
 class LateCorrections:
-    """``held``: events without effect in the agreement: corrections, and what changes an occurrence
-    as corrections do. ``proposals``: with their answers."""
+    """``held``: events without effect in the agreement: corrections, and what is measured or told
+    after the close. ``proposals``: with their answers."""
 
     held: frozenset[EventKey] = frozenset()
     proposals: tuple[Proposal, ...] = ()
@@ -114,10 +125,11 @@ def late_corrections(
 
 
 def _listed(proposals: Iterable[Proposal]) -> Iterator[Proposal]:
-    open_ones = 0
+    """Of the open ones the first of each party: one does not take the other's room."""
+    open_ones: Counter[str] = Counter()
     for each in proposals:
-        open_ones += each.state == "open"
-        if each.state != "open" or open_ones <= MOST_OPEN:
+        open_ones[each.party] += each.state == "open"
+        if each.state != "open" or open_ones[each.party] <= MOST_OPEN:
             yield each
 
 
@@ -280,6 +292,13 @@ def _row_at(facts: Facts, row: int) -> Row:
         None if code < 0 else facts.subjects[code],
         facts.data[row],
     )
+
+
+def counts_anywhere(programmes: Iterable[Programme], metric: str, source: str) -> bool:
+    """Whether events of a source count in a metric, by any version: those that are only compared
+    with the binding source's change no amount."""
+    found = (version.metric(metric) for version in programmes)
+    return any(each is not None and each.binding in (None, source) for each in found)
 
 
 def unclear_metrics(agreements: Sequence[Agreement]) -> frozenset[str]:

@@ -17,6 +17,7 @@ from services.core.events.whose_word import (
     Sides,
     StatementStanding,
     answers_in,
+    awaited,
     decisions_of,
     fitting,
     parties_of,
@@ -68,6 +69,21 @@ class Words:
         agreement = ruling(self.agreements, period)
         decisions = self.decisions[agreement.version]
         return word_of(ruling(self.programmes, period), agreement, decisions, states, name)
+
+    def told_late(
+        self, facts: Facts, subject: ProposalSubject, *, changes: bool
+    ) -> StatementStanding | None:
+        """What an event comes to that is told after the close; None where its party's word counts.
+
+        ``changes``: it changes what was said before, which takes both sides. What is new is for
+        those whose word the metric states.
+        """
+        metric = ruling(self.programmes, subject.period).metric(subject.name)
+        own = metric.whose_word if metric is not None and not changes else None
+        word, party = own or "both", self.party_of(facts, subject.row)
+        if not awaited(word, party, self.sides(subject.states, party, subject.period)):
+            return None
+        return self.standing_of(facts, subject, word, None)
 
     def sides(self, states: str, party: str, period: str) -> Sides:
         """The sides of what a party states."""

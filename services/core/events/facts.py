@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from hashlib import blake2b
 from re import compile as pattern
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from schemas.base import Noun
+from schemas.base import Noun, written
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
 from schemas.frame import Facts, UInt64s
 
@@ -105,6 +106,20 @@ def scaled(value: object) -> tuple[int, int] | None:
     whole, _, part = value.partition(".")
     part = part.rstrip("0")
     return int(whole + part), len(part)
+
+
+def measured_data(
+    kind: int, metric: str | None, value: int, scale_or_total: int, subject: str | None
+) -> dict[str, object]:
+    """The data of a sample, count, response or volume, from its columns."""
+    data: dict[str, object] = {"metric": metric}
+    if subject is not None:
+        data["subject"] = subject
+    if kind == SAMPLE:
+        return {**data, "up": bool(value)}
+    if kind == COUNT:
+        return {**data, "good": value, "total": scale_or_total}
+    return {**data, "value": written(Fraction(value, 10 ** max(scale_or_total, 0)))}
 
 
 def columns(rows: Sequence[Row]) -> Facts:

@@ -64,9 +64,10 @@ class StatementStanding:
 
 
 def sides_of(programme: Programme, agreement: Agreement, states: str, party: str) -> Sides:
-    """The sides of a statement. Of a figure that agreements share, whichever vendor states it."""
+    """The sides of a statement. Of what agreements may share, a figure and what is measured,
+    whichever vendor states it."""
     vendors = {one.vendor for one in programme.vendors}
-    own = states == "figure" and party in vendors
+    own = states in ("figure", "correction") and party in vendors
     return Sides(programme.buyer, party if own else agreement.vendor)
 
 
