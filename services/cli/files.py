@@ -6,8 +6,10 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BufferedIOBase
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -15,7 +17,7 @@ from schemas.agreement import Agreement
 from schemas.programme import Programme
 from services.core.contracts.check import check
 from services.core.contracts.inheritance import resolve
-from services.core.contracts.reading import Document, Refusal, read_documents
+from services.core.contracts.reading import MOST_CHARACTERS, Document, Refusal, read_documents
 from services.core.contracts.underpinning import gaps
 from services.core.contracts.unused import unused
 from services.core.counting.version_start import mid_period_starts
@@ -26,10 +28,20 @@ EVENTS = (".json", ".jsonl", ".ndjson")
 
 MOST_OF_A_FILE = 1024**3
 """Bytes of one file of events, unpacked: a few MiB of gzip can hold a thousand times as much."""
+MOST_OF_A_TEXT = 4 * MOST_CHARACTERS
+"""Bytes of one contract file, or document of another format, unpacked."""
 
 
 class NothingThere(ValueError):
     """A path holds no file of the kind asked for. The text says what was looked for."""
+
+
+class Unreadable(ValueError):
+    """A file that is not in the form that it is taken in."""
+
+    def __init__(self, name: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{name}: {reason}; {remedy}")
+        self.refusal = Refusal(name, 1, 1, "", reason, remedy)
 
 
 class Faulty(ValueError):
@@ -42,6 +54,7 @@ class ContractFiles:
 
     ``documents``: whole, with what they inherit, without frameworks. ``written``: all, as written.
     ``partial``: some could not be read whole, so they were not checked beside the others.
+    ``sound``: those of ``documents`` that were checked, and of which nothing is refused.
     """
 
     documents: tuple[Document, ...]
@@ -49,6 +62,11 @@ class ContractFiles:
     warnings: tuple[str, ...] = ()
     written: tuple[Document, ...] = ()
     partial: bool = False
+    sound: tuple[Document, ...] = ()
+
+    def without_faulty(self) -> ContractFiles:
+        """Those documents alone of which nothing is refused."""
+        return replace(self, documents=self.sound, refusals=(), partial=False)
 
     def faults(self) -> list[str]:
         """A line for each fault; a last one where mending them may show further ones."""
@@ -87,9 +105,13 @@ def read_contracts(
     documents: list[Document] = []
     refusals: list[Refusal] = []
     faulty: set[str] = set()
-    for file, text in contract_texts(paths):
-        name = "standard input" if file == STANDARD_INPUT else file.name
-        found, refused = read_documents(text, name, str(file))
+    for file in _contract_files(paths):
+        name = _called(file)
+        try:
+            found, refused = read_documents(text_of(file), name, str(file))
+        except Unreadable as unreadable:
+            refusals.append(unreadable.refusal)
+            continue
         documents += found.documents
         refusals += refused
         faulty |= found.faulty_programmes
@@ -97,10 +119,13 @@ def read_contracts(
     refusals += inherited.refusals
     partial = bool(refusals)
     programmes = [*beside, *(one.noun for one in documents if isinstance(one.noun, Programme))]
+    sound: list[Document] = []
     for document in inherited.documents:
         if document.noun.programme in faulty and not _known(document, programmes):
             continue  # the faults of its programme are told; nothing can be said beside it
-        refusals += _checked(document, programmes, inherited.documents, applied)
+        own_faults = _checked(document, programmes, inherited.documents, applied)
+        refusals += own_faults
+        sound += [] if own_faults else [document]
     refusals += _started_inside(inherited.documents, beside, applied)
     agreements = [one.noun for one in inherited.documents if isinstance(one.noun, Agreement)]
     own = [one.noun for one in documents if isinstance(one.noun, Programme)]
@@ -108,7 +133,9 @@ def read_contracts(
     if not refusals:
         found_gaps = (gap.text() for gap in gaps(agreements, programmes))
         warnings = (*found_gaps, *unused([*agreements, *applied], own))
-    return ContractFiles(inherited.documents, tuple(refusals), warnings, tuple(documents), partial)
+    return ContractFiles(
+        inherited.documents, tuple(refusals), warnings, tuple(documents), partial, tuple(sound)
+    )
 
 
 def _known(document: Document, programmes: Sequence[Programme]) -> bool:
@@ -118,17 +145,32 @@ def _known(document: Document, programmes: Sequence[Programme]) -> bool:
 STANDARD_INPUT = Path("-")
 
 
-def contract_texts(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    """Every contract file with its text; for ``-`` what comes on standard input.
-
-    Raises NothingThere.
-    """
+def _contract_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Every contract file, and ``-`` for standard input. Raises NothingThere."""
     for path in paths:
-        if path == STANDARD_INPUT:
-            yield STANDARD_INPUT, sys.stdin.read()
-            continue
-        for file in files_of([path], CONTRACTS):
-            yield file, file.read_text(encoding="utf-8")
+        yield from [path] if path == STANDARD_INPUT else files_of([path], CONTRACTS)
+
+
+def _called(file: Path) -> str:
+    return "standard input" if file == STANDARD_INPUT else file.name
+
+
+def text_of(file: Path, name: str | None = None) -> str:
+    """The text of a contract file, or of a document of another format; of ``-`` standard input.
+
+    Unpacked where it ends in ``.gz``. ``name``: as messages call it. Raises Unreadable for what is
+    larger than such a text may be, or not in UTF-8.
+    """
+    name = name or _called(file)
+    raw = (
+        _bounded(sys.stdin.buffer, name, MOST_OF_A_TEXT)
+        if file == STANDARD_INPUT
+        else _content(file, name, MOST_OF_A_TEXT)
+    )
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Unreadable(name, f"no text in UTF-8 ({error.reason})", "save it in UTF-8") from None
 
 
 def _checked(
@@ -187,24 +229,26 @@ def read_events(paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
     Raises NothingThere, and ValueError for a file that is no JSON at all.
     """
     for path in files_of(paths, EVENTS):
-        yield from _events(path.name, _content(path))
+        yield from _events(path.name, _content(path, path.name, MOST_OF_A_FILE))
 
 
-def _content(path: Path) -> bytes:
-    """The bytes of a file, unpacked; never more than is taken. Raises ValueError."""
+def _content(path: Path, name: str, most: int) -> bytes:
+    """The bytes of a file, unpacked; never more than so many. Raises Unreadable."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rb") as file:
-            found: bytes = file.read(MOST_OF_A_FILE + 1)
+            return _bounded(file, name, most)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(
-            f"{path.name}: not in the form of gzip ({error}); pack it again, or give it unpacked"
-        ) from None
-    if len(found) > MOST_OF_A_FILE:
-        raise ValueError(
-            f"{path.name}: it has more than {MOST_OF_A_FILE // 1024**2} MiB when unpacked; split "
-            "it into several files of one folder"
-        )
+        reason = f"not in the form of gzip ({error})"
+        raise Unreadable(name, reason, "pack it again, or give it unpacked") from None
+
+
+def _bounded(file: BufferedIOBase | BinaryIO, name: str, most: int) -> bytes:
+    """All that a file holds. Raises Unreadable where that is more than so many bytes."""
+    found = file.read(most + 1)
+    if len(found) > most:
+        reason = f"it has more than {most // 1024**2} MiB when unpacked"
+        raise Unreadable(name, reason, "split it into several files of one folder")
     return found
 
 
@@ -213,9 +257,8 @@ def _events(name: str, text: bytes) -> Iterator[tuple[str, bytes]]:
         try:
             items = msgspec.json.decode(text, type=list[msgspec.Raw])
         except msgspec.MsgspecError as error:
-            raise ValueError(
-                f"{name}: not a JSON array ({error}); correct it, or write NDJSON"
-            ) from None
+            reason = f"not a JSON array ({error})"
+            raise Unreadable(name, reason, "correct it, or write NDJSON") from None
         for number, item in enumerate(items):
             yield f"{name}[{number}]", bytes(item)
         return

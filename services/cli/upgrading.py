@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from services.cli.files import CONTRACTS, Faulty, files_of
+from services.cli.files import CONTRACTS, Faulty, Unreadable, files_of, text_of
 from services.core.contracts.language import LANGUAGE
 from services.core.contracts.reading import Refusal
 from services.core.contracts.upgrading import Upgrade, upgrade_text
@@ -53,14 +53,19 @@ def upgraded_files(paths: Sequence[Path]) -> list[tuple[Path, UpgradedFile]]:
     found, faults = [], []
     for path in files_of(paths, CONTRACTS):
         try:
-            found.append((path, upgraded_text(path.read_bytes().decode("utf-8"), str(path))))
-        except Faulty as fault:
+            found.append((path, upgraded_text(_written(path), str(path))))
+        except (Faulty, Unreadable) as fault:
             faults.append(str(fault))
-        except UnicodeDecodeError as fault:
-            faults.append(f"{path}: no text in UTF-8 ({fault.reason}); save it in UTF-8")
     if faults:
         raise Faulty("\n".join(faults))
     return found
+
+
+def _written(path: Path) -> str:
+    """The text of a file that can be replaced. Raises Unreadable."""
+    if path.suffix == ".gz":
+        raise Unreadable(str(path), "it is packed", "unpack it, and upgrade what it holds")
+    return text_of(path, str(path))
 
 
 def replace_file(path: Path, text: str) -> None:

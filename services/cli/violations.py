@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,61 +13,70 @@ from schemas.agreement import Agreement
 from schemas.period import first_day
 from schemas.programme import Programme
 from schemas.statement import SettlementStatement
-from services.cli.files import ContractFiles, read_contracts, read_events
+from services.cli.files import (
+    EVENTS,
+    ContractFiles,
+    Unreadable,
+    files_of,
+    read_contracts,
+    read_events,
+)
+from services.cli.made import Made, lost_in
+from services.cli.worked_out import reason_of
 from services.core.contracts.interchange.carried import Exported, mapping, read_as_text
 from services.core.contracts.interchange.tmf623 import from_violation, to_violations
 from services.core.contracts.versions import version_for
 from services.core.counting.evaluation import programme_at
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """The text of what was made, what is lost in it, and a line for each document refused."""
-
-    text: str
-    lost: Sequence[str]
-    refused: Sequence[str]
-
-
 def export_violations(contracts: Path, statements: list[Path]) -> Made:
     """The violations of some statements, as a JSON array.
 
-    ``statements``: files as `settle --json` and `statements --json` write them. Refused: what is
-    no statement, or of an agreement version that the contracts do not hold.
+    ``statements``: files as `settle --json` and `statements --json` write them. Refused: contracts
+    that are not in order, what is no statement, or of an agreement version that is not there.
     """
-    known = read_contracts([contracts]).in_order()
+    found = read_contracts([contracts])
+    known = found.without_faulty()
     made, refused = _each(statements, lambda raw: _of_statement(known, raw))
-    return Made(json.dumps([one.document for one in made], indent=2) + "\n", _lost(made), refused)
+    text = json.dumps([one.document for one in made], indent=2) + "\n"
+    return Made(text, lost_in(made), [*found.faults(), *refused])
 
 
 def import_violations(contracts: Path, files: list[Path], source: str, period: str | None) -> Made:
     """The violations of some files as events (NDJSON) that declare a figure.
 
-    Each is read by the agreement version in force in the period that it is about. Refused: what
-    fits no agreement. Raises ValueError where ``period`` is none.
+    Each is read by the agreement version in force in the period that it is about. Refused:
+    contracts that are not in order, and what fits no agreement. Raises ValueError where ``period``
+    is none.
     """
     try:
         if period is not None:
             first_day(period)
     except ValueError as error:
         raise ValueError(f"--period: {error}") from None
-    known = read_contracts([contracts]).in_order()
+    found = read_contracts([contracts])
+    known = found.without_faulty()
     made, refused = _each(files, lambda raw: (_event(known, raw, source, period),))
     text = "".join(json.dumps(one.document) + "\n" for one in made)
-    return Made(text, _lost(made), refused)
+    return Made(text, lost_in(made), [*found.faults(), *refused])
 
 
 def _each(
     files: list[Path], make: Callable[[bytes], Sequence[Exported]]
 ) -> tuple[list[Exported], list[str]]:
-    """What is made of each document, and a line with its place for each that is refused."""
+    """What is made of each document, and a line with its place for each that is refused, and for
+    each file that is not readable."""
     made: list[Exported] = []
     refused: list[str] = []
-    for place, raw in read_events(files):
+    for file in files_of(files, EVENTS):
         try:
-            made += make(raw)
-        except ValueError as error:
-            refused.append(f"{place}: {error}")
+            for place, raw in read_events([file]):
+                try:
+                    made += make(raw)
+                except Exception as error:
+                    refused.append(f"{place}: {reason_of(error)}")
+        except Unreadable as error:
+            refused.append(str(error))
     return made, refused
 
 
@@ -133,7 +141,7 @@ def _statement(raw: bytes) -> SettlementStatement:
 def _versions(known: ContractFiles, named: str, where: str) -> Sequence[Agreement]:
     found = [one for one in known.agreements if one.agreement == named]
     if not found:
-        there = ", ".join(sorted({one.agreement for one in known.agreements}))
+        there = ", ".join(sorted({one.agreement for one in known.agreements})) or "none in order"
         raise ValueError(
             f"{where}: no agreement '{named}' in the contract files; they hold {there}"
         )
@@ -145,7 +153,3 @@ def _programme(known: ContractFiles, agreement: Agreement, period: str | None) -
     if period is None:
         return max(versions, key=lambda one: one.version)
     return programme_at(versions, period)
-
-
-def _lost(made: Sequence[Exported]) -> list[str]:
-    return list(dict.fromkeys(f"lost: {one.text()}" for each in made for one in each.lost))

@@ -16,10 +16,11 @@ def worked_out(agreements: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise CannotBeWorkedOut(f"{agreements} cannot be settled: {_reason(error)}") from error
+        raise CannotBeWorkedOut(f"{agreements} cannot be settled: {reason_of(error)}") from error
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why working something out failed: ValueError speaks to people, anything else is a defect."""
     if isinstance(error, ValueError) and str(error):
         return str(error)
     kind = type(error).__name__

@@ -61,6 +61,13 @@ def print_made(text: str, told: Iterable[str]) -> None:
     document(text, nl=False)
 
 
+def print_made_of_many(made: Any) -> None:
+    """The same of several documents. Ends the process where one is refused."""
+    print_made(made.text, [*made.refused, *made.lost])
+    if made.refused:
+        raise typer.Exit(REFUSED)
+
+
 def send_event(client: Any, event: dict[str, Any]) -> None:
     """Send one event; end the process where it is refused, with the reasons and remedies."""
     ((result,),) = client.submit([json.dumps(event).encode()])

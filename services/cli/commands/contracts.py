@@ -16,6 +16,7 @@ from services.cli.commands.common import (
     client_of_running,
     fail,
     print_made,
+    print_made_of_many,
     print_rejected,
 )
 from services.cli.terminal import echo, styled
@@ -175,7 +176,7 @@ def export(
     """Print agreements in another format, as JSON; what it has no place for goes to stderr."""
     from services.cli.interchange import export_contract
 
-    print_made(*export_contract(form, files))
+    print_made_of_many(export_contract(form, files))
 
 
 @contract.command("apply")

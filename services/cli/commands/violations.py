@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from services.cli.commands.common import REFUSED, ContractPath, print_made
+from services.cli.commands.common import ContractPath, print_made_of_many
 
 violation = typer.Typer(
     no_args_is_help=True, help="Misses as TMF623 violations: out of statements, in as events."
@@ -27,7 +27,7 @@ def export_violation(
     """
     from services.cli.violations import export_violations
 
-    _print_violations(export_violations(contracts, statements))
+    print_made_of_many(export_violations(contracts, statements))
 
 
 @violation.command("import")
@@ -45,10 +45,4 @@ def import_violation(
     """
     from services.cli.violations import import_violations
 
-    _print_violations(import_violations(contracts, violations, source, period))
-
-
-def _print_violations(made: Any) -> None:
-    print_made(made.text, [*made.refused, *made.lost])
-    if made.refused:
-        raise typer.Exit(REFUSED)
+    print_made_of_many(import_violations(contracts, violations, source, period))

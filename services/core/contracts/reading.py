@@ -6,7 +6,7 @@ half accepted: a document with a refusal is not among the documents.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from re import compile as pattern
 from shlex import quote
@@ -194,7 +194,7 @@ class WrittenContract:
 
 def written_contract(node: Any, name: str) -> WrittenContract | Refusal:
     """A composed YAML document before anything but its kind is looked at; or why it is none."""
-    reading = _YamlReader()
+    reading = YamlReader(_scalar)
     try:
         data = reading.plain(node, ())
     except NotReadable as unreadable:
@@ -224,7 +224,7 @@ def _read(node: Any, name: str, given: str) -> tuple[Document | None, list[Refus
     return Document(noun, name, marks), []
 
 
-def _unknown_kind(reading: _YamlReader, data: Mapping[str, Any], name: str) -> Refusal:
+def _unknown_kind(reading: YamlReader, data: Mapping[str, Any], name: str) -> Refusal:
     line, column = mark_of(reading.marks, ("kind",))
     if "kind" not in data:
         remedy = "begin the document with kind: programme or kind: agreement"
@@ -250,14 +250,18 @@ def _other_language(
 
 
 @dataclass(slots=True)
-class _YamlReader:
-    """Turns YAML nodes into plain values, noting where each stands."""
+class YamlReader:
+    """Turns YAML nodes into plain values, noting where each stands.
 
+    ``scalar``: what a single word comes to.
+    """
+
+    scalar: Callable[[Any], Any]
     marks: dict[FieldPath, Mark] = field(default_factory=dict)
     seen: int = 0
 
     def plain(self, node: Any, path: FieldPath) -> Any:
-        """The node's value: numbers as written, mappings without doubles, aliases bounded."""
+        """The node's value: mappings without doubles, aliases bounded. Raises NotReadable."""
         self.seen += 1
         if self.seen > MOST_NODES or len(path) > MOST_DEPTH:
             raise NotReadable(
@@ -267,7 +271,7 @@ class _YamlReader:
             )
         self.marks[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
         if isinstance(node, ScalarNode):
-            return _scalar(node)
+            return self.scalar(node)
         if isinstance(node, SequenceNode):
             return [self.plain(child, (*path, index)) for index, child in enumerate(node.value)]
         assert isinstance(node, MappingNode)

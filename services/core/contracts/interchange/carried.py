@@ -17,7 +17,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from schemas.base import exact
-from services.core.contracts.reading import MOST_CHARACTERS, Refusal, read_documents
+from services.core.contracts.reading import (
+    MOST_CHARACTERS,
+    NotReadable,
+    Refusal,
+    YamlReader,
+    read_documents,
+)
 
 EITHER_ABOVE = "at_least_or_above"
 EITHER_BELOW = "at_most_or_below"
@@ -102,13 +108,19 @@ def written_as_yaml(documents: Sequence[Mapping[str, Any]]) -> str:
 def read_as_text(text: str) -> list[Any]:
     """All documents of a YAML (or JSON) text, every scalar as the text written.
 
-    Raises ValueError for what is not readable, or too large.
+    Raises ValueError for what is not readable, too large or too deep, or has a key twice.
     """
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"the text has more than {MOST_CHARACTERS} characters; split it")
     try:
-        return [one for one in YAML(typ="base", pure=True).load_all(text) if one is not None]
-    except (YAMLError, RecursionError) as error:
+        nodes = [one for one in YAML(typ="base", pure=True).compose_all(text) if one is not None]
+        return [YamlReader(lambda scalar: scalar.value).plain(node, ()) for node in nodes]
+    except NotReadable as refused:
+        line, column = refused.mark
+        raise ValueError(f"{line}:{column}: {refused.reason}; {refused.remedy}") from None
+    except RecursionError:
+        raise ValueError("the document is too deep; use fewer levels") from None
+    except YAMLError as error:
         first = str(error).splitlines()[0]
         raise ValueError(f"not readable as YAML ({first}); correct it") from None
 
