@@ -26,6 +26,8 @@ What = Literal["programme", "agreement", "close", "late_facts", "evaluation", "r
 
 RELEASE = f"{version('earnback')}/{RULES}/{TZDATA}"
 """What the program itself brings to every piece of work."""
+DEFECT = "working it out failed"
+"""So begins what is said of an exception that nobody foresaw; what follows may be any value."""
 MOST_TEXT = 2000
 """Characters of a reason that are kept."""
 
@@ -55,8 +57,8 @@ class WorkFailure:
         said = str(error)
         if not (isinstance(error, ValueError) and said) or isinstance(error, ValidationError):
             said = (
-                f"working it out failed ({type(first).__name__}: {first}); this is a defect of "
-                "earnback: report it with the contract and the period"
+                f"{DEFECT} ({type(first).__name__}: {first}); this is a defect of earnback: report "
+                "it with the contract and the period"
             )
         return cls(_kept(said), type(first).__name__, _place(first))
 
@@ -103,8 +105,7 @@ async def park(
             programme=item.programme,
             agreement=item.agreement,
             period=item.period,
-            reason=failure.reason,
-            error=failure.error,
+            error=failure.error,  # why is told in /v1/pending, to those who may read it
             place=failure.place,
         )
 

@@ -166,7 +166,11 @@ def explanation(found: Mapping[str, Any]) -> None:
     if found.get("references"):
         stand = tree.add("references to what is another vendor's")
         for one in found["references"]:
-            stand.add(Text(plain(_stands_for(one))))
+            stand.add(Text(plain(stands_for(one))))
+    if found.get("unread"):
+        tree.add(
+            f"evaluations that cannot be read, without their figures: {', '.join(found['unread'])}"
+        )
     if page.get("unavailable"):
         tree.add(f"events: {page['unavailable']}")
     if page["withheld"]:
@@ -190,7 +194,7 @@ def contested(row: Mapping[str, Any]) -> str:
     return f"absence of {of}, {said['window']['start']} to {said['window']['end']}"
 
 
-def _stands_for(one: Mapping[str, Any]) -> str:
+def stands_for(one: Mapping[str, Any]) -> str:
     """What a reference stands for, as its reader may see it."""
     what = one.get("occurrence") or f"event {one.get('event')}"
     whose = f" of {one['vendor']}" if one.get("vendor") else ""

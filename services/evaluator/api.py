@@ -36,7 +36,7 @@ from services.shell.http.limits import Limits
 from services.shell.http.problems import Fault, Problem, fault_of
 from services.shell.http.server import make_api
 from services.shell.http.tags import tagged
-from services.shell.logs import log
+from services.shell.logs import log, stack_of
 from services.shell.metrics import Health
 from services.shell.postgres import Connection, Pool, is_of_the_work
 from services.shell.settings import Settings
@@ -128,7 +128,7 @@ def _cannot_count(error: Exception) -> Exception:
     if not is_of_the_work(error):
         return error
     if not isinstance(error, ValueError):
-        log(__name__).exception("counting_failed")
+        log(__name__).error("counting_failed", traceback=stack_of(error))
     said = WorkFailure.of(error).reason
     return Problem(409, "cannot-count", "The period cannot be counted.", said)
 

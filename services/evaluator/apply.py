@@ -36,7 +36,7 @@ from services.evaluator.tallies import tallies
 from services.evaluator.topics import EvaluatorTopics
 from services.shell import metrics
 from services.shell.frames import NotAFrame
-from services.shell.logs import log
+from services.shell.logs import log, stack_of
 from services.shell.postgres import Connection, is_of_the_work
 from services.shell.progress import PartitionClaim
 from services.shell.refusals import USUAL, RefusalQuota
@@ -123,7 +123,8 @@ class Frames:
         except Exception as error:
             if not is_of_the_work(error):
                 raise
-            log(__name__).exception("frames_not_applied", partition=partition)
+            told = {"partition": partition, "traceback": stack_of(error)}
+            log(__name__).error("frames_not_applied", **told)
         given = await self._without_poison(connection, partition, held, given)
         return await self._applied(connection, partition, held, given)
 
@@ -204,7 +205,8 @@ class Frames:
             except Exception as error:
                 if not is_of_the_work(error):
                     raise
-                log(__name__).exception("frame_unreadable", offset=record.offset)
+                told = {"offset": record.offset, "traceback": stack_of(error)}
+                log(__name__).error("frame_unreadable", **told)
                 poison.append((record, _unforeseen(error)))
         return StepInput(tuple(frames), tuple(poison))
 

@@ -16,7 +16,7 @@ from services.evaluator import evaluation_store, link_store, queue_store
 from services.evaluator.fact_reader import NO_METRIC
 from services.evaluator.link_store import AgreementPlace
 from services.evaluator.queue_store import FactsOfFrame, StatedByFrame
-from services.shell.logs import log
+from services.shell.logs import log, stack_of
 from services.shell.postgres import Connection
 
 AT_ONCE = 500
@@ -111,6 +111,7 @@ def _is_told(catalogue: Catalogue, period: str, place: AgreementPlace) -> bool:
         )
     except ValueError:
         return False
-    except Exception:  # too many is harmless, too few is not
-        log(__name__).exception("late_facts_unclear", agreement=place.agreement)
+    except Exception as error:  # too many is harmless, too few is not
+        told = {"agreement": place.agreement, "traceback": stack_of(error)}
+        log(__name__).error("late_facts_unclear", **told)
         return True

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import monotonic
-from traceback import format_exception
 
 from services.catalogue.parked import WorkFailure, WorkItem, input_digest, park
 from services.catalogue.snapshot import Catalogue
 from services.evaluator import evaluation_store, recount
 from services.evaluator.evaluation_store import AgreementPeriod
 from services.evaluator.recount_targets import RecountTargets
-from services.shell.logs import correlated_if_alone, log
+from services.shell.logs import correlated_if_alone, log, stack_of
 from services.shell.postgres import Connection, is_of_the_work
 
 LOOK_AGAIN_S = 60.0
@@ -87,8 +86,7 @@ class ParkedPeriods:
                 "counting_failed",
                 agreement=place[0],
                 period=place[1],
-                # As text: with the values of all variables it would take seconds.
-                traceback="".join(format_exception(error)),
+                traceback=stack_of(error),
             )
             async with connection.transaction():
                 await park(connection, "evaluator", item, failure, tried)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -14,6 +15,7 @@ from schemas.role import Role
 from services.catalogue.api_key import bearer, recognise
 from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
+from services.catalogue.parked import DEFECT
 from services.catalogue.person import PERSON, person_of
 from services.catalogue.snapshot import Catalogue, SourceOwner
 from services.core.events.wanted import looks_at
@@ -209,6 +211,27 @@ class Principal:
         """Whether an event may be named to them: of a source of theirs, or shown as a whole."""
         return self.sees_source(source) or self.sees_event(source, data)
 
+    def told(self, reason: str) -> str:
+        """Why work failed, as they read it: a vendor nothing that names, or may name, what is
+        another's. What nobody foresaw may."""
+        if self.vendor is None:
+            return reason
+        return _NOT_TOLD if DEFECT in reason or self._names_anothers(reason) else reason
+
+    def _names_anothers(self, text: str) -> bool:
+        """Whether a text names a party, an agreement or a source that is not theirs."""
+        own = {buyer for buyer, vendor in self._pairs() if vendor == self.party} | {self.party}
+        parties = {each for pair in self._pairs() for each in pair} - own
+        known = self.catalogue.agreements
+        return (
+            any(_names(text, each) for each in parties)
+            or any(_names(text, each) and not self.sees(known[each][-1]) for each in known)
+            or any(
+                _names(text, each) and not (self.sees_source(each) or self.may_see_events_of(each))
+                for each in self.catalogue.sources
+            )
+        )
+
     def as_vendor(self, vendor: str) -> Principal:
         """What a vendor sees, to hold against it what the asker would tell it."""
         return replace(self, party=vendor, role="vendor", prefix="", person=None)
@@ -233,6 +256,15 @@ class Principal:
                 else looks_at(self.catalogue.programmes[programme], version, metric, of_subject)
             )
         )
+
+
+_NOT_TOLD = "working it out failed; the buyer is told why, and report it with the trace id"
+
+
+def _names(text: str, name: str) -> bool:
+    """Whether a text has a name by itself, not as a part of a longer one."""
+    found = name in text and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text)
+    return bool(found)
 
 
 def not_found(what: str) -> Problem:

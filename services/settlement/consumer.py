@@ -197,7 +197,7 @@ class Settler:
 
         ``connection``: in no transaction.
         """
-        evaluation = await store.latest_evaluation(connection, agreement, period)
+        evaluation = await store.evaluation_at(connection, agreement, period)
         if evaluation is None or not await parking.is_parked(connection, agreement, period):
             return
         found = await work_out(connection, evaluation, seconds=self._seconds)
@@ -308,7 +308,9 @@ async def _run(
     if waiting == before and not told and name != evaluation.agreement:
         return []
     run = await store.begin_run(connection, name, evaluation, at=at)
-    await store.wait(connection, run, waiting)
+    revisions = worked_out.inputs.revisions[name]
+    found_in = {each: revisions[each].revision for each in waiting if each not in kept}
+    await store.wait(connection, run, waiting, found_in)
     posted = await store.posted(connection, name, [each.statement.period for each in told])
     made = postings(run, told, worked_out.inputs.standing[name], posted)
     _say(run, made, waiting)

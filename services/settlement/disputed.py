@@ -15,7 +15,7 @@ from services.core.events.wanted import looks_at
 from services.settlement import dispute_store, queries
 from services.settlement.access import Principal, not_found
 from services.settlement.evaluator_client import EvaluatorClient
-from services.settlement.not_found import check_period, no_evaluation, no_statement
+from services.settlement.not_found import check_period, no_evaluation, no_statement, read_back
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import DisputeOrder
 from services.shell.clock import now
@@ -43,7 +43,7 @@ async def look_up(
     versions = asker.agreement(order.agreement)
     _check_one_thing(order)
     if order.line is not None:
-        return await _line(connection, versions, order, order.line)
+        return await _line(connection, asker, versions, order, order.line)
     check_period(versions, order.period)
     version = version_for(versions, order.period)
     assert version is not None, "the period was checked"
@@ -75,11 +75,15 @@ def _unfit(pointer: str, reason: str, remedy: str) -> Problem:
 
 
 async def _line(
-    connection: Connection, versions: Sequence[Agreement], order: DisputeOrder, line: str
+    connection: Connection,
+    asker: Principal,
+    versions: Sequence[Agreement],
+    order: DisputeOrder,
+    line: str,
 ) -> Found:
     row = await queries.statement(connection, order.agreement, order.period, order.revision)
     if row is None:
-        raise await no_statement(connection, versions, order.period, order.revision)
+        raise await no_statement(connection, versions, order.period, order.revision, asker.told)
     if not await dispute_store.has_line(connection, row, line):
         raise not_found(f"line {line} in that statement")
     return Found(next(one for one in versions if one.version == row["version"]), row, None)
@@ -95,7 +99,8 @@ async def _figure(
     row = await queries.evaluation(connection, versions[-1].agreement, period, None)
     if row is None:
         raise await no_evaluation(connection, versions, period, None)
-    made = PeriodEvaluation.model_validate_json(row["body"])
+    with read_back(f"evaluation of {versions[-1].agreement} for {period}"):
+        made = PeriodEvaluation.model_validate_json(row["body"])
     seen, _ = asker.view(versions[-1]).evaluation(made)
     named = {(one.metric, one.subject) for one in seen.figures}
     if (wanted.metric, wanted.subject) not in named:

@@ -213,11 +213,16 @@ def references_behind(
     The evaluation that a statement was made from is the one of its digest.
     """
     said = " ".join(one.model_dump_json() for one in (line, *results))
-    for evaluation in evaluations if _REFERENCE.search(said) else ():
+    for evaluation in evaluations if names_references(said) else ():
         of_period = evaluation.period == statement.period
         if of_period and facts_digest(evaluation) == statement.facts_digest:
             return named_in(said, view.things(evaluation))
     return ()
+
+
+def names_references(text: str) -> bool:
+    """Whether anything stands in a text in place of what is another vendor's."""
+    return _REFERENCE.search(text) is not None
 
 
 def named_in(text: str, things: Iterable[WithheldThing]) -> tuple[WithheldThing, ...]:

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
+
+from pydantic import ValidationError
 
 from schemas.agreement import Agreement
 from schemas.period import period_length
 from services.core.contracts.versions import version_for
 from services.settlement import queries
 from services.shell.http.problems import Problem
+from services.shell.logs import log
 from services.shell.postgres import Connection
 
 
 async def no_statement(
-    connection: Connection, versions: Sequence[Agreement], period: str, revision: int | None
+    connection: Connection,
+    versions: Sequence[Agreement],
+    period: str,
+    revision: int | None,
+    told: Callable[[str], str],
 ) -> Problem:
-    """The 404 of a statement that is not there: no such revision or period, pending, or open."""
+    """The 404 of a statement that is not there: no such revision or period, pending, or open.
+
+    ``told``: why work failed, as the asker reads it.
+    """
     name = versions[-1].agreement
     latest = await queries.latest_statement(connection, name, period)
     if latest is not None:
         return _no_revision(f"statement of {name} for {period}", revision, latest)
     waiting = await queries.pending_of(connection, name, period)
     if waiting is not None:
-        reasons = "; ".join(json.loads(waiting["reasons"]))
+        found = json.loads(waiting["reasons"])
+        reasons = "; ".join(map(told, found) if waiting["parked"] else found)
         return _none_yet(
             "period-pending",
             f"statement of {name} for {period}",
@@ -43,6 +55,22 @@ async def no_evaluation(
     if latest is not None:
         return _no_revision(what, revision, latest)
     return _not_closed(what, versions, period)
+
+
+@contextmanager
+def read_back(what: str) -> Iterator[None]:
+    """Say of what is stored and cannot be read back that it is so. Raises Problem 409."""
+    try:
+        yield
+    except ValidationError as error:
+        log(__name__).error("not_read_back", what=what)
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            "cannot-be-read",
+            f"The {what} cannot be read by this release.",
+            "It is stored as it was made, and everything else is answered. Report it as a defect of"
+            " earnback, with the release that made it.",
+        ) from error
 
 
 def _no_revision(what: str, revision: int | None, latest: int) -> Problem:

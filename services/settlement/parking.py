@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from services.catalogue.parked import WorkFailure, WorkItem, input_digest, park, show_parked
 from services.catalogue.revision import revision
 from services.core.settling.settlement import FailedAgreement
-from services.shell.logs import correlated_if_alone, log
+from services.shell.logs import correlated_if_alone, log, stack_of
 from services.shell.postgres import Connection, Pool, is_of_the_work, is_transient
 
 LOOK_SECONDS = 2.0
@@ -112,5 +112,6 @@ async def _settled_or_parked(
     except Exception as error:
         if not is_of_the_work(error):
             raise
-        log(__name__).exception("settling_failed", agreement=agreement, period=period)
+        told = {"agreement": agreement, "period": period, "traceback": stack_of(error)}
+        log(__name__).error("settling_failed", **told)
         await park_evaluation(connection, agreement, period, error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID, uuid5
 
+from pydantic import ValidationError
+
 from schemas.audit import AuditAction
 from schemas.evaluation import PeriodEvaluation, Proposal
 from services.catalogue.audit import AuditedChange, Author
@@ -223,7 +225,10 @@ def fields(row: DatabaseRow) -> Mapping[str, object]:
 
 def in_words(row: DatabaseRow) -> tuple[str, ...]:
     """What is proposed and by whom, and who can answer it, for people."""
-    said = Proposal.model_validate_json(row["content"])
+    try:
+        said = Proposal.model_validate_json(row["content"])
+    except ValidationError:
+        return (f"what is proposed of {row['period']} cannot be read by this release",)
     about = f"{kind_of(said)} {name_of(said)} of {row['period']}"
     what = f"{about}, proposed by {said.party}: {said.event.id}"
     return what, f"it changes nothing until {' and '.join(said.awaits)} accepts it"

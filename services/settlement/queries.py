@@ -155,10 +155,11 @@ async def latest_evaluation(connection: Connection, agreement: str, period: str)
 
 
 async def pending_of(connection: Connection, agreement: str, period: str) -> DatabaseRow | None:
-    """Why a closed period waits, or is parked, if it does or is: ``reasons``."""
+    """Why a closed period waits, or is ``parked``, if it does or is: ``reasons``."""
     return await connection.fetchrow(
-        "select reasons from settlement_pending where agreement = $1 and period = $2"
-        " union all select jsonb_build_array(reason) from parked_work"
+        "select reasons, false as parked from settlement_pending"
+        " where agreement = $1 and period = $2"
+        " union all select jsonb_build_array(reason), true from parked_work"
         " where resolved_at is null and agreement = $1 and period = $2 limit 1",
         agreement,
         period,
@@ -262,20 +263,21 @@ async def pending(
         " select agreement, period, 0::bigint as number, null as vendor, run_id, reasons, since,"
         "  null as what, null as programme, null as error, null as place, null as input,"
         "  null as trace_id, null::int as attempts, null::timestamptz as last_at,"
-        "  null::uuid as dispute_id, null::uuid as proposal_id, null as content"
-        "  from settlement_pending where agreement = any($3::text[])"
+        "  null::uuid as dispute_id, null::uuid as proposal_id, null as content,"
+        "  evaluated from settlement_pending where agreement = any($3::text[])"
         " union all"
         " select agreement, period, number, vendor, null, jsonb_build_array(reason), first_at,"
-        "  what, programme, error, place, input, trace_id, attempts, last_at, null, null, null"
+        "  what, programme, error, place, input, trace_id, attempts, last_at,"
+        "  null, null, null, null"
         f"  from parked_work where resolved_at is null and {_WITHIN}"
         " union all"
         " select o.agreement, o.period, -position, vendor, null, null, recorded_at,"
-        "  null, null, null, null, null, null, null, null, o.dispute_id, null, null"
+        "  null, null, null, null, null, null, null, null, o.dispute_id, null, null, null"
         "  from open_dispute o join dispute using (dispute_id)"
         "  where o.agreement = any($3::text[])"
         " union all"
         f" select agreement, period, number - {PROPOSALS_FROM}, vendor, null, null, first_at,"
-        "  null, null, null, null, null, null, null, null, null, proposal_id, content"
+        "  null, null, null, null, null, null, null, null, null, proposal_id, content, null"
         "  from proposal where state = 'open' and agreement = any($3::text[])) listed"
         " where (agreement, period, number) > ($4, $5, $6)"
         " order by agreement, period, number limit $7",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from traceback import format_exception
 
 from schemas.ledger_entry import SettlementRun
 from schemas.programme import Programme
 from schemas.statement import RULES, SettlementStatement, canonical
+from services.catalogue.parked import DEFECT
 from services.core.books import ledger
 from services.core.exact.budget import Budget, OverBudget
 from services.core.inputs.history import NotRead
@@ -22,7 +22,7 @@ from services.core.settling.settlement import (
 )
 from services.settlement.finance_events import Posting
 from services.settlement.store import LatestRevision, SettlementTerms
-from services.shell.logs import log
+from services.shell.logs import log, stack_of
 
 MOST_STEPS = 20_000_000
 """So many steps a replay may take: results, and credits of results, of all periods together."""
@@ -70,13 +70,10 @@ def _cannot_be_replayed(agreement: str, error: Exception) -> CannotBeReplayed:
         failure = CannotBeReplayed(f"{agreement} cannot be settled: {error}")
         failure.__cause__ = error
         return failure
-    # As text: with the values of all variables it would take seconds, and all would wait.
-    log(__name__).error(
-        "settling_failed", agreement=agreement, traceback="".join(format_exception(error))
-    )
+    log(__name__).error("settling_failed", agreement=agreement, traceback=stack_of(error))
     failure = CannotBeReplayed(
-        f"{agreement} cannot be settled: working it out failed ({type(error).__name__}: {error}); "
-        "this is a defect of earnback: report it with the contract and the period"
+        f"{agreement} cannot be settled: {DEFECT} ({type(error).__name__}: {error}); this is a "
+        "defect of earnback: report it with the contract and the period"
     )
     failure.__cause__ = error
     return failure

@@ -294,6 +294,11 @@ class Explanation(Noun):
     proposals: tuple[ListedProposal, ...] = Field(
         (), description="Open ones of the periods of the line and its statement, up to 100."
     )
+    unread: tuple[str, ...] = Field(
+        (),
+        description="Evaluations, as period#revision, that this release cannot read: their figures "
+        "are not shown.",
+    )
     facts: FactsPage
 
 
@@ -340,6 +345,9 @@ class PendingPeriod(Noun):
         "out failed. disputed: a dispute of it is not decided. proposed: nobody has answered."
     )
     reasons: tuple[str, ...]
+    references: tuple[WithheldThing, ...] = Field(
+        (), description="What the references in the reasons stand for, where that is for the asker."
+    )
     since: Instant
     run_id: UUID | None = Field(description="The run that found it waiting. Null: it is parked.")
     parked: ParkedWork | None = Field(None, description="What failed. Null: nothing did.")

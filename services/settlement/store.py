@@ -142,15 +142,16 @@ async def check_now(connection: Connection) -> None:
     await connection.execute("set constraints all deferred")
 
 
-async def latest_evaluation(
-    connection: Connection, agreement: str, period: str
+async def evaluation_at(
+    connection: Connection, agreement: str, period: str, revision: int | None = None
 ) -> PeriodEvaluation | None:
-    """The latest revision of a period's evaluation."""
+    """A revision of a period's evaluation; None: the latest."""
     row = await connection.fetchrow(
         "select body, sha256 from evaluation_received where agreement = $1 and period = $2"
-        " order by revision desc limit 1",
+        " and revision = coalesce($3, revision) order by revision desc limit 1",
         agreement,
         period,
+        revision,
     )
     return None if row is None else _parsed(row["sha256"], row["body"])
 
@@ -495,20 +496,28 @@ async def waiting(connection: Connection, agreement: str) -> dict[str, tuple[str
 
 
 async def wait(
-    connection: Connection, run: SettlementRun, waiting: Mapping[str, Sequence[str]]
+    connection: Connection,
+    run: SettlementRun,
+    waiting: Mapping[str, Sequence[str]],
+    evaluated: Mapping[str, int],
 ) -> None:
-    """Replace the list of the agreement's periods that wait, each with its reasons."""
+    """Replace the list of the agreement's periods that wait, each with its reasons.
+
+    ``evaluated``: the revision of a period's evaluation, by which the references in its reasons are
+    numbered; none where the reasons stand as they were found before.
+    """
     await connection.execute(
         "delete from settlement_pending where agreement = $1 and period <> all($2::text[])",
         run.agreement,
         list(waiting),
     )
     await connection.executemany(
-        "insert into settlement_pending (agreement, period, run_id, reasons)"
-        " values ($1, $2, $3, $4::jsonb) on conflict (agreement, period) do update"
-        " set run_id = excluded.run_id, reasons = excluded.reasons",
+        "insert into settlement_pending (agreement, period, run_id, reasons, evaluated)"
+        " values ($1, $2, $3, $4::jsonb, $5) on conflict (agreement, period) do update"
+        " set run_id = excluded.run_id, reasons = excluded.reasons,"
+        " evaluated = coalesce(excluded.evaluated, settlement_pending.evaluated)",
         [
-            (run.agreement, period, run.run_id, json.dumps(list(reasons)))
+            (run.agreement, period, run.run_id, json.dumps(list(reasons)), evaluated.get(period))
             for period, reasons in waiting.items()
         ],
     )
@@ -610,12 +619,19 @@ async def _write_entries(
 
 async def revisions(
     connection: Connection, agreement: str, periods: Sequence[str]
-) -> tuple[PeriodEvaluation, ...]:
-    """Every revision of the evaluations of these periods, newest first."""
+) -> tuple[tuple[PeriodEvaluation, ...], tuple[str, ...]]:
+    """Every revision of the evaluations of these periods, newest first; and those that this
+    release cannot read, as ``2025-01#2``."""
     rows = await connection.fetch(
-        "select body, sha256 from evaluation_received"
+        "select period, revision, body, sha256 from evaluation_received"
         " where agreement = $1 and period = any($2::text[]) order by revision desc, period",
         agreement,
         list(periods),
     )
-    return tuple(_parsed(row["sha256"], row["body"]) for row in rows)
+    found, unread = [], []
+    for row in rows:
+        try:
+            found.append(_parsed(row["sha256"], row["body"]))
+        except ValidationError:
+            unread.append(f"{row['period']}#{row['revision']}")
+    return tuple(found), tuple(unread)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from services.settlement.settling_inputs import (
     open_histories,
     read_inputs,
 )
+from services.settlement.store import SettlementTerms
 from services.shell.postgres import Connection
 
 Result = TypeVar("Result")
@@ -62,7 +63,7 @@ async def work_out(
         if inputs is None:
             return None
         opened = await open_histories(connection, inputs, evaluation.agreement, evaluation)
-    found = await _settled(connection, opened, seconds)
+    found = await _settled(connection, evaluation.agreement, opened, seconds)
     found.of(evaluation.agreement)
     untouched = await _untouched(connection, inputs, opened, found, evaluation, seconds)
     told = await asyncio.to_thread(_told, found, untouched, inputs)
@@ -83,14 +84,14 @@ def _told(
 
 
 async def _settled(
-    connection: Connection, opened: OpenHistories, seconds: float
+    connection: Connection, agreement: str, opened: OpenHistories, seconds: float
 ) -> SettledTogether:
     """What the open periods come to. States are read as far as these look back."""
     for latest in LOOKED_BACK:
         states = await opened.states(connection, latest)
         work = replayed(opened.contract, opened.histories(states), opened.ruling.programmes)
         try:
-            return await within(work, seconds, opened.contract.agreements)
+            return await within(work, seconds, about(agreement, opened.contract))
         except NotRead:
             continue
     raise AssertionError("all states were read")
@@ -125,7 +126,7 @@ async def _untouched(
         for name in opened.contract.agreements
     }
     work = replayed(opened.contract, histories, opened.ruling.programmes)
-    earlier = await within(work, seconds, opened.contract.agreements)
+    earlier = await within(work, seconds, about(evaluation.agreement, opened.contract))
     return {
         name: {
             period
@@ -135,10 +136,16 @@ async def _untouched(
     }
 
 
-async def within(work: Coroutine[Any, Any, Result], seconds: float, names: Iterable[str]) -> Result:
+def about(agreement: str, contract: SettlementTerms) -> str:
+    """The agreement, and how many share a cap with it: their names are not for its vendor."""
+    others = len(contract.agreements) - 1
+    return f"{agreement} with {others} more that share a cap with it" if others else agreement
+
+
+async def within(work: Coroutine[Any, Any, Result], seconds: float, what: str) -> Result:
     """What a piece of work comes to.
 
-    ``names``: of the agreements that it is about. Raises OverBudget after so many seconds; what
+    ``what``: the agreements that it is about. Raises OverBudget after so many seconds; what
     was begun in a thread ends there by itself.
     """
     task = asyncio.ensure_future(work)
@@ -146,9 +153,8 @@ async def within(work: Coroutine[Any, Any, Result], seconds: float, names: Itera
         await asyncio.wait({task}, timeout=seconds)
         if not task.done():
             raise OverBudget(
-                f"settling {' and '.join(sorted(names))} takes longer than {seconds:g} seconds;"
-                " settle in longer periods, let fewer agreements share a cap, or raise "
-                "EARNBACK_SETTLE_SECONDS"
+                f"settling {what} takes longer than {seconds:g} seconds; settle in longer periods, "
+                "let fewer agreements share a cap, or raise EARNBACK_SETTLE_SECONDS"
             )
         return task.result()
     finally:

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from secrets import token_hex
+from traceback import format_tb
 from typing import Any, NoReturn
 
 import structlog
 
+_MOST_CAUSES = 10
 SOFTWARE_FAILURE = 70
 """Exit code for "this process must not go on; start it again" (EX_SOFTWARE)."""
 
@@ -97,6 +99,19 @@ def configure(service: str, level: str = "info") -> None:
 def log(name: str) -> Any:
     """Return the logger of a module: `log(__name__).info("what_happened", field=value)`."""
     return structlog.stdlib.get_logger(name)
+
+
+def stack_of(error: BaseException) -> str:
+    """Where an exception was raised, its class, and those that it came of; not what it says.
+
+    For work on what a party has sent: a message may hold any value of it, and a log is read by
+    others. As text, for with the values of all variables it would take seconds.
+    """
+    told: list[str] = []
+    while error is not None and len(told) < _MOST_CAUSES:
+        told.append(f"{type(error).__name__}\n{''.join(format_tb(error.__traceback__))}")
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return "came of ".join(told)
 
 
 def leave(event: str, **fields: Any) -> NoReturn:

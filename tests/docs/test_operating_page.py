@@ -17,7 +17,7 @@ from services.ingest import lag
 from services.ingest.service import PARTS
 from services.settlement import gauges as settlement_gauges
 from services.settlement.consumer import SETTLE_SECONDS
-from services.settlement.routes import operations
+from services.settlement.routes import operations, pending
 from services.shell import metrics
 from services.shell.settings import read
 from tests.docs.pages import ROOT, blocks, names, page, rows, section
@@ -111,8 +111,11 @@ def test_every_metric_is_on_the_page_with_its_labels_and_no_other() -> None:
 
 
 def test_the_routes_named_under_alarms_are_routes() -> None:
-    paths = {f"/v1{route.path}" for route in operations.routes.routes}  # type: ignore[attr-defined]
-    paths |= {route.path for route in operations.routes.routes}  # type: ignore[attr-defined]
+    paths = {
+        route.path  # type: ignore[attr-defined]
+        for each in (operations, pending)
+        for route in each.routes.routes
+    }
     named = findall(r"`GET (/v1/[a-z-]+)`", section(PAGE, "## Alarms"))
     assert len(set(named)) == 3
     assert set(named) <= paths

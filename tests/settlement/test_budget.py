@@ -9,9 +9,10 @@ import pytest
 
 from services.core.exact.budget import OverBudget
 from services.core.settling.member import History
+from services.core.visibility.parties import Parties
 from services.settlement.replay import replayed
 from services.settlement.store import SettlementTerms
-from services.settlement.working_out import within
+from services.settlement.working_out import about, within
 from tests.core.told import evaluation, months, terms
 
 
@@ -21,12 +22,16 @@ async def after(seconds: float) -> str:
 
 
 async def test_what_takes_long_is_waited_for() -> None:
-    assert await within(after(0.1), 60, ["hosting"]) == "done"
+    assert await within(after(0.1), 60, "hosting") == "done"
 
 
 async def test_what_takes_longer_than_it_may_is_over_budget() -> None:
-    with pytest.raises(OverBudget, match="settling a and b takes longer"):
-        await within(after(60), 0.02, ["b", "a"])
+    together = SettlementTerms({"a": (), "zq-b": (), "zq-c": ()}, (), Parties("town"), "UTC")
+    with pytest.raises(OverBudget) as over:
+        await within(after(60), 0.02, about("a", together))
+    said = str(over.value)
+    assert said.startswith("settling a with 2 more that share a cap with it takes longer")
+    assert "zq-" not in said, "others' names are not for its vendor"
 
 
 async def test_what_fails_fails_as_it_did() -> None:
@@ -34,7 +39,7 @@ async def test_what_fails_fails_as_it_did() -> None:
         raise ValueError("no such base")
 
     with pytest.raises(ValueError, match="no such base"):
-        await within(fails(), 60, ["a"])
+        await within(fails(), 60, "a")
 
 
 async def test_a_replay_that_nobody_waits_for_ends_in_its_thread() -> None:
@@ -44,6 +49,6 @@ async def test_a_replay_that_nobody_waits_for_ends_in_its_thread() -> None:
         asyncio.get_running_loop().set_default_executor(pool)
         work = replayed(SettlementTerms({}, (), "town", "UTC"), many, ())
         with pytest.raises(OverBudget):
-            await within(work, 0.05, ["a"])
+            await within(work, 0.05, "a")
         async with asyncio.timeout(30):  # to its end the replay would take minutes
             assert await asyncio.to_thread(len, many) == 200

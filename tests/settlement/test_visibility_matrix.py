@@ -7,8 +7,6 @@ is not there, to the byte.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +28,7 @@ from tests.settlement.canaries import (
     EAST,
     FOREIGN,
     NORTH,
+    PARKED,
     SHARED,
     SOUTH,
     VIEWERS,
@@ -37,6 +36,7 @@ from tests.settlement.canaries import (
     a_world,
     agreement_of,
     fill,
+    opened,
 )
 
 OWN = NORTH
@@ -164,6 +164,8 @@ THINGS: dict[tuple[str, str], Callable[[World, str], Asked]] = {
 }
 OF_ONE_SIDE = ("/v1/requests",)
 """What is a party's alone; here the vendor's, so that its buyer is answered as any other."""
+WHOLE_BODIES = ("evaluation_received", "statement", "settlement_run", "parked_work")
+"""Tables of which a party's own rows may say something of another."""
 FILTERS = (
     "/v1/statements?agreement={owner}-service",
     "/v1/statements?vendor={owner}",
@@ -201,24 +203,13 @@ async def _ask(world: World, viewer: str, method: str, asked: Asked) -> tuple[ht
     return answer, said
 
 
-def _opened(text: str) -> Iterator[str]:
-    """The text, and what its runs of base64 hold."""
-    yield text
-    for run in re.findall(r"[A-Za-z0-9_+/-]{16,}={0,2}", text):
-        try:
-            padded = run.rstrip("=") + "=" * (-len(run.rstrip("=")) % 4)
-            yield base64.b64decode(padded, altchars=b"-_").decode("latin-1")
-        except binascii.Error:
-            continue
-
-
 def _leaks(viewer: str, said: str, asked: Asked) -> set[str]:
     """The foreign canaries in what was said, beside the words of the request itself."""
     own_words = {part for part in re.split(r"[/?&=]|%3A", asked[0]) if part}
     own_words |= {text for text in (asked[1] or {}).values() if isinstance(text, str)}
     for word in sorted(own_words, key=len, reverse=True):
         said = said.replace(word, "")
-    return {each for each in FOREIGN[viewer] for text in _opened(said) if each in text}
+    return {each for each in FOREIGN[viewer] for text in opened(said) if each in text}
 
 
 def _as_of(owner: str, answer: httpx.Response) -> tuple[int, dict[str, str], str]:
@@ -237,6 +228,8 @@ async def test_nobody_sees_learns_or_counts_what_is_anothers(database: str) -> N
         await _lists_hold_the_askers_own(world)
         await _what_is_foreign_is_as_what_is_missing(world)
         await _a_name_that_another_buyer_took_tells_nothing_of_it(world)
+        await _what_a_reference_stands_for_is_told_to_who_sees_it(world)
+        await _why_work_failed_is_told_without_anothers(world)
         await _no_answer_counts_what_is_anothers(world)
         await _no_record_for_finance_names_another(world)
         await _a_query_that_forgets_its_where_shows_nothing_foreign(world)
@@ -313,6 +306,55 @@ async def _a_name_that_another_buyer_took_tells_nothing_of_it(world: World) -> N
         assert not _leaks("procurement", said, ("/v1/agreements", body)), said
 
 
+async def _what_a_reference_stands_for_is_told_to_who_sees_it(world: World) -> None:
+    """In what waits, and in a preview: the same words for both, what they mean for the buyer."""
+    for viewer in ("procurement", "vendor"):
+        listed = await _rows(world, viewer, "/v1/pending")
+        (waiting,) = [
+            each
+            for each in listed
+            if (each["agreement"], each["state"]) == (f"{NORTH}-late", "waits")
+        ]
+        address = f"/v1/previews/{NORTH}-late/2025-02"
+        answer, _ = await _ask(world, viewer, "GET", (address, None))
+        for reasons, told in (
+            (waiting["reasons"], waiting["references"]),
+            (answer.json()["waits_for"], answer.json()["references"]),
+        ):
+            said = " ".join(reasons)
+            assert "withheld-" in said
+            assert f"{NORTH}-half" in said
+            assert SOUTH not in said
+            whats = {each["occurrence"] or each["event"] for each in told}
+            assert whats == ({f"{SOUTH}-half"} if viewer == "procurement" else set())
+            assert all(each["reference"] in said for each in told)
+
+
+async def _rows(world: World, viewer: str, path: str) -> list[dict[str, Any]]:
+    answer, _ = await _ask(world, viewer, "GET", (f"{path}?limit=500", None))
+    rows: list[dict[str, Any]] = answer.json()["items"]
+    return rows
+
+
+async def _why_work_failed_is_told_without_anothers(world: World) -> None:
+    for viewer in ("procurement", "vendor"):
+        listed = await _rows(world, viewer, "/v1/pending")
+        parked = {
+            each["period"]: each["reasons"][0]
+            for each in listed
+            if (each["agreement"], each["state"]) == (f"{NORTH}-service", "parked")
+        }
+        assert set(parked) == set(PARKED)
+        for period, reason in parked.items():
+            assert (SOUTH in reason) == (viewer == "procurement"), reason
+            missing, said = await _ask(
+                world, viewer, "GET", (f"/v1/statements/{NORTH}-service/{period}", None)
+            )
+            assert missing.json()["code"] == "period-pending"
+            assert reason in missing.json()["detail"]
+            assert (SOUTH in said) == (viewer == "procurement"), said
+
+
 async def _no_answer_counts_what_is_anothers(world: World) -> None:
     """What a vendor is answered stays the same to the byte while others do more."""
 
@@ -362,7 +404,6 @@ async def _a_query_that_forgets_its_where_shows_nothing_foreign(world: World) ->
     assert sorted({*guarded} - {*held}) == [
         "evaluation",
         "four_eyes_done",
-        "parked_work",
     ]
     for viewer, foreign in FOREIGN.items():
         asker = Principal(*VIEWERS[viewer], prefix="p", catalogue=EMPTY)
@@ -371,7 +412,7 @@ async def _a_query_that_forgets_its_where_shows_nothing_foreign(world: World) ->
                 rows = await connection.fetch(f"select t::text as t from {table} t")
             text = "".join(row["t"] for row in rows)
             # What a party's own rows say of another stays for the first wall: bodies are whole.
-            if table not in ("evaluation_received", "statement", "settlement_run"):
+            if table not in WHOLE_BODIES:
                 assert not [each for each in foreign if each in text], (viewer, table)
             assert (viewer == "probe") <= (not rows), (viewer, table)
     async with parts.reads.acquire() as connection:

@@ -268,3 +268,21 @@ async def test_a_broker_that_does_not_say_goodbye_is_not_waited_for(
     assert not ended.is_set()
     answered.set()
     await asyncio.wait_for(ended.wait(), 5)
+
+
+def test_a_failure_is_logged_without_what_it_says() -> None:
+    sent = "-".join(("zq", "value"))
+
+    def read(text: str) -> None:
+        try:
+            raise KeyError(text)
+        except KeyError as error:
+            raise ValueError(f"nothing is called {text}") from error
+
+    with pytest.raises(ValueError, match=sent) as raised:
+        read(sent)
+    told = logs.stack_of(raised.value)
+    assert sent not in told
+    assert told.startswith("ValueError\n")
+    assert "came of KeyError\n" in told
+    assert " in read\n" in told

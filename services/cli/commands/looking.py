@@ -30,6 +30,9 @@ def preview(agreement: str, period: str, as_json: AsJson = False) -> None:
         show.statement(statement_of(found["statement"]))
     else:
         echo(f"{agreement} {period} waits: {'; '.join(found['waits_for'])}")
+    if not as_json:
+        for one in found["references"]:
+            echo(show.stands_for(one))
     if found["statement"] is None:
         raise typer.Exit(REFUSED)
 
@@ -52,7 +55,11 @@ def pending(as_json: AsJson = False) -> None:
 
 
 def _why(row: dict[str, Any]) -> str:
+    from services.cli.show import stands_for
+
     reasons, parked = "; ".join(row["reasons"]), row["parked"]
+    if row["references"]:
+        reasons = f"{reasons} ({'; '.join(map(stands_for, row['references']))})"
     if parked is None:
         return reasons
     times = "once" if parked["attempts"] == 1 else f"{parked['attempts']} times"

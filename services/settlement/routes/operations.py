@@ -1,4 +1,4 @@
-"""What waits, what was set aside, closing a period, and what became of an event."""
+"""What was set aside, closing a period, and what became of an event."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ import msgspec
 from fastapi import Request
 from fastapi.responses import Response
 
-from schemas.dispute import Dispute
 from schemas.four_eyes import FourEyesRequest
 from services.catalogue.audit import Author
-from services.settlement import proposal_store, queries
+from services.settlement import queries
 from services.settlement.access import (
     Buyer,
     OperatorPrincipal,
@@ -26,7 +25,6 @@ from services.settlement.access import (
     not_found,
 )
 from services.settlement.audit_store import CLOSE
-from services.settlement.dispute_store import in_words, several
 from services.settlement.four_eyes import check_one_is_enough, or_asked_for
 from services.settlement.queries import AsideScope, DatabaseRow
 from services.settlement.responses import (
@@ -34,8 +32,6 @@ from services.settlement.responses import (
     CloseState,
     EventVerdict,
     Page,
-    ParkedWork,
-    PendingPeriod,
     QuarantineItem,
     QuarantineSummary,
     RefusedEvaluation,
@@ -62,91 +58,6 @@ routes = router("operations")
 _ASIDE = "quarantine"
 """Kinds of what is numbered for all together, as their ids are sealed."""
 _ORDERS = UUID("7b5f7a44-98c1-5b0e-a0a4-0c9d4a0f2d37")
-
-
-@routes.get("/pending", response_model=Page[PendingPeriod])
-async def list_pending(
-    request: Request, asker: ReaderPrincipal, cursor: Cursor = None, limit: PageSize = 100
-) -> Response:
-    """List closed periods that cannot be settled yet, work that failed, open disputes and
-    proposals.
-
-    Work is parked where it failed for one agreement, and is tried again when its inputs change.
-    """
-    scope = listed("pending", *asker.scope)
-    first, period, number = (
-        parts_of(request).seal.keys(scope, cursor, [str, str, int]) if cursor else ("", "", _FIRST)
-    )
-    async with parts_of(request).reading(asker) as connection:
-        rows = await queries.pending(
-            connection,
-            asker.agreements(),
-            asker.scope,
-            after=(first, period, number),
-            limit=limit + 1,
-        )
-
-        ids = [row["dispute_id"] for row in rows if row["dispute_id"] is not None]
-        disputed = await several(connection, ids)
-
-    def show(row: DatabaseRow) -> PendingPeriod:
-        return _pending(row, asker, disputed)
-
-    return page(
-        request,
-        rows,
-        show,
-        limit=limit,
-        scope=scope,
-        keys=lambda row: (row["agreement"], row["period"], row["number"]),
-    )
-
-
-_PARKED = tuple(ParkedWork.model_fields)
-_FIRST = -(2**62)
-"""Before every number of what is pending: disputes are counted downwards from -1."""
-
-
-def _pending(row: DatabaseRow, asker: Principal, disputed: Mapping[UUID, Dispute]) -> PendingPeriod:
-    if row["dispute_id"] is not None:
-        return _disputed(row, disputed[row["dispute_id"]])
-    if row["proposal_id"] is not None:
-        return PendingPeriod(
-            agreement=row["agreement"],
-            vendor=row["vendor"],
-            period=row["period"],
-            state="proposed",
-            reasons=proposal_store.in_words(row),
-            since=row["since"],
-            run_id=None,
-            proposal_id=row["proposal_id"],
-        )
-    waits = row["number"] == 0
-    return PendingPeriod(
-        agreement=row["agreement"] or None,
-        vendor=asker.agreement(row["agreement"])[-1].vendor if waits else row["vendor"],
-        period=row["period"] or None,
-        state="waits" if waits else "parked",
-        reasons=tuple(json.loads(row["reasons"])),
-        since=row["since"],
-        run_id=row["run_id"],
-        parked=None if waits else ParkedWork(**{name: row[name] for name in _PARKED}),
-    )
-
-
-def _disputed(row: DatabaseRow, dispute: Dispute) -> PendingPeriod:
-    other = "buyer" if dispute.raised_by == "vendor" else "vendor"
-    said = f"{in_words(dispute)}, disputed by the {dispute.raised_by}: {dispute.history[0].comment}"
-    return PendingPeriod(
-        agreement=dispute.agreement,
-        vendor=dispute.vendor,
-        period=dispute.period,
-        state="disputed",
-        reasons=(said, f"{dispute.state}; the {other} decides"),
-        since=row["since"],
-        run_id=None,
-        dispute_id=dispute.dispute_id,
-    )
 
 
 @routes.get("/quarantine", response_model=Page[QuarantineSummary])
@@ -309,6 +220,8 @@ async def get_close(request: Request, asker: ReaderPrincipal, order_id: UUID) ->
     found = await parts.evaluator.close_order(number) if number is not None else None
     if found is None or found["agreement"] not in asker.agreements():
         raise not_found(f"order {order_id}")
+    if found.get("detail"):
+        found["detail"] = asker.told(found["detail"])
     return shown(request, _order(parts.seal, found))
 
 

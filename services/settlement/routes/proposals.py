@@ -40,7 +40,7 @@ from services.settlement.routes.common import (
     router,
     shown,
 )
-from services.settlement.routes.statements import settled_now
+from services.settlement.routes.previews import settled_now
 from services.shell.clock import now
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.problems import Fault, Problem
@@ -96,8 +96,8 @@ async def get_proposal(request: Request, asker: ReaderPrincipal, proposal_id: UU
     row = await _row(request, asker, proposal_id)
     parts, event = parts_of(request), (row["source"], row["event_id"])
     agreement, evaluated = row["agreement"], row["evaluated"]
-    without = await settled_now(parts, agreement, evaluated)
-    accepted = await settled_now(parts, agreement, evaluated, event)
+    without = await settled_now(parts, asker, agreement, evaluated)
+    accepted = await settled_now(parts, asker, agreement, evaluated, event)
     effect = _effect(evaluated, without.outcome, accepted.outcome)
     fields = proposal_store.fields(row)
     return shown(request, ProposalDetail.model_validate({**fields, "effect": effect}))

@@ -47,7 +47,7 @@ from services.shell.clock import now
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.problems import Problem
 from services.shell.http.tags import tagged
-from services.shell.logs import log
+from services.shell.logs import log, stack_of
 from services.shell.postgres import Connection, is_of_the_work
 
 routes = router("restatements")
@@ -96,7 +96,7 @@ async def _held_of(connection: Connection, agreement: str) -> list[HeldRestateme
     except Exception as error:
         if not is_of_the_work(error):
             raise
-        log(__name__).exception("restatement_failed", agreement=agreement)
+        log(__name__).error("restatement_failed", agreement=agreement, traceback=stack_of(error))
         return []
 
 

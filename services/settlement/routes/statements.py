@@ -1,29 +1,22 @@
-"""Statements, what they rest on, and what an open period would come to."""
+"""Statements, and what they rest on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
-from typing import NamedTuple
 
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import ValidationError
 
 from schemas.evaluation import PeriodEvaluation
 from schemas.statement import LevelResult, SettlementStatement, StatementLine, canonical
-from services.core.contracts.versions import version_for
-from services.core.settling.member import History
-from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.visibility.shown import AgreementView
 from services.settlement import dispute_store, explain, proposal_store, queries, store
 from services.settlement.access import BookReaderPrincipal, Principal, ReaderPrincipal, not_found
 from services.settlement.effective_versions import read_effective_versions
-from services.settlement.evaluator_client import EvaluatorClient
-from services.settlement.not_found import no_evaluation, no_statement
+from services.settlement.not_found import no_evaluation, no_statement, read_back
 from services.settlement.queries import DatabaseRow
-from services.settlement.replay import CannotBeReplayed, replayed
 from services.settlement.responses import (
     EvaluationAnswer,
     EvaluationSummary,
@@ -31,7 +24,6 @@ from services.settlement.responses import (
     ListedProposal,
     MoneyAmount,
     Page,
-    Preview,
     StatementAnswer,
     StatementSummary,
 )
@@ -42,14 +34,12 @@ from services.settlement.routes.common import (
     PageSize,
     Period,
     RevisionQuery,
-    SettlementApiState,
     listed,
     page,
     parts_of,
     router,
     shown,
 )
-from services.shell.http.problems import Problem
 from services.shell.postgres import Connection
 
 routes = router("statements")
@@ -125,10 +115,14 @@ async def get_statement(
     """Show the latest statement of a period, or the revision asked for."""
     async with parts_of(request).reading(asker) as connection:
         row = await statement_row(connection, asker, agreement, period, revision)
-    statement = _view(asker, agreement).statement(
-        SettlementStatement.model_validate_json(row["body"])
-    )
+    statement = _view(asker, agreement).statement(_statement_in(row))
     return shown(request, StatementAnswer(**_summary_fields(asker, row), statement=statement))
+
+
+def _statement_in(row: DatabaseRow) -> SettlementStatement:
+    """The statement of a row. Raises Problem where this release cannot read it."""
+    with read_back(f"statement of {row['agreement']} for {row['period']}"):
+        return SettlementStatement.model_validate_json(row["body"])
 
 
 @routes.get("/statements/{agreement}/{period}/document", response_model=SettlementStatement)
@@ -148,10 +142,11 @@ async def get_statement_document(
     async with parts_of(request).reading(asker) as connection:
         row = await statement_row(connection, asker, agreement, period, revision)
     body = str(row["body"]).encode()
-    made = SettlementStatement.model_validate_json(body)
-    seen = _view(asker, agreement).statement(made)
-    if seen != made:
-        body = canonical(seen)
+    view = _view(asker, agreement)
+    if view.of_others != "whole":
+        made = _statement_in(row)
+        seen = view.statement(made)
+        body = body if seen == made else canonical(seen)
     tag = f'"{sha256(body).hexdigest()}"'
     if tag in (if_none_match or ""):
         return Response(status_code=304, headers={"ETag": tag})
@@ -169,7 +164,7 @@ async def statement_row(
     versions = asker.agreement(agreement)
     row = await queries.statement(connection, agreement, period, revision)
     if row is None:
-        raise await no_statement(connection, versions, period, revision)
+        raise await no_statement(connection, versions, period, revision, asker.told)
     return row
 
 
@@ -190,17 +185,18 @@ async def explain_line(
     parts = parts_of(request)
     async with parts.reading(asker) as connection:
         row = await statement_row(connection, asker, agreement, period, revision)
-        statement = SettlementStatement.model_validate_json(row["body"])
+        statement = _statement_in(row)
         found = next((each for each in statement.lines if each.line == line), None)
         if found is None:
             raise not_found(f"line {line} in the statement of {agreement} for {period}")
         disputes = await dispute_store.of_period(connection, agreement, period)
         proposed = await proposal_store.open_in(connection, agreement, (period, found.for_period))
     async with parts.pool.acquire() as connection:
-        evaluations = await store.revisions(
+        evaluations, unread = await store.revisions(
             connection, agreement, [statement.period, found.for_period]
         )
-        contract = await store.contract(connection, agreement)
+        with read_back(f"contract of {agreement}"):
+            contract = await store.contract(connection, agreement)
         assert contract is not None, "an agreement with a statement is applied"
         ruling = await read_effective_versions(connection, contract)
     versions = contract.agreements[agreement]
@@ -222,8 +218,10 @@ async def explain_line(
         cursor=cursor,
         limit=limit,
     )
+    unavailable = facts.unavailable and asker.told(facts.unavailable)
     told = {
-        "facts": facts,
+        "facts": facts.model_copy(update={"unavailable": unavailable}),
+        "unread": unread,
         "disputes": explain.disputes_behind(disputes, explanation),
         "proposals": tuple(
             ListedProposal.model_validate(proposal_store.fields(one)) for one in proposed
@@ -263,118 +261,6 @@ def _explained(
         events=view.named(line.events),
         references=explain.references_behind(view, statement, line, results, evaluations),
         facts=explain.NO_FACTS,
-    )
-
-
-@routes.get("/previews/{agreement}/{period}", response_model=Preview)
-async def preview(
-    request: Request, asker: ReaderPrincipal, agreement: str, period: Period
-) -> Response:
-    """Settle a period that is still open, in memory, with what is known. Nothing is stored.
-
-    Agreements that share a cap with this one are counted as far as they are known too.
-    """
-    asker.agreement(agreement)
-    found = await settled_now(parts_of(request), agreement, period)
-    view = _view(asker, agreement)
-    return shown(request, _previewed(view, agreement, period, found.outcome, found.counted))
-
-
-class SettledNow(NamedTuple):
-    """What all periods of an agreement come to, and what one was counted to from what is stored."""
-
-    outcome: Sequence[PeriodOutcome]
-    counted: PeriodEvaluation | None
-
-
-async def settled_now(
-    parts: SettlementApiState,
-    agreement: str,
-    period: str,
-    accepting: tuple[str, str] | None = None,
-) -> SettledNow:
-    """What an agreement comes to with a period counted from what is stored now.
-
-    ``accepting``: source and id of a proposal that is taken as accepted.
-    """
-    async with parts.pool.acquire() as connection:
-        contract = await store.contract(connection, agreement)
-        assert contract is not None, "an agreement in the catalogue is in its table"
-        contract, known = await store.with_evaluations(connection, contract, agreement)
-        ruling = await read_effective_versions(connection, contract)
-    known[agreement] = tuple(each for each in known[agreement] if each.period != period)
-    for name, versions in ruling.agreements.items():
-        counted = {each.period for each in known[name]}
-        if period not in counted and version_for(versions, period) is not None:
-            own = name == agreement
-            known[name] += await _still_open(
-                parts.evaluator, name, period, accepting if own else None, asked=own
-            )
-    histories = {name: History(ruling.agreements[name], known[name]) for name in known}
-    found = await replayed(contract, histories, ruling.programmes)
-    try:
-        outcome = found.of(agreement)
-    except CannotBeReplayed as failed:
-        raise Problem(
-            409, "cannot-be-settled", "The period cannot be worked out.", str(failed)
-        ) from failed
-    own_one = next((one for one in known[agreement] if one.period == period), None)
-    return SettledNow(outcome, own_one)
-
-
-async def _still_open(
-    evaluator: EvaluatorClient,
-    agreement: str,
-    period: str,
-    accepting: tuple[str, str] | None,
-    *,
-    asked: bool,
-) -> tuple[PeriodEvaluation, ...]:
-    """What is counted of an open period. Of another agreement than the one asked for, nothing
-    where it is not open or cannot be counted: whoever shares a cap with it waits for it."""
-    try:
-        return (_evaluated(await evaluator.preview(agreement, period, accepting)),)
-    except Problem:
-        if asked:
-            raise
-        return ()
-
-
-def _evaluated(body: bytes) -> PeriodEvaluation:
-    try:
-        return PeriodEvaluation.model_validate_json(body)
-    except ValidationError as error:
-        raise Problem(
-            502, "evaluator-misunderstood", "The evaluator's answer is not an evaluation."
-        ) from error
-
-
-def _previewed(
-    view: AgreementView,
-    agreement: str,
-    period: str,
-    outcome: Sequence[SettlementStatement | Unsettled],
-    counted: PeriodEvaluation | None,
-) -> Preview:
-    things = () if counted is None else view.things(counted)
-    found = next((each for each in outcome if each.period == period), None)
-    if isinstance(found, SettlementStatement):
-        return Preview(
-            agreement=agreement,
-            period=period,
-            total=MoneyAmount.of(found.total_minor, found.currency),
-            statement=found,
-            waits_for=(),
-            references=explain.named_in(found.model_dump_json(), things),
-        )
-    reasons = found.reasons if found else ("no version of the agreement covers the period",)
-    return Preview(
-        agreement=agreement,
-        period=period,
-        total=None,
-        statement=None,
-        waits_for=tuple(reasons),
-        references=explain.named_in(" ".join(reasons), things),
     )
 
 
@@ -420,7 +306,8 @@ async def get_evaluation(
         if row is None:
             raise await no_evaluation(connection, versions, period, revision)
     view = _view(asker, agreement)
-    evaluation = PeriodEvaluation.model_validate_json(row["body"])
+    with read_back(f"evaluation of {agreement} for {period}"):
+        evaluation = PeriodEvaluation.model_validate_json(row["body"])
     shown_of_it, withheld = view.evaluation(evaluation)
     return shown(
         request,

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.shell import metrics
 from services.shell.http.problems import NUL_REFUSAL, Fault, Problem
-from services.shell.logs import correlated, log
+from services.shell.logs import correlated, log, stack_of
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _CLIENT_GONE = 499
@@ -48,8 +48,9 @@ class RequestMiddleware:
                 await answering(scope, receive, send_marked)
             except ClientDisconnect:
                 status = status or _CLIENT_GONE
-            except Exception:
-                log(__name__).exception("request_failed", path=scope["path"])
+            except Exception as error:
+                at = getattr(scope.get("route"), "path", "unmatched")
+                log(__name__).error("request_failed", route=at, traceback=stack_of(error))
                 if status:
                     raise
                 await _unexpected(scope["method"]).response()(scope, receive, send_marked)
