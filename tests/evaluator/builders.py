@@ -107,7 +107,10 @@ def an_agreement(
 
 @dataclass(frozen=True)
 class Event:
-    """An event of the tests: identity, what it says, and when."""
+    """An event of the tests: identity, what it says, and when.
+
+    ``number``: of the metric; None: as in a catalogue of one programme.
+    """
 
     id: str
     at: datetime
@@ -118,6 +121,7 @@ class Event:
     scale_or_total: int = 1
     subject: str | None = None
     data: str = ""
+    number: int | None = None
 
     def but(self, **changes: Any) -> Event:
         """The same event with other words."""
@@ -130,6 +134,7 @@ class Event:
     def row(self) -> Row:
         at_us, kind = microseconds(self.at), KIND_OF_TYPE[self.type]
         named = self.metric or ""
+        number = NUMBERS.get(named, -1) if self.number is None else self.number
         return Row(
             source=self.source,
             id=self.id,
@@ -138,7 +143,7 @@ class Event:
                 kind, at_us, named, self.subject, self.value, self.scale_or_total, self.data
             ),
             kind=kind,
-            metric=-1 if self.metric is None else NUMBERS[self.metric],
+            metric=number,
             at_us=at_us,
             value=self.value,
             scale_or_total=self.scale_or_total,
