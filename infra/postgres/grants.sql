@@ -18,6 +18,9 @@ grant select on outbox_head to earnback_relay;
 grant select, insert, update, delete on relay_lease to earnback_relay;
 grant select, insert, update on relay_position to earnback_relay;
 
+-- Whoever enqueues leaves out what was published before a backup was restored.
+grant select, update on outbox_taken_over to earnback_ingest, earnback_evaluator, earnback_settlement;
+
 -- Ingest: refuses, and looks up what counts already.
 grant select on fact_frame, source_latest, subject_count, known_subject to earnback_ingest;
 grant select, insert, delete on intake_refusal to earnback_ingest;

@@ -47,6 +47,7 @@ for command in (
     running.up,
     running.env,
     running.prepare,
+    running.recover,
     offline.goal,
     events.submit,
     statements.close,

@@ -17,10 +17,10 @@ from services.evaluator.settings import Pace
 from services.evaluator.topics import EvaluatorTopics
 from services.shell.http.server import serve_beside
 from services.shell.kafka import Wires, consume, make_app, wires_of
-from services.shell.outbox import Relay
 from services.shell.postgres import Connection, attempts, connect
 from services.shell.prefix import under
 from services.shell.refusals import remove_old
+from services.shell.relay import Relay
 from services.shell.settings import Settings
 from services.shell.steps import Dense
 

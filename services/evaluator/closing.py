@@ -296,6 +296,24 @@ class Closer:
     ) -> None:
         await self._close(connection, catalogue, place, "late_facts", {})
 
+    async def count(
+        self,
+        connection: Connection,
+        place: AgreementPeriod,
+        reason: EvaluationReason,
+        record: Mapping[str, Any],
+    ) -> Done:
+        """Close a period, or count it again, whether or not it is due. What fails is parked.
+
+        ``record``: why now.
+        """
+        catalogue = self._catalogue.current
+        await self._parked.read(connection)
+        await self._follow(connection, catalogue)
+        while self._behind:
+            await self._follow(connection, catalogue)
+        return await self._close(connection, catalogue, place, reason, record)
+
     async def _close(
         self,
         connection: Connection,

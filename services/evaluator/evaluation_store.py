@@ -144,6 +144,19 @@ async def last_frames(connection: Connection) -> dict[int, int]:
     return {row["partition"]: row["number"] for row in rows if row["number"] is not None}
 
 
+async def offsets_of(connection: Connection, counted_through: Mapping[int, int]) -> dict[int, int]:
+    """By partition, the last record that was counted, for the last frame that was."""
+    partitions = sorted(counted_through)
+    rows = await connection.fetch(
+        "select partition, last_offset from fact_frame"
+        "  join unnest($1::int[], $2::int[]) as wanted(partition, number)"
+        " using (partition, number)",
+        partitions,
+        [counted_through[each] for each in partitions],
+    )
+    return {row["partition"]: row["last_offset"] for row in rows}
+
+
 async def request(connection: Connection, agreement: str, period: str, requested_by: str) -> int:
     """Ask for a close; gives the request's number."""
     return int(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,9 @@ from services.shell.outbox import enqueue
 from services.shell.postgres import Connection
 
 EVALUATED = "earnback.period.evaluated.v1"
+COUNTED_THROUGH = "counted-through"
+"""Header: by partition of `measurements`, the offset of the last record that was counted. After a
+restore the period is counted again from the same facts."""
 SHOWN = 20
 """At most so many differences are told at once."""
 MAX_BODY_BYTES = 12 * 1024 * 1024
@@ -144,7 +148,12 @@ async def _commit(
                 made.agreement,
                 event_id(made),
                 announcement(made, counted.body),
-                {"content-type": "application/cloudevents+json"},
+                {
+                    "content-type": "application/cloudevents+json",
+                    COUNTED_THROUGH: json.dumps(
+                        await evaluation_store.offsets_of(connection, snapshot.counted_through)
+                    ),
+                },
             )
         if snapshot.last is None:
             await closing_queue.move_on(connection, target)

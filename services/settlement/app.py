@@ -11,8 +11,8 @@ from services.settlement.finance_events import DECLARED, SettlementTopics
 from services.settlement.restatement import watch
 from services.shell.http.server import serve_beside
 from services.shell.kafka import Dense, Wires, consume, make_app, wires_of
-from services.shell.outbox import Relay
 from services.shell.prefix import under
+from services.shell.relay import Relay
 from services.shell.settings import Settings
 
 RECORDS = 16

@@ -299,6 +299,24 @@ def sequence_of(record: Record) -> int:
     return int(text)
 
 
+async def commit(
+    pool: Pool,
+    held: PartitionClaim,
+    records: Sequence[Record],
+    handler: Handler,
+    dense: Dense,
+    prepare: Prepare | None = None,
+) -> tuple[PartitionClaim, StepResult]:
+    """Apply records that follow a claim without a gap in one step, outside of a worker. Gives the
+    claim after it.
+
+    Raises:
+        NotOurs: the partition was claimed by another.
+    """
+    step = _PendingStep(held, records, handler, dense, prepare or _all_of_them)
+    return await step.commit(pool)
+
+
 @dataclass(slots=True)
 class _PendingStep:
     """Records of one partition on their way into one transaction."""

@@ -23,6 +23,7 @@ MAY_WRITE = {
         "audit_entry",
         "outbox",
         "outbox_head",
+        "outbox_taken_over",
     },
     "earnback_relay": {"outbox", "relay_lease", "relay_position"},
     "earnback_party": set(),

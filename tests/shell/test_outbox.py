@@ -13,18 +13,9 @@ import pytest
 from confluent_kafka import Producer
 
 from services.shell.logs import correlated
-from services.shell.outbox import (
-    MAX_REQUEST_BYTES,
-    OutboxBroken,
-    Outgoing,
-    Relay,
-    committed_tails,
-    declare,
-    enqueue,
-    enqueue_many,
-    partition_of,
-)
+from services.shell.outbox import Outgoing, declare, enqueue, enqueue_many, partition_of
 from services.shell.postgres import open_pool
+from services.shell.relay import MAX_REQUEST_BYTES, OutboxBroken, Relay, committed_tails
 from services.shell.settings import Settings
 from tests.forked import PATIENCE, Forked
 from tests.shell.bench_of_workers import Bench, wait

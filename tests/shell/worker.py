@@ -9,9 +9,10 @@ from functools import partial
 from services.shell import logs
 from services.shell import steps as steps_module
 from services.shell.kafka import consume, make_app, run_worker
-from services.shell.outbox import Outgoing, Relay, enqueue_many
+from services.shell.outbox import Outgoing, enqueue_many
 from services.shell.postgres import Connection, open_pool
 from services.shell.progress import PartitionClaim
+from services.shell.relay import Relay
 from services.shell.settings import read
 from services.shell.steps import Dense, Record, StepResult
 

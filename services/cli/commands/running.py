@@ -1,23 +1,26 @@
-"""`earnback demo`, `up` and `prepare`: start what runs, or bring given servers up to date."""
+"""`earnback demo`, `up`, `prepare` and `recover`: start what runs, or bring servers up to date."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.commands.common import REFUSED, fail
 from services.cli.terminal import echo
 
+if TYPE_CHECKING:
+    from infra.cluster import Prepared
+
 LOST = 70
 """Exit code of `up` where a server is given up."""
 
 
 LEFT = 3
-"""Exit code of `prepare` where something is not as declared and was left so."""
+"""Exit code of `prepare` and `recover` where something is not as declared and was left so."""
 
 
 def demo(
@@ -120,7 +123,26 @@ def prepare(
         grow_partitions=grow_partitions,
         dry_run=dry_run,
     )
-    found = asyncio.run(work)
+    _tell(asyncio.run(work))
+
+
+def recover(
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only compare the topics with the database."),
+    ] = False,
+) -> None:
+    """Make a database that was restored from a backup go on where the topics are.
+
+    Stop the processes first. Ends with 3 where something needs a person, and says what.
+    """
+    from services.cli.recover import recover as go_on
+
+    _tell(asyncio.run(go_on(dry_run=dry_run)))
+
+
+def _tell(found: Prepared) -> None:
+    """Say what was done, and what was left on stderr. Ends with 3 where anything was."""
     for done in found.done:
         echo(done)
     for left in found.left:
