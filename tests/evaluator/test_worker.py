@@ -126,7 +126,8 @@ async def stage(servers: Rung, database: str, tmp_path: Path) -> AsyncIterator[S
         stage = Stage(bench, tmp_path, stack, connection)
         for document in (a_programme(), an_agreement()):
             await catalogue.apply(connection, document)
-        for topic in (stage.topics.evaluations, stage.topics.quarantine):
+        topics = stage.topics
+        for topic in (topics.evaluations, topics.quarantine, topics.refused):
             await declare(connection, topic, PARTITIONS)
         try:
             yield stage
