@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, model_validator
@@ -59,6 +60,7 @@ DayLabel = Annotated[str, AfterValidator(_day)]
 """``2025-01-31``."""
 
 
+@lru_cache(maxsize=8192)  # asked for again and again of the same few labels
 def first_day(label: str) -> date:
     """The first day of the period a label names."""
     length = period_length(label)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
 from hashlib import sha256
 
 from pydantic import TypeAdapter
@@ -228,7 +227,6 @@ class Chain:
         return None, link
 
 
-@lru_cache(maxsize=8192)
 def in_order(period: str) -> tuple[object, str]:
     """The place of a period among those of agreements."""
     return first_day(period), period
