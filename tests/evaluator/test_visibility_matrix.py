@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -19,6 +20,8 @@ import structlog
 from fastapi.routing import APIRoute
 
 from services.evaluator.api import EvaluatorApiState, evaluator_api, routes
+from services.evaluator.frame_lookup import FrameLookup
+from services.shell.postgres import connect
 from services.shell.settings import Settings
 from tests.evaluator.bench import House
 from tests.evaluator.builders import (
@@ -106,7 +109,9 @@ async def two_buyers(dsn: str) -> AsyncIterator[Evaluators]:
         async def ends() -> dict[int, int] | None:
             return house.ends
 
-        api = evaluator_api(settings, EvaluatorApiState(house.pool, house.copy, ends, house.health))
+        lookup = FrameLookup(partial(connect, dsn, name="lookup"), house.frames.partitions)
+        parts = EvaluatorApiState(house.pool, house.copy, ends, house.health, lookup)
+        api = evaluator_api(settings, parts)
         transport = httpx.ASGITransport(api)
         async with httpx.AsyncClient(transport=transport, base_url="http://evaluator") as client:
             yield Evaluators(house, client, {})

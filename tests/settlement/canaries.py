@@ -308,6 +308,14 @@ async def _set_aside(world: World, vendor: str, again: str) -> str:
         now().date(),
         texts[0],
     )
+    await pool.execute(
+        "insert into subject_count (party, metric, subjects)"
+        " select $1, number, 3 from metric_number where programme = $2 and metric = $3"
+        " on conflict do nothing",
+        vendor,
+        f"{BUYER_OF[vendor]}-programme",
+        SHARED,
+    )
     number = await pool.fetchval(
         "insert into quarantine_item (reason, id128, payload, source, event_id, partition,"
         " first_offset, told, held, problem) values ('conflict', $1, $1, $2, $3, 0, 0, $4, $4, $5)"

@@ -21,6 +21,7 @@ from fastapi.routing import APIRoute
 from services.catalogue.snapshot import EMPTY
 from services.evaluator.api import routes as evaluator_routes
 from services.settlement.access import Principal
+from services.settlement.api import PARTY
 from tests.docs import pages
 from tests.settlement.canaries import (
     BUYER_OF,
@@ -398,6 +399,11 @@ async def _a_query_that_forgets_its_where_shows_nothing_foreign(world: World) ->
         )
     ]
     held = [each for each in guarded if await pool.fetchval(f"select count(*) from {each}")]
+    readable = [
+        each
+        for each in guarded
+        if await pool.fetchval("select has_table_privilege($1, $2, 'select')", PARTY, each)
+    ]
     roles = pages.section(pages.page("operating.md"), "### Roles in Postgres")
     listed = pages.rows(roles.split("tables under")[1])
     assert sorted(guarded) == sorted(name for row in listed for name in pages.names(row[0]))
@@ -407,7 +413,7 @@ async def _a_query_that_forgets_its_where_shows_nothing_foreign(world: World) ->
     ]
     for viewer, foreign in FOREIGN.items():
         asker = Principal(*VIEWERS[viewer], prefix="p", catalogue=EMPTY)
-        for table in held:
+        for table in (each for each in held if each in readable):
             async with parts.reading(asker) as connection:
                 rows = await connection.fetch(f"select t::text as t from {table} t")
             text = "".join(row["t"] for row in rows)
@@ -416,7 +422,7 @@ async def _a_query_that_forgets_its_where_shows_nothing_foreign(world: World) ->
                 assert not [each for each in foreign if each in text], (viewer, table)
             assert (viewer == "probe") <= (not rows), (viewer, table)
     async with parts.reads.acquire() as connection:
-        for table in (each for each in guarded if each != "evaluation"):
+        for table in readable:
             assert await connection.fetch(f"select from {table}") == [], table
 
 
