@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,7 @@ class Stage:
     def __init__(self, bench: Bench, folder: Path, stack: ExitStack, connection: Any) -> None:
         self.bench, self.folder, self._stack = bench, folder, stack
         self.connection = connection
-        self.topics = EvaluatorTopics(
-            bench.topic(PARTITIONS), bench.topic(PARTITIONS), bench.topic(PARTITIONS)
-        )
+        self.topics = EvaluatorTopics(*(bench.topic(PARTITIONS) for _ in range(4)))
         self.children: list[Forked] = []
         self._producer = Producer({"bootstrap.servers": bench.kafka, "linger.ms": 5})
 
@@ -68,9 +67,7 @@ class Stage:
                 "EARNBACK_HEARTBEAT": "1",
                 "EARNBACK_CLOSE_EVERY": "0.1",
                 "EARNBACK_QUIET": "0.3",
-                "TEST_TOPICS": ",".join(
-                    (self.topics.measurements, self.topics.evaluations, self.topics.quarantine)
-                ),
+                "TEST_TOPICS": ",".join(astuple(self.topics)),
                 **environ,
             },
         )
