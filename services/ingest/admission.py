@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
@@ -14,6 +14,7 @@ from services.core.events.roles import Sender
 from services.ingest.agreed_log import AgreedLog
 from services.ingest.dedupe_cache import Recent
 from services.ingest.event_validator import EventValidator
+from services.ingest.fast_validator import FastValidator
 from services.ingest.publisher import Publisher
 from services.ingest.rejection import CONFLICT, QUOTA_USED_UP, EventRejection
 from services.ingest.rejection_store import KeptRecords, RejectedRecord
@@ -39,8 +40,7 @@ def _not_loaded() -> Problem:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionResult:
+class AdmissionResult(NamedTuple):
     """What became of one event."""
 
     status: Status
@@ -67,8 +67,8 @@ cannot."""
 AcceptedLookup = Callable[[Sequence[Row]], Awaitable[frozenset[bytes]]]
 """Of these rows, identity and payload in one, those that count already. Knows nothing where the
 evaluator's tables cannot be asked."""
-EventCheck = Callable[[EventValidator, int], Row | EventRejection]
-"""Checks one event; given the validator and the time."""
+EventCheck = Callable[[FastValidator, bytes, int], Row | EventRejection]
+"""Checks the bytes of one event; given the validator and the time."""
 
 
 class Admission:
@@ -90,17 +90,18 @@ class Admission:
         self._catalogue, self._publisher = catalogue, publisher
         self._keep, self._latest = keep, latest
         self._recent = Recent()
-        self._validator: EventValidator | None = None
+        self._validator: FastValidator | None = None
 
     async def admit(
         self,
-        events: Sequence[tuple[bytes, EventCheck]],
+        events: Sequence[bytes],
+        check: EventCheck,
         sender: Sender | None,
         by: Author | None = None,
     ) -> list[AdmissionResult]:
         """Admit events; each has an outcome, and the accepted ones are with the broker.
 
-        ``by``: who sends them, for what has to be asked for.
+        ``check``: how each of them is judged. ``by``: who sends them, for what has to be asked for.
 
         Raises Unavailable when the broker does not take them or the database does not keep what
         was set aside, and Problem 503 before the catalogue is loaded; none is acknowledged then,
@@ -110,23 +111,23 @@ class Admission:
         fresh: dict[bytes, Row] = {}
         outcomes = [
             self._compare(verdict, fresh) if isinstance(verdict, Row) else _told(verdict)
-            for verdict in await self._within_subjects(await self._judged(events, now))
+            for verdict in await self._within_subjects(await self._judged(events, check, now))
         ]
         outcomes = await self._without_repeats(outcomes)
         records = {
             index: RejectedRecord(
                 None, sender.party if sender else NOBODY, raw, outcome.refusal, now, by=by
             )
-            for index, ((raw, _), outcome) in enumerate(zip(events, outcomes, strict=True))
+            for index, (raw, outcome) in enumerate(zip(events, outcomes, strict=True))
             if outcome.refusal is not None and outcome.refusal.for_review
         }
         outcomes = await self._kept(outcomes, records)
         await self._publisher.publish(list(fresh.values()))
         for identity, row in fresh.items():
             self._recent.add(identity, row.payload)
+        counted = Counter(outcome.status for outcome in outcomes)
         for status in ("accepted", "duplicate", "rejected"):
-            number = sum(outcome.status == status for outcome in outcomes)
-            metrics.EVENTS.labels("ingest", status).inc(number)
+            metrics.EVENTS.labels("ingest", status).inc(counted[status])
         return outcomes
 
     async def _kept(
@@ -147,17 +148,17 @@ class Admission:
         ]
 
     async def _judged(
-        self, events: Sequence[tuple[bytes, EventCheck]], now: int
+        self, events: Sequence[bytes], check: EventCheck, now: int
     ) -> list[Row | EventRejection]:
         """Validate each. What is refused may have been allowed a moment ago: then all are
         judged by the newest catalogue, and by what was agreed to since."""
         validator, agreed = self._current_validator(), len(self._agreed.decisions)
-        verdicts = await _checked(validator, events, now)
+        verdicts = await _checked(validator, events, check, now)
         if EventRejection in map(type, verdicts):
             await asyncio.gather(self._catalogue.look(), self._agreed.look())
             newest = self._current_validator()
             if newest is not validator or len(self._agreed.decisions) > agreed:
-                return await _checked(newest, events, now)
+                return await _checked(newest, events, check, now)
         return verdicts
 
     async def _within_subjects(
@@ -187,14 +188,14 @@ class Admission:
                 self._recent.put(row.identity, row.payload)
         return [_repeat_of(outcome, counting) for outcome in outcomes]
 
-    def _current_validator(self) -> EventValidator:
+    def _current_validator(self) -> FastValidator:
         catalogue = self._catalogue.current
         if catalogue.revision < 0:
             raise _not_loaded()
-        if self._validator is None or self._validator.revision != catalogue.revision:
-            self._validator = EventValidator(
-                catalogue, self._latest.get, agreed=self._agreed.decisions
-            )
+        if self._validator is None or self._validator.validator.revision != catalogue.revision:
+            full = EventValidator(catalogue, self._latest.get, agreed=self._agreed.decisions)
+            # Rows are shared out among partitions by the publisher; here all are in one.
+            self._validator = FastValidator(full, partitions=1)
         return self._validator
 
     def _compare(self, row: Row, fresh: dict[bytes, Row]) -> AdmissionResult:
@@ -210,14 +211,15 @@ class Admission:
 
 
 async def _checked(
-    validator: EventValidator, events: Sequence[tuple[bytes, EventCheck]], now: int
+    validator: FastValidator, events: Sequence[bytes], check: EventCheck, now: int
 ) -> list[Row | EventRejection]:
     """Judge each; others' requests come in between, however many there are."""
     verdicts: list[Row | EventRejection] = []
     for start in range(0, len(events), AT_ONCE):
         if start:
             await asyncio.sleep(0)
-        verdicts += [check(validator, now) for _, check in events[start : start + AT_ONCE]]
+        verdicts += [check(validator, raw, now) for raw in events[start : start + AT_ONCE]]
+    validator.forget()
     return verdicts
 
 

@@ -15,6 +15,7 @@ from services.catalogue.api_key import ApiKey, bearer, recognise
 from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
 from services.catalogue.person import PERSON, PERSON_PARAMETER, person_of
+from services.core.events.facts import Row
 from services.core.events.roles import Sender
 from services.ingest import body
 from services.ingest.admission import (
@@ -25,7 +26,8 @@ from services.ingest.admission import (
     KeepRejected,
 )
 from services.ingest.agreed_log import AgreedLog
-from services.ingest.event_validator import ANYBODY, EventValidator
+from services.ingest.event_validator import ANYBODY
+from services.ingest.fast_validator import FastValidator
 from services.ingest.party_rate import EventRate, RefusalRate
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.rejection import QUOTA_USED_UP, TOO_MANY_SUBJECTS, EventRejection
@@ -121,9 +123,9 @@ def make_ingest_api(
         rate.check(key.party)
         events.check(key.party)
         by = Author(key.prefix, key.party, key.role, person_of(request.headers.get(PERSON)))
-        single, sent = await _read(request, sender)
+        single, sent, check = await _read(request, sender)
         try:
-            outcomes = await admission.admit(sent, sender, by)
+            outcomes = await admission.admit(sent, check, sender, by)
         except Unavailable as error:
             raise _unavailable(error) from error
         refused = sum(outcome.refusal is not None for outcome in outcomes)
@@ -176,37 +178,35 @@ async def authenticated(request: Request, catalogue: CatalogueCopy) -> ApiKey:
 
 async def _read(
     request: Request, sender: Sender | None
-) -> tuple[bool, Sequence[tuple[bytes, EventCheck]]]:
-    """Whether the request is one event, and each event with how to judge it."""
+) -> tuple[bool, Sequence[bytes], EventCheck]:
+    """Whether the request is one event, the bytes of each event, and how to judge them."""
     content_type = request.headers.get("content-type")
     if "ce-specversion" in request.headers:
         data = await body.read(request.stream(), request.headers.get("content-encoding"))
-        return True, [(data, _binary(request, content_type, data, sender))]
+        return True, [data], _binary(request, content_type, sender)
     media = body.media_type(content_type)
     text = await body.read(request.stream(), request.headers.get("content-encoding"))
     if body.is_single(media, text):
-        return True, [(text, _structured(text, sender))]
-    return False, [(raw, _structured(raw, sender)) for raw in body.items(media, text)]
+        return True, [text], _structured(sender)
+    return False, body.items(media, text), _structured(sender)
 
 
-def _structured(raw: bytes, sender: Sender | None) -> EventCheck:
-    def check(validator: EventValidator, now: int) -> Any:
-        return validator.admit(raw, sender, now)
+def _structured(sender: Sender | None) -> EventCheck:
+    def check(fast: FastValidator, raw: bytes, now: int) -> Row | EventRejection:
+        return fast.admit(raw, sender, now)
 
     return check
 
 
-def _binary(
-    request: Request, content_type: str | None, data: bytes, sender: Sender | None
-) -> EventCheck:
+def _binary(request: Request, content_type: str | None, sender: Sender | None) -> EventCheck:
     attributes = {
         name[3:]: unquote(value)
         for name, value in request.headers.items()
         if name.startswith("ce-")
     }
 
-    def check(validator: EventValidator, now: int) -> Any:
-        return validator.admit_binary(attributes, content_type, data, sender, now)
+    def check(fast: FastValidator, data: bytes, now: int) -> Row | EventRejection:
+        return fast.validator.admit_binary(attributes, content_type, data, sender, now)
 
     return check
 

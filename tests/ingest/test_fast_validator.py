@@ -89,6 +89,9 @@ def test_the_quick_way_and_the_door_agree_on_every_event(
     usual_ones = [an_event(kind, data, id="first") for kind, data in KINDS]
     raws = [text(each) for each in (*usual_ones, *events, *usual_ones)]
     assert taken(raws, sender) == judged(raws, sender)
+    full, fast = a_door(), FastValidator(a_door(), PARTITIONS)
+    for raw in raws:
+        assert fast.admit(raw, sender, NOW_US) == full.admit(raw, sender, NOW_US)
 
 
 class _Counting(EventValidator):
@@ -108,6 +111,7 @@ def test_the_door_is_asked_once_about_events_of_one_kind(kind: str, data: Any) -
     for place, time in enumerate((TIME, TIME, at(days=1), at(minutes=-4))):
         event = text(an_event(kind, data, id=f"e-{place}", time=time))
         assert fast.take(event, NORTH, NOW_US) is None
+        assert isinstance(fast.admit(event, NORTH, NOW_US), Row)
     assert sum(map(len, fast.take_builders())) == 4
     assert validator.asked == 1
 
