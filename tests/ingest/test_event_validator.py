@@ -288,6 +288,7 @@ def test_every_reason_of_the_door_is_in_the_table() -> None:
     assert codes - told - {"kind-not-of-role", "answer-of-another-party"} == {
         "conflict",
         "quota-used-up",
+        "too-many-subjects",
         "four-eyes",
     }
 
