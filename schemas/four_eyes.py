@@ -37,7 +37,7 @@ class FourEyes(Noun):
 RequestKind = Literal["decision", "close", "restatement", "agreement", "programme", "key"]
 """What is asked for."""
 RequestState = Literal["open", "agreed", "declined", "expired", "done"]
-"""agreed: it is carried out when it comes again. done: it was carried out."""
+"""agreed: it is carried out when it comes again, a decision by ingest in a moment. done: it was."""
 
 
 class RequestActor(Noun):

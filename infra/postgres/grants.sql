@@ -27,7 +27,7 @@ grant select, insert, delete on intake_refusal to earnback_ingest;
 grant usage on sequence quarantine_item_number_seq to earnback_ingest;
 grant select, insert, update, delete on refusal_count to earnback_ingest;
 grant select, insert, update on refusal_read to earnback_ingest;
-grant insert on four_eyes_request, audit_entry to earnback_ingest;
+grant insert on four_eyes_request, four_eyes_done, answer_sender, audit_entry to earnback_ingest;
 grant insert on outbox to earnback_ingest;
 grant select, insert, update on outbox_head to earnback_ingest;
 
@@ -54,6 +54,7 @@ grant select, insert on agreement_version, agreement_party, evaluation_received,
     programme_taken_up, settlement_run, statement, statement_line, ledger_entry, dispute_event, idempotency,
     audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done
     to earnback_settlement;
+grant select on answer_sender to earnback_settlement;
 grant update on catalogue_revision to earnback_settlement;
 grant select, insert, update on progress, parked_work, dispute to earnback_settlement;
 grant select, insert, update, delete on settlement_pending, settlement_checkpoint, proposal to earnback_settlement;

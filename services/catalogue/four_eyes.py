@@ -12,7 +12,7 @@ from schemas.audit import AuditAction
 from schemas.four_eyes import FourEyesAct, RequestKind, RequestState
 from schemas.programme import Programme
 from services.catalogue.audit import AuditedChange, Author, record
-from services.shell.postgres import Connection
+from services.shell.postgres import Connection, Pool
 
 MOST_OPEN = 500
 """Requests of one party that may be open at a time."""
@@ -166,6 +166,27 @@ async def agreed_after(connection: Connection, position: int) -> tuple[int, list
     )
     through: int = rows[-1]["position"] if rows else position
     return through, [row["digest"] for row in rows if row["counts"]]
+
+
+async def unsent_decisions(connection: Connection | Pool, most: int) -> list[RequestRow]:
+    """Requests for decisions that are agreed to, and of which the event is not sent yet."""
+    found: list[RequestRow] = await connection.fetch(
+        "select r.* from four_eyes_request r join four_eyes_answer a using (request_id)"
+        " where kind = 'decision' and agreed"
+        "   and not exists (select from four_eyes_done d where d.request_id = r.request_id)"
+        " order by a.position limit $1",
+        most,
+    )
+    return found
+
+
+async def decision_sent(connection: Connection | Pool, request_id: UUID, outcome: str) -> None:
+    """Write down that the event of a decision was sent; several may have done it."""
+    await connection.execute(
+        "insert into four_eyes_done (request_id, outcome) values ($1, $2) on conflict do nothing",
+        request_id,
+        outcome,
+    )
 
 
 async def request(connection: Connection, request_id: UUID) -> RequestRow:

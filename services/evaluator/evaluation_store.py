@@ -53,6 +53,20 @@ async def last(connection: Connection, agreement: str, period: str) -> Last | No
     return Last(row["revision"], row["body"], cover_of(row["cover"]), tuple(versions))
 
 
+async def newest(
+    connection: Connection, places: Sequence[AgreementPeriod]
+) -> dict[AgreementPeriod, str]:
+    """The newest evaluations of these periods, as they are stored."""
+    rows = await connection.fetch(
+        "select agreement, period, body from unnest($1::text[], $2::text[]) as p(agreement, period)"
+        " cross join lateral (select body from evaluation e where e.agreement = p.agreement"
+        "   and e.period = p.period order by revision desc limit 1) newest",
+        [agreement for agreement, _ in places],
+        [period for _, period in places],
+    )
+    return {(row["agreement"], row["period"]): row["body"] for row in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class FirstClose:
     """The close of a period. ``counted_through``: by partition, the last frame it has counted."""

@@ -12,7 +12,7 @@ from schemas.period import first_day, next_label
 from services.catalogue.snapshot import Catalogue
 from services.core.calendar.windows import overlaps
 from services.core.counting.carried import carries
-from services.evaluator import evaluation_store, link_store, queue_store
+from services.evaluator import answered, evaluation_store, queue_store
 from services.evaluator.fact_reader import NO_METRIC
 from services.evaluator.link_store import AgreementPlace
 from services.evaluator.queue_store import FactsOfFrame, StatedByFrame
@@ -54,7 +54,7 @@ async def scan(connection: Connection, catalogue: Catalogue) -> bool:
         if metric != NO_METRIC
     ]
     stated: list[StatedByFrame] = []
-    for row in await link_store.places_of_frames(connection, [each.key for each in frames]):
+    for row in await answered.places_of_frames(connection, [each.key for each in frames]):
         if isinstance(row.place, AgreementPlace):
             stated.append(StatedByFrame(row.partition, row.number, row.place))
         elif (metric := catalogue.numbers.get((row.place.programme, row.place.metric))) is not None:

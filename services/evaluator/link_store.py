@@ -329,6 +329,46 @@ async def places_of_frames(
     return found + [FramePlace(row[0], row[1], AgreementPlace(*row[2:])) for row in agreements]
 
 
+class AnsweredEvent(NamedTuple):
+    """An answer that may matter to all periods from its own on, and what it answers.
+
+    ``is_linked``: that is a correction, whose places the links know.
+    """
+
+    partition: int
+    number: int
+    agreement: str
+    label: str
+    since: date
+    until: date
+    name: str
+    of128: bytes
+    is_linked: bool
+
+    @property
+    def place(self) -> AgreementPlace:
+        """Where the answer lies."""
+        return AgreementPlace(self.agreement, self.label, self.since, self.until, self.name)
+
+
+_ANSWERED = """
+    select distinct l.partition, l.number, g.agreement, g.label, g.since, g.until, g.name, a.of128,
+           exists (select from linked_fact c where c.id128 = a.of128 and c.corrects is not null)
+      from unnest($1::int[], $2::int[]) as frame(partition, number)
+      join linked_fact l using (partition, number)
+      join linked_answer a on a.partition = l.partition and a.root = l.root
+      join linked_agreement g on g.partition = l.partition and g.root = l.root and g.until = $3
+"""
+
+
+async def answered_in_frames(
+    connection: Connection, frames: Sequence[tuple[int, int]]
+) -> list[AnsweredEvent]:
+    """The answers in some frames, and corrections of such, that may matter to all later periods."""
+    which = [partition for partition, _ in frames], [number for _, number in frames]
+    return [AnsweredEvent(*row) for row in await connection.fetch(_ANSWERED, *which, date.max)]
+
+
 async def is_behind(connection: Connection) -> bool:
     """Whether frames from before the links are not linked yet."""
     return bool(await connection.fetchval("select exists (select from link_backlog)"))

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
-from services.core.events.facts import Row
+from services.core.events.facts import ANSWER, Row
 from services.core.events.roles import Sender
 from services.ingest.agreed_log import AgreedLog
 from services.ingest.dedupe_cache import Recent
@@ -67,6 +67,8 @@ cannot."""
 AcceptedLookup = Callable[[Sequence[Row]], Awaitable[frozenset[bytes]]]
 """Of these rows, identity and payload in one, those that count already. Knows nothing where the
 evaluator's tables cannot be asked."""
+NoteAnswers = Callable[[Sequence[Row], Author], Awaitable[None]]
+"""Writes down who sends answers to proposals. Raises Unavailable where it cannot."""
 EventCheck = Callable[[FastValidator, bytes, int], Row | EventRejection]
 """Checks the bytes of one event; given the validator and the time."""
 
@@ -83,10 +85,13 @@ class Admission:
         accepted: AcceptedLookup,
         agreed: AgreedLog,
         subjects: SubjectQuota,
+        note: NoteAnswers,
     ) -> None:
         """``latest``: how far each source has come; a mapping that is kept current. ``agreed``:
-        what two have agreed on. ``subjects``: who has as many as it may have."""
+        what two have agreed on. ``subjects``: who has as many as it may have. ``note``: writes down
+        who answers proposals."""
         self._accepted, self._agreed, self._subjects = accepted, agreed, subjects
+        self._note = note
         self._catalogue, self._publisher = catalogue, publisher
         self._keep, self._latest = keep, latest
         self._recent = Recent()
@@ -101,7 +106,8 @@ class Admission:
     ) -> list[AdmissionResult]:
         """Admit events; each has an outcome, and the accepted ones are with the broker.
 
-        ``check``: how each of them is judged. ``by``: who sends them, for what has to be asked for.
+        ``check``: how each of them is judged. ``by``: who sends them, for what has to be asked
+        for and for who answers proposals.
 
         Raises Unavailable when the broker does not take them or the database does not keep what
         was set aside, and Problem 503 before the catalogue is loaded; none is acknowledged then,
@@ -122,6 +128,9 @@ class Admission:
             if outcome.refusal is not None and outcome.refusal.for_review
         }
         outcomes = await self._kept(outcomes, records)
+        answers = [row for row in fresh.values() if row.kind == ANSWER]
+        if answers and by is not None:
+            await self._note(answers, by)
         await self._publisher.publish(list(fresh.values()))
         for identity, row in fresh.items():
             self._recent.add(identity, row.payload)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
@@ -18,20 +18,13 @@ from services.catalogue.person import PERSON, PERSON_PARAMETER, person_of
 from services.core.events.facts import Row
 from services.core.events.roles import Sender
 from services.ingest import body
-from services.ingest.admission import (
-    AcceptedLookup,
-    Admission,
-    AdmissionResult,
-    EventCheck,
-    KeepRejected,
-)
-from services.ingest.agreed_log import AgreedLog
+from services.ingest.admission import Admission, AdmissionResult, EventCheck
 from services.ingest.event_validator import ANYBODY
 from services.ingest.fast_validator import FastValidator
 from services.ingest.party_rate import EventRate, RefusalRate
 from services.ingest.publisher import Publisher, Unavailable
 from services.ingest.rejection import QUOTA_USED_UP, TOO_MANY_SUBJECTS, EventRejection
-from services.ingest.subject_quota import RETRY_AFTER_S, SubjectQuota
+from services.ingest.subject_quota import RETRY_AFTER_S
 from services.shell import clock
 from services.shell.http.limits import Limits
 from services.shell.http.problems import PROBLEM, Fault, Problem
@@ -70,20 +63,14 @@ def make_ingest_api(
     lifespan: Lifespan,
     catalogue: CatalogueCopy,
     publisher: Publisher,
-    keep: KeepRejected,
-    latest: Mapping[str, int],
-    accepted: AcceptedLookup,
-    agreed: AgreedLog,
+    admission: Admission,
     events: EventRate,
-    subjects: SubjectQuota,
     accepts: bool = True,
 ) -> FastAPI:
     """The API over a catalogue and a publisher that ``lifespan`` starts and stops.
 
-    ``keep``: keeps what is set aside. ``latest``: how far each source has come. ``accepted``:
-    what counts already. ``agreed``: what two have agreed on. ``events``: how many of a party
-    are taken. ``subjects``: who has as many as it may have. ``accepts``: whether this process
-    takes events; health and metrics are answered either way.
+    ``events``: how many of a party are taken. ``accepts``: whether this process takes events;
+    health and metrics are answered either way.
     """
 
     async def catalogue_is_loaded() -> None:
@@ -104,7 +91,6 @@ def make_ingest_api(
         limits=Limits(body=body.MAX_BODY),
         authenticate=recognise_sender,
     )
-    admission = Admission(catalogue, publisher, keep, latest, accepted, agreed, subjects)
     rate = RefusalRate()
 
     @api.post(

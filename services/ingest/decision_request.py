@@ -31,7 +31,7 @@ def asked_for(row: Row, decided: DecidedByEvent) -> EventRejection:
         f"programme {decided.programme} asks for two over decisions ({decided.name}), and nobody "
         f"else of {decided.party} has agreed to this one; it is asked for",
         f"have it agreed to with another key of {decided.party} (GET /v1/requests of the "
-        "settlement API, or `earnback request list` and `agree`), and send the same event again",
+        "settlement API, or `earnback request list` and `agree`); it is taken then",
         source=row.source,
         id=row.id,
         for_review=True,

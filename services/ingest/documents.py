@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from schemas.generate import ACCEPTED, asyncapi, data_schema, event_schema
+from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
+from services.ingest.admission import Admission
 from services.ingest.agreed_log import AgreedLog
 from services.ingest.api import VERSION, lifespan_of, make_ingest_api
 from services.ingest.party_rate import EventRate
@@ -33,17 +35,26 @@ FOLDER = Path(__file__).parents[2] / "schemas"
 def openapi() -> dict[str, Any]:
     """The OpenAPI 3.1 document of the HTTP API."""
     nowhere = Settings(service="ingest", kafka="kafka:9092", postgres="postgresql:///earnback")
+    catalogue, publisher = (
+        CatalogueCopy(),
+        Publisher(nowhere.kafka, name="ingest", topic=IngestTopics().measurements),
+    )
     return make_ingest_api(
         nowhere,
         lifespan=lifespan_of(),
-        catalogue=CatalogueCopy(),
-        publisher=Publisher(nowhere.kafka, name="ingest", topic=IngestTopics().measurements),
-        keep=_nowhere,
-        latest={},
-        accepted=_nothing,
-        agreed=AgreedLog(),
+        catalogue=catalogue,
+        publisher=publisher,
+        admission=Admission(
+            catalogue,
+            publisher,
+            _nowhere,
+            {},
+            _nothing,
+            AgreedLog(),
+            SubjectQuota(0),
+            _nobody,
+        ),
         events=EventRate(0),
-        subjects=SubjectQuota(0),
     ).openapi()
 
 
@@ -55,6 +66,10 @@ async def _nowhere(_: Sequence[RejectedRecord]) -> KeptRecords:
 async def _nothing(_: Sequence[Row]) -> frozenset[bytes]:
     """Knows nothing, for the same reason."""
     return frozenset()
+
+
+async def _nobody(_: Sequence[Row], __: Author) -> None:
+    """Writes down nobody, for the same reason."""
 
 
 def topics() -> dict[str, dict[str, Any]]:

@@ -8,11 +8,15 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
 from services.ingest.accepted_lookup import accepted
+from services.ingest.admission import Admission
 from services.ingest.agreed_log import AgreedLog
+from services.ingest.answer_senders import note
 from services.ingest.api import lifespan_of, make_ingest_api
+from services.ingest.decision_sending import DecisionSending
 from services.ingest.intake import Intake
 from services.ingest.party_rate import EventRate
 from services.ingest.progress import SourceProgress
@@ -58,7 +62,18 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
         topic=topics.measurements,
         security=settings.security,
     )
-    order: list[Any] = [opened, publisher]
+    admission = Admission(
+        opened.catalogue,
+        publisher,
+        opened.keep,
+        opened.sources.latest,
+        opened.accepted,
+        opened.agreed,
+        opened.subjects,
+        opened.note,
+    )
+    decisions = DecisionSending(opened.agreed, admission, lambda: opened.pool)
+    order: list[Any] = [opened, publisher, decisions]
     if "intake" in parts:
         order.append(IntakeThread(settings, opened, topics))
     api = make_ingest_api(
@@ -66,12 +81,8 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
         lifespan=lifespan_of(*order),
         catalogue=opened.catalogue,
         publisher=publisher,
-        keep=opened.keep,
-        latest=opened.sources.latest,
-        accepted=opened.accepted,
-        agreed=opened.agreed,
+        admission=admission,
         events=opened.events,
-        subjects=opened.subjects,
         accepts="http" in parts,
     )
     # Rows are many, short-lived and in no cycles: looking through them for some is a waste.
@@ -86,31 +97,36 @@ class Opened:
     def __init__(self, settings: Settings, refused: str) -> None:
         """``refused``: the topic to which what was refused is published."""
         self._settings, self._refused = settings, refused
-        self._pool: Pool | None = None
+        self._opened_pool: Pool | None = None
         self.catalogue = CatalogueCopy()
         self.sources = SourceProgress()
         self.agreed = AgreedLog()
         self.subjects = SubjectQuota(settings.refusals.subjects)
         self.events = EventRate(settings.party_events_per_second)
 
+    @property
+    def pool(self) -> Pool:
+        """The pool, once all this is started."""
+        assert self._opened_pool is not None
+        return self._opened_pool
+
     async def start(self) -> None:
         """Wait for the database, and load the catalogue."""
         async for attempt in attempts("load the catalogue"):
             with attempt:
-                self._pool = await open_pool(
+                self._opened_pool = await open_pool(
                     self._settings.postgres, name=self._settings.app, size=4
                 )
                 await self._check()
-                await self.catalogue.start(self._pool)
-                await self.sources.start(self._pool)
-                await self.agreed.start(self._pool)
-                await self.subjects.start(self._pool)
+                await self.catalogue.start(self.pool)
+                await self.sources.start(self.pool)
+                await self.agreed.start(self.pool)
+                await self.subjects.start(self.pool)
                 attempt.done()
 
     async def _check(self) -> None:
-        assert self._pool is not None
         try:
-            async with self._pool.acquire() as connection:
+            async with self.pool.acquire() as connection:
                 await check_topics(connection, [self._refused])
         except OtherInstallation as error:
             leave("other_installation", reason=str(error))
@@ -121,14 +137,13 @@ class Opened:
         await self.agreed.stop()
         await self.sources.stop()
         await self.catalogue.stop()
-        if self._pool is not None:
-            await self._pool.close()
+        if self._opened_pool is not None:
+            await self._opened_pool.close()
 
     async def accepted(self, rows: Sequence[Row]) -> frozenset[bytes]:
         """Which of these count already; none where the database does not say so in time."""
-        assert self._pool is not None
         try:
-            async with asyncio.timeout(ASK_SECONDS), self._pool.acquire() as connection:
+            async with asyncio.timeout(ASK_SECONDS), self.pool.acquire() as connection:
                 return await accepted(connection, rows)
         except Exception as error:
             if not is_transient(error):
@@ -151,12 +166,11 @@ class Opened:
 
     async def keep(self, items: Sequence[RejectedRecord]) -> KeptRecords:
         """Keep refusals, trying again for a while. Raises Unavailable where that did not help."""
-        assert self._pool is not None
         kept = KeptRecords()
         try:
             async for attempt in attempts("keep refusals", give_up_after=KEEP_SECONDS):
                 with attempt:
-                    async with self._pool.acquire(timeout=KEEP_SECONDS) as connection:
+                    async with self.pool.acquire(timeout=KEEP_SECONDS) as connection:
                         kept = await keep(connection, items, self._settings.refusals, self._refused)
                     attempt.done()
         except Exception as error:
@@ -164,6 +178,16 @@ class Opened:
                 raise
             raise Unavailable(f"the database cannot store rejected events: {error!r}") from error
         return kept
+
+    async def note(self, answers: Sequence[Row], by: Author) -> None:
+        """Write down who sends answers. Raises Unavailable where the database does not take it."""
+        try:
+            async with asyncio.timeout(KEEP_SECONDS), self.pool.acquire() as connection:
+                await note(connection, answers, by)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            raise Unavailable(f"the database cannot store who answers: {error!r}") from error
 
 
 class IntakeThread:

@@ -8,14 +8,16 @@ from uuid import UUID, uuid5
 from pydantic import ValidationError
 
 from schemas.audit import AuditAction
-from schemas.evaluation import PeriodEvaluation, Proposal
+from schemas.evaluation import EventRef, PeriodEvaluation, Proposal
+from schemas.money import minor_units
 from services.catalogue.audit import AuditedChange, Author
 from services.settlement.queries import DatabaseRow
+from services.settlement.responses import MoneyAmount
 from services.shell.postgres import Connection
 
 SPACE = UUID("0d3bb4f6-2b7c-5f0e-9a51-0f5a7c1e8d44")
 BY_EVENT = "event"
-"""The role of an author who stated something by an event: with which key, ingest alone knows."""
+"""The role of an author who stated something by an event, where no key is known."""
 NAMED_BY = {
     "charge": "base",
     "circumstance": "circumstance",
@@ -77,8 +79,24 @@ async def keep(connection: Connection, evaluation: PeriodEvaluation) -> list[Tol
         before = known.get((each.event.source, each.event.id))
         if before != each:
             sides = await _put(connection, evaluation, each)
-            told += _changes(evaluation, each, before, sides)
+            told += _changes(evaluation, each, before, sides, await _senders(connection, each))
     return told
+
+
+async def _senders(connection: Connection, proposal: Proposal) -> dict[EventRef, Author]:
+    """Who sent the answers to a proposal, where ingest has written that down."""
+    rows = await connection.fetch(
+        "select source, event_id, key_prefix, party, role, person from answer_sender"
+        "  join unnest($1::text[], $2::text[]) as a(source, event_id) using (source, event_id)",
+        [each.event.source for each in proposal.answers],
+        [each.event.id for each in proposal.answers],
+    )
+    return {
+        EventRef(source=row["source"], id=row["event_id"]): Author(
+            row["key_prefix"], row["party"], row["role"], row["person"]
+        )
+        for row in rows
+    }
 
 
 async def _known(
@@ -125,13 +143,20 @@ async def _put(
 
 
 def _changes(
-    evaluation: PeriodEvaluation, proposal: Proposal, before: Proposal | None, sides: DatabaseRow
+    evaluation: PeriodEvaluation,
+    proposal: Proposal,
+    before: Proposal | None,
+    sides: DatabaseRow,
+    senders: Mapping[EventRef, Author],
 ) -> Iterator[ToldChange]:
-    """What was proposed, and each answer that is new. ``before``: what was known of it."""
+    """What was proposed, and each answer that is new. ``before``: what was known of it.
+
+    ``senders``: of its answers, as far as they are known.
+    """
     seen = sides["vendor"] is not None
 
-    def told(action: AuditAction, party: str, reason: str | None) -> ToldChange:
-        return Author(None, party, BY_EVENT), AuditedChange(
+    def told(action: AuditAction, by: Author, reason: str | None) -> ToldChange:
+        return by, AuditedChange(
             action,
             str(proposal_id(evaluation.agreement, proposal)),
             programme=evaluation.programme,
@@ -144,11 +169,12 @@ def _changes(
 
     if before is None or before.payload != proposal.payload:
         reason = proposal.correction.reason if proposal.correction is not None else None
-        yield told(AuditAction.PROPOSED, proposal.party, reason)
+        yield told(AuditAction.PROPOSED, Author(None, proposal.party, BY_EVENT), reason)
     answered = {each.event for each in before.answers} if before is not None else set()
     for each in proposal.answers:
         if each.event not in answered:
-            yield told(AuditAction.ANSWER_COUNTED, each.party, f"{each.answer}: {each.reason}")
+            by = senders.get(each.event, Author(None, each.party, BY_EVENT))
+            yield told(AuditAction.ANSWER_COUNTED, by, f"{each.answer}: {each.reason}")
 
 
 _COLUMNS = (
@@ -217,6 +243,11 @@ def fields(row: DatabaseRow) -> Mapping[str, object]:
         "states": kind_of(content),
         "name": name_of(content),
         "state": row["state"],
+        "amount": None
+        if content.charge is None
+        else MoneyAmount.of(
+            minor_units(content.charge.amount, content.charge.currency), content.charge.currency
+        ),
         "proposal": content,
         "first_at": row["first_at"],
         "changed_at": row["changed_at"],

@@ -230,6 +230,7 @@ class ListedProposal(Noun):
     states: Literal["charge", "circumstance", "figure", "correction"]
     name: str = Field(description="Base, circumstance or metric.")
     state: Literal["open", "accepted", "rejected"]
+    amount: MoneyAmount | None = Field(description="Of a charge. Null: it states no amount.")
     proposal: Proposal
     first_at: Instant
     changed_at: Instant

@@ -99,7 +99,7 @@ def test_a_version_is_applied_when_another_than_whoever_gave_the_command_agrees(
     assert "paired version 3 is applied" in paired.apply(third).out
 
 
-def test_a_claim_is_sent_by_the_agreement_of_another_and_a_key_ends_by_two(
+def test_a_claim_is_taken_by_the_agreement_of_another_and_a_key_ends_by_two(
     paired: Paired, tmp_path: Path
 ) -> None:
     claim = {
@@ -121,7 +121,13 @@ def test_a_claim_is_sent_by_the_agreement_of_another_and_a_key_ends_by_two(
     (row,) = json.loads(paired.ben.run("request", "list", "--json").out)
     assert row["content"]["data"]["circumstance"] == "claim"
     agreed = paired.ben.run("request", "agree", row["request_id"], "Yes.")
-    assert "is sent" in agreed.out, agreed.err
+    assert "is taken by ingest" in agreed.out, agreed.err
+
+    def is_done() -> bool:
+        (row,) = json.loads(paired.ben.run("request", "list", "--all", "--json").out)[:1]
+        return bool(row["state"] == "done")
+
+    wait_for("the claim to be taken", is_done)
     again = paired.ann.run("submit", path)
     assert "0 accepted, 1 duplicates, 0 rejected" in again.out
     shell = Shell(paired.installation.shell.home, {"EARNBACK_PERSON": "Olga"})

@@ -67,7 +67,7 @@ def test_a_proposal_is_listed_answered_once_and_counts_then(closed: Shell) -> No
     listed = closed.run("proposal", "list", "leasing", "2025-01")
     assert listed.code == 0, listed.err
     row = next(line for line in listed.out.splitlines() if "claimed" in line)
-    for part in (VENDOR, "nimbus", "charge fee: 5000 EUR", "open", "town"):
+    for part in (VENDOR, "nimbus", "charge fee: 5000.00 EUR", "open", "town"):
         assert part in row
     one = ("leasing", "2025-01", VENDOR, "claimed")
     shown = closed.run("proposal", "show", *one)

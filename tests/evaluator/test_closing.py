@@ -215,6 +215,28 @@ async def test_a_late_correction_is_counted_in_the_period_of_its_event(house: Ho
     assert [each.state for each in accepted.proposals] == ["accepted"]
 
 
+async def test_an_answer_has_only_the_periods_counted_again_that_read_what_it_answers(
+    house: House,
+):
+    await a_closed_january(house)
+    for days in (28, 59):
+        await house.send(*all_sources_at(DUE + timedelta(days=days)))
+        await _looked(house)
+    assert {each.period for each in await house.evaluations()} == {"2025-01", "2025-02", "2025-03"}
+    data = {"metric": "availability", "up": True}
+    corrected = correction("c1", DUE + timedelta(days=60), a_month(NIMBUS)[9], data)
+    late = up("late", JANUARY)
+    for events in ([corrected], [late], [accepts(corrected)], [accepts(late)]):
+        await house.send(events)
+        await house.look(quiet=60)
+        touched = await house.connection.fetch("select period from touched")
+        assert [row["period"] for row in touched] == ["2025-01"], events
+        await asyncio.sleep(0.05)
+        await house.look()
+    *_, made = [each for each in await house.evaluations() if each.period == "2025-01"]
+    assert (made.figures[0].good, made.figures[0].total) == (29, 31)
+
+
 async def test_a_correction_that_dates_itself_back_before_the_close_is_proposed(house: House):
     await a_closed_january(house)
     wrong = a_month(NIMBUS)[9]

@@ -20,6 +20,8 @@ MAY_WRITE = {
         "refusal_count",
         "refusal_read",
         "four_eyes_request",
+        "four_eyes_done",
+        "answer_sender",
         "audit_entry",
         "outbox",
         "outbox_head",

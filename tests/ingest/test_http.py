@@ -62,9 +62,15 @@ def test_a_good_event_of_every_type_is_taken(running: Ingest) -> None:
                       source=running.source(source))
         for place, (kind, data, source) in enumerate(GOOD)
     ]  # fmt: skip
-    answer = running.post(_body(events), "operator", content_type="application/json")
-    assert answer.status_code == 202, answer.text
-    assert answer.json()["accepted"] == len(events)
+    for person in ("Olga", "Ben"):
+        answer = running.post(
+            _body(events), "operator", content_type="application/json", on_behalf_of=person
+        )
+        assert answer.status_code == 202, answer.text
+    assert answer.json()["duplicate"] == len(events)
+    (sent_by,) = running.query("select key_prefix, role, person from answer_sender")
+    prefix = running.keys["operator"].split("_")[1]
+    assert tuple(sent_by) == (prefix, "admin", "Olga"), "who sent the answer first"
     assert len(running.rows(len(events))) == len(events)
 
 

@@ -153,3 +153,31 @@ async def test_the_audit_tells_what_was_proposed_and_how_it_was_answered(databas
         ]
         theirs = [one for one in await desk.walk("cirrus", "/v1/audit") if "hosting" in str(one)]
         assert not [one for one in theirs if one["action"] == "proposed"]
+
+
+async def test_the_audit_tells_with_which_key_an_answer_was_sent_as_an_event(database: str) -> None:
+    async with _open(database) as (desk, _):
+        await desk.house.pool.execute(
+            "insert into answer_sender"
+            " values ($1, 'accept-it', 'abc', 'town', 'procurement', 'Ann')",
+            BUYER,
+        )
+        later = (answered(correction("a", "2025-01"), "accept"), correction("b", "2025-01"))
+        await desk.house.settle(counted(*later, revision=2))
+        for who, key, person in (("town", "abc", "Ann"), ("nimbus", None, None)):
+            (told,) = await desk.walk(who, "/v1/audit", action="answer-counted")
+            found = told["key"], told["party"], told["role"], told["person"], told["reason"]
+            assert found == (key, "town", "procurement", person, "accept: seen")
+
+
+async def test_an_amount_is_written_as_everywhere_else(database: str) -> None:
+    said = {"agreement": "hosting", "base": "monthly", "period": "2025-01"}
+    one = correction("bill", "2025-01")
+    one["correction"] = None
+    one["charge"] = {**said, "amount": "50", "currency": "EUR"}
+    async with _open(database) as (desk, _):
+        await desk.house.settle(counted(one, revision=2))
+        (listed,) = await desk.walk("town", "/v1/proposals", period="2025-01", agreement="hosting")
+        assert listed["amount"] == {"minor_units": 5000, "currency": "EUR", "amount": "50.00"}
+        (shown,) = await desk.walk("nimbus", "/v1/proposals", period="2025-02")
+        assert shown["amount"] is None

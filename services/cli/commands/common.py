@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -66,16 +65,6 @@ def print_made_of_many(made: Any) -> None:
     print_made(made.text, [*made.refused, *made.lost])
     if made.refused:
         raise typer.Exit(REFUSED)
-
-
-def send_event(client: Any, event: dict[str, Any]) -> None:
-    """Send one event; end the process where it is refused, with the reasons and remedies."""
-    ((result,),) = client.submit([json.dumps(event).encode()])
-    if result["status"] == "rejected":
-        problem = result["problem"]
-        faults = problem.get("errors") or [{"reason": problem.get("detail", problem["title"])}]
-        said = [f"{each['reason']}; {each.get('remedy', '')}".rstrip("; ") for each in faults]
-        fail("\n  ".join(said), REFUSED)
 
 
 @contextmanager

@@ -144,17 +144,20 @@ def _cells(one: dict[str, Any]) -> tuple[str, ...]:
         proposal["event"]["source"],
         proposal["event"]["id"],
         proposal["party"],
-        _stated(one["states"], proposal[one["states"]]),
+        _stated(one, proposal[one["states"]]),
         f"{one['state']} by silence" if proposal["by_silence"] else one["state"],
         ", ".join(proposal["awaits"]) or "nobody",
     )
 
 
-def _stated(states: str, stated: dict[str, Any]) -> str:
+def _stated(one: dict[str, Any], stated: dict[str, Any]) -> str:
+    states = one["states"]
     if states == "charge":
-        return f"charge {stated['base']}: {stated['amount']} {stated['currency']}"
+        return f"charge {stated['base']}: {one['amount']['amount']} {one['amount']['currency']}"
     if states == "figure":
         return f"figure {stated['metric']}: {stated['value']} {stated['unit']}"
+    if states == "correction" and stated.get("corrects") is None:
+        return f"told after the close: {stated['name']} of {stated['period']}"
     if states == "correction":
         takes = "puts another in place of" if stated["data"] or stated["time"] else "takes back"
         return f"correction: {takes} {stated['corrects']} of {stated['name']}"

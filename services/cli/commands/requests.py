@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from services.cli.commands.common import AsJson, client_of_running, send_event
+from services.cli.commands.common import AsJson, client_of_running
 from services.cli.terminal import echo
 
 request = typer.Typer(
@@ -55,9 +55,7 @@ def agree(request_id: RequestId, reason: AnswerReason) -> None:
     """
     found = _answer(request_id, "agree", reason)
     if found["kind"] == "decision":
-        with client_of_running() as client:
-            send_event(client, found["content"])
-        echo(f"{found['about']} is sent")
+        echo(f"{found['about']} is taken by ingest, as soon as it sees the agreement")
     elif found["outcome"] is not None:
         echo(f"it is carried out: {found['outcome']}")
     else:

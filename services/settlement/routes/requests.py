@@ -90,8 +90,8 @@ async def answer_request(
 ) -> Response:
     """Agree to a request or decline it. Who asked does not agree: neither the key nor the person.
 
-    What is agreed to is carried out at once; decisions, programmes and ends of keys once they
-    come again.
+    What is agreed to is carried out at once, a decision by ingest a moment later; versions of a
+    programme and ends of keys once they come again.
     """
 
     async def effect(connection: Connection) -> Answer:
