@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.shell.broker import NONE, Security, for_aiokafka, parted
+from services.shell.broker import FETCH_WAIT_MS, NONE, Security, for_aiokafka, parted
 from services.shell.steps import Record
 
 PATIENCE = 30.0
@@ -82,6 +82,7 @@ async def log_reader(kafka: str, security: Security = NONE) -> AsyncIterator[Log
         **dial,
         isolation_level="read_committed",
         enable_auto_commit=False,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     await consumer.start()
     try:

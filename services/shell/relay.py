@@ -16,7 +16,7 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from services.shell import metrics
-from services.shell.broker import NONE, Security, for_aiokafka, parted
+from services.shell.broker import FETCH_WAIT_MS, NONE, Security, for_aiokafka, parted
 from services.shell.faults import faultpoint
 from services.shell.logs import log
 from services.shell.outbox import EVENT_ID
@@ -282,6 +282,7 @@ async def committed_tails(
         **for_aiokafka(kafka, security),
         isolation_level="read_committed",
         enable_auto_commit=False,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     await reader.start()
     try:

@@ -153,6 +153,12 @@ def _revised(living: Living, month: str, revision: int) -> None:
     )
 
 
+def _pending(living: Living) -> list[dict[str, Any]]:
+    """What waits, but since when: that is when this database was told."""
+    items = living.client.get("/v1/pending")["items"]
+    return [{name: value for name, value in each.items() if name != "since"} for each in items]
+
+
 def _all_published(database: str) -> None:
     """Wait until the topics hold all that the outbox gave out."""
     waiting = (
@@ -174,10 +180,12 @@ def test_a_restored_database_goes_on_where_finance_is(site: Site, empty_database
         _revised(living, "2025-01", 2)
         _sent(living, _month("2025-02", 1)[1:])
         living.close([(AGREEMENT, "2025-02")])
-        _sent(living, _month("2025-02", 1)[:1])  # a failure that comes after the close
+        _sent(living, _month("2025-02", 1)[:1])  # a failure told after the close: a proposal
         _revised(living, "2025-02", 2)
         _all_published(empty_database)
         documents = living.documents(AGREEMENT)
+        pending = _pending(living)
+        assert [each["state"] for each in pending] == ["proposed"]
     told = {topic: site.read(topic) for topic in FINANCE}
     books = "select * from ledger_entry order by position"
     booked = _ask(empty_database, books)
@@ -201,7 +209,7 @@ def test_a_restored_database_goes_on_where_finance_is(site: Site, empty_database
             _sent(living, _month("2025-03", 1))
             living.close([(AGREEMENT, "2025-03")])
             _all_published(restored)
-            assert living.client.get("/v1/pending")["items"] == []
+            assert _pending(living) == pending
         for topic in FINANCE:
             _assert_goes_on(told[topic], site.read(topic))
         owed = sum(_signed(each) for _, _, each in site.read("ledger-entries"))
