@@ -17,6 +17,8 @@ from schemas.programme import BusinessHours
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
+QUARTER_HOUR_US = DAY_US // 96
+"""No day begins within a quarter of an hour, in any time zone."""
 _MONTHS: dict[PeriodLength, int] = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

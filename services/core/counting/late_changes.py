@@ -18,7 +18,7 @@ from schemas.programme import (
     OutageTime,
     Programme,
 )
-from services.core.calendar.windows import DAY_US, instant
+from services.core.calendar.windows import QUARTER_HOUR_US, instant
 from services.core.counting.late_corrections import (
     ClosedBefore,
     LateCorrections,
@@ -41,8 +41,6 @@ from services.core.events.wanted import metrics_read
 from services.core.events.whose_word import StatementStanding
 from services.core.exact.budget import Budget
 
-_QUARTER_US = DAY_US // 96
-"""No day begins within a quarter of an hour, in any time zone."""
 _LengthMeasure = AvailabilityByOutages | OutageTime | DeliveryDelay
 
 
@@ -158,7 +156,7 @@ class _ChangeSearch:
 
     def _period(self, at_us: int) -> str:
         """The settlement period of a moment."""
-        quarter = at_us // _QUARTER_US
+        quarter = at_us // QUARTER_HOUR_US
         if quarter not in self._periods:
             self._periods[quarter] = settled_period(self.words, instant(at_us))
         return self._periods[quarter]

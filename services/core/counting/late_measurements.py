@@ -25,7 +25,7 @@ from schemas.programme import (
     Total,
     WithinLimit,
 )
-from services.core.calendar.windows import DAY_US, instant, label_at
+from services.core.calendar.windows import DAY_US, QUARTER_HOUR_US, instant, label_at
 from services.core.counting.late_corrections import (
     MOST_OPEN,
     ClosedBefore,
@@ -51,8 +51,6 @@ from services.core.exact.budget import Budget
 
 MEASURED = (SAMPLE, COUNT, RESPONSE, VOLUME)
 """The kinds whose time says where they count, and that stand alone."""
-_QUARTER_US = DAY_US // 96
-"""No day begins within a quarter of an hour, in any time zone."""
 
 _MetricDay = tuple[int, int, str]
 """Metric, subject and day."""
@@ -151,7 +149,7 @@ class _LateValues:
         near = (facts.at_us >= at_us.min() - DAY_US) & (facts.at_us <= at_us.max() + DAY_US)
         near &= np.isin(facts.metric, np.unique(facts.metric[late])) & np.isin(facts.kind, MEASURED)
         near[late] = False
-        columns = (facts.metric, facts.subject, facts.at_us // _QUARTER_US, facts.source)
+        columns = (facts.metric, facts.subject, facts.at_us // QUARTER_HOUR_US, facts.source)
         stack = np.stack([column[near].astype(np.int64) for column in columns])
         return {
             (metric, subject, self._day(quarter))
@@ -163,15 +161,15 @@ class _LateValues:
         return self.facts.sources[self.facts.source[row]], self.facts.ids[row]
 
     def _period(self, row: int) -> str:
-        quarter = int(self.facts.at_us[row]) // _QUARTER_US
+        quarter = int(self.facts.at_us[row]) // QUARTER_HOUR_US
         if quarter not in self._periods:
-            self._periods[quarter] = settled_period(self.words, instant(quarter * _QUARTER_US))
+            self._periods[quarter] = settled_period(self.words, instant(quarter * QUARTER_HOUR_US))
         return self._periods[quarter]
 
     def _day(self, quarter: int) -> str:
         if quarter not in self._days:
             zone = self.words.programmes[-1].time_zone
-            self._days[quarter] = label_at(instant(quarter * _QUARTER_US), zone, "day")
+            self._days[quarter] = label_at(instant(quarter * QUARTER_HOUR_US), zone, "day")
         return self._days[quarter]
 
     def _subject(self, row: int) -> ProposalSubject:
@@ -187,7 +185,7 @@ class _LateValues:
         place = (
             int(facts.metric[row]),
             int(facts.subject[row]),
-            self._day(int(facts.at_us[row]) // _QUARTER_US),
+            self._day(int(facts.at_us[row]) // QUARTER_HOUR_US),
         )
         metric = ruling(words.programmes, subject.period).metric(subject.name)
         if metric is not None and subject.name not in self.unclear and place in beside:
