@@ -17,9 +17,6 @@ PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 PARTING_SECONDS = 1.0
 """How long the end of a connection is waited for."""
-FETCH_WAIT_MS = 20
-"""For who reads a stretch of the log: so long the broker may hold a fetch that finds nothing. What
-else is asked on the same connection waits behind it."""
 
 
 @dataclass(frozen=True, slots=True)

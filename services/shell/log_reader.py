@@ -10,11 +10,14 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.shell.broker import FETCH_WAIT_MS, NONE, Security, for_aiokafka, parted
+from services.shell.broker import NONE, Security, for_aiokafka, parted
 from services.shell.steps import Record
 
 PATIENCE = 30.0
 """Seconds without a record that should be there."""
+FETCH_WAIT_MS = 20
+"""So long the broker may hold a fetch that finds nothing. What else is asked on the same
+connection waits behind it."""
 
 
 class LogReader:

@@ -13,16 +13,17 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from services.shell import metrics
-from services.shell.broker import FETCH_WAIT_MS, NONE, Security, for_aiokafka, parted
+from services.shell.broker import NONE, Security, for_aiokafka, parted
 from services.shell.faults import faultpoint
+from services.shell.log_reader import LogReader, log_reader
 from services.shell.logs import log
 from services.shell.outbox import EVENT_ID
 from services.shell.postgres import Pool
 from services.shell.settings import Settings
-from services.shell.steps import SEQUENCE
+from services.shell.steps import SEQUENCE, Record
 
 MAX_ROWS = 500
 """Rows of one partition in one Kafka transaction."""
@@ -32,6 +33,8 @@ POLL = 0.05
 """Seconds between looks while nothing waits."""
 LEASE = 10.0
 """Seconds after which another relay may take over from a silent one."""
+TAIL_SECONDS = 30.0
+"""A stretch at the end of a partition is read in this time."""
 CLEAN_EVERY = 60.0
 CLEAN_ROWS = 5000
 
@@ -278,56 +281,35 @@ async def committed_tails(
 ) -> dict[int, int | None]:
     """Return the number of the last committed record of each partition; None where there is no
     record."""
-    reader = AIOKafkaConsumer(
-        **for_aiokafka(kafka, security),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-    )
-    await reader.start()
-    try:
-        return {
-            each: await _committed_tail(reader, TopicPartition(topic, each)) for each in partitions
-        }
-    finally:
-        await parted(reader.stop())
+    async with log_reader(kafka, security) as reader:
+        bounds = await reader.bounds(topic, partitions)
+        return {each: await _committed_tail(reader, topic, each, *bounds[each]) for each in bounds}
 
 
-async def _committed_tail(reader: AIOKafkaConsumer, tp: TopicPartition) -> int | None:
+async def _committed_tail(
+    reader: LogReader, topic: str, partition: int, begin: int, end: int
+) -> int | None:
     """Look at the end, then further and further back: markers and aborted records may be any
     number."""
-    reader.assign([tp])
-    begin = (await reader.beginning_offsets([tp]))[tp]
-    end = (await reader.end_offsets([tp]))[tp]
     back = 64
     while begin < end:
         start = max(begin, end - back)
-        last = await _last_between(reader, tp, start, end)
+        last: int | None = None
+        async with asyncio.timeout(TAIL_SECONDS):
+            async for batch in reader.records(topic, partition, start, end):
+                for record in batch:
+                    last = _sequence(topic, partition, record)
         if last is not None or start == begin:
             return last
         back *= 8
     return None
 
 
-async def _last_between(
-    reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int
-) -> int | None:
-    reader.seek(tp, start)
-    last: int | None = None
-    deadline = monotonic() + 30.0
-    while await reader.position(tp) < end:
-        for record in (await reader.getmany(tp, timeout_ms=500)).get(tp, []):
-            last = _sequence(record)
-        if monotonic() > deadline:
-            raise TimeoutError(f"the tail of {tp.topic}-{tp.partition} could not be read in time")
-    return last
-
-
-def _sequence(record: Any) -> int:
-    number = dict(record.headers).get(SEQUENCE)
+def _sequence(topic: str, partition: int, record: Record) -> int:
+    number = record.header(SEQUENCE)
     if number is None:
         raise OutboxBroken(
-            f"{record.topic}-{record.partition} offset {record.offset} has no {SEQUENCE} header: "
+            f"{topic}-{partition} offset {record.offset} has no {SEQUENCE} header: "
             "only the relay may write to this topic; remove the other writer"
         )
     return int(number)
