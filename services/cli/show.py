@@ -202,6 +202,12 @@ def stands_for(one: Mapping[str, Any]) -> str:
     return f"{one['reference']}: {what}{whose}{source}"
 
 
+def with_references(reasons: Iterable[str], references: Sequence[Mapping[str, Any]]) -> str:
+    """Reasons in one text, with what the references in them stand for."""
+    told = "; ".join(reasons)
+    return f"{told} ({'; '.join(map(stands_for, references))})" if references else told
+
+
 def _figure_heading(figure: Mapping[str, Any]) -> str:
     given = figure["value"]
     value = "nothing measured" if given is None else number_text(Fraction(given))
@@ -300,7 +306,7 @@ def held_restatements(rows: Sequence[Mapping[str, Any]]) -> None:
     drawn = []
     for row in rows:
         place = (row["agreement"], row["period"])
-        waits = "; ".join(row["waits_for"])
+        waits = with_references(row["waits_for"], row["references"])
         told = f"waits by rules {row['rules_now']}: {waits}" if waits else ""
         drawn.append((*place, "total", *_three(row), told))
         drawn += [("", "", each["line"], *_three(each), "") for each in row["lines"]]

@@ -216,8 +216,20 @@ def references_behind(
     for evaluation in evaluations if names_references(said) else ():
         of_period = evaluation.period == statement.period
         if of_period and facts_digest(evaluation) == statement.facts_digest:
-            return named_in(said, view.things(evaluation))
+            return references_in(view, said, evaluation)
     return ()
+
+
+def references_in(
+    view: AgreementView, text: str, evaluation: PeriodEvaluation | None
+) -> tuple[WithheldThing, ...]:
+    """What the references in a text stand for, where the viewer sees that.
+
+    ``evaluation``: of the period that the text is about, by which they are numbered; None: none.
+    """
+    if evaluation is None or not names_references(text):
+        return ()
+    return named_in(text, view.things(evaluation))
 
 
 def names_references(text: str) -> bool:

@@ -243,7 +243,21 @@ class ProposalEffect(Noun):
     without: MoneyAmount | None = Field(description="Its total where it is not accepted.")
     accepted: MoneyAmount | None = Field(description="Its total where it is.")
     change: MoneyAmount | None = Field(description="Null: one of the two cannot be settled yet.")
-    waits_for: tuple[str, ...] = Field((), description="Why not.")
+    waits_for: tuple[str, ...] = Field(
+        (), description="Why the period cannot be settled where it is not accepted."
+    )
+    references: tuple[WithheldThing, ...] = Field(
+        (),
+        description="What the references in `waits_for` stand for, where that is for the asker.",
+    )
+    accepted_waits_for: tuple[str, ...] = Field(
+        (), description="Why the period cannot be settled where it is."
+    )
+    accepted_references: tuple[WithheldThing, ...] = Field(
+        (),
+        description="What those in `accepted_waits_for` stand for: it is counted otherwise, so "
+        "that they have numbers of their own.",
+    )
 
 
 class ProposalDetail(ListedProposal):
@@ -403,6 +417,10 @@ class HeldRestatement(Noun):
     )
     waits_for: tuple[str, ...] = Field(
         description="Why today's rules would wait; such a period cannot be restated yet."
+    )
+    references: tuple[WithheldThing, ...] = Field(
+        (),
+        description="What the references in `waits_for` stand for, where that is for the asker.",
     )
 
 

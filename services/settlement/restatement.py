@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
+from schemas.evaluation import PeriodEvaluation
 from schemas.ledger_entry import SettlementRun
 from schemas.statement import RULES, SettlementStatement
 from services.catalogue.parked import WorkFailure, WorkItem, park, resolve
@@ -40,7 +42,14 @@ class RestatementOrder:
     ordered_by: str
 
 
-async def held_differences(connection: Connection, agreement: str) -> tuple[HeldDifference, ...]:
+class HeldPeriod(NamedTuple):
+    """A period that is held, and the evaluation that today's rules settle; None: it has none."""
+
+    difference: HeldDifference
+    evaluation: PeriodEvaluation | None
+
+
+async def held_differences(connection: Connection, agreement: str) -> tuple[HeldPeriod, ...]:
     """The periods of an agreement that today's rules would settle otherwise, in their order.
 
     Worked out from the evaluations received, by the versions that rule by now; nothing is written.
@@ -56,7 +65,9 @@ async def held_differences(connection: Connection, agreement: str) -> tuple[Held
         name: History(versions, known[name]) for name, versions in ruling.agreements.items()
     }
     found = await replayed(contract, histories, ruling.programmes)
-    return tuple(_differing(standing, found.of(agreement)))
+    counted = {one.period: one for one in known[agreement]}
+    differing = _differing(standing, found.of(agreement))
+    return tuple(HeldPeriod(one, counted.get(one.standing.period)) for one in differing)
 
 
 def _differing(
@@ -79,7 +90,7 @@ async def restate(
     """
     await store.take_turn(connection, {order.agreement})
     found = await held_differences(connection, order.agreement)
-    statements = _chosen(order, found)
+    statements = _chosen(order, [one.difference for one in found])
     standing = (await store.standings(connection, [order.agreement]))[order.agreement]
     posted = await store.posted(connection, order.agreement, [one.period for one in statements])
     run = await store.begin_restatement(

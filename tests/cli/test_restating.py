@@ -28,6 +28,7 @@ def held(**given: Any) -> dict[str, Any]:
         "lines": [{"line": "uptime", "standing": euros(15000), "today": euros(10000)}],
         "other": ["right exit: opened, today not"],
         "waits_for": [],
+        "references": [],
         **given,
     }
 
@@ -67,3 +68,10 @@ def test_a_period_that_waits_says_for_what(monkeypatch: pytest.MonkeyPatch) -> N
     waits = held(today=None, difference=None, lines=[], other=[], waits_for=["charge monthly"])
     lines = printed(monkeypatch, [waits])
     assert "hosting 2025-02 total 150.00 - - waits by rules 2: charge monthly" in lines
+
+
+def test_what_a_reference_stands_for_is_told_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stands = {"reference": "withheld-1", "occurrence": "outage-9", "vendor": "cirrus"}
+    waits = held(today=None, lines=[], other=[], waits_for=["withheld-1"], references=[stands])
+    lines = printed(monkeypatch, [waits])
+    assert any("rules 2: withheld-1 (withheld-1: outage-9 of cirrus)" in line for line in lines)

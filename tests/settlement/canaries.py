@@ -137,8 +137,14 @@ def agreement_of(vendor: str, what: str = "service", **more: Any) -> Agreement:
     )
 
 
-def counted_of(vendor: str, what: str = "service", **more: Any) -> PeriodEvaluation:
-    """What was counted for it: from events of all vendors of its programme, and of its buyer."""
+def counted_of(
+    vendor: str, what: str = "service", *, waits: bool = False, **more: Any
+) -> PeriodEvaluation:
+    """What was counted for it: from events of all vendors of its programme, and of its buyer.
+
+    ``waits``: it waits for the other half of an outage of each.
+    """
+    waits = waits or what == "late"
     buyer = BUYER_OF[vendor]
     made = an_evaluation(9700, agreement=f"{vendor}-{what}", **more)
     (figure,) = made.figures
@@ -153,10 +159,10 @@ def counted_of(vendor: str, what: str = "service", **more: Any) -> PeriodEvaluat
                 "part": f"{each}-half",
                 "subject": f"{each}-site",
                 "missing": "open",
-                "counts": "waits" if what == "late" else "left_out",
+                "counts": "waits" if waits else "left_out",
                 "events": [{"source": f"urn:{each}:probe", "id": f"{each}-half"}],
             }
-            for each in (others if what == "late" else (vendor,))
+            for each in (others if waits else (vendor,))
         ],
         "evidence": {**figure.evidence.model_dump(mode="json"), "telling": references},
     }
@@ -262,6 +268,10 @@ async def fill(world: World, vendor: str, again: str = "") -> None:
     if not again:
         await desk.house.settle(counted_of(vendor, "late"))
         await settled_by_an_older_release(desk.house, counted_of(vendor, "old"), 12_300)
+        older = counted_of(vendor, "old", period="2025-02")
+        await settled_by_an_older_release(desk.house, older, 12_300)
+        again_counted = counted_of(vendor, "old", period="2025-02", revision=2, waits=True)
+        await desk.house.settle(again_counted)
         await desk.house.settle(counted_of(vendor, "nobodys"))  # refused: no such agreement
     _previews(desk, vendor)
     ids = world.ids.setdefault(vendor, {})
@@ -285,6 +295,12 @@ def _previews(desk: Desk, vendor: str) -> None:
         desk.elsewhere.facts[(name, SHARED, "2025-01")] = [
             (f"urn:{each}:probe", f"{each}-fact") for each in BUYER_OF
         ]
+    proposed_in = (f"{vendor}-service", "2025-01")
+    waiting = counted_of(vendor, waits=True)
+    (figure,) = waiting.figures
+    fewer = figure.model_copy(update={"parts": ()})  # so that its references have other numbers
+    desk.elsewhere.previews[proposed_in] = waiting
+    desk.elsewhere.accepting[proposed_in] = waiting.model_copy(update={"figures": (fewer,)})
 
 
 async def _set_aside(world: World, vendor: str, again: str) -> str:

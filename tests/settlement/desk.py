@@ -37,6 +37,8 @@ class Elsewhere:
     """The evaluator's door as the API meets it: what it is asked, and what it answers."""
 
     previews: dict[tuple[str, str], PeriodEvaluation] = field(default_factory=dict)
+    accepting: dict[tuple[str, str], PeriodEvaluation] = field(default_factory=dict)
+    """Previews in which a proposal is accepted; of what is not here: the one without."""
     facts: dict[tuple[str, str, str], list[tuple[str, str]]] = field(default_factory=dict)
     closes: list[tuple[str, bytes]] = field(default_factory=list)
     orders: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -63,7 +65,10 @@ class Elsewhere:
                     "quarantined": [],
                 },
             )
-        found = self.previews.get((path[2], path[3]))
+        place = path[2], path[3]
+        found = self.previews.get(place)
+        if "accepting_id" in request.url.params:
+            found = self.accepting.get(place, found)
         if found is None:
             problem = {"code": "period-not-open", "title": "Not open.", "detail": "It is closed."}
             return httpx.Response(404, json=problem)

@@ -72,6 +72,7 @@ async def test_a_later_period_posts_nothing_of_those_that_older_rules_settled(
             ],
             "other": [],
             "waits_for": [],
+            "references": [],
         }
 
 

@@ -308,27 +308,52 @@ async def _a_name_that_another_buyer_took_tells_nothing_of_it(world: World) -> N
 
 
 async def _what_a_reference_stands_for_is_told_to_who_sees_it(world: World) -> None:
-    """In what waits, and in a preview: the same words for both, what they mean for the buyer."""
+    """Wherever it is said what a period waits for: the same words for both parties, and what they
+    mean for the buyer."""
     for viewer in ("procurement", "vendor"):
-        listed = await _rows(world, viewer, "/v1/pending")
-        (waiting,) = [
-            each
-            for each in listed
-            if (each["agreement"], each["state"]) == (f"{NORTH}-late", "waits")
-        ]
-        address = f"/v1/previews/{NORTH}-late/2025-02"
-        answer, _ = await _ask(world, viewer, "GET", (address, None))
-        for reasons, told in (
-            (waiting["reasons"], waiting["references"]),
-            (answer.json()["waits_for"], answer.json()["references"]),
-        ):
+        for where, reasons, told in await _all_that_waits(world, viewer):
             said = " ".join(reasons)
-            assert "withheld-" in said
-            assert f"{NORTH}-half" in said
-            assert SOUTH not in said
-            whats = {each["occurrence"] or each["event"] for each in told}
-            assert whats == ({f"{SOUTH}-half"} if viewer == "procurement" else set())
-            assert all(each["reference"] in said for each in told)
+            assert "withheld-" in said, where
+            assert f"{NORTH}-half" in said, where
+            assert SOUTH not in said, where
+            assert _whats(told) == ({f"{SOUTH}-half"} if viewer == "procurement" else set()), where
+            assert all(each["reference"] in said for each in told), where
+    (held,) = await _waiting(world, "finance", "/v1/restatements")
+    assert _whats(held["references"]) == {f"{SOUTH}-half"}
+
+
+def _whats(told: list[dict[str, Any]]) -> set[str]:
+    return {each["occurrence"] or each["event"] for each in told}
+
+
+async def _all_that_waits(
+    world: World, viewer: str
+) -> list[tuple[str, list[str], list[dict[str, Any]]]]:
+    """Where something is said to wait, why, and what the references in it are said to be."""
+    (pending,) = await _waiting(world, viewer, "/v1/pending")
+    (held,) = await _waiting(world, viewer, "/v1/restatements")
+    preview, _ = await _ask(world, viewer, "GET", (f"/v1/previews/{NORTH}-late/2025-02", None))
+    proposal = f"/v1/proposals/{world.ids[NORTH]['proposal_id']}"
+    effect = (await _ask(world, viewer, "GET", (proposal, None)))[0].json()["effect"]
+    assert effect["waits_for"] != effect["accepted_waits_for"], "both are numbered on their own"
+    return [
+        ("pending", pending["reasons"], pending["references"]),
+        ("restatements", held["waits_for"], held["references"]),
+        ("preview", preview.json()["waits_for"], preview.json()["references"]),
+        ("proposal", effect["waits_for"], effect["references"]),
+        ("accepted", effect["accepted_waits_for"], effect["accepted_references"]),
+    ]
+
+
+async def _waiting(world: World, viewer: str, path: str) -> list[dict[str, Any]]:
+    """The rows of a list that are of the waiting period of the vendor."""
+    waiting = {"/v1/pending": "late", "/v1/restatements": "old"}[path]
+    return [
+        each
+        for each in await _rows(world, viewer, path)
+        if each["agreement"] == f"{NORTH}-{waiting}"
+        and (each.get("waits_for") or each.get("state") == "waits")
+    ]
 
 
 async def _rows(world: World, viewer: str, path: str) -> list[dict[str, Any]]:

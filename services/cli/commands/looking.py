@@ -55,11 +55,9 @@ def pending(as_json: AsJson = False) -> None:
 
 
 def _why(row: dict[str, Any]) -> str:
-    from services.cli.show import stands_for
+    from services.cli.show import with_references
 
-    reasons, parked = "; ".join(row["reasons"]), row["parked"]
-    if row["references"]:
-        reasons = f"{reasons} ({'; '.join(map(stands_for, row['references']))})"
+    reasons, parked = with_references(row["reasons"], row["references"]), row["parked"]
     if parked is None:
         return reasons
     times = "once" if parked["attempts"] == 1 else f"{parked['attempts']} times"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
@@ -64,13 +65,25 @@ def show_proposal(
     effect = found["effect"]
     echo("  ".join(_cells(found)))
     if effect["change"] is None:
-        echo(f"{effect['period']} cannot be settled yet: {'; '.join(effect['waits_for'])}")
+        _tell_what_it_waits_for(effect)
     else:
         without, accepted, change = (
             f"{effect[name]['amount']} {effect[name]['currency']}"
             for name in ("without", "accepted", "change")
         )
         echo(f"accepted, {effect['period']} comes to {accepted} instead of {without}: {change}")
+
+
+def _tell_what_it_waits_for(effect: Mapping[str, Any]) -> None:
+    """Why the period cannot be settled, without the proposal and with it."""
+    from services.cli import show
+
+    now = show.with_references(effect["waits_for"], effect["references"])
+    then = show.with_references(effect["accepted_waits_for"], effect["accepted_references"])
+    if now:
+        echo(f"{effect['period']} cannot be settled yet: {now}")
+    if then:
+        echo(f"accepted, {effect['period']} could not be settled yet: {then}")
 
 
 @proposal.command("accept")

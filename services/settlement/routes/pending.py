@@ -17,7 +17,7 @@ from schemas.evaluation import WithheldThing
 from services.settlement import proposal_store, queries, store
 from services.settlement.access import Principal, ReaderPrincipal
 from services.settlement.dispute_store import in_words, several
-from services.settlement.explain import named_in, names_references
+from services.settlement.explain import names_references, references_in
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import Page, ParkedWork, PendingPeriod
 from services.settlement.routes.common import (
@@ -87,20 +87,15 @@ async def _references(
 
     By agreement and period.
     """
-    places = {
-        (row["agreement"], row["period"]): row["evaluated"]
-        for row in rows
-        if _waits(row)
-        and names_references(row["reasons"])
-        and asker.view(asker.agreement(row["agreement"])[-1]).of_others == "whole"
-    }
     found = {}
-    for (agreement, period), revision in places.items():
-        view = asker.view(asker.agreement(agreement)[-1])
+    for row in rows:
+        if not _waits(row) or not names_references(row["reasons"]):
+            continue
+        place = row["agreement"], row["period"]
+        view = asker.view(asker.agreement(row["agreement"])[-1])
         with suppress(ValidationError):  # this release cannot read it; the reasons stand
-            evaluation = await store.evaluation_at(connection, agreement, period, revision)
-            assert evaluation is not None, "a period waits after it is evaluated"
-            found[agreement, period] = view.things(evaluation)
+            evaluation = await store.evaluation_at(connection, *place, row["evaluated"])
+            found[place] = references_in(view, row["reasons"], evaluation)
     return found
 
 
@@ -126,14 +121,13 @@ def _pending(row: DatabaseRow, asker: Principal, told: _RowContext) -> PendingPe
 
 
 def _waiting(row: DatabaseRow, asker: Principal, told: _RowContext) -> PendingPeriod:
-    things = told.references.get((row["agreement"], row["period"]), ())
     return PendingPeriod(
         agreement=row["agreement"],
         vendor=asker.agreement(row["agreement"])[-1].vendor,
         period=row["period"],
         state="waits",
         reasons=tuple(json.loads(row["reasons"])),
-        references=named_in(row["reasons"], things),
+        references=told.references.get((row["agreement"], row["period"]), ()),
         since=row["since"],
         run_id=row["run_id"],
     )

@@ -117,7 +117,6 @@ def _previewed(
     outcome: Sequence[SettlementStatement | Unsettled],
     counted: PeriodEvaluation | None,
 ) -> Preview:
-    things = () if counted is None else view.things(counted)
     found = next((each for each in outcome if each.period == period), None)
     if isinstance(found, SettlementStatement):
         return Preview(
@@ -126,7 +125,7 @@ def _previewed(
             total=MoneyAmount.of(found.total_minor, found.currency),
             statement=found,
             waits_for=(),
-            references=explain.named_in(found.model_dump_json(), things),
+            references=explain.references_in(view, found.model_dump_json(), counted),
         )
     reasons = found.reasons if found else ("no version of the agreement covers the period",)
     return Preview(
@@ -135,5 +134,5 @@ def _previewed(
         total=None,
         statement=None,
         waits_for=tuple(reasons),
-        references=explain.named_in(" ".join(reasons), things),
+        references=explain.references_in(view, " ".join(reasons), counted),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
@@ -15,9 +14,11 @@ from schemas.evaluation import EventRef, Proposal
 from schemas.statement import SettlementStatement
 from services.catalogue.audit import AuditedChange, record
 from services.catalogue.person import PERSON
-from services.core.settling.one_period import PeriodOutcome
+from services.core.settling.one_period import Unsettled
+from services.core.visibility.shown import AgreementView
 from services.settlement import proposal_store
 from services.settlement.access import Principal, ReaderPrincipal, not_found
+from services.settlement.explain import references_in
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import (
     ListedProposal,
@@ -40,7 +41,7 @@ from services.settlement.routes.common import (
     router,
     shown,
 )
-from services.settlement.routes.previews import settled_now
+from services.settlement.routes.previews import SettledNow, settled_now
 from services.shell.clock import now
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.problems import Fault, Problem
@@ -98,38 +99,47 @@ async def get_proposal(request: Request, asker: ReaderPrincipal, proposal_id: UU
     agreement, evaluated = row["agreement"], row["evaluated"]
     without = await settled_now(parts, asker, agreement, evaluated)
     accepted = await settled_now(parts, asker, agreement, evaluated, event)
-    effect = _effect(evaluated, without.outcome, accepted.outcome)
+    view = asker.view(asker.agreement(agreement)[-1])
+    effect = _effect(view, evaluated, without, accepted)
     fields = proposal_store.fields(row)
     return shown(request, ProposalDetail.model_validate({**fields, "effect": effect}))
 
 
 def _effect(
-    period: str, without: Sequence[PeriodOutcome], accepted: Sequence[PeriodOutcome]
+    view: AgreementView, period: str, without: SettledNow, accepted: SettledNow
 ) -> ProposalEffect:
-    found = [
-        next((each for each in outcome if each.period == period), None)
-        for outcome in (without, accepted)
-    ]
-    totals = [each if isinstance(each, SettlementStatement) else None for each in found]
-    reasons = [
-        reason
-        for each in found
-        if each is not None and not isinstance(each, SettlementStatement)
-        for reason in each.reasons
-    ]
-    before, after = totals
+    before, after = (_total(each, period) for each in (without, accepted))
     change = None
     if before is not None and after is not None:
-        change = MoneyAmount.of(after.total_minor - before.total_minor, after.currency)
-    shown_totals = [
-        None if each is None else MoneyAmount.of(each.total_minor, each.currency) for each in totals
-    ]
+        change = MoneyAmount.of(after.minor_units - before.minor_units, after.currency)
+    waits, would_wait = (_waits_for(each, period) for each in (without, accepted))
     return ProposalEffect(
         period=period,
-        without=shown_totals[0],
-        accepted=shown_totals[1],
+        without=before,
+        accepted=after,
         change=change,
-        waits_for=tuple(dict.fromkeys(reasons)),
+        waits_for=waits,
+        references=references_in(view, " ".join(waits), without.counted),
+        accepted_waits_for=would_wait,
+        accepted_references=references_in(view, " ".join(would_wait), accepted.counted),
+    )
+
+
+def _total(found: SettledNow, period: str) -> MoneyAmount | None:
+    """What a period comes to; None where it cannot be settled yet."""
+    for each in found.outcome:
+        if each.period == period and isinstance(each, SettlementStatement):
+            return MoneyAmount.of(each.total_minor, each.currency)
+    return None
+
+
+def _waits_for(found: SettledNow, period: str) -> tuple[str, ...]:
+    """Why a period cannot be settled yet."""
+    return tuple(
+        reason
+        for each in found.outcome
+        if each.period == period and isinstance(each, Unsettled)
+        for reason in each.reasons
     )
 
 

@@ -13,9 +13,11 @@ from schemas.audit import AuditAction
 from schemas.statement import RULES, SettlementStatement
 from services.catalogue.audit import AuditedChange, Author, record
 from services.core.settling.one_period import Unsettled
+from services.core.visibility.shown import AgreementView
 from services.core.whatif.restatement import HeldDifference, LineDifference
 from services.settlement import store
 from services.settlement.access import BookReaderPrincipal, Buyer, Principal
+from services.settlement.explain import references_in
 from services.settlement.four_eyes import ASKED_FOR, check_one_is_enough, or_asked_for
 from services.settlement.replay import CannotBeReplayed
 from services.settlement.responses import (
@@ -28,6 +30,7 @@ from services.settlement.responses import (
     RestatementRequest,
 )
 from services.settlement.restatement import (
+    HeldPeriod,
     NothingToRestate,
     RestatementOrder,
     held_differences,
@@ -80,7 +83,7 @@ async def list_restatements(
         older = await store.agreements_of_older_rules(connection)
         names = [each for each in older if each in seen and each > after]
         for name in names[:limit]:
-            items += await _held_of(connection, name)
+            items += await _held_of(connection, asker, name)
     following = (
         parts_of(request).seal.cursor(scope, names[limit - 1]) if len(names) > limit else None
     )
@@ -88,11 +91,14 @@ async def list_restatements(
     return tagged(request, msgspec.json.encode(body))
 
 
-async def _held_of(connection: Connection, agreement: str) -> list[HeldRestatement]:
+async def _held_of(
+    connection: Connection, asker: Principal, agreement: str
+) -> list[HeldRestatement]:
     """What is held of one agreement; nothing where it cannot be worked out, which is parked."""
     try:
         async with connection.transaction():
-            return [_held(one) for one in await held_differences(connection, agreement)]
+            view = asker.view(asker.agreement(agreement)[-1])
+            return [_held(one, view) for one in await held_differences(connection, agreement)]
     except Exception as error:
         if not is_of_the_work(error):
             raise
@@ -100,7 +106,8 @@ async def _held_of(connection: Connection, agreement: str) -> list[HeldRestateme
         return []
 
 
-def _held(found: HeldDifference) -> HeldRestatement:
+def _held(held: HeldPeriod, view: AgreementView) -> HeldRestatement:
+    found = held.difference
     standing, today = found.standing, found.today
     waits = today.reasons if isinstance(today, Unsettled) else ()
     settled = today if isinstance(today, SettlementStatement) else None
@@ -119,6 +126,7 @@ def _held(found: HeldDifference) -> HeldRestatement:
         lines=tuple(_lines(found)),
         other=found.other,
         waits_for=waits,
+        references=references_in(view, " ".join(waits), held.evaluation),
     )
 
 
