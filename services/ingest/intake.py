@@ -8,18 +8,20 @@ share each batch equally: what one of them sends does not wait for what another 
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from services.catalogue.snapshot import Catalogue
 from services.core.events.roles import Sender
 from services.core.events.two_for_decisions import AgreedDecisions
+from services.ingest.clients import ACK_SECONDS, common_options, frame_sender, topic_reader
 from services.ingest.event_validator import EventValidator
 from services.ingest.fair_queue import FairQueue
 from services.ingest.fast_validator import FastValidator
@@ -30,7 +32,7 @@ from services.ingest.rejection import EventRejection
 from services.ingest.rejection_store import RecordPosition, RejectedRecord
 from services.ingest.topics import IngestTopics
 from services.shell import metrics
-from services.shell.broker import NONE, Security, for_librdkafka
+from services.shell.broker import NONE, Security
 from services.shell.clock import now_us
 from services.shell.faults import faultpoint
 from services.shell.logs import log
@@ -40,7 +42,6 @@ WITHIN = 0.05
 """A batch is this many records, or what came within this many seconds."""
 MOST_BATCHES = 4
 """Batches sent and not yet acknowledged; with more, reading waits."""
-_ACK_SECONDS = 30.0
 _BINARY_MARK = "ce_specversion"
 
 
@@ -79,16 +80,20 @@ class Intake:
         events: EventRate,
         keep: Callable[[Sequence[RejectedRecord]], int],
         session: int = 30,
+        stall: float = 30.0,
         security: Security = NONE,
     ) -> None:
         """``latest``: how far each source has come; a mapping that is kept current. ``agreed``:
         what two have agreed on, likewise. ``events``: how many of a party are taken. ``keep``:
         persists rejections and returns after commit; it may block, and reading waits with it. It
-        gives how many of them are duplicates of what counts already, and so no rejections."""
+        gives how many of them are duplicates of what counts already, and so no rejections.
+        ``stall``: seconds in which records wait and none is read, before the reader is opened
+        anew."""
         self._names = topics
         self._catalogue, self._latest, self._keep = catalogue, latest, keep
         self._agreed, self._events = agreed, events
         self._waits = False
+        self._stall, self._at_work = stall, monotonic()
         self._stopping = threading.Event()
         self._sent: deque[_Batch] = deque()
         self._acknowledged: dict[tuple[str, int], int] = {}
@@ -98,44 +103,13 @@ class Intake:
         self._paused: frozenset[tuple[str, int]] = frozenset()
         self._validator: EventValidator | None = None
         self._fast: FastValidator | None = None
-        common = {
-            **for_librdkafka(kafka, security),
-            "client.id": group,
-            "logger": logging.getLogger("librdkafka"),
-        }
-        self._consumer = Consumer(
-            {
-                **common,
-                "group.id": group,
-                "enable.auto.commit": False,
-                "on_commit": self._committed,
-                "auto.offset.reset": "earliest",
-                "session.timeout.ms": session * 1000,
-                "partition.assignment.strategy": "cooperative-sticky",
-                "topic.metadata.refresh.interval.ms": 10_000,
-                "allow.auto.create.topics": False,
-                "fetch.min.bytes": 1,
-                "fetch.message.max.bytes": 4 * 1024 * 1024,
-                "queued.min.messages": 20_000,
-                "queued.max.messages.kbytes": 32 * 1024,
-                # Else a full queue is left alone for a second, whatever is taken from it meanwhile.
-                "fetch.queue.backoff.ms": 5,
-                "check.crcs": True,
-            }
+        common = common_options(kafka, security, group)
+        self._open = partial(
+            topic_reader, common, group=group, session=session, on_commit=self._committed
         )
-        self._producer = Producer(
-            {
-                **common,
-                "enable.idempotence": True,
-                "acks": "all",
-                # Frames are compressed inside; once more would only cost time.
-                "compression.type": "none",
-                "linger.ms": 0,
-                "message.max.bytes": 4 * 1024 * 1024,
-                "delivery.timeout.ms": int(_ACK_SECONDS * 1000),
-            }
-        )
-        self._lag = LagWatch(common, group, self._acknowledged)
+        self._consumer = self._open()
+        self._producer = frame_sender(common)
+        self._lag = LagWatch(common, group, self._acknowledged, stall)
         self._partitions = 0
         _count(accepted=0, duplicate=0, rejected=0)
 
@@ -154,13 +128,30 @@ class Intake:
             self._partitions = _partitions_of(self._producer, self._names.measurements)
             while not self._stopping.is_set():
                 self._follow_catalogue()
-                self._step(self._read() if self._topics else [])
+                found = self._read() if self._topics else []
+                self._step(found)
+                self._open_anew_if_it_hangs(is_at_work=bool(found))
                 if not self._topics:
                     self._stopping.wait(WITHIN)
             self._settle(0)
         finally:
             self._lag.stop()
             self._consumer.close()
+
+    def _open_anew_if_it_hangs(self, *, is_at_work: bool) -> None:
+        """Replace a reader that gets nothing though records wait.
+
+        The client may hang so after its broker was away, without a word of it (librdkafka, issue
+        5153); what helps is a new one. It goes on from the committed offsets.
+        """
+        if is_at_work or self._sent or len(self._queue) or self._paused:
+            self._at_work = monotonic()
+        elif self._lag.stuck and monotonic() - self._at_work > self._stall:
+            log(__name__).warning("intake_opened_anew", partitions=sorted(self._lag.stuck))
+            self._consumer.close()
+            self._lag.ours, self._paused = frozenset(), frozenset()
+            self._consumer, self._at_work = self._open(), monotonic()
+            self._subscribe()
 
     def _read(self) -> list[Any]:
         """The next batch, equally of all topics that have something; each partition in its order.
@@ -222,12 +213,14 @@ class Intake:
         self._validator = EventValidator(catalogue, self._latest.get, agreed=self._agreed)
         self._fast = FastValidator(self._validator, self._partitions)
         topics = frozenset(self._names.intake + vendor for vendor in catalogue.vendors)
-        if topics and topics != self._topics:
-            self._consumer.subscribe(
-                sorted(topics), on_assign=self._assigned, on_revoke=self._revoked
-            )
-            log(__name__).info("intake_subscribed", topics=sorted(topics))
-        self._topics = topics
+        changed, self._topics = topics != self._topics, topics
+        if topics and changed:
+            self._subscribe()
+
+    def _subscribe(self) -> None:
+        topics = sorted(self._topics)
+        self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked)
+        log(__name__).info("intake_subscribed", topics=topics)
 
     def _assigned(self, _: Any, assigned: Sequence[TopicPartition]) -> None:
         self._lag.ours |= _places(assigned)
@@ -391,7 +384,7 @@ def _check(error: Any) -> None:
 
 
 def _partitions_of(producer: Any, topic: str) -> int:
-    found = producer.list_topics(topic, timeout=_ACK_SECONDS).topics[topic]
+    found = producer.list_topics(topic, timeout=ACK_SECONDS).topics[topic]
     if found.error is not None or not found.partitions:
         raise IntakeFailed(f"topic {topic} is not there; run 'earnback prepare' before starting")
     return len(found.partitions)

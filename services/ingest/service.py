@@ -207,6 +207,7 @@ class IntakeThread:
             events=opened.events,
             keep=self._keep,
             session=settings.session_timeout,
+            stall=settings.stall / 4,
             security=settings.security,
         )
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)

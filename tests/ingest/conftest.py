@@ -194,7 +194,8 @@ class Ingest:
             missing = sum(ends[each] - self.began[each] for each in ends)
             found: list[Any] = []
             while len(found) < missing:
-                found += [each for each in consumer.consume(1000, 2) if each.error() is None]
+                got = consumer.consume(missing - len(found), 2)
+                found += [each for each in got if each.error() is None]
             return found
         finally:
             consumer.close()

@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import threading
+from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from infra.cluster import WantedTopics, apply_topics
+from services.catalogue.snapshot import Catalogue
+from services.catalogue.store import load
 from services.core.events.facts import Row
+from services.core.events.two_for_decisions import AgreedDecisions
+from services.ingest.intake import Intake
+from services.ingest.party_rate import EventRate
+from services.ingest.rejection_store import RejectedRecord
+from services.ingest.topics import IngestTopics
 from services.shell.frames import decode
 from services.shell.refusals import MOST_RAW
 from tests.ingest.conftest import Ingest
@@ -211,6 +221,59 @@ def test_the_lag_tells_what_waits_for_the_database_and_nothing_when_all_is_taken
         assert len(ingest.rows(1)) == 1
     ingest.wait_for(lambda: _behind(ingest) == [0.0] * 8, "the lag does not go back")
     assert len(ingest.rows(51)) == 51
+    _in_a_transaction(ingest, topic, json.dumps(ingest.event("in-a-transaction")).encode())
+    assert len(ingest.rows(52)) == 52
+    ingest.wait_for(lambda: _behind(ingest) == [0.0] * 8, "what ends a transaction waits for good")
+
+
+def _in_a_transaction(ingest: Ingest, topic: str, value: bytes) -> None:
+    producer = Producer({"bootstrap.servers": ingest.kafka, "transactional.id": ingest.suffix})
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce(topic, value)
+    producer.commit_transaction()
+
+
+def test_a_reader_that_gets_nothing_though_records_wait_is_opened_anew(ingest: Ingest) -> None:
+    """As after an outage of the broker that its client does not get over."""
+    catalogue = asyncio.run(_catalogue(ingest))
+    intake = Intake(
+        ingest.kafka,
+        group=ingest.group,
+        topics=IngestTopics(),
+        catalogue=lambda: catalogue,
+        latest={},
+        agreed=AgreedDecisions(),
+        events=EventRate(0),
+        keep=_nothing_is_refused,
+        session=6,
+        stall=1.0,
+    )
+    thread = threading.Thread(target=intake.run, daemon=True)
+    thread.start()
+    topic = f"intake.{ingest.vendor('north')}"
+    ingest.produce(topic, [_structured(ingest.event("before"))])
+    assert [row.id for row in ingest.rows(1)] == ["before"]
+    first = intake._consumer
+    first.pause(first.assignment())
+    ingest.produce(topic, [_structured(ingest.event("meanwhile"))] * 2)
+    assert [row.id for row in ingest.rows(3)] == ["before", *["meanwhile"] * 2]
+    assert intake._consumer is not first
+    intake.stop()
+    thread.join()
+    assert _lag(ingest, topic) == 0
+
+
+def _nothing_is_refused(refused: Sequence[RejectedRecord]) -> int:
+    raise AssertionError(refused)
+
+
+async def _catalogue(ingest: Ingest) -> Catalogue:
+    connection = await asyncpg.connect(ingest.postgres)
+    try:
+        return await load(connection)
+    finally:
+        await connection.close()
 
 
 def _behind(ingest: Ingest) -> list[float]:
