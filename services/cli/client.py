@@ -11,6 +11,8 @@ from uuid import uuid4
 import httpx
 import msgspec
 
+from services.cli.terminal import complain
+
 BATCH = 500
 ATTEMPTS = 8
 PATIENCE_SECONDS = 60.0
@@ -97,10 +99,12 @@ class Client:
         return self._send(self._settlement, "GET", path, params=query).content
 
     def items(self, path: str, **query: str | int) -> Iterator[dict[str, Any]]:
-        """All items of a list, page by page."""
+        """All items of a list, page by page. What cannot be shown is told on stderr."""
         while True:
             page = self.get(path, **query)
             yield from page["items"]
+            for one in page.get("unread", ()):
+                complain(f"{one['what']} is not shown: {one['reason']}")
             if not page.get("next"):
                 return
             query["cursor"] = page["next"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from schemas.audit import AuditAction, AuditEntry
 from services.settlement.queries import DatabaseRow
@@ -61,6 +62,11 @@ async def entries(
     return rows
 
 
+def id_of(row: DatabaseRow, seal: Seal) -> UUID:
+    """The id that an entry goes out under."""
+    return seal.hide("audit", row["number"])
+
+
 def from_row(row: DatabaseRow, seal: Seal, *, reader: str | None) -> AuditEntry:
     """An entry as a party reads it: key and person of another party are withheld.
 
@@ -69,7 +75,7 @@ def from_row(row: DatabaseRow, seal: Seal, *, reader: str | None) -> AuditEntry:
     own = reader is None or row["party"] == reader
     ordered = row["action"] == AuditAction.CLOSE_ORDERED
     return AuditEntry(
-        audit_id=seal.hide("audit", row["number"]),
+        audit_id=id_of(row, seal),
         at=row["recorded_at"],
         action=row["action"],
         key=row["key_prefix"] if own else None,

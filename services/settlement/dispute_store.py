@@ -18,6 +18,7 @@ from schemas.dispute import (
     DisputeSide,
     DisputeState,
 )
+from services.settlement.not_found import readable
 from services.settlement.queries import DatabaseRow
 from services.shell.postgres import Connection
 
@@ -199,8 +200,16 @@ async def disputes(
     return rows
 
 
-async def of_period(connection: Connection, agreement: str, period: str) -> list[Dispute]:
-    """All disputes of a period, in the order in which they were raised."""
+def name_of(row: DatabaseRow) -> str:
+    """What a dispute is called where it cannot be read."""
+    return f"dispute {row['dispute_id']}"
+
+
+async def of_period(
+    connection: Connection, agreement: str, period: str
+) -> tuple[list[Dispute], list[str]]:
+    """All disputes of a period, in the order in which they were raised; the names of those that
+    this release cannot read."""
     rows = await connection.fetch(
         f"{_DISPUTE} and d.agreement = $3 and d.period = $4 order by position",
         None,
@@ -208,15 +217,16 @@ async def of_period(connection: Connection, agreement: str, period: str) -> list
         agreement,
         period,
     )
-    return [from_row(row) for row in rows]
+    return readable(rows, from_row, name_of)
 
 
 async def several(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Dispute]:
-    """Disputes by their ids."""
+    """Disputes by their ids, as far as this release can read them."""
     rows = await connection.fetch(
         f"{_DISPUTE} and d.dispute_id = any($3::uuid[])", None, None, list(ids)
     )
-    return {row["dispute_id"]: from_row(row) for row in rows}
+    found, _ = readable(rows, from_row, name_of)
+    return {one.dispute_id: one for one in found}
 
 
 async def dispute(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
+from json import JSONDecodeError
+from typing import TypeVar
 
+from msgspec import DecodeError
 from pydantic import ValidationError
 
 from schemas.agreement import Agreement
 from schemas.period import period_length
 from services.core.contracts.versions import version_for
 from services.settlement import queries
+from services.settlement.queries import DatabaseRow
 from services.shell.http.problems import Problem
 from services.shell.logs import log
 from services.shell.postgres import Connection
@@ -57,12 +61,31 @@ async def no_evaluation(
     return _not_closed(what, versions, period)
 
 
+Shown = TypeVar("Shown")
+
+
+def readable(
+    rows: Iterable[DatabaseRow],
+    show: Callable[[DatabaseRow], Shown],
+    named: Callable[[DatabaseRow], str],
+) -> tuple[list[Shown], list[str]]:
+    """What rows are shown as, and the names of those that this release cannot read."""
+    found, unread = [], []
+    for row in rows:
+        try:
+            found.append(show(row))
+        except ValueError:  # what checks a model and what decodes JSON raise nothing else
+            unread.append(named(row))
+            log(__name__).error("not_read_back", what=unread[-1])
+    return found, unread
+
+
 @contextmanager
 def read_back(what: str) -> Iterator[None]:
     """Say of what is stored and cannot be read back that it is so. Raises Problem 409."""
     try:
         yield
-    except ValidationError as error:
+    except (ValidationError, DecodeError, JSONDecodeError) as error:
         log(__name__).error("not_read_back", what=what)
         raise Problem(
             HTTPStatus.CONFLICT,

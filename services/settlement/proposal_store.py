@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from uuid import UUID, uuid5
 
 from pydantic import ValidationError
@@ -101,7 +102,9 @@ async def _senders(connection: Connection, proposal: Proposal) -> dict[EventRef,
 
 async def _known(
     connection: Connection, evaluation: PeriodEvaluation
-) -> dict[tuple[str, str], Proposal]:
+) -> dict[tuple[str, str], Proposal | None]:
+    """What is kept of what an evaluation lists or listed. None: it cannot be read, and is written
+    and told anew."""
     rows = await connection.fetch(
         "select source, event_id, content from proposal where agreement = $1 and (evaluated = $2"
         " or (source, event_id) in (select * from unnest($3::text[], $4::text[])))",
@@ -110,10 +113,13 @@ async def _known(
         [each.event.source for each in evaluation.proposals],
         [each.event.id for each in evaluation.proposals],
     )
-    return {
-        (row["source"], row["event_id"]): Proposal.model_validate_json(row["content"])
-        for row in rows
-    }
+    found: dict[tuple[str, str], Proposal | None] = {}
+    for row in rows:
+        key = row["source"], row["event_id"]
+        found[key] = None
+        with suppress(ValidationError):
+            found[key] = said(row)
+    return found
 
 
 async def _put(
@@ -232,9 +238,19 @@ async def open_in(
     return rows
 
 
+def id_in_words(row: DatabaseRow) -> str:
+    """What a proposal is called where it cannot be read."""
+    return f"proposal {row['proposal_id']}"
+
+
+def said(row: DatabaseRow) -> Proposal:
+    """What a row proposes. Raises ValidationError where this release cannot read it."""
+    return Proposal.model_validate_json(row["content"])
+
+
 def fields(row: DatabaseRow) -> Mapping[str, object]:
-    """A row as lists show it."""
-    content = Proposal.model_validate_json(row["content"])
+    """A row as lists show it. Raises as `said` does."""
+    content = said(row)
     return {
         "proposal_id": row["proposal_id"],
         "agreement": row["agreement"],
@@ -257,9 +273,9 @@ def fields(row: DatabaseRow) -> Mapping[str, object]:
 def in_words(row: DatabaseRow) -> tuple[str, ...]:
     """What is proposed and by whom, and who can answer it, for people."""
     try:
-        said = Proposal.model_validate_json(row["content"])
+        content = said(row)
     except ValidationError:
         return (f"what is proposed of {row['period']} cannot be read by this release",)
-    about = f"{kind_of(said)} {name_of(said)} of {row['period']}"
-    what = f"{about}, proposed by {said.party}: {said.event.id}"
-    return what, f"it changes nothing until {' and '.join(said.awaits)} accepts it"
+    about = f"{kind_of(content)} {name_of(content)} of {row['period']}"
+    what = f"{about}, proposed by {content.party}: {content.event.id}"
+    return what, f"it changes nothing until {' and '.join(content.awaits)} accepts it"

@@ -21,11 +21,21 @@ from schemas.statement import LevelResult, LineKind, SettlementStatement, Step
 Item = TypeVar("Item", bound=Noun)
 
 
+class UnreadItem(Noun):
+    """Something of a list that cannot be shown."""
+
+    what: str = Field(description="What it is, by its id.")
+    reason: str
+
+
 class Page(Noun, Generic[Item]):
     """Part of a list. ``next`` is the cursor of the rest; null at the end."""
 
     items: tuple[Item, ...]
     next: str | None
+    unread: tuple[UnreadItem, ...] = Field(
+        (), description="What of this part cannot be shown, and why; all else of it is."
+    )
 
 
 class MoneyAmount(Noun):
@@ -311,8 +321,8 @@ class Explanation(Noun):
     )
     unread: tuple[str, ...] = Field(
         (),
-        description="Evaluations, as period#revision, that this release cannot read: their figures "
-        "are not shown.",
+        description="Evaluations, as period#revision, disputes and proposals that this release "
+        "cannot read: what they say is not shown.",
     )
     facts: FactsPage
 

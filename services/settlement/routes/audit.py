@@ -49,7 +49,15 @@ async def list_audit(
         reader = None if asker.role == "admin" else asker.party
         return audit_store.from_row(row, seal, reader=reader)
 
-    return page(request, rows, show, limit=limit, scope=scope, keys=lambda row: (row["number"],))
+    return page(
+        request,
+        rows,
+        show,
+        limit=limit,
+        scope=scope,
+        keys=lambda row: (row["number"],),
+        named=lambda row: f"entry {audit_store.id_of(row, seal)} of the audit",
+    )
 
 
 def _programmes_of(asker: Principal) -> list[str]:

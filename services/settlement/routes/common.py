@@ -20,7 +20,9 @@ from services.settlement.access import Principal
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.finance_events import SettlementTopics
 from services.settlement.ingest_client import IngestClient
+from services.settlement.not_found import readable
 from services.settlement.queries import DatabaseRow
+from services.settlement.responses import UnreadItem
 from services.shell.http.bodies import JsonRoute
 from services.shell.http.documented import PROBLEMS
 from services.shell.http.idempotency import Answer
@@ -29,6 +31,10 @@ from services.shell.http.tags import tagged
 from services.shell.postgres import Connection, Pool
 from services.shell.refusals import USUAL, RefusalQuota
 
+UNREAD = (
+    "this release cannot read it; it is stored as it was made: report it as a defect of earnback,"
+    " with the release that made it"
+)
 MOST = 500
 """Rows on a page, at most."""
 
@@ -114,21 +120,29 @@ def page(
     limit: int,
     scope: str,
     keys: Callable[[DatabaseRow], tuple[str | int, ...]],
+    named: Callable[[DatabaseRow], str],
 ) -> Response:
-    """Answer with one page. ``rows`` holds one more than ``limit`` where there is more."""
+    """Answer with one page. ``rows`` holds one more than ``limit`` where there is more.
+
+    ``named``: what a row is called where it cannot be read; the others are shown all the same.
+    """
     shown = rows[:limit]
     following = (
         parts_of(request).seal.cursor(scope, *keys(shown[-1])) if len(rows) > limit else None
     )
-    return tagged(
-        request,
-        msgspec.json.encode(
-            {
-                "items": [show(row).model_dump(mode="json", by_alias=True) for row in shown],
-                "next": following,
-            }
-        ),
+    items, names = readable(
+        shown, lambda row: show(row).model_dump(mode="json", by_alias=True), named
     )
+    return paged(request, items, following, [UnreadItem(what=one, reason=UNREAD) for one in names])
+
+
+def paged(
+    request: Request, items: Sequence[Any], following: str | None, unread: Sequence[UnreadItem]
+) -> Response:
+    """Answer with one page of what is written as JSON already."""
+    told = [one.model_dump() for one in unread]
+    body = {"items": items, "next": following, "unread": told}
+    return tagged(request, msgspec.json.encode(body))
 
 
 def shown(request: Request, noun: BaseModel) -> Response:

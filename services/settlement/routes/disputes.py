@@ -30,6 +30,7 @@ from services.settlement.access import Principal, ReaderPrincipal, not_found
 from services.settlement.dispute_store import NewDispute, in_words
 from services.settlement.dispute_terms import check_admitted
 from services.settlement.disputed import Found, look_up
+from services.settlement.not_found import read_back
 from services.settlement.responses import (
     DisputeActor,
     DisputeActOrder,
@@ -195,6 +196,7 @@ async def list_disputes(
         limit=limit,
         scope=scope,
         keys=lambda row: (row["position"],),
+        named=dispute_store.name_of,
     )
 
 
@@ -228,7 +230,8 @@ async def _read(connection: Connection, asker: Principal, dispute_id: UUID) -> D
     row = await dispute_store.dispute(connection, asker.scope, dispute_id)
     if row is None:
         raise not_found(f"dispute {dispute_id}")
-    return dispute_store.from_row(row)
+    with read_back(dispute_store.name_of(row)):
+        return dispute_store.from_row(row)
 
 
 @routes.get("/dispute-states", response_model=DisputeTable)

@@ -101,6 +101,7 @@ async def list_entries(
         limit=limit,
         scope=scope,
         keys=lambda row: (cut, row["position"]),
+        named=lambda row: f"ledger entry {row['entry_id']}",
     )
 
 
@@ -178,6 +179,7 @@ async def list_runs(
         limit=limit,
         scope=scope,
         keys=lambda row: (row["agreement"], row["number"]),
+        named=lambda row: f"settlement run {row['run_id']}",
     )
 
 

@@ -77,6 +77,7 @@ async def list_quarantine(
         limit=limit,
         scope=scope,
         keys=lambda row: (row["number"],),
+        named=lambda row: f"quarantined item {seal.hide(_ASIDE, row['number'])}",
     )
 
 
@@ -149,6 +150,7 @@ async def list_usage(
         limit=limit,
         scope=scope,
         keys=lambda row: (row["party"], row["day"].toordinal()),
+        named=lambda row: f"usage of {row['party']} on {row['day']}",
     )
 
 
@@ -171,6 +173,7 @@ async def list_refused(
         limit=limit,
         scope="refused",
         keys=lambda row: (row["partition"], row["kafka_offset"]),
+        named=lambda row: f"refused evaluation {row['refused_id']}",
     )
 
 

@@ -77,6 +77,7 @@ async def list_pending(
         limit=limit,
         scope=scope,
         keys=lambda row: (row["agreement"], row["period"], row["number"]),
+        named=lambda row: f"what is pending of {row['agreement']} {row['period']}",
     )
 
 
@@ -105,7 +106,7 @@ def _waits(row: DatabaseRow) -> bool:
 
 def _pending(row: DatabaseRow, asker: Principal, told: _RowContext) -> PendingPeriod:
     if row["dispute_id"] is not None:
-        return _disputed(row, told.disputed[row["dispute_id"]])
+        return _disputed(row, told.disputed.get(row["dispute_id"]))
     if row["proposal_id"] is not None:
         return PendingPeriod(
             agreement=row["agreement"],
@@ -146,16 +147,21 @@ def _parked(row: DatabaseRow, asker: Principal) -> PendingPeriod:
     )
 
 
-def _disputed(row: DatabaseRow, dispute: Dispute) -> PendingPeriod:
-    other = "buyer" if dispute.raised_by == "vendor" else "vendor"
-    said = f"{in_words(dispute)}, disputed by the {dispute.raised_by}: {dispute.history[0].comment}"
+def _disputed(row: DatabaseRow, dispute: Dispute | None) -> PendingPeriod:
+    """``dispute``: None where this release cannot read it."""
+    reasons: tuple[str, ...] = (f"a dispute of {row['period']} cannot be read by this release",)
+    if dispute is not None:
+        other = "buyer" if dispute.raised_by == "vendor" else "vendor"
+        comment = dispute.history[0].comment
+        said = f"{in_words(dispute)}, disputed by the {dispute.raised_by}: {comment}"
+        reasons = said, f"{dispute.state}; the {other} decides"
     return PendingPeriod(
-        agreement=dispute.agreement,
-        vendor=dispute.vendor,
-        period=dispute.period,
+        agreement=row["agreement"],
+        vendor=row["vendor"],
+        period=row["period"],
         state="disputed",
-        reasons=(said, f"{dispute.state}; the {other} decides"),
+        reasons=reasons,
         since=row["since"],
         run_id=None,
-        dispute_id=dispute.dispute_id,
+        dispute_id=row["dispute_id"],
     )

@@ -19,6 +19,7 @@ from services.core.visibility.shown import AgreementView
 from services.settlement import proposal_store
 from services.settlement.access import Principal, ReaderPrincipal, not_found
 from services.settlement.explain import references_in
+from services.settlement.not_found import read_back
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import (
     ListedProposal,
@@ -85,6 +86,7 @@ async def list_proposals(
         limit=limit,
         scope=scope,
         keys=lambda row: (row["agreement"], row["number"]),
+        named=proposal_store.id_in_words,
     )
 
 
@@ -95,6 +97,7 @@ async def get_proposal(request: Request, asker: ReaderPrincipal, proposal_id: UU
     The amount is worked out from what is stored now, with and without it.
     """
     row = await _row(request, asker, proposal_id)
+    _said(row)
     parts, event = parts_of(request), (row["source"], row["event_id"])
     agreement, evaluated = row["agreement"], row["evaluated"]
     without = await settled_now(parts, asker, agreement, evaluated)
@@ -103,6 +106,12 @@ async def get_proposal(request: Request, asker: ReaderPrincipal, proposal_id: UU
     effect = _effect(view, evaluated, without, accepted)
     fields = proposal_store.fields(row)
     return shown(request, ProposalDetail.model_validate({**fields, "effect": effect}))
+
+
+def _said(row: DatabaseRow) -> Proposal:
+    """What is proposed. Raises Problem where this release cannot read it."""
+    with read_back(proposal_store.id_in_words(row)):
+        return proposal_store.said(row)
 
 
 def _effect(
@@ -191,7 +200,7 @@ async def _answer(
 
     async def effect(connection: Connection) -> Answer:
         row = await _read(connection, asker, proposal_id)
-        _check_may_answer(asker, Proposal.model_validate_json(row["content"]))
+        _check_may_answer(asker, _said(row))
         source = _source(asker, row["programme"], decision.source)
         # The same id on every retry: where ingest has taken it and we died, it is known there.
         name = uuid5(proposal_store.SPACE, f"{asker.name}\0{request.headers['idempotency-key']}")
@@ -208,7 +217,7 @@ async def _answer(
             reason=f"{answer}: {decision.reason}",
         )
         if row["vendor"] is None:  # of another vendor: what is proposed is not this one's
-            change = replace(change, agreement=None, period=None, vendor=_party(row))
+            change = replace(change, agreement=None, period=None, vendor=_said(row).party)
         await record(connection, asker.author, change)
         sent = EventRef(source=source, id=str(event["id"]))
         return done(
@@ -216,10 +225,6 @@ async def _answer(
         )
 
     return await once(parts_of(request).pool, request, asker.name, effect)
-
-
-def _party(row: DatabaseRow) -> str:
-    return Proposal.model_validate_json(row["content"]).party
 
 
 def _check_may_answer(asker: Principal, proposal: Proposal) -> None:
@@ -273,7 +278,7 @@ def _event(row: DatabaseRow, name: str, source: str, answer: str, reason: str) -
             "period": row["period"],
             "of_source": row["source"],
             "of_id": row["event_id"],
-            "of_payload": Proposal.model_validate_json(row["content"]).payload,
+            "of_payload": _said(row).payload,
             "answer": answer,
             "reason": reason,
         },

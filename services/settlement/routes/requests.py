@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from fastapi import Request
@@ -15,6 +15,7 @@ from services.catalogue import four_eyes
 from services.catalogue.four_eyes import NotToBeAnswered
 from services.settlement.access import Principal, ReaderPrincipal, not_found
 from services.settlement.four_eyes import author_of, noun_of
+from services.settlement.not_found import read_back
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import CloseOrder, Page, RestatementRequest
 from services.settlement.routes import agreements, operations, restatements
@@ -36,6 +37,8 @@ from services.shell.http.problems import Problem
 from services.shell.postgres import Connection
 
 routes = router("requests")
+
+Ordered = TypeVar("Ordered", bound=Noun)
 
 
 class RequestAnswer(Noun):
@@ -67,7 +70,13 @@ async def list_requests(
             limit + 1,
         )
     return page(
-        request, rows, noun_of, limit=limit, scope=scope, keys=lambda row: (row["position"],)
+        request,
+        rows,
+        noun_of,
+        limit=limit,
+        scope=scope,
+        keys=lambda row: (row["position"],),
+        named=lambda row: f"request {row['request_id']}",
     )
 
 
@@ -77,7 +86,7 @@ async def get_request(
 ) -> Response:
     """Show what is asked for, by whom, and what became of it."""
     async with parts_of(request).reading(asker) as connection:
-        return shown(request, noun_of(await _read(connection, asker, request_id)))
+        return shown(request, _noun(await _read(connection, asker, request_id)))
 
 
 @routes.post("/requests/{request_id}/answers", response_model=FourEyesRequest)
@@ -110,28 +119,40 @@ async def answer_request(
             ) from reason
         if order.answer == "agree":
             await _carry_out(connection, parts_of(request), asker, row)
-        return done(noun_of(await four_eyes.write_down(connection, row, asker.author)))
+        return done(_noun(await four_eyes.write_down(connection, row, asker.author)))
 
     return await once(parts_of(request).pool, request, asker.name, effect)
+
+
+def _noun(row: DatabaseRow) -> FourEyesRequest:
+    """The request of a row. Raises Problem where this release cannot read it."""
+    with read_back(f"request {row['request_id']}"):
+        return noun_of(row)
 
 
 async def _carry_out(
     connection: Connection, parts: SettlementApiState, asker: Principal, row: Any
 ) -> None:
     """Do what was agreed to, as whoever asked, where settlement can."""
-    by, content, request_id = author_of(row), row["content"], row["request_id"]
+    by, request_id = author_of(row), row["request_id"]
     name = f"{by.role}:{by.party}"
     if row["kind"] == "close":
-        close = CloseOrder.model_validate_json(content)
+        close = _ordered(CloseOrder, row)
         state = await operations.close(parts, close, name, by, f"request\0{request_id}")
         await four_eyes.carried_out(connection, request_id, f"/v1/closes/{state.order_id}")
     elif row["kind"] == "restatement":
-        order = RestatementRequest.model_validate_json(content)
+        order = _ordered(RestatementRequest, row)
         made = await restatements.carry_out(connection, parts, asker, order, name, by)
         await four_eyes.carried_out(connection, request_id, f"/v1/runs/{made.run_id}")
     elif row["kind"] == "agreement":
-        agreement, reason = Agreement.model_validate_json(content), row["reason"]
+        agreement, reason = _ordered(Agreement, row), row["reason"]
         await agreements.carry_out(connection, agreement, by, reason)
+
+
+def _ordered(what: type[Ordered], row: DatabaseRow) -> Ordered:
+    """What a request asks for. Raises Problem where this release cannot read it."""
+    with read_back(f"request {row['request_id']}"):
+        return what.model_validate_json(row["content"])
 
 
 def _party(asker: Principal) -> str | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import msgspec
 from fastapi import Query, Request
 from fastapi.responses import Response
+from pydantic import ValidationError
 
 from schemas.audit import AuditAction
 from schemas.statement import RULES, SettlementStatement
 from services.catalogue.audit import AuditedChange, Author, record
+from services.catalogue.parked import WorkFailure
 from services.core.settling.one_period import Unsettled
 from services.core.visibility.shown import AgreementView
 from services.core.whatif.restatement import HeldDifference, LineDifference
@@ -28,6 +29,7 @@ from services.settlement.responses import (
     RestatedPeriod,
     RestatementDone,
     RestatementRequest,
+    UnreadItem,
 )
 from services.settlement.restatement import (
     HeldPeriod,
@@ -37,19 +39,20 @@ from services.settlement.restatement import (
     restate,
 )
 from services.settlement.routes.common import (
+    UNREAD,
     Cursor,
     IdempotencyKey,
     PageSize,
     SettlementApiState,
     done,
     listed,
+    paged,
     parts_of,
     router,
 )
 from services.shell.clock import now
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.problems import Problem
-from services.shell.http.tags import tagged
 from services.shell.logs import log, stack_of
 from services.shell.postgres import Connection, is_of_the_work
 
@@ -76,6 +79,7 @@ async def list_restatements(
     (after,) = parts_of(request).seal.keys(scope, cursor, [str]) if cursor else ("",)
     seen = set(asker.agreements()) if agreement is None else {agreement}
     items: list[HeldRestatement] = []
+    unread: list[UnreadItem] = []
     async with (
         parts_of(request).pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
@@ -83,18 +87,21 @@ async def list_restatements(
         older = await store.agreements_of_older_rules(connection)
         names = [each for each in older if each in seen and each > after]
         for name in names[:limit]:
-            items += await _held_of(connection, asker, name)
+            found = await _held_of(connection, asker, name)
+            if isinstance(found, UnreadItem):
+                unread.append(found)
+            else:
+                items += found
     following = (
         parts_of(request).seal.cursor(scope, names[limit - 1]) if len(names) > limit else None
     )
-    body = {"items": [one.model_dump(mode="json") for one in items], "next": following}
-    return tagged(request, msgspec.json.encode(body))
+    return paged(request, [one.model_dump(mode="json") for one in items], following, unread)
 
 
 async def _held_of(
     connection: Connection, asker: Principal, agreement: str
-) -> list[HeldRestatement]:
-    """What is held of one agreement; nothing where it cannot be worked out, which is parked."""
+) -> list[HeldRestatement] | UnreadItem:
+    """What is held of one agreement, or why that cannot be read or worked out."""
     try:
         async with connection.transaction():
             view = asker.view(asker.agreement(agreement)[-1])
@@ -103,7 +110,9 @@ async def _held_of(
         if not is_of_the_work(error):
             raise
         log(__name__).error("restatement_failed", agreement=agreement, traceback=stack_of(error))
-        return []
+        unreadable = isinstance(error, ValidationError)
+        reason = UNREAD if unreadable else asker.told(WorkFailure.of(error).reason)
+        return UnreadItem(what=f"agreement {agreement}", reason=reason)
 
 
 def _held(held: HeldPeriod, view: AgreementView) -> HeldRestatement:

@@ -15,7 +15,7 @@ from services.core.visibility.shown import AgreementView
 from services.settlement import dispute_store, explain, proposal_store, queries, store
 from services.settlement.access import BookReaderPrincipal, Principal, ReaderPrincipal, not_found
 from services.settlement.effective_versions import read_effective_versions
-from services.settlement.not_found import no_evaluation, no_statement, read_back
+from services.settlement.not_found import no_evaluation, no_statement, read_back, readable
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import (
     EvaluationAnswer,
@@ -100,6 +100,7 @@ async def list_statements(
         limit=limit,
         scope=scope,
         keys=lambda row: (cut, row["position"]),
+        named=partial(_revision_name, "statement"),
     )
 
 
@@ -117,6 +118,10 @@ async def get_statement(
         row = await statement_row(connection, asker, agreement, period, revision)
     statement = _view(asker, agreement).statement(_statement_in(row))
     return shown(request, StatementAnswer(**_summary_fields(asker, row), statement=statement))
+
+
+def _revision_name(what: str, row: DatabaseRow) -> str:
+    return f"{what} of {row['agreement']} for {row['period']}#{row['revision']}"
 
 
 def _statement_in(row: DatabaseRow) -> SettlementStatement:
@@ -189,8 +194,9 @@ async def explain_line(
         found = next((each for each in statement.lines if each.line == line), None)
         if found is None:
             raise not_found(f"line {line} in the statement of {agreement} for {period}")
-        disputes = await dispute_store.of_period(connection, agreement, period)
+        disputes, odd_disputes = await dispute_store.of_period(connection, agreement, period)
         proposed = await proposal_store.open_in(connection, agreement, (period, found.for_period))
+    proposals, odd_proposals = readable(proposed, _listed_proposal, proposal_store.id_in_words)
     async with parts.pool.acquire() as connection:
         evaluations, unread = await store.revisions(
             connection, agreement, [statement.period, found.for_period]
@@ -221,13 +227,15 @@ async def explain_line(
     unavailable = facts.unavailable and asker.told(facts.unavailable)
     told = {
         "facts": facts.model_copy(update={"unavailable": unavailable}),
-        "unread": unread,
+        "unread": (*unread, *odd_disputes, *odd_proposals),
         "disputes": explain.disputes_behind(disputes, explanation),
-        "proposals": tuple(
-            ListedProposal.model_validate(proposal_store.fields(one)) for one in proposed
-        ),
+        "proposals": tuple(proposals),
     }
     return shown(request, explanation.model_copy(update=told))
+
+
+def _listed_proposal(row: DatabaseRow) -> ListedProposal:
+    return ListedProposal.model_validate(proposal_store.fields(row))
 
 
 def _explained(
@@ -287,6 +295,7 @@ async def list_evaluations(
         limit=limit,
         scope=scope,
         keys=lambda row: (row["period"], row["revision"]),
+        named=partial(_revision_name, "evaluation"),
     )
 
 
