@@ -10,6 +10,7 @@ from pydantic import Field
 
 from schemas.base import Instant, Name, Noun, Number, Text
 from schemas.event import EventId, Subject
+from schemas.money import MoneyAmount
 from schemas.period import PeriodLabel, Window
 from schemas.programme import SourceUri
 
@@ -97,6 +98,10 @@ class Dispute(Contested):
         description="By how much the amount is wrong, as whoever raised it says, in main units."
     )
     error: bool | None = Field(description="Whether whoever raised it says that it is an error.")
+    withheld: MoneyAmount | None = Field(
+        description="What of its line is not due now, signed as the line is. Null: nothing is "
+        "withheld by this dispute, what is disputed stays due."
+    )
     raised_by: DisputeSide = Field(description="Who raised it; the other party decides on it.")
     state: DisputeState
     history: tuple[DisputeEvent, ...]

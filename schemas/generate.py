@@ -9,11 +9,14 @@ from schemas.base import Noun
 from schemas.evaluation import PeriodEvaluation
 from schemas.event import EVENT_TYPES, CloudEvent
 from schemas.finance import (
+    AMOUNT_RELEASED,
+    AMOUNT_WITHHELD,
     ENTRY_BOOKED,
     STATEMENT_ADJUSTED,
     STATEMENT_POSTED,
     EntryBooked,
     StatementPosted,
+    WithholdingChanged,
 )
 from schemas.frame import FRAME_CONTENT_TYPE
 from schemas.quarantined import FACT_QUARANTINED, QUARANTINED, FactQuarantined, Quarantined
@@ -27,7 +30,12 @@ MESSAGES: Mapping[str, Mapping[str, type[Noun]]] = {
     "refused": {QUARANTINED: Quarantined},
     "quarantine": {FACT_QUARANTINED: FactQuarantined},
     "evaluations": {PERIOD_EVALUATED: PeriodEvaluation},
-    "settlements": {STATEMENT_POSTED: StatementPosted, STATEMENT_ADJUSTED: StatementPosted},
+    "settlements": {
+        STATEMENT_POSTED: StatementPosted,
+        STATEMENT_ADJUSTED: StatementPosted,
+        AMOUNT_WITHHELD: WithholdingChanged,
+        AMOUNT_RELEASED: WithholdingChanged,
+    },
     "ledger-entries": {ENTRY_BOOKED: EntryBooked},
 }
 """Topic to the types of CloudEvent on it, with the model of their data."""

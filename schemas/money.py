@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from schemas.base import Noun
+
 _TWO = 2
 # ISO 4217 list one, amendment 177: currencies whose minor unit is not one hundredth.
 _EXPONENTS = {
@@ -56,3 +58,18 @@ def minor_units(amount: Fraction, currency: str) -> int:
     if scaled.denominator != 1:
         raise ValueError(f"{currency} has {exponent(currency)} decimals; the amount has more")
     return int(scaled)
+
+
+class MoneyAmount(Noun):
+    """Whole minor units, the currency, and the same amount as people write it."""
+
+    minor_units: int
+    currency: str
+    amount: str
+
+    @classmethod
+    def of(cls, minor_units: int, currency: str) -> MoneyAmount:
+        """The amount of so many minor units."""
+        return cls(
+            minor_units=minor_units, currency=currency, amount=amount_text(minor_units, currency)
+        )

@@ -162,7 +162,7 @@ Termination = Annotated[ByMean | ByMisses | ByOccurrence | ByCap, Field(discrimi
 
 
 class DisputeTerms(Noun):
-    """Which disputes over a settlement are admitted.
+    """Which disputes over a settlement are admitted, and what one does to the amount of its line.
 
     The circumstance states ``run_on``, ``raised_on`` (days), ``error`` (true or false) and
     ``effect`` (in main units); its subject tells several apart.
@@ -175,3 +175,7 @@ class DisputeTerms(Noun):
     holidays: tuple[Day, ...]
     effect: Threshold = Field(description="Which effects are large enough, in main units.")
     needs_error: bool
+    disputed_amount: Literal["stays_due", "withheld"] = Field(
+        description="Of a line in dispute, until the dispute has ended. withheld: the disputed "
+        "amount is not due, only the undisputed part is."
+    )

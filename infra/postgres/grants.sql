@@ -51,7 +51,7 @@ grant select, insert on idempotency to earnback_evaluator;
 
 -- Settlement: settles, books, answers, applies agreements.
 grant select, insert on agreement_version, agreement_party, evaluation_received, settlement_refused, version_taken_up,
-    programme_taken_up, settlement_run, statement, statement_line, ledger_entry, dispute_event, idempotency,
+    programme_taken_up, settlement_run, statement, statement_line, ledger_entry, dispute_event, withholding, idempotency,
     audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done
     to earnback_settlement;
 grant select on answer_sender to earnback_settlement;
@@ -65,8 +65,8 @@ grant insert on outbox to earnback_settlement;
 grant select, insert, update on outbox_head to earnback_settlement;
 
 -- A party, through the settlement API: rows that are its own, by row security.
-grant select on statement, statement_line, ledger_entry, dispute, dispute_event, open_dispute, settlement_run, settlement_pending,
-    evaluation_received, parked_work, quarantine_item, intake_refusal, refusal_count, settlement_refused,
+grant select on statement, statement_line, ledger_entry, dispute, dispute_event, withholding, open_dispute, settlement_run,
+    settlement_pending, evaluation_received, parked_work, quarantine_item, intake_refusal, refusal_count, settlement_refused,
     agreement_party, programme_party, source_owner, applied_correction, book_head, version_taken_up,
     audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done, proposal, subject_count
     to earnback_party;

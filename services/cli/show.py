@@ -116,6 +116,18 @@ def statement(found: SettlementStatement, revision: int | None = None) -> None:
     out.print()
 
 
+def due(answer: Mapping[str, Any]) -> None:
+    """What of a statement is not due, where a dispute withholds anything of it."""
+    withheld = answer["withheld"]
+    if withheld is not None and withheld["minor_units"]:
+        currency = withheld["currency"]
+        out.print(
+            f"  in dispute and withheld  {withheld['amount']} {currency}; "
+            f"due  {answer['due']['amount']} {currency}"
+        )
+        out.print()
+
+
 def _notes(sentences: Iterable[str]) -> None:
     for sentence in sentences:
         out.print(f"  {sentence}", soft_wrap=True)
@@ -335,7 +347,14 @@ def owed_between(balance: Mapping[str, Any]) -> str:
     if balance["owes"] == "nobody":
         return f"{vendor} and {buyer}: nothing is owed"
     payer, payee = (vendor, buyer) if balance["owes"] == "vendor" else (buyer, vendor)
-    return f"{payer} owes {payee} {text}"
+    return f"{payer} owes {payee} {text}{_withheld(balance)}"
+
+
+def _withheld(balance: Mapping[str, Any]) -> str:
+    if not balance["withheld"]["minor_units"]:
+        return ""
+    due, withheld = balance["due"]["amount"], balance["withheld"]["amount"]
+    return f"; {withheld} of it is in dispute and withheld, {due} is due"
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

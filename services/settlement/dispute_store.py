@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,7 @@ from schemas.dispute import (
     DisputeSide,
     DisputeState,
 )
+from schemas.money import MoneyAmount
 from services.settlement.not_found import readable
 from services.settlement.queries import DatabaseRow
 from services.shell.postgres import Connection
@@ -25,7 +26,10 @@ from services.shell.postgres import Connection
 OPEN = (DisputeState.RAISED, DisputeState.UNDER_REVIEW)
 _DISPUTE = """
     select d.dispute_id, d.position, d.agreement, d.vendor, d.period, d.revision, d.line, d.about,
-           d.metric, d.effect, d.error, d.raised_by,
+           d.metric, d.effect, d.error, d.raised_by, d.currency,
+           case when d.withholds_minor is not null then coalesce(
+             (select w.withheld_minor from withholding w where w.dispute_id = d.dispute_id
+               order by w.number desc limit 1), 0) end as withheld_minor,
            (select json_agg(json_build_object('act', e.act, 'state', e.state, 'actor', e.actor,
                             'comment', e.comment, 'at', e.recorded_at) order by e.number)
               from dispute_event e where e.dispute_id = d.dispute_id) as history,
@@ -35,6 +39,16 @@ _DISPUTE = """
      where ($1::text is null or d.vendor = $1) and ($2::text is null or d.buyer = $2)
 """
 _PLAIN = "dispute_id agreement vendor period revision line metric effect error raised_by".split()
+
+
+@dataclass(frozen=True, slots=True)
+class Withholds:
+    """What a dispute withholds of its line at most, and what that came to in the revision that it
+    disputes; in minor units."""
+
+    at_most: int
+    disputed: int
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,7 @@ class NewDispute:
     effect: str | None
     error: bool | None
     raised_by: DisputeSide
+    withholds: Withholds | None
 
 
 def from_row(row: DatabaseRow) -> Dispute:
@@ -59,7 +74,10 @@ def from_row(row: DatabaseRow) -> Dispute:
     history = tuple(DisputeEvent.model_validate(each) for each in json.loads(row["history"]))
     about = json.loads(row["about"]) if row["about"] is not None else {}
     plain = {name: row[name] for name in _PLAIN}
-    return Dispute.model_validate({**plain, **about, "history": history, "state": row["state"]})
+    withheld = row["withheld_minor"]
+    amount = None if withheld is None else MoneyAmount.of(withheld, row["currency"])
+    own = {"history": history, "state": row["state"], "withheld": amount}
+    return Dispute.model_validate({**plain, **about, **own})
 
 
 def _about(contested: Contested) -> str:
@@ -87,17 +105,17 @@ def in_words(contested: Contested) -> str:
     return f"absence of {of} from {said['window']['start']} to {said['window']['end']}"
 
 
-async def has_line(connection: Connection, statement: DatabaseRow, line: str) -> bool:
-    """Whether a statement has a line of that name."""
-    found = await connection.fetchval(
-        "select true from statement_line"
+async def amount_of(connection: Connection, statement: DatabaseRow, line: str) -> int | None:
+    """What a line of a statement comes to, in minor units; None: it has no line of that name."""
+    found: int | None = await connection.fetchval(
+        "select minor_units from statement_line"
         " where agreement = $1 and period = $2 and revision = $3 and line = $4",
         statement["agreement"],
         statement["period"],
         statement["revision"],
         line,
     )
-    return bool(found)
+    return found
 
 
 async def open_dispute(
@@ -117,13 +135,29 @@ async def open_dispute(
     return found
 
 
+async def how_many(
+    connection: Connection, agreement: str, period: str, contested: Contested
+) -> int:
+    """How many disputes about a thing there were, whatever became of them."""
+    line = contested.line
+    found: int = await connection.fetchval(
+        "select count(*) from dispute where agreement = $1 and period = $2"
+        " and line is not distinct from $3 and about is not distinct from $4",
+        agreement,
+        period,
+        line,
+        None if line is not None else _about(contested),
+    )
+    return found
+
+
 async def insert(connection: Connection, new: NewDispute) -> None:
     """Write down a dispute; its first event follows in the same transaction."""
     line = new.contested.line
     await connection.execute(
         "insert into dispute (dispute_id, agreement, vendor, buyer, period, revision, line, about,"
-        " metric, effect, error, raised_by)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        " metric, effect, error, raised_by, withholds_minor, disputed_minor, currency)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         new.dispute_id,
         new.agreement,
         new.vendor,
@@ -136,6 +170,7 @@ async def insert(connection: Connection, new: NewDispute) -> None:
         new.effect,
         new.error,
         new.raised_by,
+        *(astuple(new.withholds) if new.withholds is not None else (None, None, None)),
     )
     await connection.execute(
         "insert into open_dispute (dispute_id, agreement, period, thing) values ($1, $2, $3, $4)",

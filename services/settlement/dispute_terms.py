@@ -1,11 +1,16 @@
-"""What a contract's `disputes` admits: until when, from which effect, and whether only errors."""
+"""What a contract's `disputes` admits: until when, from which effect, whether only errors; and what
+is withheld meanwhile."""
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from schemas.base import written, zone_of
+from schemas.money import MOST, minor_units
 from schemas.remedy import DisputeTerms
 from services.core.settling.dispute_admission import last_day
 from services.settlement.access import Principal
+from services.settlement.dispute_store import Withholds
 from services.settlement.disputed import Found
 from services.settlement.responses import DisputeOrder
 from services.shell.clock import now
@@ -18,7 +23,7 @@ def check_admitted(asker: Principal, found: Found, order: DisputeOrder) -> None:
     if term is None:
         return
     _check_in_time(asker, found, term)
-    faults = [*_effect(term, order), *_error(term, order)]
+    faults = [*(_effect(term, order) or _finer(found, order)), *_error(term, order)]
     if faults:
         raise Problem(
             422,
@@ -26,6 +31,28 @@ def check_admitted(asker: Principal, found: Found, order: DisputeOrder) -> None:
             "The contract does not admit the dispute.",
             faults=faults,
         )
+
+
+def withholds(found: Found, order: DisputeOrder) -> Withholds | None:
+    """What an admitted dispute withholds of its line at most; None: what is disputed stays due."""
+    term, statement, amount = found.version.disputes, found.statement, found.amount
+    if term is None or term.disputed_amount == "stays_due" or statement is None or amount is None:
+        return None
+    assert order.effect is not None, "a contract with disputes asks for it"
+    effect = minor_units(Fraction(order.effect), statement["currency"])
+    return Withholds(min(effect, MOST), amount, statement["currency"])
+
+
+def _finer(found: Found, order: DisputeOrder) -> list[Fault]:
+    """Only whole minor units, of nothing or more, can be withheld."""
+    try:
+        at_most = withholds(found, order)
+    except ValueError as finer:
+        return [Fault("/effect", str(finer), "state an amount that can be withheld")]
+    if at_most is not None and at_most.at_most < 0:
+        reason = "the amount that is withheld is below zero"
+        return [Fault("/effect", reason, "state by how much you say that you owe less")]
+    return []
 
 
 def _check_in_time(asker: Principal, found: Found, term: DisputeTerms) -> None:

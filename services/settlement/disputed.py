@@ -29,11 +29,13 @@ class Found:
 
     ``version``: the one that rules the period. ``statement``: the revision that is meant, else the
     latest one; None: there is none yet. ``metric``: which it concerns, where that can be told.
+    ``amount``: of a line, in minor units.
     """
 
     version: Agreement
     statement: DatabaseRow | None
     metric: str | None
+    amount: int | None = None
 
 
 async def look_up(
@@ -84,9 +86,11 @@ async def _line(
     row = await queries.statement(connection, order.agreement, order.period, order.revision)
     if row is None:
         raise await no_statement(connection, versions, order.period, order.revision, asker.told)
-    if not await dispute_store.has_line(connection, row, line):
+    amount = await dispute_store.amount_of(connection, row, line)
+    if amount is None:
         raise not_found(f"line {line} in that statement")
-    return Found(next(one for one in versions if one.version == row["version"]), row, None)
+    version = next(one for one in versions if one.version == row["version"])
+    return Found(version, row, None, amount)
 
 
 async def _figure(

@@ -13,11 +13,14 @@ from typing import Any
 
 from schemas.base import Noun
 from schemas.finance import (
+    AMOUNT_RELEASED,
+    AMOUNT_WITHHELD,
     ENTRY_BOOKED,
     STATEMENT_ADJUSTED,
     STATEMENT_POSTED,
     EntryBooked,
     StatementPosted,
+    WithholdingChanged,
 )
 from services.settlement.api import settlement_api
 from services.settlement.finance_events import SCHEMA_ROOT
@@ -28,6 +31,8 @@ DATA: dict[str, type[Noun]] = {
     STATEMENT_POSTED: StatementPosted,
     STATEMENT_ADJUSTED: StatementPosted,
     ENTRY_BOOKED: EntryBooked,
+    AMOUNT_WITHHELD: WithholdingChanged,
+    AMOUNT_RELEASED: WithholdingChanged,
 }
 """Event type to the model of its data."""
 

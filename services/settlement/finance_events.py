@@ -14,12 +14,15 @@ import msgspec
 
 from schemas.base import Noun
 from schemas.finance import (
+    AMOUNT_RELEASED,
+    AMOUNT_WITHHELD,
     ENTRY_BOOKED,
     STATEMENT_ADJUSTED,
     STATEMENT_POSTED,
     EntryBooked,
     PostedLine,
     StatementPosted,
+    WithholdingChanged,
 )
 from schemas.ledger_entry import LedgerEntry
 from schemas.money import amount_text
@@ -133,6 +136,21 @@ def entry_events(posting: Posting, *, first_position: int, at: datetime) -> Sequ
         )
         for place, entry in enumerate(posting.entries)
     ]
+
+
+def withholding_event(change: WithholdingChanged, *, at: datetime) -> Outgoing:
+    """The event of an amount that is withheld, or due again."""
+    more = abs(change.withheld_minor) > abs(change.withheld_minor - change.difference_minor)
+    return _event(
+        AMOUNT_WITHHELD if more else AMOUNT_RELEASED,
+        ledger.withholding_event_id(
+            change.dispute_id, change.number, change.line_minor, change.withheld_minor
+        ),
+        subject=f"{change.agreement}/{change.period}/{change.line}",
+        key=change.vendor,
+        at=at,
+        data=change,
+    )
 
 
 def _event(

@@ -10,10 +10,9 @@ from pydantic import ValidationError
 
 from schemas.audit import AuditAction
 from schemas.evaluation import EventRef, PeriodEvaluation, Proposal
-from schemas.money import minor_units
+from schemas.money import MoneyAmount, minor_units
 from services.catalogue.audit import AuditedChange, Author
 from services.settlement.queries import DatabaseRow
-from services.settlement.responses import MoneyAmount
 from services.shell.postgres import Connection
 
 SPACE = UUID("0d3bb4f6-2b7c-5f0e-9a51-0f5a7c1e8d44")

@@ -22,7 +22,12 @@ PROPOSALS_FROM = 2**61
 _WITHIN = "($1::text is null or vendor = $1) and ($2::text is null or buyer = $2)"
 _STATEMENT = (
     "agreement, period, revision, supersedes, programme, version, vendor, buyer, currency,"
-    " total_minor, run_id, sha256, recorded_at, position"
+    " total_minor, run_id, sha256, recorded_at, position,"
+    " case when not exists (select from statement n where n.agreement = s.agreement"
+    "   and n.period = s.period and n.revision > s.revision) then"
+    "  (select coalesce(sum(w.difference_minor), 0)::bigint from withholding w"
+    "    where w.agreement = s.agreement and w.period = s.period and w.currency = s.currency)"
+    " end as withheld_minor"
 )
 
 
@@ -125,7 +130,7 @@ async def statement(
 ) -> DatabaseRow | None:
     """One statement with its body, the latest where no revision is named."""
     return await connection.fetchrow(
-        f"select {_STATEMENT}, body from statement"  # noqa: S608
+        f"select {_STATEMENT}, body from statement s"  # noqa: S608
         " where agreement = $1 and period = $2 and ($3::int is null or revision = $3)"
         " order by revision desc limit 1",
         agreement,
@@ -243,6 +248,25 @@ async def balances(
     return rows
 
 
+async def withheld(
+    connection: Connection,
+    scope: tuple[str | None, str | None],
+    *,
+    vendor: str | None,
+    as_of: datetime | None,
+) -> dict[tuple[str, str, str], int]:
+    """What is withheld, in minor units, by vendor, buyer and currency; as `balances`."""
+    rows = await connection.fetch(
+        "select vendor, buyer, currency, sum(difference_minor)::bigint as minor_units"  # noqa: S608
+        f"  from withholding where {_WITHIN} and ($3::text is null or vendor = $3)"
+        "   and ($4::timestamptz is null or recorded_at < $4) group by 1, 2, 3",
+        *scope,
+        vendor,
+        as_of,
+    )
+    return {(row["vendor"], row["buyer"], row["currency"]): row["minor_units"] for row in rows}
+
+
 async def pending(
     connection: Connection,
     agreements: Sequence[str],
@@ -320,7 +344,7 @@ async def run(connection: Connection, run_id: UUID) -> DatabaseRow | None:
 async def statements_of_run(connection: Connection, run_id: UUID) -> list[DatabaseRow]:
     """What a run posted."""
     rows: list[DatabaseRow] = await connection.fetch(
-        f"select {_STATEMENT} from statement where run_id = $1 order by position",  # noqa: S608
+        f"select {_STATEMENT} from statement s where run_id = $1 order by position",  # noqa: S608
         run_id,
     )
     return rows

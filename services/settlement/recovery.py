@@ -36,6 +36,8 @@ class PublishedRuns:
         """Add a record of `settlements` or `ledger-entries`."""
         told = json.loads(body)
         data = told["data"]
+        if "run_id" not in data:
+            return  # of a dispute: no run leads to it, whoever raised it repeats it
         run = UUID(data["run_id"])
         self.agreements.add(data["agreement"])
         self.times[run] = datetime.fromisoformat(told["time"])

@@ -13,7 +13,7 @@ from schemas.dispute import Contested, Dispute, DisputeAct, DisputeState
 from schemas.evaluation import EventRef, PeriodEvaluation, Proposal, WithheldThing
 from schemas.finance import EntryBooked
 from schemas.ledger_entry import SettlementRun
-from schemas.money import amount_text
+from schemas.money import MoneyAmount
 from schemas.period import PeriodLabel, Window
 from schemas.programme import SourceUri
 from schemas.statement import LevelResult, LineKind, SettlementStatement, Step
@@ -36,21 +36,6 @@ class Page(Noun, Generic[Item]):
     unread: tuple[UnreadItem, ...] = Field(
         (), description="What of this part cannot be shown, and why; all else of it is."
     )
-
-
-class MoneyAmount(Noun):
-    """Whole minor units, the currency, and the same amount as people write it."""
-
-    minor_units: int
-    currency: str
-    amount: str
-
-    @classmethod
-    def of(cls, minor_units: int, currency: str) -> MoneyAmount:
-        """The amount of so many minor units."""
-        return cls(
-            minor_units=minor_units, currency=currency, amount=amount_text(minor_units, currency)
-        )
 
 
 class VersionSummary(Noun):
@@ -124,6 +109,13 @@ class StatementSummary(Noun):
     vendor: str
     buyer: str
     total: MoneyAmount
+    withheld: MoneyAmount | None = Field(
+        description="What of it is not due, as it is disputed and the contract lets it be withheld."
+        " Null: a later revision stands in its place."
+    )
+    due: MoneyAmount | None = Field(
+        description="The total without what is withheld. Null: of a later revision, too."
+    )
     run_id: UUID
     sha256: str
     recorded_at: Instant
@@ -161,6 +153,12 @@ class VendorBalance(Noun):
     buyer: str
     owes: Literal["vendor", "buyer", "nobody"]
     owed: MoneyAmount = Field(description="Never negative; see owes.")
+    withheld: MoneyAmount = Field(
+        description="Of lines in dispute: what the vendor withholds, less what the buyer does."
+    )
+    due: MoneyAmount = Field(
+        description="What is owed without what is withheld; below zero: by the buyer."
+    )
     accounts: tuple[AccountBalance, ...]
 
 

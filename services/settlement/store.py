@@ -25,6 +25,7 @@ from services.core.adjusting.shared_caps import sharing
 from services.core.books import ledger
 from services.core.books.ledger import Position
 from services.core.visibility.parties import Parties, parties_of
+from services.settlement import withholding_store
 from services.settlement.finance_events import (
     Posting,
     SettlementTopics,
@@ -546,6 +547,8 @@ async def post(
         await _write_entries(connection, posting, position + 1, at)
         booked += entry_events(posting, first_position=position + 1, at=at)
         position += 1 + len(posting.entries)
+    periods = [(one.statement.agreement, one.statement.period) for one in postings]
+    told += await withholding_store.after_posting(connection, periods, at=at)
     await enqueue_many(connection, topics.settlements, told)
     await enqueue_many(connection, topics.ledger_entries, booked)
 

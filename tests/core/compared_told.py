@@ -70,6 +70,10 @@ def changes() -> Iterator[str]:
         yield f"# points: {old_text!r} -> {new_text!r}"
         other = agreement(text.replace(old_text, new_text))
         yield from (f"    {change.text()}" for change in contract_diff(agreement(text), other))
+    text = (CONTRACTS / "G62.yaml").read_text(encoding="utf-8")
+    yield "# what is disputed is withheld"
+    other = agreement(text.replace("stays_due", "withheld"))
+    yield from (f"    {change.text()}" for change in contract_diff(agreement(text), other))
     yield "# a programme beside its next version"
     later = programme(2, "2026-01-01", vendors=[{"vendor": "north", "name": "N"}], sources=[
         {"source": "urn:new", "reports_for": "north", "metrics": ["total"]}])  # fmt: skip

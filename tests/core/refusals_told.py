@@ -219,6 +219,8 @@ MORE += [
     "clauses: [{clause: law, about: weather, text: 5}]",
     "clauses: law",
     "disputes: true",
+    "disputes: {circumstance: told, working_days: 5, holidays: [], effect: {at_least: 1}, "
+    "needs_error: true}",
 ]  # fmt: skip
 ALLOCATED = (
     "at_risk: [{at_risk: pool, percent: 10, base: fee}]\n"

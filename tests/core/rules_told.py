@@ -1604,7 +1604,7 @@ def dispute_admissions() -> list[Story]:
     """Disputes in time and a day late, with and without an error, of every effect."""
     terms_of = (
         "disputes: {circumstance: dispute, working_days: %d, holidays: [%s], "
-        "effect: {at_least: 100}, needs_error: %s}\n"
+        "effect: {at_least: 100}, needs_error: %s, disputed_amount: stays_due}\n"
     )
 
     def disputed(days: int, holidays: str, needs: str, *facts: dict[str, Any]) -> Story:

@@ -18,8 +18,10 @@ from uuid import UUID, uuid4
 import msgspec
 
 from schemas.agreement import Agreement
+from schemas.bands import Threshold
 from schemas.evaluation import PeriodEvaluation
 from schemas.programme import Programme
+from schemas.remedy import DisputeTerms
 from schemas.role import Role
 from schemas.whose_word import SAID
 from services.catalogue.audit import at_the_command_line
@@ -122,6 +124,16 @@ def shared_cap(*agreements: str) -> dict[str, object]:
     }
 
 
+_DISPUTES = DisputeTerms(
+    circumstance="dispute",
+    working_days=1000,
+    holidays=(),
+    effect=Threshold(at_least="1"),
+    needs_error=False,
+    disputed_amount="withheld",
+)
+
+
 def agreement_of(vendor: str, what: str = "service", **more: Any) -> Agreement:
     """An agreement of a vendor with its buyer; ``what`` tells several apart."""
     made = an_agreement(f"{vendor}-{what}", vendor=vendor, **more)
@@ -133,6 +145,7 @@ def agreement_of(vendor: str, what: str = "service", **more: Any) -> Agreement:
             "programme": f"{BUYER_OF[vendor]}-programme",
             "name": f"{vendor} agreement",
             "levels": (level,),
+            "disputes": _DISPUTES,
         }
     )
 
@@ -420,6 +433,7 @@ async def _dispute(world: World, vendor: str) -> str:
         "agreement": f"{vendor}-service",
         "period": "2025-01",
         "line": world.ids[vendor]["line"],
+        "effect": 1,
         "comment": f"{vendor} says no",
     }
     client = world.desk.client
@@ -434,7 +448,11 @@ async def _dispute(world: World, vendor: str) -> str:
         json={"act": "review", "comment": f"{BUYER_OF[vendor]} looks"},
     )
     assert reviewed.status_code == 200, reviewed.text
-    figure = {"figure": {"metric": SHARED}, "comment": f"{BUYER_OF[vendor]} doubts {vendor}"}
+    figure = {
+        "figure": {"metric": SHARED},
+        "effect": 1,
+        "comment": f"{BUYER_OF[vendor]} doubts {vendor}",
+    }
     doubted = await client.post(
         "/v1/disputes",
         headers=world.headers(BUYER_VIEWER[BUYER_OF[vendor]]),

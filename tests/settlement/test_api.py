@@ -635,6 +635,7 @@ async def test_what_the_contract_no_longer_admits_is_refused_with_the_last_day(
         holidays=(),
         effect=Threshold(at_least="3000"),
         needs_error=True,
+        disputed_amount="withheld",
     )
     agreement = an_agreement().model_copy(update={"disputes": terms})
     async with a_desk(database, agreements=[agreement]) as desk:

@@ -51,6 +51,7 @@ def _close(client: Any, agreement: str, period: str, reason: str | None) -> None
         return
     found = books.statement(client, agreement, period, None)
     show.statement(statement_of(found["statement"]), found["revision"])
+    show.due(found)
 
 
 def statements(
@@ -71,6 +72,7 @@ def statements(
                 return
             found = books.statement(client, agreement, period, revision)
             show.statement(statement_of(found["statement"]), found["revision"])
+            show.due(found)
             show.revisions(books.history(client, agreement, period))
             return
         if revision is not None:

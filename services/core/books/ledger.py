@@ -80,6 +80,20 @@ def entry_event_id(entry_id: UUID) -> UUID:
     return uuid5(entry_id, "booked")
 
 
+def withholding_event_id(dispute: UUID, number: int, posted: int, withheld: int) -> UUID:
+    """The id under which finance hears of one change of what a dispute withholds.
+
+    Made from what is told: after a restore, the same again is known, and another is another.
+    """
+    return uuid5(dispute, f"withheld\0{number}\0{posted}\0{withheld}")
+
+
+def dispute_id(*, agreement: str, period: str, thing: str, number: int) -> UUID:
+    """The dispute that is the n-th about a thing of a period: the same where it is raised again
+    after a restore."""
+    return uuid5(_NAMESPACE, f"dispute\0{agreement}\0{period}\0{thing}\0{number}")
+
+
 def content_digest(statement: SettlementStatement) -> bytes:
     """SHA-256 over what a statement says, without the words in which its steps explain it and
     without the version of the rules that made it.

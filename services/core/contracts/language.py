@@ -332,6 +332,13 @@ def _several_sources(document: ContractBody) -> Iterator[Addition]:
             yield Addition(path, "several_sources", "added", said)
 
 
+def _disputed_amount(document: ContractBody) -> Iterator[Addition]:
+    """Language 1: what is disputed stays due."""
+    for path, _ in each(document, "disputes"):
+        said = "is the disputed amount of a line due while the dispute is open: stays_due, withheld"
+        yield Addition(path, "disputed_amount", "stays_due", said)
+
+
 RULES: tuple[LanguageRule, ...] = (
     _last_credit,
     _across_periods,
@@ -345,5 +352,6 @@ RULES: tuple[LanguageRule, ...] = (
     _whose_word,
     _reporting,
     _several_sources,
+    _disputed_amount,
 )
 """The rules that bring a document of language 1 to language 2, in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -18,6 +18,7 @@ from schemas.dispute import (
     DisputeState,
 )
 from services.catalogue.audit import AuditedChange, record
+from services.core.books import ledger
 from services.core.books.disputes import (
     ACTS_OF_RAISER,
     NEXT_STATE,
@@ -28,7 +29,7 @@ from services.core.books.disputes import (
 from services.settlement import dispute_store
 from services.settlement.access import Principal, ReaderPrincipal, not_found
 from services.settlement.dispute_store import NewDispute, in_words
-from services.settlement.dispute_terms import check_admitted
+from services.settlement.dispute_terms import check_admitted, withholds
 from services.settlement.disputed import Found, look_up
 from services.settlement.not_found import read_back
 from services.settlement.responses import (
@@ -51,6 +52,8 @@ from services.settlement.routes.common import (
     router,
     shown,
 )
+from services.settlement.withholding_store import change_withheld
+from services.shell.clock import now
 from services.shell.http.idempotency import Answer, once
 from services.shell.http.problems import Problem
 from services.shell.postgres import Connection
@@ -64,8 +67,10 @@ async def raise_dispute(
 ) -> Response:
     """Contest a line, a figure, a measurement or that there is none, with the reason.
 
-    The contract's `disputes` says until when and from which effect.
+    The contract's `disputes` says until when, from which effect, and whether the disputed amount of
+    a line is due meanwhile.
     """
+    topics = parts_of(request).topics
 
     async def effect(connection: Connection) -> Answer:
         found = await look_up(connection, parts_of(request).evaluator, asker, order)
@@ -76,7 +81,10 @@ async def raise_dispute(
         )
         if other is not None:
             raise _disputed_already(contested, other)
-        new = _new(asker, found, order, contested)
+        number = 1 + await dispute_store.how_many(
+            connection, order.agreement, order.period, contested
+        )
+        new = _new(asker, found, order, contested, number)
         await dispute_store.insert(connection, new)
         await dispute_store.add_event(
             connection,
@@ -86,6 +94,8 @@ async def raise_dispute(
             actor=asker.party,
             comment=order.comment,
         )
+        if new.withholds is not None:
+            await change_withheld(connection, new.dispute_id, "raised", topics=topics, at=now())
         dispute = await _read(connection, asker, new.dispute_id)
         await _write_down(connection, asker, AuditAction.DISPUTE_RAISED, dispute, order.comment)
         return done(
@@ -107,9 +117,16 @@ def _disputed_already(contested: Contested, other: UUID) -> Problem:
     )
 
 
-def _new(asker: Principal, found: Found, order: DisputeOrder, contested: Contested) -> NewDispute:
+def _new(
+    asker: Principal, found: Found, order: DisputeOrder, contested: Contested, number: int
+) -> NewDispute:
     return NewDispute(
-        dispute_id=uuid4(),
+        dispute_id=ledger.dispute_id(
+            agreement=order.agreement,
+            period=order.period,
+            thing=dispute_store.thing(contested),
+            number=number,
+        ),
         agreement=order.agreement,
         vendor=found.version.vendor,
         buyer=asker.buyer_of(found.version.programme),
@@ -120,6 +137,7 @@ def _new(asker: Principal, found: Found, order: DisputeOrder, contested: Contest
         effect=written(order.effect) if order.effect is not None else None,
         error=order.error,
         raised_by=_side(asker),
+        withholds=withholds(found, order),
     )
 
 
@@ -136,7 +154,11 @@ async def act_on_dispute(
     order: DisputeActOrder,
     key: IdempotencyKey = None,
 ) -> Response:
-    """Take a dispute one step further. Who raised it withdraws it; the other party decides."""
+    """Take a dispute one step further. Who raised it withdraws it; the other party decides.
+
+    Where it ends, what it withheld is due again.
+    """
+    topics = parts_of(request).topics
 
     async def effect(connection: Connection) -> Answer:
         await dispute_store.hold(connection, dispute_id)
@@ -165,6 +187,8 @@ async def act_on_dispute(
             actor=asker.party,
             comment=order.comment,
         )
+        if dispute.withheld is not None and state not in dispute_store.OPEN:
+            await change_withheld(connection, dispute_id, "ended", topics=topics, at=now())
         told = f"{order.act}: {order.comment}"
         await _write_down(connection, asker, AuditAction.DISPUTE_ACTED, dispute, told)
         return done(await _read(connection, asker, dispute_id))

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from schemas.base import Instant
 from schemas.finance import EntryBooked
 from schemas.ledger_entry import SettlementRun
-from schemas.money import amount_text
+from schemas.money import MoneyAmount, amount_text
 from services.core.books.ledger import vendor_account
 from services.settlement import queries
 from services.settlement.access import BookReaderPrincipal, Principal, not_found
@@ -23,7 +23,6 @@ from services.settlement.responses import (
     AccountBalance,
     Balances,
     EntryAnswer,
-    MoneyAmount,
     Page,
     RunAnswer,
     RunSummary,
@@ -126,14 +125,17 @@ async def get_balances(
     async with parts_of(request).reading(asker) as connection:
         position = await queries.book_position(connection)
         rows = await queries.balances(connection, asker.scope, vendor=vendor, as_of=as_of)
+        withheld = await queries.withheld(connection, asker.scope, vendor=vendor, as_of=as_of)
     between = groupby(rows, key=lambda row: (row["vendor"], row["buyer"], row["currency"]))
-    items = tuple(_balance(*key, list(accounts)) for key, accounts in between)
+    items = tuple(_balance(*key, list(accounts), withheld.get(key, 0)) for key, accounts in between)
     return shown(
         request, Balances(position=asker.book_position(position), as_of=as_of, items=items)
     )
 
 
-def _balance(vendor: str, buyer: str, currency: str, rows: Sequence[DatabaseRow]) -> VendorBalance:
+def _balance(
+    vendor: str, buyer: str, currency: str, rows: Sequence[DatabaseRow], withheld: int
+) -> VendorBalance:
     held = {row["account"]: int(row["minor_units"]) for row in rows}
     assert sum(held.values()) == 0, f"the books of {vendor} and {buyer} do not balance"
     owed = held[vendor_account(vendor)]
@@ -142,6 +144,8 @@ def _balance(vendor: str, buyer: str, currency: str, rows: Sequence[DatabaseRow]
         buyer=buyer,
         owes="vendor" if owed > 0 else "buyer" if owed < 0 else "nobody",
         owed=MoneyAmount.of(abs(owed), currency),
+        withheld=MoneyAmount.of(withheld, currency),
+        due=MoneyAmount.of(owed - withheld, currency),
         accounts=tuple(
             AccountBalance(account=account, balance=MoneyAmount.of(amount, currency))
             for account, amount in held.items()

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from schemas.evaluation import PeriodEvaluation
+from schemas.money import MoneyAmount
 from schemas.statement import SettlementStatement
 from services.core.contracts.versions import version_for
 from services.core.settling.member import History
@@ -21,7 +22,7 @@ from services.settlement.effective_versions import read_effective_versions
 from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.not_found import read_back
 from services.settlement.replay import CannotBeReplayed, replayed
-from services.settlement.responses import MoneyAmount, Preview
+from services.settlement.responses import Preview
 from services.settlement.routes.common import Period, SettlementApiState, parts_of, router, shown
 from services.shell.http.problems import Problem
 

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from schemas.audit import AuditAction
 from schemas.evaluation import EventRef, Proposal
+from schemas.money import MoneyAmount
 from schemas.statement import SettlementStatement
 from services.catalogue.audit import AuditedChange, record
 from services.catalogue.person import PERSON
@@ -23,7 +24,6 @@ from services.settlement.not_found import read_back
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import (
     ListedProposal,
-    MoneyAmount,
     Page,
     ProposalAnswered,
     ProposalDecision,

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from schemas.audit import AuditAction
+from schemas.money import MoneyAmount
 from schemas.statement import RULES, SettlementStatement
 from services.catalogue.audit import AuditedChange, Author, record
 from services.catalogue.parked import WorkFailure
@@ -23,7 +24,6 @@ from services.settlement.four_eyes import ASKED_FOR, check_one_is_enough, or_ask
 from services.settlement.replay import CannotBeReplayed
 from services.settlement.responses import (
     HeldRestatement,
-    MoneyAmount,
     Page,
     RestatedLine,
     RestatedPeriod,

@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from schemas.evaluation import PeriodEvaluation
+from schemas.money import MoneyAmount
 from schemas.statement import LevelResult, SettlementStatement, StatementLine, canonical
 from services.core.visibility.shown import AgreementView
 from services.settlement import dispute_store, explain, proposal_store, queries, store
@@ -22,7 +23,6 @@ from services.settlement.responses import (
     EvaluationSummary,
     Explanation,
     ListedProposal,
-    MoneyAmount,
     Page,
     StatementAnswer,
     StatementSummary,
@@ -54,8 +54,15 @@ def _summary_fields(asker: Principal, row: DatabaseRow) -> dict[str, object]:
     plain = (
         "agreement period revision supersedes programme version vendor buyer run_id recorded_at"
     ).split()
+    withheld = row["withheld_minor"]  # null of what is superseded: it is not due as such
+
+    def amount(minor: int) -> MoneyAmount | None:
+        return None if withheld is None else MoneyAmount.of(minor, row["currency"])
+
     return {
         **{name: row[name] for name in plain},
+        "withheld": amount(withheld or 0),
+        "due": amount(row["total_minor"] - (withheld or 0)),
         "position": asker.book_position(row["position"]),
         "total": MoneyAmount.of(row["total_minor"], row["currency"]),
         "sha256": row["sha256"].hex(),

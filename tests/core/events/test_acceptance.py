@@ -358,6 +358,7 @@ READING = {
         "holidays": [],
         "effect": {"at_least": 3000},
         "needs_error": True,
+        "disputed_amount": "stays_due",
     },
 }
 NUMBERS_READ = rules_of([PROGRAMME], [agreement(**READING)], NUMBERS)

@@ -93,7 +93,7 @@ IN_DAYS = LEVEL.replace("    judged", RELIEF.replace("WITHIN", "within_days: 366
 IN_MONTHS = LEVEL.replace("    judged", RELIEF.replace("WITHIN", "within_months: 120"))
 DISPUTES = (
     "disputes: {circumstance: told, working_days: 1000, holidays: [], effect: {at_least: 0}, "
-    "needs_error: false}\n"
+    "needs_error: false, disputed_amount: stays_due}\n"
 )
 INVOICING = (
     "invoicing: {deducted_from: same_period, invoice: told, if_absent: wait, "

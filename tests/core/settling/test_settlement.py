@@ -187,7 +187,7 @@ def test_a_period_with_nothing_due_waits_for_no_charge() -> None:
 def test_a_circumstance_that_states_nonsense_holds_its_period_back_with_a_remedy() -> None:
     text = (
         "disputes: {circumstance: dispute, working_days: 20, holidays: [], "
-        "effect: {at_least: 1}, needs_error: true}\n"
+        "effect: {at_least: 1}, needs_error: true, disputed_amount: withheld}\n"
     )
     told = [("dispute", {"values": {"raised_on": "2025-02-10", "run_on": "last week"}})]
     known = [evaluation("2025-01", 98, circumstances=told), evaluation("2025-02", 98)]

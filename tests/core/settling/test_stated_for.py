@@ -82,7 +82,7 @@ EACH = (
 INVOICE = "invoicing: {invoice: invoice, deducted_from: same_period, rest: {kind: lapses}}\n"
 DISPUTES = (
     "disputes: {circumstance: dispute, working_days: 5, holidays: [], effect: {above: 1}, "
-    "needs_error: false}\n"
+    "needs_error: false, disputed_amount: stays_due}\n"
 )
 READERS = (
     Reader("ReliefByCircumstance.circumstance",
