@@ -56,6 +56,7 @@ for command in (
     restatements.restate,
     looking.preview,
     looking.pending,
+    looking.corrections,
     looking.quarantine,
     looking.usage,
     looking.balances,

@@ -22,7 +22,7 @@ from services.catalogue.cached import CatalogueCopy
 from services.catalogue.parked import WorkFailure
 from services.core.counting.evaluation import window_at
 from services.core.counting.measures.question import Need
-from services.evaluator import evaluation_store, preview
+from services.evaluator import evaluation_store, preview, told_corrections
 from services.evaluator.closing import Ends
 from services.evaluator.frame_lookup import FrameLookup, NobodyAnswers
 from services.evaluator.recount import NoSuchPeriod, RecountTarget, target_of
@@ -243,6 +243,33 @@ async def list_facts(
         "items": found.items,
         "next": encode_cursor(scope, *found.following) if found.following else None,
         "digest": found.digest,
+    }
+    return tagged(request, json.dumps(page).encode())
+
+
+@routes.get("/corrections", response_model=dict[str, Any])
+async def list_corrections(
+    request: Request,
+    agreement: str,
+    period: PeriodLabel,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """List the corrections of events that may count for a period, in the order they came in."""
+    parts = _parts(request)
+    scope = json.dumps(["corrections", agreement, period])
+    after = decode_cursor(scope, cursor, [int, int, int]) if cursor else (-1, -1, -1)
+    try:
+        found = await told_corrections.corrections(
+            parts.pool, parts.catalogue.current, agreement, period, tuple(after), limit
+        )
+    except NoSuchPeriod as error:
+        raise Problem(404, "not-found", "There is nothing to list.", str(error)) from error
+    page = {
+        "agreement": agreement,
+        "period": period,
+        "items": found.items,
+        "next": encode_cursor(scope, *found.following) if found.following else None,
     }
     return tagged(request, json.dumps(page).encode())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from services.core.events.corrections import MOST_CHAINED
@@ -196,6 +196,62 @@ _OWN = """
       join linked_fact l on l.partition = every.partition and l.root = every.root
      order by l.partition, l.number, l.place
 """
+
+
+class CorrectionPlace(NamedTuple):
+    """Where a correction is stored, and where the event at the end of its chain is."""
+
+    partition: int
+    number: int
+    place: int
+    event_number: int
+    event_place: int
+    stored_at: datetime
+
+
+_OWN_CORRECTIONS = """
+    with own as (
+        select m.partition, m.root
+          from linked_metric m
+          join unnest($2::text[], $3::bigint[], $4::bigint[]) as need(metric, first, past)
+            on m.programme = $1 and m.metric = need.metric
+               and m.at_us >= need.first and m.at_us < need.past
+        union
+        select partition, root from linked_agreement
+         where agreement = $5 and since < $7 and until > $6)
+    select l.partition, l.number, l.place, e.number, e.place, f.stored_at
+      from own
+      join linked_fact l using (partition, root)
+      join linked_fact e on e.partition = l.partition and e.id128 = l.root
+      join fact_frame f on f.partition = l.partition and f.number = l.number
+     where l.corrects is not null and (l.partition, l.number, l.place) > ($8, $9, $10)
+     order by l.partition, l.number, l.place limit $11
+"""
+
+
+async def own_corrections(
+    connection: Connection,
+    programme: str,
+    spans: Mapping[str, tuple[int, int]],
+    agreement: str,
+    days: tuple[date, date],
+    after: tuple[int, int, int],
+    limit: int,
+) -> list[CorrectionPlace]:
+    """The corrections among what `own` finds, in the order in which they were stored."""
+    names = sorted(spans)
+    rows = await connection.fetch(
+        _OWN_CORRECTIONS,
+        programme,
+        names,
+        [spans[name][0] for name in names],
+        [spans[name][1] for name in names],
+        agreement,
+        *days,
+        *after,
+        limit,
+    )
+    return [CorrectionPlace(*row) for row in rows]
 
 
 async def own(

@@ -18,6 +18,7 @@ from services.settlement.ingest_client import IngestClient
 from services.settlement.routes import (
     agreements,
     audit,
+    corrections,
     disputes,
     ledger,
     operations,
@@ -52,6 +53,7 @@ ROUTERS = tuple(
         previews,
         ledger,
         restatements,
+        corrections,
         disputes,
         proposals,
         pending,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +126,7 @@ async def _measurement(
     if not asker.may_read(wanted.source, said):
         raise unknown
     metric = said.get("metric")
-    if not _is_of(asker, version, wanted.source, said):
+    if not is_of(asker, version, wanted.source, said):
         raise _unfit(
             "/measurement",
             f"agreement {version.agreement} is not settled by that event",
@@ -141,7 +141,8 @@ async def _measurement(
     return metric if isinstance(metric, str) else None
 
 
-def _is_of(asker: Principal, version: Agreement, source: str, said: dict[str, Any]) -> bool:
+def is_of(asker: Principal, version: Agreement, source: str, said: Mapping[str, Any]) -> bool:
+    """Whether an agreement is settled by what an event of a source says."""
     owner = asker.catalogue.sources.get(source)
     if owner is None or owner.programme != version.programme:
         return False

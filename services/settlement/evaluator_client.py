@@ -41,6 +41,12 @@ class EvaluatorClient(ServiceClient):
         page: dict[str, Any] = answer.json()
         return page
 
+    async def corrections(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """A page of the corrections of events that may count for a period: ``items``, ``next``."""
+        answer = await self._ask("GET", "/v1/corrections", params=query)
+        page: dict[str, Any] = answer.json()
+        return page
+
     async def close_period(
         self, order: bytes, *, requested_by: str, by: Author, key: str
     ) -> dict[str, Any]:

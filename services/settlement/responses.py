@@ -291,6 +291,47 @@ class ProposalAnswered(Noun):
     event: EventRef = Field(description="The event that answers.")
 
 
+class CorrectedEvent(Noun):
+    """An event as it was sent, before any correction."""
+
+    source: str
+    id: str
+    type: str
+    time: Instant
+    data: dict[str, Any]
+
+
+class ShownCorrection(Noun):
+    """A correction: who made it, when and why, and what of."""
+
+    source: str
+    id: str
+    party: str = Field(description="Whose source it is: who made it.")
+    time: Instant = Field(description="When it was made, as its event says.")
+    stored_at: Instant = Field(description="When it was taken in.")
+    reason: str
+    corrects: str = Field(
+        description="The `id` that it names: of the event, or of a correction of it."
+    )
+    event: CorrectedEvent = Field(description="What it was: the event at the end of the chain.")
+    takes_back: bool = Field(description="What it `corrects` is to be as if it never came.")
+    data: dict[str, Any] | None = Field(
+        description="What it became: in place of the data of what it `corrects`. Null: that stays."
+    )
+    moved_to: Instant | None = Field(description="Its new time. Null: that stays.")
+
+
+class CorrectionsPage(Noun):
+    """Corrections of events that count for a period, before its close and after. ``next`` is the
+    cursor of the rest; a page may be shorter than asked for, or empty."""
+
+    agreement: str
+    period: str
+    items: tuple[ShownCorrection, ...]
+    withheld: int = Field(description="How many of this page are another vendor's.")
+    next: str | None
+
+
 class Explanation(Noun):
     """From an amount to the events behind it."""
 

@@ -54,6 +54,7 @@ ROUTES: dict[tuple[str, str], tuple[str, ...]] = {
         f"/v1/events/{{source}}/{{owner}}-{name}" for name in EVENTS
     ),
     ("GET", "/v1/facts"): (FACTS, FACTS + "&limit=1", FACTS + "&subject={owner}-site"),
+    ("GET", "/v1/corrections"): ("/v1/corrections?agreement={owner}-{what}&period=2025-01",),
     ("POST", "/v1/closes"): ("/v1/closes",),
     ("GET", "/v1/closes/{number}"): ("/v1/closes/{number}",),
 }

@@ -35,6 +35,7 @@ from tests.settlement.builders import a_record, an_agreement, an_evaluation
 from tests.settlement.desk import Desk, a_desk
 from tests.settlement.house import PARTITIONS as PARTITIONS
 from tests.settlement.older import settled_by_an_older_release
+from tests.settlement.proposing import a_correction
 
 TOWN, VILLAGE = "zqhaven", "zqmanor"
 NORTH, SOUTH, EAST = "zqnorth", "zqsouth", "zqfjord"
@@ -305,6 +306,10 @@ def _previews(desk: Desk, vendor: str) -> None:
         name = f"{vendor}-{what}"
         for period in ("2025-01", "2025-02"):
             desk.elsewhere.previews[(name, period)] = counted_of(vendor, what, period=period)
+        desk.elsewhere.corrections[(name, "2025-01")] = [
+            a_correction(f"{each}-fix", f"urn:{each}:probe", {"metric": SHARED, "said": each})
+            for each in BUYER_OF
+        ]
         desk.elsewhere.facts[(name, SHARED, "2025-01")] = [
             (f"urn:{each}:probe", f"{each}-fact") for each in BUYER_OF
         ]

@@ -40,6 +40,7 @@ class Elsewhere:
     accepting: dict[tuple[str, str], PeriodEvaluation] = field(default_factory=dict)
     """Previews in which a proposal is accepted; of what is not here: the one without."""
     facts: dict[tuple[str, str, str], list[tuple[str, str]]] = field(default_factory=dict)
+    corrections: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
     closes: list[tuple[str, bytes]] = field(default_factory=list)
     orders: dict[int, dict[str, Any]] = field(default_factory=dict)
     away: bool = False
@@ -50,6 +51,8 @@ class Elsewhere:
         path = [each for each in request.url.raw_path.decode().partition("?")[0].split("/") if each]
         if path[1] == "facts":
             return self._facts(request.url.params)
+        if path[1] == "corrections":
+            return self._corrections(request.url.params)
         if path[1] == "closes":
             return self._closes(request)
         if path[1] == "events":
@@ -85,6 +88,13 @@ class Elsewhere:
         return httpx.Response(
             202, json={"number": 1, **order, "outcome": None}, headers={"location": "/v1/closes/1"}
         )
+
+    def _corrections(self, asked: Mapping[str, str]) -> httpx.Response:
+        found = self.corrections.get((asked["agreement"], asked["period"]), [])
+        start = int(asked.get("cursor", 0))
+        end = start + int(asked["limit"])
+        following = str(end) if end < len(found) else None
+        return httpx.Response(200, json={"items": found[start:end], "next": following})
 
     def _facts(self, asked: Mapping[str, str]) -> httpx.Response:
         events = self.facts.get((asked["agreement"], asked["metric"], asked["period"]), [])

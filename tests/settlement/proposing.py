@@ -25,6 +25,19 @@ def correction(name: str, period: str, source: str = VENDOR, **more: Any) -> dic
     }  # fmt: skip
 
 
+def a_correction(
+    name: str, source: str, data: dict[str, Any], becomes: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """One as the evaluator tells it; it takes its event back unless it becomes something."""
+    event = {"source": source, "id": f"{name}-event", "type": "earnback.count.v1", "data": data}
+    return {
+        "source": source, "id": name, "time": "2025-01-20T08:00:00Z",
+        "stored_at": "2025-01-20T08:00:01Z", "corrects": f"{name}-event", "reason": "a false one",
+        "event": {**event, "time": "2025-01-10T08:00:00Z"}, "takes_back": becomes is None,
+        "data": becomes, "moved_to": None,
+    }  # fmt: skip
+
+
 def answered(one: dict[str, Any], answer: str, by: str = "town") -> dict[str, Any]:
     event = {"source": BUYER, "id": f"{answer}-it"}
     told = {"event": event, "at": "2025-03-21T08:00:00Z", "party": by, "answer": answer}

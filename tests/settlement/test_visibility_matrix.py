@@ -132,6 +132,9 @@ THINGS: dict[tuple[str, str], Callable[[World, str], Asked]] = {
         "/v1/statements/{owner}-service/2025-01/lines/{line}/explanation"
     ),
     ("GET", "/v1/previews/{agreement}/{period}"): _get("/v1/previews/{owner}-service/2025-02"),
+    ("GET", "/v1/corrections/{agreement}/{period}"): _get(
+        "/v1/corrections/{owner}-service/2025-01"
+    ),
     ("GET", "/v1/ledger-entries/{entry_id}"): _get("/v1/ledger-entries/{entry_id}"),
     ("GET", "/v1/runs/{run_id}"): _get("/v1/runs/{run_id}"),
     ("GET", "/v1/disputes/{dispute_id}"): _get("/v1/disputes/{dispute_id}"),
@@ -460,6 +463,7 @@ def test_every_route_of_the_evaluator_stands_behind_one_of_settlement() -> None:
             "GET",
             "/v1/statements/{agreement}/{period}/lines/{line}/explanation",
         ),
+        ("GET", "/v1/corrections"): ("GET", "/v1/corrections/{agreement}/{period}"),
         ("POST", "/v1/closes"): ("POST", "/v1/closes"),
         ("GET", "/v1/closes/{number}"): ("GET", "/v1/closes/{order_id}"),
     }

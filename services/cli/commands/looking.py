@@ -1,4 +1,4 @@
-"""`earnback preview`, `pending`, `quarantine`, `usage`, `balances`: what stands, on request."""
+"""`earnback preview`, `pending`, `corrections` and others: what stands, on request."""
 
 from __future__ import annotations
 
@@ -132,6 +132,33 @@ def balances(
         show.out.print(show.owed_between(one))
     if not found["items"]:
         echo("nothing is booked")
+
+
+def corrections(agreement: str, period: str, as_json: AsJson = False) -> None:
+    """Corrections of events that count for a period: who made them, when, of what and why."""
+    check_period(period, "earnback corrections AGREEMENT PERIOD")
+    _list(
+        f"/v1/corrections/{quote(agreement, safe='')}/{quote(period, safe='')}",
+        ("at", "by", "event", "was", "became", "reason"),
+        lambda row: (
+            row["time"][:16],
+            row["party"],
+            f"{row['source']} {row['corrects']}",
+            json.dumps(row["event"]["data"]),
+            _became(row),
+            row["reason"],
+        ),
+        as_json,
+        "nothing was corrected",
+    )
+
+
+def _became(row: dict[str, Any]) -> str:
+    if row["takes_back"]:
+        return "taken back"
+    data = json.dumps(row["data"]) if row["data"] is not None else ""
+    moved = f"moved to {row['moved_to']}" if row["moved_to"] else ""
+    return " ".join(filter(None, (data, moved)))
 
 
 def _list(path: str, columns: tuple[str, ...], cells: Any, as_json: bool, nothing: str) -> None:
