@@ -52,7 +52,7 @@ test: static  ## all of it: the checks, and every test on real Kafka and Postgre
 static: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
 bench: $(STAMP)  ## events per second through the chain, beside the raw limit of this machine
@@ -71,7 +71,7 @@ lock:  ## resolve the dependencies anew and pin each by its hashes
 	@$(call need_python)
 	"$(PYTHON)" -m venv build/lock
 	build/lock/bin/pip install -q $(UV)
-	echo 'setuptools>=80' | build/lock/bin/uv pip compile pyproject.toml - --extra dev \
+	printf '%s\n' 'setuptools>=80' 'pip>=26' | build/lock/bin/uv pip compile pyproject.toml - --extra dev \
 		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --output-file requirements.lock
 	echo 'setuptools>=80' | build/lock/bin/uv pip compile pyproject.toml - --extra cli \
@@ -89,11 +89,16 @@ clean:  ## remove the environment and all caches in this folder; data and downlo
 		.import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# The pip that comes with Python may be years old, and need twice the time for the same. What it
+# installs is compiled afterwards, on all cores and without the tests of others.
 $(STAMP): requirements.lock pyproject.toml
 	@$(call need_python)
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	awk '/^[a-z]/ { mine = /^pip==/ } mine' requirements.lock > $(VENV)/pip.lock
+	$(BIN)/python -m pip install -q --no-compile --require-hashes -r $(VENV)/pip.lock
+	$(BIN)/python -m pip install -q --no-compile --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -qq --no-compile --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib || true  # some are templates
 	@touch $@
 
 define need_python
