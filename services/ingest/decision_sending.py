@@ -89,4 +89,4 @@ class DecisionSending:
         source, event_id = (quote(str(each), safe="") for each in (outcome.source, outcome.id))
         # Also where it is refused by now, such as too late: the verdict there says why.
         await four_eyes.decision_sent(pool, row["request_id"], f"/v1/events/{source}/{event_id}")
-        log(__name__).info("decision_taken", about=row["about"], status=outcome.status)
+        log(__name__).info("decision_taken", request=str(row["request_id"]), status=outcome.status)

@@ -14,7 +14,7 @@ from services.core.events.facts import Row
 from services.ingest.framing import HEADERS, frames_of
 from services.shell.broker import NONE, Security, for_aiokafka
 from services.shell.frames import MAX_ROWS, partition_of
-from services.shell.logs import log
+from services.shell.logs import log, stack_of
 
 LINGER = 0.010
 """Seconds that rows wait for others to share a frame with."""
@@ -164,7 +164,7 @@ class Publisher:
             log(__name__).warning("not_acknowledged", partition=partition, error=repr(failed))
             error = Unavailable(self.failure)
         except Exception as failed:
-            log(__name__).exception("frames_failed", partition=partition)
+            log(__name__).error("frames_failed", partition=partition, traceback=stack_of(failed))
             error = failed
         for waiter in buffer.waiters:
             if waiter.done():

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from confluent_kafka import KafkaException
+
 from services.catalogue.audit import Author
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import Row
@@ -17,7 +19,7 @@ from services.ingest.agreed_log import AgreedLog
 from services.ingest.answer_senders import note
 from services.ingest.api import lifespan_of, make_ingest_api
 from services.ingest.decision_sending import DecisionSending
-from services.ingest.intake import Intake
+from services.ingest.intake import Intake, IntakeFailed
 from services.ingest.party_rate import EventRate
 from services.ingest.progress import SourceProgress
 from services.ingest.publisher import Publisher, Unavailable
@@ -242,6 +244,8 @@ class IntakeThread:
     def _run(self) -> None:
         try:
             self._intake.run()
-        except Exception as error:
+        except (IntakeFailed, Unavailable, KafkaException) as error:
             leave("intake_failed", error=repr(error))
+        except Exception:
+            leave("intake_failed", over_what_was_sent=True)
         log(__name__).info("intake_stopped")

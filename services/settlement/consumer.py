@@ -131,7 +131,8 @@ class Settler:
                     body=record.value,
                     reason=str(reason),
                 )
-                log(__name__).error("evaluation_refused", offset=record.offset, reason=str(reason))
+                # Why may hold what an event says: it is told by GET /v1/refused-evaluations.
+                log(__name__).error("evaluation_refused", partition=partition, offset=record.offset)
                 counts["refused"] += 1
         for evaluation in fresh:  # all is compared by now: others wait for the book from here
             counts.update(await self._posted_or_parked(connection, evaluation))

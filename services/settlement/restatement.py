@@ -108,7 +108,6 @@ async def restate(
         agreement=order.agreement,
         run=str(run.run_id),
         ordered_by=order.ordered_by,
-        reason=order.reason,
         rules=RULES,
         statements=[f"{each.statement.period}#{each.revision}" for each in made],
         booked_minor=sum(owed(entry) for each in made for entry in each.entries),

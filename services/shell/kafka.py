@@ -26,7 +26,7 @@ from services.shell.logs import SOFTWARE_FAILURE, leave, log
 from services.shell.outbox import OtherInstallation, check_topics
 from services.shell.postgres import Pool, attempts, open_pool
 from services.shell.settings import Settings
-from services.shell.steps import Dense, Handler, InputLost, Prepare, Steps
+from services.shell.steps import Dense, Handler, InputLost, Prepare, Steps, leave_over
 from services.shell.vitals import Vitals
 from services.shell.watchdog import Watchdog
 
@@ -88,7 +88,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             log(__name__).info("assignment_changed", error=str(error))
             return {}
         except Exception as error:
-            leave("claim_failed", error=repr(error))
+            leave_over(error, "claim_failed")
 
     async def _claim(self) -> None:
         turn, wires = self._turn, wires_of(self.app)
@@ -238,7 +238,7 @@ class Wires(Service):  # type: ignore[misc]
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            leave("side_task_failed", task=name, error=repr(error))
+            leave_over(error, "side_task_failed", task=name)
         if not self.should_stop:
             leave("side_task_ended", task=name)
 

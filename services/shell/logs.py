@@ -88,6 +88,9 @@ def configure(service: str, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for client in ("httpx", "httpcore"):
+        # They tell the address of every request, and addresses name events.
+        logging.getLogger(client).setLevel(logging.WARNING)
     if level != "debug":
         # They tell every start, stop and rebalance several times over.
         for library in ("faust", "mode", "aiokafka"):
@@ -114,15 +117,20 @@ def stack_of(error: BaseException) -> str:
     return "came of ".join(told)
 
 
-def leave(event: str, **fields: Any) -> NoReturn:
+def leave(event: str, *, over_what_was_sent: bool = False, **fields: Any) -> NoReturn:
     """Say why and end the process at once, so that its supervisor starts it again.
+
+    ``over_what_was_sent``: the exception that is handled was raised over what a party has sent, and
+    is told as `stack_of` tells it.
 
     `os._exit` on purpose: no handler, no framework and no half-done clean-up gets a chance to
     acknowledge work that was not done. Open transactions are rolled back by the server.
     """
-    log(__name__).critical(
-        event, exit_code=SOFTWARE_FAILURE, exc_info=sys.exc_info()[0] is not None, **fields
-    )
+    error = sys.exc_info()[1]
+    if error is not None and over_what_was_sent:
+        fields["traceback"] = stack_of(error)
+    raised = error is not None and not over_what_was_sent
+    log(__name__).critical(event, exit_code=SOFTWARE_FAILURE, exc_info=raised, **fields)
     logging.shutdown()
     sys.stderr.flush()
     os._exit(SOFTWARE_FAILURE)

@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass, replace
 from enum import Enum
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+from aiokafka.errors import KafkaError
 
 from services.shell import metrics, progress
 from services.shell.faults import faultpoint
 from services.shell.logs import leave, log
-from services.shell.postgres import Connection, Pool, attempts
+from services.shell.postgres import Connection, NotReached, Pool, attempts, is_of_the_work
 from services.shell.progress import NotOurs, PartitionClaim
 
 REREAD_PAUSE = 5.0
@@ -99,6 +101,14 @@ class InputLost(Exception):
     arrived."""
 
 
+def leave_over(error: Exception, event: str, **fields: Any) -> NoReturn:
+    """`leave` for an exception that is handled: with what it says where that is of the servers, and
+    not where it may be of what a party has sent."""
+    if is_of_the_work(error) and not isinstance(error, InputLost | NotReached | KafkaError):
+        leave(event, over_what_was_sent=True, **fields)
+    leave(event, error=repr(error), **fields)
+
+
 Rewind = Callable[[int, int], Awaitable[None]]
 """(partition, offset): make the consumer read again from there."""
 
@@ -173,7 +183,7 @@ class Steps:
             self.release(set(batches))
             raise
         except Exception as error:
-            leave("step_failed", topic=self.topic, error=repr(error))
+            leave_over(error, "step_failed", topic=self.topic)
 
     async def _step(self, pool: Pool, partition: int, records: Sequence[Record]) -> None:
         held = self.claims.get(partition)

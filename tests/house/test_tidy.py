@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PURE = sorted([*(ROOT / "services/core").rglob("*.py"), *(ROOT / "schemas").glob("*.py")])
 CORE = sorted(path for path in (ROOT / "services/core").rglob("*.py") if path.name != "__init__.py")
+SERVICES = sorted((ROOT / "services").rglob("*.py"))
 MIGRATIONS = sorted((ROOT / "infra/postgres/migrations").iterdir())
 
 # Calls by which a sum could lose a cent, a result could differ between two runs, or a pure
@@ -21,6 +22,11 @@ _FORBIDDEN = {
     *("float", "round", "print", "open", "input", "eval", "exec", "hash"),
     *("now", "utcnow", "today", "time_ns", "monotonic", "uuid1", "uuid4"),
     *("getrandom", "urandom", "randint", "random", "fsum"),
+}
+
+_OF_AN_EVENT = {
+    *("source", "event_id", "identity", "subject", "about", "corrects"),
+    *("data", "raw", "body", "payload", "value", "headers", "text", "problem", "detail"),
 }
 
 
@@ -53,6 +59,29 @@ def test_no_binary_float_and_no_clock_and_no_chance_is_near_money(path: Path) ->
 def test_the_search_finds_what_it_looks_for() -> None:
     tree = ast.parse("float('1'); datetime.now(); uuid.uuid4(); exact('1')")
     assert [name for _, name in calls(tree) if name in _FORBIDDEN] == ["float", "now", "uuid4"]
+
+
+def lines_logged(tree: ast.AST) -> Iterator[ast.Call]:
+    """Every `log(...).level(...)` and `leave(...)`."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        made = node.func.value if isinstance(node.func, ast.Attribute) else None
+        called = getattr(node.func, "id", getattr(node.func, "attr", None))
+        if called == "leave" or getattr(getattr(made, "func", None), "id", None) == "log":
+            yield node
+
+
+def test_no_log_line_has_a_field_for_what_an_event_says() -> None:
+    found, all_lines = [], 0
+    for path in SERVICES:
+        for line in lines_logged(ast.parse(path.read_text(encoding="utf-8"))):
+            all_lines += 1
+            level = getattr(line.func, "attr", "")  # `exception` tells what the exception says
+            if level == "exception" or {each.arg for each in line.keywords} & _OF_AN_EVENT:
+                found.append((name_of(path), line.lineno))
+    assert all_lines > 40
+    assert found == []
 
 
 @pytest.mark.parametrize("path", PURE, ids=name_of)

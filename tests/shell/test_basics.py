@@ -83,6 +83,7 @@ def test_a_log_line_is_one_json_object_with_the_correlation_of_its_work(
             logs.log("a").info("sold", amount=3)
             logging.getLogger("library").warning("hm %s", 1)
         logs.log("a").info("closed")
+        logging.getLogger("httpx").info("HTTP Request: GET http://evaluator/v1/events/of/somebody")
     finally:
         root.handlers[:], root.level = handlers, level
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
@@ -99,6 +100,18 @@ def test_leaving_ends_the_process_with_its_own_code_and_the_reason() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     line = json.loads(done.stderr.splitlines()[-1])
     assert (done.returncode, line["event"], line["at"]) == (70, "gone_wrong", 7)
+
+
+def test_what_a_party_has_sent_stays_out_of_the_last_line_too() -> None:
+    program = (
+        "from services.shell import logs; logs.configure('x')\n"
+        "try: {}['zq' + 'value']\n"
+        "except KeyError: logs.leave('gone_wrong', over_what_was_sent=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    line = json.loads(done.stderr.splitlines()[-1])
+    assert (done.returncode, line["traceback"].split()[0]) == (70, "KeyError")
+    assert b"zqvalue" not in done.stderr
 
 
 def record(offset: int, sequence: int | None = None) -> Record:
