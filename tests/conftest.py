@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import subprocess
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,8 +23,10 @@ from infra import processes
 from infra.cluster import WantedTopics, apply_topics
 from infra.migrations import migrate
 from infra.topics import declared
+from tests import broker_archive
 from tests.ladder import USED, Rung, climb
 
+ARCHIVE = pytest.StashKey[TemporaryDirectory[str]]()
 T = TypeVar("T")
 
 # How long an example takes says more of what else the machine does than of what is tested.
@@ -30,11 +35,21 @@ settings.register_profile("default", settings.get_profile("default"), deadline=N
 
 def pytest_configure(config: pytest.Config) -> None:
     """Where two processes share the tests, neither chooses a port that the other has chosen and
-    not opened yet. Brokers live for too short a time for what the second compiler costs."""
+    not opened yet; their brokers share an archive, which is made beside the first tests."""
+    archive = None
     if worker := getattr(config, "workerinput", None):
         number = int(worker["workerid"].removeprefix("gw"))
         processes.PORTS = processes.PORTS[number :: worker["workercount"]]
-    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+    elif config.getoption("dist", "no") == "loadfile" and "JAVA_TOOL_OPTIONS" not in os.environ:
+        archive = Path(config.stash.setdefault(ARCHIVE, TemporaryDirectory()).name) / "broker.aot"
+        making = broker_archive.make(archive)
+        config.add_cleanup(lambda: _end(making))
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", broker_archive.options(archive))
+
+
+def _end(making: subprocess.Popen[bytes]) -> None:
+    making.terminate()
+    making.wait()
 
 
 LONG = ("fault", "integration", "cli")
