@@ -18,7 +18,7 @@ from tests.integration.real import Event, Place, agreement, event
 from tests.integration.real import charge as charged
 
 BUYER, VENDOR, NEIGHBOUR = "estate", "slate", "granite"
-DESK, OWN = "urn:estate:desk", "urn:slate:desk"
+DESK, OWN, BESIDE = "urn:estate:desk", "urn:slate:desk", "urn:granite:desk"
 LIFT, HEAT, NET, WASTE, DOOR, SCAN = "lift", "heat", "net", "waste", "door", "scan"
 FLEET_THEN, FLEET_NOW = "fleet-2023", "fleet-2025"
 THEN, NOW = "2023-03", "2025-01"
@@ -39,6 +39,8 @@ INVOICES = {LIFT: 3_888_850, **dict.fromkeys((HEAT, NET, WASTE, DOOR), 1_000_000
 PERCENT = {HEAT: 20, NET: 5}
 OF_BOTH = {DOOR: {"binding": DESK}, SCAN: "added", "fleet": "added"}
 """The metrics that the vendor reports as well, and how its source and the buyer's stand."""
+SHARED = LIFT
+"""What the neighbour reports as well, so that the vendor's amount rests on events of both."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def contracts() -> Iterator[dict[str, Any]]:
         "sources": [
             {"source": DESK, "reports_for": BUYER, "metrics": list(services)},
             {"source": OWN, "reports_for": VENDOR, "metrics": list(OF_BOTH)},
+            {"source": BESIDE, "reports_for": NEIGHBOUR, "metrics": [SHARED]},
         ],
         "metrics": [_metric(each) for each in services],
     }
@@ -90,7 +93,8 @@ def contracts() -> Iterator[dict[str, Any]]:
 
 
 def _metric(name: str) -> dict[str, Any]:
-    several = {"several_sources": OF_BOTH[name]} if name in OF_BOTH else {}
+    stand = {**OF_BOTH, SHARED: "added"}
+    several = {"several_sources": stand[name]} if name in stand else {}
     return {
         "metric": name,
         "name": name,
@@ -136,6 +140,7 @@ def honest() -> Iterator[tuple[str, Event]]:
     """Who sends what."""
     for name in (LIFT, HEAT, NET, WASTE):
         yield BUYER, _count(DESK, name, name, f"{NOW}-10", 980, 1000)
+    yield NEIGHBOUR, _count(BESIDE, SHARED, "of-granite-bad", f"{NOW}-10", 10, 500)
     yield BUYER, _count(DESK, DOOR, "door-own", f"{NOW}-10", 900, 1000)
     for name, good in (("scan-bad", 450), ("scan-fair", 499)):
         yield VENDOR, _count(OWN, SCAN, name, f"{NOW}-10", good, 500)
@@ -163,13 +168,16 @@ def _charge(source: str, name: str, agreed: str, amount: str) -> Event:
 
 
 def _corrected(name: str, of: str, day: str = f"{NOW}-20", **more: Any) -> Event:
-    data = {"corrects": of, "reason": "a wrong clock", **more}
+    data = {"corrects": of, "reason": "the-clock-of-slate-1 was wrong", **more}
     return event(OWN, name, "correction", _noon(day), data)
 
 
 def _noon(day: str) -> datetime:
     return datetime.fromisoformat(f"{day}T12:00:00+00:00")
 
+
+POISON = b'{"a record": "of-granite-1'
+"""What the neighbour writes to its own topic: no event at all."""
 
 # --- what is not ----------------------------------------------------------------------------------
 

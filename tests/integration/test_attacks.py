@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain as chained
 from typing import Any
 from urllib.parse import quote
 
@@ -19,14 +21,18 @@ from tests.integration.quarry import (
     ATTACKS,
     BUYER,
     NEIGHBOUR,
+    NOW,
     OWED,
     OWN,
+    POISON,
+    SHARED,
     VENDOR,
     Attack,
     contracts,
     honest,
 )
 from tests.integration.real import Place, in_order
+from tests.integration.said import Held, Said, records_of, said_by
 
 PARTIES: dict[str, tuple[str, Role]] = {
     "the buyer": (BUYER, "procurement"),
@@ -41,6 +47,10 @@ LISTS = (
     *("agreements", "statements", "ledger-entries", "pending", "proposals", "quarantine"),
     *("audit", "usage"),
 )
+
+
+HANDED_ON = ("settlements", "ledger-entries", "quarantine", "refused")
+"""The topics for finance and operations."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,7 @@ def estate(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
     }
     try:
         _settle(living, clients)
+        _poison(living, clients["another vendor"])
         before = {place: _books(living, place) for place in OWED}
         answers = _attack(living)
         living.close([*OWED, ("granite-lift", "2025-01")])
@@ -89,11 +100,19 @@ def estate(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
 
 def _settle(living: Living, clients: dict[str, Client]) -> None:
     sent = in_order(honest())  # a source that has come further sends nothing of 2023
-    for who, (party, _) in PARTIES.items():
+    for who in (*PARTIES, "another vendor"):
+        party, _ = (PARTIES | OTHERS)[who]
         results = living.submit(clients[who], [each for of, each in sent if of == party])
         assert {result["status"] for result in results} == {"accepted"}, results
     living.wait_until_seen()
     living.close(OWED)
+
+
+def _poison(living: Living, neighbour: Client) -> None:
+    producer = Producer({"bootstrap.servers": living.stack.addresses.kafka})
+    producer.produce(f"intake.{NEIGHBOUR}", POISON)
+    assert producer.flush(20) == 0
+    wait_for("what is no event", lambda: len(list(neighbour.items("/v1/quarantine"))) == 1)
 
 
 def _books(living: Living, place: Place) -> Books:
@@ -145,6 +164,70 @@ def test_who_sends_it_is_answered_what_became_of_it(estate: Estate, name: str) -
     answer, code = estate.answers[name], ATTACKS[name].code
     assert answer["status"] == ("accepted" if code is None else "rejected")
     assert answer.get("problem", {}).get("code") == code
+
+
+@pytest.fixture(scope="module")
+def said(chain: Chain) -> Said:
+    """What each party alone has said of all that went through the installation."""
+    given = [through.given for through in chain.sets.values()]
+    events = [*chained.from_iterable(one.events for one in given), *honest()]
+    events += [(attack.party, attack.event) for attack in ATTACKS.values()]
+    documents = [*chained.from_iterable(one.contracts.values() for one in given), *contracts()]
+    return said_by(events, documents, **{NEIGHBOUR: POISON.decode()})
+
+
+@pytest.fixture(scope="module")
+def held(estate: Estate) -> dict[str, list[Held]]:
+    """All records of the topics that somebody outside reads or writes."""
+    topics = (*HANDED_ON, *(f"intake.{vendor}" for vendor in (VENDOR, NEIGHBOUR)))
+    return records_of(estate.living.stack.addresses.kafka, topics)
+
+
+def test_a_vendors_own_topic_holds_what_it_has_sent_and_nothing_else(
+    held: dict[str, list[Held]],
+) -> None:
+    sent = [json.dumps(it.event).encode() for it in ATTACKS.values() if it.sent == "topic"]
+    for vendor, own in ((VENDOR, sent), (NEIGHBOUR, [POISON])):
+        assert sorted(one.value for one in held[f"intake.{vendor}"]) == sorted(own)
+
+
+@pytest.mark.parametrize("topic", HANDED_ON)
+def test_no_record_that_is_handed_on_says_anything_of_two_vendors(
+    held: dict[str, list[Held]], said: Said, topic: str
+) -> None:
+    """A topic holds all buyers' records: who hands on those of one hands on nothing of another."""
+    found = set()
+    assert held[topic]
+    for one in held[topic]:
+        data = json.loads(one.value)["data"]
+        source = data.get("event_source") or data.get("source")
+        sides = {data.get("vendor"), data.get("buyer"), data.get("party")}
+        sides.add(said.party_by_source.get(source))
+        raw = base64.b64decode(data.get("raw_base64") or "").decode("utf-8", "replace")
+        own = said.in_text(f"{one.text} {raw}")
+        assert {*own.values()} <= sides, one.text
+        found.update(own)
+    assert found or topic == "ledger-entries", (
+        "an entry names no event; what is searched for is there"
+    )
+
+
+@pytest.mark.parametrize("place", OWED, ids=lambda place: place[0])
+def test_what_rests_on_another_vendors_events_names_none_of_them(
+    estate: Estate, said: Said, place: Place
+) -> None:
+    statement = estate.before[place].statement.decode()
+    assert {*said.in_text(statement).values()} <= {BUYER, VENDOR}
+    assert ('"withheld-1"' in statement) == (place == (SHARED, NOW))
+
+
+def test_no_log_holds_what_a_party_has_sent(estate: Estate, said: Said) -> None:
+    folder = estate.living.stack.supervisor.log("settlement").parent
+    logs = {path.name: path.read_text("utf-8", "replace") for path in folder.glob("*.log")}
+    assert len(logs) >= 3
+    assert {BUYER, VENDOR, NEIGHBOUR} <= {*said.party_by_word.values()}
+    found = {name: said.in_text(text) for name, text in logs.items()}
+    assert not any(found.values()), found
 
 
 @pytest.mark.parametrize("who", PARTIES)
