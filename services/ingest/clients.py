@@ -27,12 +27,13 @@ def topic_reader(
     common: Mapping[str, Any],
     *,
     group: str,
-    session: int,
+    session: tuple[int, int],
     on_commit: Callable[[Any, Any], None],
 ) -> Consumer:
     """A member of the group that reads topics ``intake.<vendor>``; it commits when it is told to.
 
-    ``session``: seconds without a heartbeat after which the group goes on without it.
+    ``session``: seconds without a heartbeat after which the group goes on without it, and
+    between heartbeats.
     """
     return Consumer(
         {
@@ -41,7 +42,8 @@ def topic_reader(
             "enable.auto.commit": False,
             "on_commit": on_commit,
             "auto.offset.reset": "earliest",
-            "session.timeout.ms": session * 1000,
+            "session.timeout.ms": session[0] * 1000,
+            "heartbeat.interval.ms": session[1] * 1000,
             "partition.assignment.strategy": "cooperative-sticky",
             "topic.metadata.refresh.interval.ms": 10_000,
             "allow.auto.create.topics": False,

@@ -79,7 +79,7 @@ class Intake:
         agreed: AgreedDecisions,
         events: EventRate,
         keep: Callable[[Sequence[RejectedRecord]], int],
-        session: int = 30,
+        session: tuple[int, int] = (6, 1),
         stall: float = 30.0,
         security: Security = NONE,
     ) -> None:
@@ -87,8 +87,8 @@ class Intake:
         what two have agreed on, likewise. ``events``: how many of a party are taken. ``keep``:
         persists rejections and returns after commit; it may block, and reading waits with it. It
         gives how many of them are duplicates of what counts already, and so no rejections.
-        ``stall``: seconds in which records wait and none is read, before the reader is opened
-        anew."""
+        ``session``: seconds of the session timeout and between heartbeats. ``stall``: seconds in
+        which records wait and none is read, before the reader is opened anew."""
         self._names = topics
         self._catalogue, self._latest, self._keep = catalogue, latest, keep
         self._agreed, self._events = agreed, events

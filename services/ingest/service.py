@@ -208,7 +208,7 @@ class IntakeThread:
             agreed=opened.agreed.decisions,
             events=opened.events,
             keep=self._keep,
-            session=settings.session_timeout,
+            session=(settings.session_timeout, settings.heartbeat),
             stall=settings.stall / 4,
             security=settings.security,
         )

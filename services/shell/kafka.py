@@ -156,8 +156,7 @@ class Wires(Service):  # type: ignore[misc]
                 self._pool = await open_pool(
                     self.settings.postgres,
                     name=self.settings.app,
-                    # A successor comes after the session timeout and should not wait as long again.
-                    idle=max(5, self.settings.session_timeout // 2),
+                    idle=self.settings.idle_in_transaction,
                 )
                 attempt.done()
         await self._check()

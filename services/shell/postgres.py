@@ -30,6 +30,10 @@ def _session(name: str, idle: int) -> dict[str, str]:
         # A process frozen in the middle of a transaction holds locks that its successor needs.
         "idle_in_transaction_session_timeout": f"{idle}s",
         "lock_timeout": "60s",
+        # Of a machine that is gone nothing closes the connection, and its locks would stay.
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
         "timezone": "UTC",
     }
 

@@ -31,7 +31,7 @@ MAX_REQUEST_BYTES = 16 * 1024 * 1024
 """The largest record that is published. The topics of the outbox take as much."""
 POLL = 0.05
 """Seconds between looks while nothing waits."""
-LEASE = 10.0
+LEASE = 5.0
 """Seconds after which another relay may take over from a silent one."""
 TAIL_SECONDS = 30.0
 """A stretch at the end of a partition is read in this time."""
@@ -74,9 +74,12 @@ class Relay:
         while not self._stopped.is_set():
             try:
                 if await self._take_lease(topic):
+                    renewing = asyncio.create_task(self._renew(topic))
                     try:
                         await self._turn(topic)
                     finally:
+                        renewing.cancel()
+                        await asyncio.wait({renewing})
                         await self._give_back(topic)
                     pause = POLL
             except OutboxBroken:
@@ -114,7 +117,7 @@ class Relay:
     async def _publish_all(
         self, topic: str, producer: AIOKafkaProducer, positions: dict[int, int]
     ) -> None:
-        renewed = cleaned = monotonic()
+        noted = cleaned = monotonic()
         while not self._stopped.is_set():
             rows = await self._next_rows(topic, positions)
             if rows:
@@ -123,10 +126,10 @@ class Relay:
                     positions[row["partition"]] = row["seq"]
                 faultpoint("relay.after-publish")
                 metrics.PUBLISHED.labels(topic).inc(len(rows))
-            if rows or monotonic() - renewed > self._lease / 3:
+            if rows or monotonic() - noted > self._lease / 3:
                 if not await self._note(topic, positions):
                     return
-                renewed = monotonic()
+                noted = monotonic()
             if monotonic() - cleaned > CLEAN_EVERY:
                 await self._clean(topic)
                 cleaned = monotonic()
@@ -197,6 +200,18 @@ class Relay:
         )
         return bool(taken)
 
+    async def _renew(self, topic: str) -> None:
+        """Renew the lease while the search for the place or a Kafka transaction takes long.
+
+        A relay that is slow keeps it: two that take it from each other would publish nothing.
+        """
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            try:
+                await self._pool.execute(_RENEW, topic, self._holder, self._lease)
+            except Exception as error:
+                log(__name__).info("lease_not_renewed", topic=topic, error=repr(error))
+
     async def _give_back(self, topic: str) -> None:
         await self._pool.execute(
             "delete from relay_lease where topic = $1 and holder = $2", topic, self._holder
@@ -206,13 +221,7 @@ class Relay:
         """Note how far Kafka has it and renew the lease. False when another relay holds it by
         now."""
         async with self._pool.acquire() as connection, connection.transaction():
-            tag = await connection.execute(
-                "update relay_lease set expires_at = clock_timestamp() + make_interval(secs => $3)"
-                " where topic = $1 and holder = $2",
-                topic,
-                self._holder,
-                self._lease,
-            )
+            tag = await connection.execute(_RENEW, topic, self._holder, self._lease)
             if tag != "UPDATE 1":
                 return False
             depth = await connection.fetchval(_NOTE, topic, list(positions), [*positions.values()])
@@ -242,6 +251,10 @@ class Relay:
             return
 
 
+_RENEW = """
+    update relay_lease set expires_at = clock_timestamp() + make_interval(secs => $3)
+    where topic = $1 and holder = $2
+"""
 _NOTE = """
     with noted as (
         insert into relay_position (topic, partition, published_seq)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from services.shell import prefix as prefixes
 from services.shell.broker import MECHANISMS, NONE, PROTOCOLS, Security
+from services.shell.postgres import IDLE
 from services.shell.refusals import LEAST_DAYS, USUAL, RefusalQuota
 
 T = TypeVar("T")
@@ -48,9 +49,12 @@ class Settings:
     """Of them, of one client's address. A proxy before the service is one client."""
     metrics_port: int = 0
     """Port for /livez, /readyz and /metrics of a worker. 0 = off."""
-    session_timeout: int = 30
+    session_timeout: int = 6
     """After this long without a heartbeat the broker gives a worker's partitions to another."""
-    heartbeat: int = 3
+    heartbeat: int = 1
+    idle_in_transaction: int = IDLE
+    """For so long a worker's transaction may wait for its next statement: a process that is frozen
+    in one keeps its successor waiting so long; one that computes in one must be faster."""
     stall: int = 120
     """Lag without any progress for this long ends the worker."""
     stop: int = 30
@@ -98,8 +102,11 @@ def read(service: str, environ: Mapping[str, str] | None = None) -> Settings:
             "EARNBACK_HTTP_CONNECTIONS_PER_CLIENT", _positive, "a number", 200
         ),
         metrics_port=reader.given("EARNBACK_METRICS_PORT", _port, "a port, 0 = off", 0),
-        session_timeout=reader.given("EARNBACK_SESSION_TIMEOUT", _seconds, "seconds, 1 to 60", 30),
-        heartbeat=reader.given("EARNBACK_HEARTBEAT", _seconds, "seconds, 1 to 60", 3),
+        session_timeout=reader.given("EARNBACK_SESSION_TIMEOUT", _session, "seconds, 6 to 60", 6),
+        heartbeat=reader.given("EARNBACK_HEARTBEAT", _seconds, "seconds, 1 to 20", 1),
+        idle_in_transaction=reader.given(
+            "EARNBACK_IDLE_IN_TRANSACTION", _positive, "seconds", IDLE
+        ),
         stall=reader.given("EARNBACK_STALL", _positive, "seconds", 120),
         stop=reader.given("EARNBACK_STOP", _positive, "seconds", 30),
         outbox_keep_hours=reader.given("EARNBACK_OUTBOX_KEEP_HOURS", _positive, "hours", 168),
@@ -359,9 +366,14 @@ def _port(text: str) -> int:
     return _between(text, 0, 65_535)
 
 
+def _session(text: str) -> int:
+    # A broker refuses less than 6 unless it is told otherwise (group.min.session.timeout.ms), and
+    # Faust more than its request timeout, which is 60.
+    return _between(text, 6, 60)
+
+
 def _seconds(text: str) -> int:
-    # Faust refuses a session timeout above its request timeout, which is 60.
-    return _between(text, 1, 60)
+    return _between(text, 1, 20)
 
 
 def _count(text: str) -> int:

@@ -79,6 +79,7 @@ def test_the_defaults_on_the_page_are_those_of_the_code() -> None:
         "EARNBACK_METRICS_PORT": str(common.metrics_port),
         "EARNBACK_SESSION_TIMEOUT": str(common.session_timeout),
         "EARNBACK_HEARTBEAT": str(common.heartbeat),
+        "EARNBACK_IDLE_IN_TRANSACTION": str(common.idle_in_transaction),
         "EARNBACK_STALL": str(common.stall),
         "EARNBACK_STOP": str(common.stop),
         "EARNBACK_OUTBOX_KEEP_HOURS": str(common.outbox_keep_hours),

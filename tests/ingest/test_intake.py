@@ -246,7 +246,7 @@ def test_a_reader_that_gets_nothing_though_records_wait_is_opened_anew(ingest: I
         agreed=AgreedDecisions(),
         events=EventRate(0),
         keep=_nothing_is_refused,
-        session=6,
+        session=(6, 1),
         stall=1.0,
     )
     thread = threading.Thread(target=intake.run, daemon=True)

@@ -125,6 +125,7 @@ class Bench:
                 "EARNBACK_GROUP": self.group,
                 "EARNBACK_SESSION_TIMEOUT": "6",
                 "EARNBACK_HEARTBEAT": "1",
+                "EARNBACK_IDLE_IN_TRANSACTION": "5",
                 **environ,
             },
         )

@@ -17,12 +17,14 @@ from faust.tables.recovery import Recovery
 from faust.transport import consumer as base
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
+from mode.threads import ServiceThread
 
 from services.shell import broker, clock, logs
-from services.shell.kafka import SCHEME, Transport, make_app
+from services.shell.kafka import SCHEME, CommittedThread, Transport, make_app
 from services.shell.metrics import Health
-from services.shell.postgres import attempts, is_transient
+from services.shell.postgres import IDLE, attempts, is_transient
 from services.shell.progress import PartitionClaim
+from services.shell.relay import LEASE
 from services.shell.settings import BadSettings, Settings, read
 from services.shell.steps import SEQUENCE, Dense, InputLost, Record, unbroken
 from services.shell.vitals import Vitals
@@ -265,6 +267,35 @@ def test_our_transport_answers_to_its_scheme_and_the_app_has_the_settings_of_the
     assert app.conf.table_standby_replicas == 0
     assert app.conf.broker_session_timeout == 12
     assert str(app.conf.processing_guarantee) == "ProcessingGuarantee.AT_LEAST_ONCE"
+
+
+def test_a_killed_worker_is_missed_within_seconds_and_a_busy_one_is_not() -> None:
+    settings = read("evaluator", GOOD)
+    app = make_app(settings)
+    assert app.conf.broker_session_timeout == settings.session_timeout
+    assert app.conf.broker_heartbeat_interval == settings.heartbeat
+    # The broker misses it, the others hear of it with their next heartbeat, and two seconds are
+    # left to claim and to read on. Five heartbeats in a row may be lost.
+    assert settings.session_timeout + settings.heartbeat <= 8
+    assert settings.session_timeout >= 6 * settings.heartbeat
+    assert LEASE + LEASE / 10 <= 8
+    # Heartbeats are sent from there, so that what a handler works out does not hold them up.
+    assert issubclass(CommittedThread, ServiceThread)
+
+
+@pytest.mark.parametrize(("name", "given"), [("SESSION_TIMEOUT", "5"), ("HEARTBEAT", "3")])
+def test_a_session_that_brokers_refuse_or_one_lost_heartbeat_ends_is_refused(
+    name: str, given: str
+) -> None:
+    with pytest.raises(BadSettings, match=f"^EARNBACK_{name} "):
+        read("evaluator", {**GOOD, f"EARNBACK_{name}": given})
+
+
+def test_how_long_a_transaction_may_wait_does_not_follow_from_the_session() -> None:
+    settings = read("evaluator", {**GOOD, "EARNBACK_SESSION_TIMEOUT": "60"})
+    assert settings.idle_in_transaction == IDLE
+    given = {**GOOD, "EARNBACK_IDLE_IN_TRANSACTION": "40"}
+    assert read("evaluator", given).idle_in_transaction == 40
 
 
 async def test_a_broker_that_does_not_say_goodbye_is_not_waited_for(

@@ -147,6 +147,24 @@ async def test_a_relay_frozen_past_its_lease_is_fenced_by_the_second(bench: Benc
     assert_each_once(bench.read_committed(topic, PARTITIONS), 1500)
 
 
+async def test_a_relay_that_takes_long_keeps_its_lease(bench: Bench) -> None:
+    topic = bench.topic(1)
+    connection = await bench.prepare((topic, 1))
+    pool = await open_pool(bench.database, name="test")
+    other = Relay(settings_of(bench), pool, [topic], lease=0.6)
+    until = "select expires_at from relay_lease where topic = $1"
+    async with connection.transaction():
+        # Where it finds its place it waits for this, for longer than its lease.
+        await connection.execute("lock table outbox_head in access exclusive mode")
+        async with running(Relay(settings_of(bench), pool, [topic], lease=0.6)):
+            seen = {None}
+            while len(seen) < 5:
+                seen.add(await pool.fetchval(until, topic))
+                assert not (len(seen) > 1 and await other._take_lease(topic))
+                await asyncio.sleep(0.05)
+    await pool.close()
+
+
 async def test_a_relay_goes_on_from_its_own_note_where_retention_emptied_the_topic(
     bench: Bench,
 ) -> None:
