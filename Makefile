@@ -27,6 +27,8 @@ UV := uv==0.13.9
 # the core imports either.
 MUTMUT := mutmut==3.8.1
 
+CYCLONEDX := cyclonedx-bom==7.5.0
+
 # Hash checking covers what the lock names; nothing else may be fetched on the way.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -35,7 +37,7 @@ export PIP_NO_INPUT := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static bench mutants lock wheel venv clean
+.PHONY: help demo test check static bench mutants lock wheel sbom venv clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +85,14 @@ wheel: $(STAMP)  ## a wheel in dist, and the versions that it was tested with
 	rm -rf build/lib
 	$(BIN)/pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
 	sed -e '/--hash=/d' -e 's/ *\\$$//' requirements.lock > dist/constraints.txt
+
+sbom:  ## what the image is made of, as CycloneDX, in dist
+	@$(call need_python)
+	"$(PYTHON)" -m venv build/sbom
+	build/sbom/bin/pip install -q $(CYCLONEDX)
+	mkdir -p dist
+	build/sbom/bin/cyclonedx-py requirements infra/requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --output-file dist/earnback.cdx.json
 
 clean:  ## remove the environment and all caches in this folder; data and downloads stay
 	rm -rf $(VENV) build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache \

@@ -92,7 +92,7 @@ def test_make_without_a_target_lists_every_command() -> None:
     make = shutil.which("make")
     assert make is not None, "make: not found; install it, every command here starts with it"
     listed = subprocess.run([make, "-C", ROOT], capture_output=True, text=True, check=True).stdout
-    for target in ("demo", "test", "check", "bench", "lock", "clean"):
+    for target in ("demo", "test", "check", "bench", "lock", "wheel", "sbom", "clean"):
         assert re.search(rf"^  make {target} +\S", listed, re.MULTILINE)
 
 
