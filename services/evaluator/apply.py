@@ -82,14 +82,18 @@ class Frames:
         topics: EvaluatorTopics | None = None,
         service: str = "evaluator",
         quota: RefusalQuota = USUAL,
+        subjects: KnownSubjects | None = None,
     ) -> None:
-        """``catalogue``: gives the process's copy; asked for no sooner than it is needed."""
+        """``catalogue``: gives the process's copy; asked for no sooner than it is needed.
+
+        ``subjects``: what is held of them; None: nothing yet.
+        """
         self._copy, self._service = catalogue, service
         self._topics = topics or EvaluatorTopics()
         self._quarantine = Quarantine(catalogue, self._topics, quota)
         self.partitions: dict[int, Partition] = {}
         self._horizons: Horizons | None = None
-        self._most_subjects, self._subjects = quota.subjects, KnownSubjects()
+        self._most_subjects, self._subjects = quota.subjects, subjects or KnownSubjects()
         self._limited: tuple[int, SubjectLimits] | None = None
 
     @property
@@ -186,6 +190,7 @@ class Frames:
             held.next_number += len(frames)
             held.wait_for(linked.awaited)
             self._subjects.add(subjects)
+            self._subjects.forget()
             for source, at_us in further.items():
                 held.latest.accepted(source, at_us)
             self._count(verdict, len(given.poison), aside)

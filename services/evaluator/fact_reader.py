@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.frame import Facts, Int32s
-from services.core.events.facts import EMPTY
+from services.core.events.facts import EMPTY, in_order
+from services.core.exact.budget import UNBOUNDED, Budget
+from services.core.exact.chunked import chunks
 from services.evaluator.store import modular
 from services.shell.frames import facts_of, numbers_of, read_batch
 from services.shell.postgres import Connection
+
+T = TypeVar("T")
 
 DAY_US = 86_400_000_000
 NO_METRIC = -1
@@ -50,7 +54,10 @@ class Texts(Sequence[str]):
 
     def __getitem__(self, row: Any) -> Any:
         if isinstance(row, slice):
-            return [self[each] for each in range(*row.indices(len(self)))]
+            first, past, step = row.indices(len(self))
+            if step == 1:
+                return self._column.slice(first, max(0, past - first)).to_pylist()
+            return [self[each] for each in range(first, past, step)]
         if row < 0:
             row += len(self)
         if not 0 <= row < len(self):
@@ -105,9 +112,20 @@ async def load(connection: Connection, spans: Mapping[int, Span]) -> Loaded:
             frame_numbers.append(np.full(batch.num_rows, row["number"], np.int32))
     if not batches:
         return Loaded(EMPTY, np.empty(0, np.int32), np.empty(0, np.int32))
-    return await asyncio.to_thread(
+    return await until_cancelled(
         _by_identity, batches, np.concatenate(partitions), np.concatenate(frame_numbers)
     )
+
+
+async def until_cancelled(work: Callable[..., T], *given: Any) -> T:
+    """What ``work(*given, budget)`` comes to, in a thread that ends when nobody waits for it any
+    more. It may take as many steps as it likes."""
+    budget = Budget()
+    try:
+        return await asyncio.to_thread(work, *given, budget)
+    except asyncio.CancelledError:
+        budget.stop()
+        raise
 
 
 _SOME = """
@@ -129,7 +147,7 @@ async def frames(
             yield (row["partition"], row["number"]), row["frame"]
 
 
-def _by_identity(batches: list[Any], partition: Int32s, number: Int32s) -> Loaded:
+def _by_identity(batches: list[Any], partition: Int32s, number: Int32s, budget: Budget) -> Loaded:
     """All rows in order of identity, the order in which the core counts; empties the list.
 
     Put in order here, by Arrow, no text of theirs becomes an object.
@@ -137,11 +155,10 @@ def _by_identity(batches: list[Any], partition: Int32s, number: Int32s) -> Loade
     batch = _one(batches)
     batches.clear()
     numbers = numbers_of(batch)
-    order = np.argsort(numbers["id_high"])
-    high = numbers["id_high"][order]
-    if bool((high[1:] == high[:-1]).any()):
-        order = np.lexsort((numbers["id_low"], numbers["id_high"]))
-    return Loaded(_facts(batch.take(pa.array(order))), partition[order], number[order])
+    order = in_order(numbers["id_high"], numbers["id_low"], budget)
+    parts = [batch.take(pa.array(order[some])) for some in chunks(len(order), budget)]
+    del batch, numbers
+    return Loaded(_facts(_one(parts)), partition[order], number[order])
 
 
 def whole_days(span: Span) -> Span:
@@ -188,20 +205,29 @@ def _facts(batch: Any) -> Facts:
     return replace(bare, ids=texts["id"], data=texts["data"])
 
 
-def counted(loaded: Loaded) -> dict[Key, Sums]:
-    """Sums of the facts per partition, metric and UTC day."""
-    facts = loaded.facts
-    if not len(facts):
-        return {}
-    day = facts.at_us // DAY_US
-    order = np.lexsort((day, facts.metric, loaded.partition))
-    keys = np.stack([loaded.partition, facts.metric, day], axis=1)[order]
+def counted(loaded: Loaded, budget: Budget = UNBOUNDED) -> dict[Key, Sums]:
+    """Sums of the facts per partition, metric and UTC day. Raises OverBudget."""
+    found: dict[Key, Sums] = {}
+    for some in chunks(len(loaded.facts), budget):
+        for key, sums in _counted(loaded, some).items():
+            so_far = found.get(key, (0, 0, 0, 0))
+            n, *others = (one + other for one, other in zip(so_far, sums, strict=True))
+            value, scale_or_total, checksum = (one % 2**62 for one in others)
+            found[key] = (n, value, scale_or_total, checksum)
+    return found
+
+
+def _counted(loaded: Loaded, some: slice) -> dict[Key, Sums]:
+    facts, partition, metric = loaded.facts, loaded.partition[some], loaded.facts.metric[some]
+    day = facts.at_us[some] // DAY_US
+    order = np.lexsort((day, metric, partition))
+    keys = np.stack([partition, metric, day], axis=1)[order]
     new = np.ones(len(keys), np.bool_)
     new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
     starts = np.flatnonzero(new)
     n = np.diff(starts, append=len(keys)).tolist()
     sums = [
-        modular(np.add.reduceat(column[order], starts))
+        modular(np.add.reduceat(column[some][order], starts))
         for column in (facts.value, facts.scale_or_total, facts.payload)
     ]
     found: dict[Key, Sums] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from services.core.events.corrections import RejectedCorrection
 from services.core.exact.budget import Budget
 from services.evaluator import closing_queue, evaluation_store, recount, refused_corrections
 from services.evaluator.evaluation_store import AgreementPeriod
+from services.evaluator.fact_reader import until_cancelled
 from services.evaluator.recount import RecountTarget, Snapshot
 from services.evaluator.topics import EvaluatorTopics
 from services.shell import metrics
@@ -76,7 +76,7 @@ async def close_period(
     """
     started = monotonic()
     snapshot = await recount.take(connection, target, most)
-    found = await asyncio.to_thread(recount.differences, snapshot)
+    found = await until_cancelled(recount.differences, snapshot)
     if found:
         return await _alarm(connection, target.place, found, requests)
     last = snapshot.last

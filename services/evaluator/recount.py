@@ -184,7 +184,8 @@ async def take(connection: Connection, target: RecountTarget, most: int = MOST_F
         closes = await closes_of(
             connection, target.programmes, target.agreements, parts, counted_through
         )
-    after = await asyncio.to_thread(stored_after, loaded, frames, closes, target.programmes)
+    late = fact_reader.until_cancelled(stored_after, loaded, frames, closes, target.programmes)
+    after = await late
     return Snapshot(loaded, linked, astray, after, tallies, counted_through, last, taken_at)
 
 
@@ -197,9 +198,12 @@ def _check_budget(target: RecountTarget, facts: int, most: int) -> None:
         )
 
 
-def differences(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """Where the tallies and the stored facts say different things; empty when they agree."""
-    counted = fact_reader.counted(snapshot.loaded)
+def differences(snapshot: Snapshot, budget: Budget = UNBOUNDED) -> list[dict[str, Any]]:
+    """Where the tallies and the stored facts say different things; empty when they agree.
+
+    Raises OverBudget.
+    """
+    counted = fact_reader.counted(snapshot.loaded, budget)
     found = [dict(each) for each in snapshot.astray]
     for key in sorted(counted.keys() | snapshot.tallies.keys()):
         facts, tally = counted.get(key, (0, 0, 0, 0)), snapshot.tallies.get(key, (0, 0, 0, 0))
@@ -229,7 +233,7 @@ def evaluation(
 
     ``as_accepted``: proposed corrections that are to be taken as accepted.
     """
-    facts, versions = facts_in(snapshot), target.agreements
+    facts, versions = facts_in(snapshot, budget), target.agreements
     known = ready(target.programmes, facts, target.numbers, target.horizon, versions, budget)
     stock = known.of(versions, snapshot.stored_after, as_accepted)
     made = evaluate(
@@ -263,9 +267,9 @@ async def in_thread(target: RecountTarget, most: int, work: Callable[..., T]) ->
         raise
 
 
-def facts_in(snapshot: Snapshot) -> Facts:
-    """All facts of a snapshot."""
-    return joined([snapshot.loaded.facts, snapshot.linked.facts])
+def facts_in(snapshot: Snapshot, budget: Budget = UNBOUNDED) -> Facts:
+    """All facts of a snapshot. Raises OverBudget."""
+    return joined([snapshot.loaded.facts, snapshot.linked.facts], budget)
 
 
 def same_content(evaluation: PeriodEvaluation, body: str) -> bool:
@@ -331,10 +335,11 @@ async def _linked(
 
 
 def _inside(loaded: Loaded, places: Sequence[link_store.Located]) -> set[bytes]:
-    """Which of these are loaded already."""
-    highs = np.array([int.from_bytes(each.id128[:8], "big") for each in places], np.uint64)
+    """Which of these are loaded already; what is loaded is in order of identity."""
+    highs = np.array(sorted({int.from_bytes(each.id128[:8], "big") for each in places}), np.uint64)
     facts = loaded.facts
-    rows = np.flatnonzero(np.isin(facts.id_high, highs))
+    first, past = (np.searchsorted(facts.id_high, highs, side) for side in ("left", "right"))
+    rows = (row for ends in zip(first.tolist(), past.tolist(), strict=True) for row in range(*ends))
     return {identity_bytes(int(facts.id_high[row]), int(facts.id_low[row])) for row in rows}
 
 

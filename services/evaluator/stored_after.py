@@ -29,6 +29,8 @@ from services.core.counting.occurrences import NAMED_BY
 from services.core.counting.words import ruling
 from services.core.events.corrections import EventKey
 from services.core.events.facts import CORRECTION, Index, identity_of
+from services.core.exact.budget import UNBOUNDED, Budget
+from services.core.exact.chunked import chunks, rows_in
 from services.evaluator import evaluation_store
 from services.evaluator.columns import identity_bytes
 from services.evaluator.evaluation_store import FirstClose
@@ -68,7 +70,7 @@ class StoredAfter:
         """The rows of late values, and of no others but by chance."""
         if not len(self.late):
             return np.empty(0, np.intp)
-        return np.flatnonzero(np.isin(facts.id_high, self.late))
+        return rows_in(facts.id_high, self.late)
 
 
 async def closes_of(
@@ -130,13 +132,18 @@ def _periods_of(
 
 
 def stored_after(
-    loaded: Loaded, linked: FramePlaces, closes: Closes, programmes: Sequence[Programme]
+    loaded: Loaded,
+    linked: FramePlaces,
+    closes: Closes,
+    programmes: Sequence[Programme],
+    budget: Budget = UNBOUNDED,
 ) -> StoredAfter:
-    """Which of the loaded facts came late. ``linked``: frames of the linked ones."""
+    """Which of the loaded facts came late. ``linked``: frames of the linked ones. Raises
+    OverBudget."""
     facts = loaded.facts
     late = np.flatnonzero(_is_late(loaded, closes, programmes))
     told = np.flatnonzero(np.isin(facts.kind, list(NAMED_BY)))
-    frames = {**linked, **_frames(loaded, told), **_frames(loaded, late)}
+    frames = {**linked, **_frames(loaded, told, budget), **_frames(loaded, late, budget)}
     return StoredAfter(frames, closes, np.unique(facts.id_high[late]))
 
 
@@ -167,8 +174,11 @@ def _is_late(loaded: Loaded, closes: Closes, programmes: Sequence[Programme]) ->
     return found
 
 
-def _frames(loaded: Loaded, rows: Index) -> dict[bytes, tuple[int, int]]:
+def _frames(loaded: Loaded, rows: Index, budget: Budget) -> dict[bytes, tuple[int, int]]:
     facts = loaded.facts
     columns = (facts.id_high, facts.id_low, loaded.partition, loaded.number)
-    each = zip(*(column[rows].tolist() for column in columns), strict=True)
-    return {identity_bytes(high, low): (place, number) for high, low, place, number in each}
+    found: dict[bytes, tuple[int, int]] = {}
+    for some in chunks(len(rows), budget):
+        each = zip(*(column[rows[some]].tolist() for column in columns), strict=True)
+        found |= {identity_bytes(high, low): (place, number) for high, low, place, number in each}
+    return found

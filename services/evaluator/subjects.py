@@ -26,16 +26,31 @@ Group = tuple[str, int]
 """A party and the number of a metric."""
 
 
+MOST_HELD = 1_000_000
+"""Subjects that a process holds between two steps, of all parties together."""
+
+
 @dataclass(slots=True)
 class KnownSubjects:
-    """The subjects that a process has seen of each group: all are in the database."""
+    """The subjects that a process has seen of each group: all are in the database, so that any of
+    it may be forgotten and is read again."""
 
     of: dict[Group, set[str]] = field(default_factory=dict)
+    most: int = MOST_HELD
 
     def add(self, new: Mapping[Group, Collection[str]]) -> None:
         """Remember what was committed."""
         for group, subjects in new.items():
             self.of.setdefault(group, set()).update(subjects)
+
+    def forget(self) -> None:
+        """Keep what all parties together may take up. Whoever has the most is forgotten first: its
+        next step reads what it has, and nobody else's does."""
+        held = sum(map(len, self.of.values()))
+        for group in sorted(self.of, key=lambda each: (-len(self.of[each]), each)):
+            if held <= self.most:
+                return
+            held -= len(self.of.pop(group))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.evaluator.apply import Frames
+from services.evaluator.subjects import KnownSubjects
 from services.shell.refusals import RefusalQuota
 from tests.evaluator.bench import House
 from tests.evaluator.builders import (
@@ -43,9 +44,10 @@ async def house(database: str) -> AsyncIterator[House]:
         await house.close()
 
 
-async def limited(house: House, subjects: int) -> None:
+async def limited(house: House, subjects: int, held: KnownSubjects | None = None) -> None:
     """As a worker that has just been started with this setting."""
-    house.frames = Frames(lambda: house.copy, quota=RefusalQuota(subjects=subjects))
+    quota = RefusalQuota(subjects=subjects)
+    house.frames = Frames(lambda: house.copy, quota=quota, subjects=held)
     await house.frames.load(house.connection, house.claims)
 
 
@@ -57,6 +59,27 @@ async def set_aside(house: House) -> list[tuple[str, int]]:
     found = await house.quarantine()
     assert {one["reason"] for one in found} <= {"too_many_subjects"}
     return sorted((one["event_id"], one["times"]) for one in found)
+
+
+def test_who_has_the_most_subjects_is_forgotten_first() -> None:
+    known = KnownSubjects(most=5)
+    known.add({("a", 1): {"x"}, ("b", 1): set("pqrs"), ("b", 2): {"y", "z"}})
+    known.forget()
+    assert known.of == {("a", 1): {"x"}, ("b", 2): {"y", "z"}}
+    known.forget()
+    assert len(known.of) == 2, "within the bound nothing is forgotten"
+
+
+@pytest.mark.parametrize("most", [0, 2])
+async def test_what_was_forgotten_is_read_again_and_counts_as_before(
+    house: House, most: int
+) -> None:
+    held = KnownSubjects(most=most)
+    await limited(house, 3, held)
+    for step in ("ab", "c", "da", "be"):
+        await house.send([of(each, f"{each}-{step}") for each in step])
+        assert sum(map(len, held.of.values())) <= most
+    assert await set_aside(house) == [("d-da", 1), ("e-be", 1)]
 
 
 async def test_a_subject_too_many_is_set_aside_and_counts_when_there_may_be_more(

@@ -69,6 +69,7 @@ from services.core.events.rejections import Rejection
 from services.core.events.rules import held_against, rules_of
 from services.core.events.wanted import Wanted, wanted
 from services.core.exact.budget import UNBOUNDED, Budget
+from services.core.exact.chunked import rows_in
 
 EvaluationReason = Literal["closed", "commanded", "late_facts", "changed_agreement"]
 _Labelled = TypeVar("_Labelled", Charge, Circumstance)
@@ -121,15 +122,17 @@ class ProgrammeFacts:
     def without(self, held: frozenset[EventKey]) -> Ready:
         """The facts as they stand where these events are only proposed."""
         if held not in self.known:
-            found = corrected(self.clean, self.names, self.judge, self.horizon, held)
-            is_same = found.facts is self.clean
-            clean = found.facts if is_same else taken(found.facts, by_identity(found.facts))
-            clean = _not_held(clean, held)
+            found = corrected(self.clean, self.names, self.judge, self.horizon, held, self.budget)
+            clean = found.facts
+            if clean is not self.clean:
+                clean = taken(clean, by_identity(clean, self.budget), self.budget)
+            clean = _not_held(clean, held, self.budget)
             own = {source.source for each in self.programmes for source in each.sources}
             refused = tuple(each for each in found.refused if each.correction.source in own)
             for other in [each for each in self.known if each]:
                 del self.known[other]  # each holds all facts; agreements with the same follow
-            self.known[held] = Ready(index_facts(clean), refused, told_occurrences(clean))
+            told = told_occurrences(clean, self.budget)
+            self.known[held] = Ready(index_facts(clean, self.budget), refused, told)
         return self.known[held]
 
     def of(
@@ -163,14 +166,14 @@ class ProgrammeFacts:
         return Ready(own.fact_index, every.refused, own.told, late, as_accepted)
 
 
-def _not_held(facts: Facts, held: Collection[EventKey]) -> Facts:
+def _not_held(facts: Facts, held: Collection[EventKey], budget: Budget) -> Facts:
     """The facts without the events that are only proposed."""
     if not held:
         return facts
     highs = np.array([number(identity_of(*key)[:8]) for key in held], np.uint64)
-    rows = np.flatnonzero(np.isin(facts.id_high, highs)).tolist()
+    rows = rows_in(facts.id_high, highs, budget).tolist()
     gone = [row for row in rows if (facts.sources[facts.source[row]], facts.ids[row]) in held]
-    return taken(facts, np.delete(np.arange(len(facts)), gone)) if gone else facts
+    return taken(facts, np.delete(np.arange(len(facts)), gone), budget) if gone else facts
 
 
 def ready(
@@ -190,7 +193,7 @@ def ready(
     when an identity comes with two payloads: conflicts are decided before.
     """
     budget.spend(len(facts) // FACTS_A_STEP + int(np.count_nonzero(facts.kind == CORRECTION)))
-    first, conflicts = distinct(facts)
+    first, conflicts = distinct(facts, budget)
     if len(conflicts):
         row = int(conflicts[0])
         raise ValueError(
@@ -198,9 +201,11 @@ def ready(
             "different things; keep the one that was accepted and quarantine the other"
         )
     in_order = len(first) == len(facts) and bool(np.all(first[1:] > first[:-1]))
-    clean = facts if in_order else taken(facts, first)
+    clean = facts if in_order else taken(facts, first, budget)
     judge = _judge(programmes, agreements, metric_numbers)
-    return ProgrammeFacts(programmes, clean, rooted(clean), metric_numbers, judge, horizon, budget)
+    return ProgrammeFacts(
+        programmes, clean, rooted(clean, budget), metric_numbers, judge, horizon, budget
+    )
 
 
 def _judge(

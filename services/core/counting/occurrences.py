@@ -21,6 +21,7 @@ from schemas.frame import Facts
 from services.core.calendar.windows import microseconds
 from services.core.counting.measures.outages import OutageHistory
 from services.core.events.facts import DELIVERY, OUTAGE, TICKET
+from services.core.exact.budget import UNBOUNDED, Budget
 
 NAMED_BY = {OUTAGE: "outage", TICKET: "ticket", DELIVERY: "delivery"}
 """The kinds of events that say things of one occurrence, to the field that names it."""
@@ -70,10 +71,11 @@ class OccurrenceChange:
     is_first: bool = False
 
 
-def told_occurrences(facts: Facts) -> tuple[ToldOccurrence, ...]:
-    """The occurrences of which events tell."""
+def told_occurrences(facts: Facts, budget: Budget = UNBOUNDED) -> tuple[ToldOccurrence, ...]:
+    """The occurrences of which events tell. Raises OverBudget."""
     heard: dict[tuple[int, int, int, str], list[OccurrenceEvent]] = {}
     for row in np.flatnonzero(np.isin(facts.kind, list(NAMED_BY))).tolist():
+        budget.spend(0)
         data, kind = msgspec.json.decode(facts.data[row]), int(facts.kind[row])
         key = kind, int(facts.metric[row]), int(facts.source[row]), data[NAMED_BY[kind]]
         heard.setdefault(key, []).append(OccurrenceEvent(row, int(facts.at_us[row]), data))

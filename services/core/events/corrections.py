@@ -7,7 +7,7 @@ event as it was before. Corrections that name each other in a circle say nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -33,6 +33,8 @@ from services.core.events.facts import (
 )
 from services.core.events.horizon import Horizon
 from services.core.events.rejections import Rejection, RejectionCode, corrects_too_late
+from services.core.exact.budget import UNBOUNDED, Budget
+from services.core.exact.chunked import rows_in
 
 MOST_CHAINED = 16
 """A correction of a correction of ... an event: at most so many. Any number may correct the event
@@ -92,13 +94,13 @@ class RootedCorrection:
     is_direct: bool
 
 
-def rooted(facts: Facts) -> list[RootedCorrection]:
+def rooted(facts: Facts, budget: Budget = UNBOUNDED) -> list[RootedCorrection]:
     """The corrections whose events are there, in the order in which they were made."""
     rows = np.flatnonzero(facts.kind == CORRECTION).tolist()
-    said = {row: _said(facts, row) for row in rows}
+    said = dict(zip(rows, _all_said(facts, rows, budget), strict=True))
     by_key = {each.key: each for each in said.values()}
     roots = {row: _root(each, by_key) for row, each in said.items()}
-    events = _rows_of(facts, set(roots.values()))
+    events = _rows_of(facts, set(roots.values()), budget)
     found = [
         RootedCorrection(
             row,
@@ -120,6 +122,7 @@ def corrected(
     judge: Acceptor,
     horizon: Horizon | None = None,
     held: Collection[EventKey] = (),
+    budget: Budget = UNBOUNDED,
 ) -> Corrected:
     """Apply every correction among the facts. Their order does not matter.
 
@@ -128,20 +131,22 @@ def corrected(
     that are only proposed; they and their corrections are as if they never came.
 
     ``facts`` are distinct. ``metrics``: number to name. A corrected fact keeps its identity and
-    gets the payload of what it now says, so evidence shows that it was corrected.
+    gets the payload of what it now says, so evidence shows that it was corrected. Raises
+    OverBudget.
     """
     positions = np.flatnonzero(facts.kind == CORRECTION)
     if not len(positions):
         return Corrected(facts, ())
-    said = _not_held([_said(facts, int(row)) for row in positions], held)
-    said, late = _in_time(facts, said, horizon)
+    said = _not_held(_all_said(facts, positions.tolist(), budget), held)
+    said, late = _in_time(facts, said, horizon, budget)
     standing, refused = _standing(said)
     refused += late
     changed: dict[int, Row | None] = {}
-    targets = _targets(facts, standing)
+    targets = _targets(facts, standing, budget)
     found_for = {last.key for last in targets.values()}
     refused += [_waiting(each) for each in standing.values() if each.key not in found_for]
     for row, last in targets.items():
+        budget.spend(0)
         found = _applied(facts, row, last, metrics, judge)
         if isinstance(found, Rejection):
             refused.append(RejectedCorrection(EventRef(source=last.key[0], id=last.key[1]), found))
@@ -150,10 +155,18 @@ def corrected(
     gone = np.zeros(len(facts), np.bool_)
     gone[positions] = True
     gone[list(changed)] = True
-    kept = taken(facts, np.flatnonzero(~gone))
+    kept = taken(facts, np.flatnonzero(~gone), budget)
     rows = [row for row in changed.values() if row is not None]
     refused.sort(key=lambda each: (each.correction.source, each.correction.id))
-    return Corrected(joined([kept, columns(rows)]), tuple(refused))
+    return Corrected(joined([kept, columns(rows)], budget), tuple(refused))
+
+
+def _all_said(facts: Facts, rows: Sequence[int], budget: Budget) -> list[_StatedCorrection]:
+    found = []
+    for row in rows:
+        budget.spend(0)
+        found.append(_said(facts, row))
+    return found
 
 
 def _said(facts: Facts, row: int) -> _StatedCorrection:
@@ -183,14 +196,14 @@ def _chain(said: _StatedCorrection, by_key: Mapping[EventKey, _StatedCorrection]
 
 
 def _in_time(
-    facts: Facts, said: list[_StatedCorrection], horizon: Horizon | None
+    facts: Facts, said: list[_StatedCorrection], horizon: Horizon | None, budget: Budget
 ) -> tuple[list[_StatedCorrection], list[RejectedCorrection]]:
     """The corrections that were made in time, and those that were not: as if these never came."""
     if horizon is None:
         return said, []
     by_key = {each.key: each for each in said}
     roots = {each.key: _root(each, by_key) for each in said}
-    rows = _rows_of(facts, set(roots.values()))
+    rows = _rows_of(facts, set(roots.values()), budget)
     kept, late = [], []
     for each in said:
         row = rows.get(roots[each.key])
@@ -214,11 +227,11 @@ def _root(said: _StatedCorrection, by_key: Mapping[EventKey, _StatedCorrection])
     return _target(said)
 
 
-def _rows_of(facts: Facts, keys: Collection[EventKey]) -> dict[EventKey, int]:
+def _rows_of(facts: Facts, keys: Collection[EventKey], budget: Budget) -> dict[EventKey, int]:
     """The positions of these events, of those that are there."""
     wanted = np.array([number(identity_of(*key)[:8]) for key in keys], np.uint64)
     found = {}
-    for row in np.flatnonzero(np.isin(facts.id_high, wanted)).tolist():
+    for row in rows_in(facts.id_high, wanted, budget).tolist():
         key = facts.sources[facts.source[row]], facts.ids[row]
         if key in keys:
             found[key] = row
@@ -381,10 +394,10 @@ def waits_for(source: str, event_id: str) -> Rejection:
 
 
 def _targets(
-    facts: Facts, standing: Mapping[EventKey, _StatedCorrection]
+    facts: Facts, standing: Mapping[EventKey, _StatedCorrection], budget: Budget
 ) -> dict[int, _StatedCorrection]:
     """Positions of the corrected facts. What is not known yet waits for its event."""
-    return {row: standing[key] for key, row in _rows_of(facts, standing.keys()).items()}
+    return {row: standing[key] for key, row in _rows_of(facts, standing.keys(), budget).items()}
 
 
 def _applied(

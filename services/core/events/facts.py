@@ -21,6 +21,8 @@ import numpy.typing as npt
 from schemas.base import Noun, written
 from schemas.event import EVENT_TYPES, KIND_OF_TYPE
 from schemas.frame import Facts, UInt64s
+from services.core.exact.budget import UNBOUNDED, Budget
+from services.core.exact.chunked import argsort, chunks
 
 TYPE_OF_KIND = tuple(EVENT_TYPES)
 SAMPLE = KIND_OF_TYPE["earnback.sample.v1"]
@@ -156,8 +158,11 @@ def _positions(names: Iterable[str]) -> dict[str, int]:
     return positions
 
 
-def joined(parts: Sequence[Facts]) -> Facts:
-    """All facts of several frames as one, in order. Sources and subjects get common positions."""
+def joined(parts: Sequence[Facts], budget: Budget = UNBOUNDED) -> Facts:
+    """All facts of several frames as one, in order. Sources and subjects get common positions.
+
+    Raises OverBudget.
+    """
     parts = [part for part in parts if len(part)]
     if len(parts) < 2:
         return parts[0] if parts else EMPTY
@@ -166,8 +171,9 @@ def joined(parts: Sequence[Facts]) -> Facts:
     ids: list[str] = []
     data: list[str] = []
     for part in parts:
-        ids.extend(part.ids)
-        data.extend(part.data)
+        for some in chunks(len(part), budget):
+            ids.extend(part.ids[some])
+            data.extend(part.data[some])
     return Facts(
         ids=ids,
         id_high=np.concatenate([part.id_high for part in parts]),
@@ -194,11 +200,16 @@ def _moved(
     return table[codes]
 
 
-def taken(facts: Facts, index: Index) -> Facts:
-    """The facts at these positions, in that order."""
-    rows = index.tolist()
+def taken(facts: Facts, index: Index, budget: Budget = UNBOUNDED) -> Facts:
+    """The facts at these positions, in that order. Raises OverBudget."""
+    ids: list[str] = []
+    data: list[str] = []
+    for some in chunks(len(index), budget):
+        rows = index[some].tolist()
+        ids.extend(facts.ids[row] for row in rows)
+        data.extend(facts.data[row] for row in rows)
     return Facts(
-        ids=[facts.ids[row] for row in rows],
+        ids=ids,
         id_high=facts.id_high[index],
         id_low=facts.id_low[index],
         payload=facts.payload[index],
@@ -209,7 +220,7 @@ def taken(facts: Facts, index: Index) -> Facts:
         scale_or_total=facts.scale_or_total[index],
         source=facts.source[index],
         subject=facts.subject[index],
-        data=[facts.data[row] for row in rows],
+        data=data,
         sources=facts.sources,
         subjects=facts.subjects,
     )
@@ -248,21 +259,28 @@ def _named(
     return np.where(codes < 0, np.int32(-1), moved), [names[each] for each in used.tolist()]
 
 
-def by_identity(facts: Facts) -> Index:
+def by_identity(facts: Facts, budget: Budget = UNBOUNDED) -> Index:
     """Positions in order of identity; facts of one identity in order of arrival."""
-    order = np.argsort(facts.id_high, kind="stable")
-    high = facts.id_high[order]
-    if bool(np.any(high[1:] == high[:-1])):
-        order = np.lexsort((facts.id_low, facts.id_high))
+    return in_order(facts.id_high, facts.id_low, budget)
+
+
+def in_order(high: UInt64s, low: UInt64s, budget: Budget = UNBOUNDED) -> Index:
+    """Positions in order of identity, given by its halves. Raises OverBudget."""
+    order = argsort(high, budget)
+    sorted_ = high[order]
+    if bool(np.any(sorted_[1:] == sorted_[:-1])):
+        by_low = argsort(low, budget)
+        order = by_low[argsort(high[by_low], budget)]
     return order
 
 
-def distinct(facts: Facts) -> tuple[Index, Index]:
+def distinct(facts: Facts, budget: Budget = UNBOUNDED) -> tuple[Index, Index]:
     """Positions of each identity's first fact, in order of identity; and of conflicts with it.
 
-    A fact that says the same as the first of its identity is a duplicate and in neither.
+    A fact that says the same as the first of its identity is a duplicate and in neither. Raises
+    OverBudget.
     """
-    order = by_identity(facts)
+    order = by_identity(facts, budget)
     high, low = facts.id_high[order], facts.id_low[order]
     first = np.ones(len(order), np.bool_)
     first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])

@@ -46,6 +46,7 @@ from services.core.counting.measures.question import (
 from services.core.events.facts import Index
 from services.core.events.rules import KINDS_OF_MEASURE
 from services.core.exact.budget import UNBOUNDED, Budget
+from services.core.exact.chunked import argsort, ascending
 
 # These put a thing together from facts that need not all name its subject, or lie in its window.
 _BY_THING = (
@@ -108,24 +109,24 @@ class FactIndex:
         """Positions of a metric's facts, in order of identity."""
         return self.rows.get(metric, NOTHING)
 
-    def within(self, metric: int, start_us: int, end_us: int) -> Index:
-        """Those of them that lie in ``[start, end)``.
+    def within(self, metric: int, start_us: int, end_us: int, budget: Budget = UNBOUNDED) -> Index:
+        """Those of them that lie in ``[start, end)``. Raises OverBudget.
 
         A metric is put in order of time once; each window is then a slice of it.
         """
         if metric not in self._by_time:
             rows = self.of(metric)
             times = self.facts.at_us[rows]
-            order = np.argsort(times, kind="stable")
+            order = argsort(times, budget)
             self._by_time[metric] = rows[order], times[order]
         ordered, at_us = self._by_time[metric]
         low, high = np.searchsorted(at_us, [start_us, end_us], side="left")
-        return np.sort(ordered[low:high])
+        return ascending(ordered[low:high])
 
 
-def index_facts(facts: Facts) -> FactIndex:
-    """Lay out facts that are in order of identity."""
-    order = np.argsort(facts.metric, kind="stable")
+def index_facts(facts: Facts, budget: Budget = UNBOUNDED) -> FactIndex:
+    """Lay out facts that are in order of identity. Raises OverBudget."""
+    order = argsort(facts.metric, budget)
     numbers, starts = np.unique(facts.metric[order], return_index=True)
     parts = np.split(order, starts[1:]) if len(numbers) else []
     return FactIndex(
@@ -253,7 +254,7 @@ class Counter:
         if number is None or span.since_us is None or span.until_us is None:
             return facts.at_us[NOTHING]
         beating = self.programme.metric(span.metric)
-        rows = self.fact_index.within(number, span.since_us, span.until_us)
+        rows = self.fact_index.within(number, span.since_us, span.until_us, self.budget)
         rows = rows if beating is None else self._counting(beating, rows)
         if need.subject is not None:
             own = [code for code, name in enumerate(facts.subjects) if name == need.subject]
@@ -269,7 +270,7 @@ class Counter:
         within = (
             self.fact_index.of(number)
             if whole
-            else self.fact_index.within(number, *bounds_us(window))
+            else self.fact_index.within(number, *bounds_us(window), self.budget)
         )
         # A metric may have been counted by another measure once, from facts that fit no more.
         rows = within[np.isin(facts.kind[within], KINDS_OF_MEASURE[metric.measure.kind])]

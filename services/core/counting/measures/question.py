@@ -153,10 +153,14 @@ def reference(facts: Facts, row: int) -> EventRef:
     return EventRef(source=facts.sources[int(facts.source[row])], id=facts.ids[row])
 
 
-def digest(facts: Facts, rows: Index) -> str:
-    """SHA-256 over identity and payload of the facts; ``rows`` are in order of identity."""
+def digest(facts: Facts, rows: Index, budget: Budget = UNBOUNDED) -> str:
+    """SHA-256 over identity and payload of the facts; ``rows`` are in order of identity.
+
+    Raises OverBudget.
+    """
     seen = sha256()
     for start in range(0, len(rows), _AT_ONCE):
+        budget.spend(0)
         seen.update(identities(facts, rows[start : start + _AT_ONCE]).data)
     return seen.hexdigest()
 
@@ -208,7 +212,7 @@ def figure(question: Question, answer: CountedFigure) -> MetricFigure:
         others=answer.others,
         evidence=Evidence(
             facts=len(answer.rows),
-            digest=digest(facts, answer.rows),
+            digest=digest(facts, answer.rows, question.budget),
             telling=tuple(
                 reference(facts, row) for row in first_in_time(facts, answer.telling).tolist()
             ),

@@ -12,6 +12,7 @@ from schemas.programme import AvailabilityByStatus
 from services.core.counting.measures.question import CountedFigure, Question, percent
 from services.core.counting.measures.values import whole_sum
 from services.core.events.facts import Index
+from services.core.exact.chunked import argsort, ascending
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def availability(question: Question, measure: AvailabilityByStatus) -> CountedFi
     counted = (found.us > 0) | (question.facts.at_us[found.rows] >= start)
     return CountedFigure(
         value=percent(up, observed),
-        rows=np.sort(found.rows[counted]),
+        rows=ascending(found.rows[counted]),
         good=Fraction(up, 1_000_000),
         total=Fraction(observed, 1_000_000),
         telling=found.rows[~found.up & (found.us > 0)],
@@ -53,7 +54,8 @@ def _stretches(question: Question) -> _Stretches:
     facts = question.facts
     rows = question.rows[facts.at_us[question.rows] < end]
     # The rows are in order of identity and the sort is stable: that breaks ties of time.
-    rows = rows[np.lexsort((facts.at_us[rows], facts.subject[rows]))]
+    rows = rows[argsort(facts.at_us[rows], question.budget)]
+    rows = rows[argsort(facts.subject[rows], question.budget)]
     at_us, subject = facts.at_us[rows], facts.subject[rows]
     last = np.ones(len(rows), np.bool_)
     last[:-1] = subject[1:] != subject[:-1]

@@ -7,6 +7,7 @@ integers. A value is ``value / 10**scale_or_total``.
 from __future__ import annotations
 
 from fractions import Fraction
+from heapq import merge
 from math import ceil, floor
 
 import numpy as np
@@ -15,6 +16,8 @@ from schemas.frame import Bools, Int64s
 from schemas.programme import Extreme, Mean, Percentile, WithinLimit
 from services.core.counting.measures.question import CountedFigure, Question, percent
 from services.core.events.facts import COUNT, LARGEST, Index
+from services.core.exact.budget import Budget
+from services.core.exact.chunked import chunks
 
 _LOW_HALF = np.int64(0xFFFFFFFF)
 
@@ -70,7 +73,7 @@ def percentile(question: Question, measure: Percentile) -> CountedFigure:
     value: Fraction | None = None
     if len(values):
         rank = ceil(measure.percent * len(values) / 100)
-        value = _ranked(values, scales, rank - 1)
+        value = _ranked(values, scales, rank - 1, question.budget)
     worse = question.rows[_worse(question, values, scales, value, or_equal=True)]
     return CountedFigure(value, question.rows, total=Fraction(len(values)), telling=worse)
 
@@ -118,7 +121,7 @@ def _extreme(values: Int64s, scales: Int64s, *, largest: bool) -> Fraction | Non
     return max(ends) if largest else min(ends)
 
 
-def _ranked(values: Int64s, scales: Int64s, position: int) -> Fraction:
+def _ranked(values: Int64s, scales: Int64s, position: int, budget: Budget) -> Fraction:
     """The value at a position of the sorted values, all brought to one scale."""
     scale = max(_distinct(scales))
     steps = 10 ** (scale - scales) if scale > int(scales.min()) else None
@@ -129,11 +132,18 @@ def _ranked(values: Int64s, scales: Int64s, position: int) -> Fraction:
         level = values * steps
         return Fraction(int(np.partition(level, position)[position]), 10**scale)
     # Too large for int64 at one scale: rank exact Python integers instead. Rare, and slow.
-    exact = sorted(
-        value * 10 ** (scale - places)
-        for value, places in zip(values.tolist(), scales.tolist(), strict=True)
-    )
-    return Fraction(exact[position], 10**scale)
+    runs = [
+        sorted(
+            value * 10 ** (scale - places)
+            for value, places in zip(values[some].tolist(), scales[some].tolist(), strict=True)
+        )
+        for some in chunks(len(values), budget)
+    ]
+    for place, exact in enumerate(merge(*runs)):
+        budget.spend(0)
+        if place == position:
+            return Fraction(exact, 10**scale)
+    raise AssertionError("there is no such position")
 
 
 def _at_most(values: Int64s, scales: Int64s, limit: Fraction, *, or_equal: bool) -> Bools:
