@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -66,7 +67,7 @@ from services.core.events.facts import (
 )
 from services.core.events.horizon import Horizon
 from services.core.events.rejections import Rejection
-from services.core.events.rules import held_against, rules_of
+from services.core.events.rules import Rules, held_against, rules_of
 from services.core.events.wanted import Wanted, wanted
 from services.core.exact.budget import UNBOUNDED, Budget
 from services.core.exact.chunked import rows_in
@@ -214,14 +215,16 @@ def _judge(
     metric_numbers: Mapping[tuple[str, str], int],
 ) -> Acceptor:
     """Acceptance of what a correction puts in place: no clock, and no sender."""
-    rules = rules_of(programmes, None, metric_numbers)
-    if agreements is not None:
-        rules = held_against(rules, agreements)
+
+    @cache
+    def rules() -> Rules:  # made for the first correction: most periods have none
+        known = rules_of(programmes, None, metric_numbers)
+        return known if agreements is None else held_against(known, agreements)
 
     def judge(
         source: str, event_id: str, type_: str, at_us: int, data: Mapping[str, object]
     ) -> Row | Rejection:
-        return accept(rules, source, event_id, type_, at_us, data, None, None)
+        return accept(rules(), source, event_id, type_, at_us, data, None, None)
 
     return judge
 

@@ -155,43 +155,51 @@ def _paths(
             oldest = version is versions[-1]
             from_us = _ALWAYS if oldest else in_force_us(version)
             metrics = {metric.metric: metric for metric in version.metrics}
+            made: dict[tuple[str, str], list[FactRule]] = {}
             for source in version.sources:
-                for metric in (metrics[each] for each in source.metrics):
-                    for kind in KINDS_OF_MEASURE[metric.measure.kind]:
-                        key = (source.source, types[kind], metric.metric)
-                        number = numbers[(name, metric.metric)]
-                        path = _path(from_us, kind, number, metric, source, version, horizons[name])
-                        path = replace(path, lengths=lengths.get(metric.metric))
-                        paths.setdefault(key, []).append(path)
+                for metric in source.metrics:
+                    # The same for all of a party's sources, which may be many.
+                    known = (metric, source.reports_for)
+                    if known not in made:
+                        number, asked = numbers[(name, metric)], lengths.get(metric)
+                        more = (number, source.reports_for, version, horizons[name], asked)
+                        made[known] = _rules_about(metrics[metric], from_us, *more)
+                    for rule in made[known]:
+                        key = (source.source, types[rule.kind], metric)
+                        paths.setdefault(key, []).append(rule)
     return {key: tuple(found) for key, found in paths.items()}
 
 
-def _path(
-    from_us: int,
-    kind: int,
-    number: int,
+def _rules_about(
     metric: Metric,
-    source: Source,
+    from_us: int,
+    number: int,
+    party: str,
     programme: Programme,
     horizon: Horizon,
-) -> FactRule:
+    lengths: frozenset[PeriodLength] | None,
+) -> list[FactRule]:
+    """One for each kind of fact that the metric counts."""
     lowest, highest = _bounds(metric)
-    return FactRule(
-        from_us=from_us,
-        kind=kind,
-        number=number,
-        name=metric.metric,
-        metric=metric,
-        party=source.reports_for,
-        programme=programme,
-        decimals=metric.decimals,
-        unit=metric.unit,
-        lowest=lowest,
-        highest=highest,
-        horizon=horizon,
-        horizon_us=horizon.days * DAY_US,
-        lengths=None,
-    )
+    return [
+        FactRule(
+            from_us=from_us,
+            kind=kind,
+            number=number,
+            name=metric.metric,
+            metric=metric,
+            party=party,
+            programme=programme,
+            decimals=metric.decimals,
+            unit=metric.unit,
+            lowest=lowest,
+            highest=highest,
+            horizon=horizon,
+            horizon_us=horizon.days * DAY_US,
+            lengths=lengths,
+        )
+        for kind in KINDS_OF_MEASURE[metric.measure.kind]
+    ]
 
 
 def _bounds(metric: Metric) -> tuple[int, int]:
