@@ -33,7 +33,7 @@ from schemas.statement import canonical
 from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
 from services.cli.show import bars, out
-from services.core.calendar.windows import microseconds
+from services.core.calendar.windows import DAY_US, microseconds
 from services.evaluator import store
 from services.evaluator.closing import Closer
 from services.evaluator.settings import Pace
@@ -287,8 +287,9 @@ def _agreement(number: int) -> Agreement:
 def _frame(number: int, at: datetime) -> store.StoredFrame:
     """A frame with facts of one metric at one time, as far as the closer looks at it."""
     at_us = microseconds(at)
+    day = at_us // DAY_US
     return store.StoredFrame(
-        number, number, number, 1, at_us, at_us, [0], b"", bytes(16), bytes(8), b""
+        number, number, number, 1, at_us, at_us, [0], b"", bytes(16), bytes(8), b"", [(0, day)]
     )
 
 

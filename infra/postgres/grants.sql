@@ -22,7 +22,7 @@ grant select, insert, update on relay_position to earnback_relay;
 grant select, update on outbox_taken_over to earnback_ingest, earnback_evaluator, earnback_settlement;
 
 -- Ingest: refuses, and looks up what counts already.
-grant select on fact_frame, source_latest, subject_count, known_subject to earnback_ingest;
+grant select on fact_frame, frame_day, source_latest, subject_count, known_subject to earnback_ingest;
 grant select, insert, delete on intake_refusal to earnback_ingest;
 grant usage on sequence quarantine_item_number_seq to earnback_ingest;
 grant select, insert, update, delete on refusal_count to earnback_ingest;
@@ -32,7 +32,7 @@ grant insert on outbox to earnback_ingest;
 grant select, insert, update on outbox_head to earnback_ingest;
 
 -- The evaluator: stores facts, counts, closes.
-grant select, insert on fact_frame, evaluation, correction_verdict to earnback_evaluator;
+grant select, insert on fact_frame, frame_day, evaluation, correction_verdict to earnback_evaluator;
 grant select, insert, update on progress, tally, source_latest, close_request, close_alarm, touch_scan, parked_work,
     linked_fact to earnback_evaluator;
 grant select, insert on linked_metric, linked_agreement, linked_answer to earnback_evaluator;
@@ -51,8 +51,8 @@ grant select, insert on idempotency to earnback_evaluator;
 
 -- Settlement: settles, books, answers, applies agreements.
 grant select, insert on agreement_version, agreement_party, evaluation_received, settlement_refused, version_taken_up,
-    programme_taken_up, settlement_run, statement, statement_line, ledger_entry, dispute_event, withholding, idempotency,
-    audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done
+    programme_taken_up, settlement_run, statement, statement_line, ledger_entry, account, account_balance,
+    dispute_event, withholding, idempotency, audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done
     to earnback_settlement;
 grant select on answer_sender to earnback_settlement;
 grant update on catalogue_revision to earnback_settlement;
@@ -65,8 +65,9 @@ grant insert on outbox to earnback_settlement;
 grant select, insert, update on outbox_head to earnback_settlement;
 
 -- A party, through the settlement API: rows that are its own, by row security.
-grant select on statement, statement_line, ledger_entry, dispute, dispute_event, withholding, open_dispute, settlement_run,
-    settlement_pending, evaluation_received, parked_work, quarantine_item, intake_refusal, refusal_count, settlement_refused,
+grant select on statement, statement_line, ledger_entry, account, account_balance, dispute, dispute_event, withholding,
+    open_dispute, settlement_run, settlement_pending, evaluation_received, parked_work, quarantine_item, intake_refusal,
+    refusal_count, settlement_refused,
     agreement_party, programme_party, source_owner, applied_correction, book_head, version_taken_up,
     audit_entry, four_eyes_request, four_eyes_answer, four_eyes_done, proposal, subject_count
     to earnback_party;

@@ -11,6 +11,7 @@ from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
 from services.cli.worked_out import CannotBeWorkedOut, worked_out
 from services.evaluator import evaluation_store, recount
+from services.settlement import balance_store
 from services.settlement.verification import BookDifference, VerifiedAgreement, verify
 from services.shell.postgres import Connection, connected
 
@@ -18,7 +19,7 @@ from services.shell.postgres import Connection, connected
 async def verified(
     postgres: str, agreements: Sequence[str], *, facts: bool
 ) -> AsyncIterator[VerifiedAgreement]:
-    """Recount agreements, all where none is named; nothing is written.
+    """Recount agreements, all where none is named, and then the balances; nothing is written.
 
     ``facts``: whether figures are counted again from stored facts. Raises ValueError for an unknown
     name.
@@ -35,6 +36,18 @@ async def verified(
                 yield VerifiedAgreement(name, 0, difference)
             else:
                 yield await verify(connection, name)
+        if not agreements and (apart := await _balance(connection)) is not None:
+            yield VerifiedAgreement("", 0, apart)
+
+
+async def _balance(connection: Connection) -> BookDifference | None:
+    """The first balance that is not the sum of its account's entries."""
+    row = await balance_store.unlike_the_ledger(connection)
+    if row is None:
+        return None
+    what = f"balance of {row['account']} between {row['vendor']} and {row['buyer']}"
+    kept, summed = (f"{row[name]} minor units {row['currency']}" for name in ("kept", "summed"))
+    return BookDifference("", "", what, kept, summed)
 
 
 async def _counted(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.frame import Facts, Int32s
+from services.core.calendar.windows import DAY_US
 from services.core.events.facts import EMPTY, in_order
 from services.core.exact.budget import UNBOUNDED, Budget
 from services.core.exact.chunked import chunks
@@ -21,7 +22,6 @@ from services.shell.postgres import Connection
 
 T = TypeVar("T")
 
-DAY_US = 86_400_000_000
 NO_METRIC = -1
 _LATEST = 2**62
 
@@ -77,12 +77,20 @@ class Loaded:
     number: Int32s
 
 
+# Whatever the planner takes the tables for, each frame is looked up by its key: `offset 0`.
 _FRAMES = """
-    select partition, number, frame from fact_frame
-     where exists (select from unnest($1::int[], $2::bigint[], $3::bigint[])
-                               as need(metric, first, past)
-                    where metric = any(metrics) and max_us >= first and min_us < past)
-     order by partition, number
+    select found.partition, found.number, f.frame
+      from (select distinct d.partition, d.number
+              from unnest($1::int[], $2::bigint[], $3::bigint[]) as need(metric, first, past)
+             cross join lateral (
+                    select partition, number from frame_day
+                     where metric = need.metric and day >= need.first and day < need.past
+                    offset 0) d) found
+     cross join lateral (
+            select frame from fact_frame
+             where partition = found.partition and number = found.number
+            offset 0) f
+     order by 1, 2
 """
 
 
@@ -97,8 +105,8 @@ async def load(connection: Connection, spans: Mapping[int, Span]) -> Loaded:
     cursor = connection.cursor(
         _FRAMES,
         names,
-        [wanted[name][0] for name in names],
-        [wanted[name][1] for name in names],
+        [wanted[name][0] // DAY_US for name in names],
+        [wanted[name][1] // DAY_US for name in names],
         prefetch=32,
     )
     batches: list[Any] = []
@@ -237,11 +245,17 @@ def _counted(loaded: Loaded, some: slice) -> dict[Key, Sums]:
     return found
 
 
+# The key of a tally begins with its partition: each is asked by itself, or all would be read.
 _TALLIED = """
-    select partition, t.metric, floor(window_us / 86400000000.0)::bigint as day,
+    select partition, need.metric, floor(window_us / 86400000000.0)::bigint as day,
            sum(n) as n, sum(a) as a, sum(b) as b, sum(checksum) as checksum
-      from tally t join unnest($1::int[], $2::bigint[], $3::bigint[]) as need(metric, first, past)
-        on t.metric = need.metric and window_us >= need.first and window_us < need.past
+      from generate_series(0, (select max(partition) from tally)) as every(partition)
+     cross join unnest($1::int[], $2::bigint[], $3::bigint[]) as need(metric, first, past)
+     cross join lateral (
+            select window_us, n, a, b, checksum from tally t
+             where t.partition = every.partition and t.metric = need.metric
+               and window_us >= need.first and window_us < need.past
+            offset 0) t
      group by 1, 2, 3
 """
 

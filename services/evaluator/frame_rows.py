@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.frame import Bools, Int8s
+from schemas.frame import Bools, Int8s, Int32s, Int64s
+from services.core.calendar.windows import DAY_US
 from services.evaluator import columns as cols
 from services.evaluator.columns import Columns
 from services.evaluator.identity_index import DUPLICATE, NEW
@@ -83,4 +84,11 @@ def _stored_frame(
         ids=cols.identities(high[fresh], low[fresh]),
         payloads=columns.payload[rows][fresh].astype(">u8").tobytes(),
         dup_ids=cols.identities(high[again], low[again]),
+        days=_days(columns.metric[rows][fresh], at_us),
     )
+
+
+def _days(metric: Int32s, at_us: Int64s) -> list[tuple[int, int]]:
+    """Metric and UTC day since 1970 of some facts, each pair once."""
+    pairs = np.unique(np.stack([metric.astype(np.int64), at_us // DAY_US], axis=1), axis=0)
+    return [(number, day) for number, day in pairs.tolist()]

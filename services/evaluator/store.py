@@ -20,7 +20,8 @@ _BIG = np.dtype(">u8")
 
 @dataclass(frozen=True, slots=True)
 class StoredFrame:
-    """One row of `fact_frame`. ``dup_ids`` are repetitions seen in the same records."""
+    """One row of `fact_frame`. ``dup_ids`` are repetitions seen in the same records. ``days``: the
+    metric numbers and UTC days since 1970 of its facts, each pair once."""
 
     number: int
     first_offset: int
@@ -33,6 +34,7 @@ class StoredFrame:
     ids: bytes
     payloads: bytes
     dup_ids: bytes
+    days: Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Aside:
 async def insert_frames(
     connection: Connection, partition: int, frames: Sequence[StoredFrame]
 ) -> None:
-    """Store accepted facts, a row per frame."""
+    """Store accepted facts, a row per frame, and note which metrics and days it holds."""
     await connection.executemany(
         "insert into fact_frame (partition, number, first_offset, last_offset, n, min_us, max_us,"
         " metrics, frame, ids, payloads, dup_ids)"
@@ -93,6 +95,14 @@ async def insert_frames(
             )
             for each in frames
         ],
+    )
+    places = [(*day, each.number) for each in frames for day in each.days]
+    await connection.execute(
+        "insert into frame_day (metric, day, partition, number)"
+        " select metric, day, $1, number"
+        "   from unnest($2::int[], $3::int[], $4::int[]) as f(metric, day, number)",
+        partition,
+        *([place[column] for place in places] for column in range(3)),
     )
 
 

@@ -7,10 +7,10 @@ that has become too old since it was accepted. So the usual event never waits fo
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from services.core.calendar.windows import DAY_US
 from services.core.events.facts import Row
 from services.shell.postgres import Connection
 
@@ -27,9 +27,8 @@ async def accepted(connection: Connection, rows: Sequence[Row]) -> frozenset[byt
     if not rows:
         return frozenset()
     wanted = {row.identity + row.payload for row in rows}
-    times = sorted({row.at_us for row in rows})
     found: set[bytes] = set()
-    places = await _frames(connection, times)
+    places = await _frames(connection, {(row.metric, row.at_us // DAY_US) for row in rows})
     for start in range(0, min(len(places), MOST_FRAMES), _AT_ONCE):
         frames = await connection.fetch(
             "select ids, payloads from fact_frame where (partition, number) in"
@@ -43,19 +42,18 @@ async def accepted(connection: Connection, rows: Sequence[Row]) -> frozenset[byt
     return frozenset(found)
 
 
-async def _frames(connection: Connection, times: Sequence[int]) -> list[tuple[int, int]]:
-    """Partition and number of the frames in whose span one of the times lies."""
-    spans: list[Any] = await connection.fetch(
-        "select partition, number, min_us, max_us from fact_frame"
-        " where max_us >= $1 and min_us <= $2",
-        times[0],
-        times[-1],
+async def _frames(connection: Connection, days: Iterable[tuple[int, int]]) -> list[Any]:
+    """Partition and number of the frames with facts of one of these metrics and days."""
+    metrics, numbers = zip(*days, strict=True)
+    return list(
+        await connection.fetch(
+            "select distinct partition, number from unnest($1::int[], $2::int[]) as w(metric, day)"
+            " cross join lateral (select partition, number from frame_day d"
+            "   where d.metric = w.metric and d.day = w.day offset 0) f",
+            metrics,
+            numbers,
+        )
     )
-    return [
-        (span["partition"], span["number"])
-        for span in spans
-        if bisect_left(times, span["min_us"]) < bisect_right(times, span["max_us"])
-    ]
 
 
 def _facts(ids: bytes, payloads: bytes) -> Iterable[bytes]:

@@ -223,31 +223,6 @@ async def entry(
     )
 
 
-async def balances(
-    connection: Connection,
-    scope: tuple[str | None, str | None],
-    *,
-    vendor: str | None,
-    as_of: datetime | None,
-) -> list[DatabaseRow]:
-    """Debits minus credits by vendor, buyer, currency and account."""
-    rows: list[DatabaseRow] = await connection.fetch(
-        "with side as ("  # noqa: S608
-        "  select vendor, buyer, currency, side.account, side.amount"
-        "    from ledger_entry cross join lateral"
-        "         (values (debit_account, minor_units), (credit_account, -minor_units))"
-        "         as side(account, amount)"
-        f"  where {_WITHIN} and ($3::text is null or vendor = $3)"
-        "     and ($4::timestamptz is null or recorded_at < $4))"
-        " select vendor, buyer, currency, account, sum(amount) as minor_units"
-        "   from side group by 1, 2, 3, 4 order by 1, 2, 3, 4",
-        *scope,
-        vendor,
-        as_of,
-    )
-    return rows
-
-
 async def withheld(
     connection: Connection,
     scope: tuple[str | None, str | None],
@@ -255,7 +230,7 @@ async def withheld(
     vendor: str | None,
     as_of: datetime | None,
 ) -> dict[tuple[str, str, str], int]:
-    """What is withheld, in minor units, by vendor, buyer and currency; as `balances`."""
+    """What is withheld, in minor units, by vendor, buyer and currency; as balances are."""
     rows = await connection.fetch(
         "select vendor, buyer, currency, sum(difference_minor)::bigint as minor_units"  # noqa: S608
         f"  from withholding where {_WITHIN} and ($3::text is null or vendor = $3)"

@@ -25,7 +25,7 @@ from services.core.adjusting.shared_caps import sharing
 from services.core.books import ledger
 from services.core.books.ledger import Position
 from services.core.visibility.parties import Parties, parties_of
-from services.settlement import withholding_store
+from services.settlement import balance_store, withholding_store
 from services.settlement.finance_events import (
     Posting,
     SettlementTopics,
@@ -547,6 +547,8 @@ async def post(
         await _write_entries(connection, posting, position + 1, at)
         booked += entry_events(posting, first_position=position + 1, at=at)
         position += 1 + len(posting.entries)
+    entries = ((one.statement.buyer, entry) for one in postings for entry in one.entries)
+    await balance_store.note(connection, entries, position=position - 1, at=at)
     periods = [(one.statement.agreement, one.statement.period) for one in postings]
     told += await withholding_store.after_posting(connection, periods, at=at)
     await enqueue_many(connection, topics.settlements, told)

@@ -27,6 +27,8 @@ from services.shell.steps import SEQUENCE, Record
 
 MAX_ROWS = 500
 """Rows of one partition in one Kafka transaction."""
+MAX_BYTES = 16 * 1024 * 1024
+"""Bodies of all partitions in one Kafka transaction, together; one record may be larger."""
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 """The largest record that is published. The topics of the outbox take as much."""
 POLL = 0.05
@@ -167,13 +169,7 @@ class Relay:
 
     async def _next_rows(self, topic: str, positions: Mapping[int, int]) -> list[Any]:
         rows: list[Any] = await self._pool.fetch(
-            "select o.* from unnest($2::int[], $3::bigint[]) as at(partition, seq)"
-            " cross join lateral (select * from outbox o where o.topic = $1"
-            "   and o.partition = at.partition and o.seq > at.seq order by o.seq limit $4) o",
-            topic,
-            list(positions),
-            list(positions.values()),
-            MAX_ROWS,
+            _NEXT, topic, list(positions), list(positions.values()), MAX_ROWS, MAX_BYTES
         )
         expected = dict(positions)
         for row in rows:
@@ -255,6 +251,31 @@ _RENEW = """
     update relay_lease set expires_at = clock_timestamp() + make_interval(secs => $3)
     where topic = $1 and holder = $2
 """
+# Partitions take turns, the one that waits longest first, as long as the bodies together are small
+# enough; the first row is taken whatever its size. A size is known without the body being read.
+_NEXT = """
+    with next as (
+        select at.partition, o.seq, o.place, o.recorded_at, octet_length(o.body) as bytes
+          from unnest($2::int[], $3::bigint[]) as at(partition, seq)
+         cross join lateral (
+                select seq, body, recorded_at, row_number() over (order by seq) as place from outbox
+                 where topic = $1 and partition = at.partition and seq > at.seq
+                 order by seq limit $4) o
+    ), taken as (
+        select partition, seq, bytes,
+               sum(bytes) over (order by place, recorded_at, partition) - bytes as before
+          from next
+    )
+    select o.*
+      from (select partition, seq from taken where before = 0 or before + bytes <= $5) taken
+     cross join lateral (
+            select * from outbox
+             where topic = $1 and partition = taken.partition and seq = taken.seq
+            offset 0) o
+     order by o.partition, o.seq
+"""
+
+
 _NOTE = """
     with noted as (
         insert into relay_position (topic, partition, published_seq)

@@ -25,6 +25,7 @@ from services.core.settling.settlement import settle
 from services.core.visibility.parties import parties_of
 from services.settlement import dispute_terms, replay
 from services.settlement.api import ROUTERS
+from services.settlement.balance_store import unlike_the_ledger
 from tests.settlement.builders import a_programme, an_agreement, an_evaluation
 from tests.settlement.desk import Desk, a_desk
 from tests.settlement.house import House
@@ -261,6 +262,20 @@ async def test_balances_say_who_owes_what_now_and_then(database: str) -> None:
             "buyer:town:service_credits": -15000,
         }
         assert then["items"] == []
+
+
+async def test_a_balance_that_is_not_the_sum_of_its_entries_is_found(database: str) -> None:
+    async with a_desk(database) as desk:
+        await desk.house.settle(an_evaluation(9700))
+        pool = desk.house.pool
+        assert await unlike_the_ledger(pool) is None
+        await pool.execute(
+            "insert into account_balance select vendor, buyer, currency, account, position + 1,"
+            " minor_units + 1, recorded_at from account_balance where minor_units > 0"
+        )
+        found = await unlike_the_ledger(pool)
+        assert found["account"] == "vendor:nimbus:owes"
+        assert found["kept"] == found["summed"] + 1
 
 
 async def test_an_amount_is_led_back_to_rule_term_figure_window_and_event_ids(

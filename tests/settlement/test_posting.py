@@ -21,7 +21,7 @@ from schemas.statement import SettlementStatement, canonical
 from services.catalogue.store import apply
 from services.core.books.ledger import content_digest, differences
 from services.core.settling.settlement import settle_each
-from services.settlement import replay
+from services.settlement import balance_store, replay
 from services.settlement.consumer import Settler, read
 from services.settlement.finance_events import DECLARED, Posting
 from services.settlement.parking import try_again
@@ -500,3 +500,4 @@ async def test_positions_have_no_holes_when_agreements_settle_at_the_same_time(
             "select position from statement union all select position from ledger_entry order by 1"
         )
         assert [row["position"] for row in positions] == list(range(1, 25))
+        assert await balance_store.unlike_the_ledger(house.pool) is None

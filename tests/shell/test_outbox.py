@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from confluent_kafka import Producer
 
+from services.shell import relay as relay_module
 from services.shell.logs import correlated
 from services.shell.outbox import Outgoing, declare, enqueue, enqueue_many, partition_of
 from services.shell.postgres import open_pool
@@ -279,6 +280,30 @@ def test_a_key_finds_the_partition_that_other_kafka_clients_choose(bench: Bench)
         )
     assert producer.flush(30) == 0
     assert {key: partition_of(key, 5) for key in keys} == chosen
+
+
+async def test_partitions_take_turns_in_what_is_read_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bodies of all partitions together are bounded, but for one that is larger by itself."""
+    monkeypatch.setattr(relay_module, "MAX_BYTES", 100)
+    connection = await bench.prepare(("out", PARTITIONS))
+    bodies = {1: [200, 10, 10], 0: [30, 30, 30, 30]}
+    keys = {partition_of(f"k{each}", PARTITIONS): f"k{each}" for each in range(9)}
+    for partition, sizes in bodies.items():
+        await enqueue_many(
+            connection,
+            "out",
+            [Outgoing(keys[partition], f"{partition}-{n}", bytes(s)) for n, s in enumerate(sizes)],
+        )
+    async with asyncpg.create_pool(bench.database, min_size=1, max_size=1) as pool:
+        relay = Relay(settings_of(bench), pool, ["out"])
+        read = []
+        positions = {0: 0, 1: 0}
+        while rows := await relay._next_rows("out", positions):
+            read.append([(row["partition"], row["seq"]) for row in rows])
+            positions |= {row["partition"]: row["seq"] for row in rows}
+    assert read == [[(1, 1)], [(0, 1), (0, 2), (1, 2), (1, 3)], [(0, 3), (0, 4)]]
 
 
 async def test_a_record_as_large_as_is_allowed_is_published_and_holds_nobody_up(

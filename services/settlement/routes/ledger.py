@@ -16,7 +16,7 @@ from schemas.finance import EntryBooked
 from schemas.ledger_entry import SettlementRun
 from schemas.money import MoneyAmount, amount_text
 from services.core.books.ledger import vendor_account
-from services.settlement import queries
+from services.settlement import balance_store, queries
 from services.settlement.access import BookReaderPrincipal, Principal, not_found
 from services.settlement.queries import DatabaseRow
 from services.settlement.responses import (
@@ -124,7 +124,7 @@ async def get_balances(
     asker.check_filters(vendor=vendor)
     async with parts_of(request).reading(asker) as connection:
         position = await queries.book_position(connection)
-        rows = await queries.balances(connection, asker.scope, vendor=vendor, as_of=as_of)
+        rows = await balance_store.balances(connection, asker.scope, vendor=vendor, as_of=as_of)
         withheld = await queries.withheld(connection, asker.scope, vendor=vendor, as_of=as_of)
     between = groupby(rows, key=lambda row: (row["vendor"], row["buyer"], row["currency"]))
     items = tuple(_balance(*key, list(accounts), withheld.get(key, 0)) for key, accounts in between)
