@@ -12,7 +12,7 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.programme import Programme
-from services.core.contracts.language import upgraded
+from services.core.contracts.language import lifted
 
 Body = dict[str, Any]
 
@@ -22,7 +22,7 @@ def lift(body: Body) -> Body:
 
     By the rules of `services.core.contracts.language`, which keep what the body meant.
     """
-    return upgraded(body)
+    return lifted(body)
 
 
 def programme_of(text: str) -> Programme:

@@ -38,6 +38,22 @@ def test_a_body_of_an_earlier_release_is_read_and_means_what_it_meant(text: str)
     assert missing(lift(json.loads(text)), now) == []
 
 
+def test_a_stored_body_of_language_2_is_not_asked_what_is_asked_of_files_since() -> None:
+    found = [json.loads(each.values[0]) for each in BODIES]
+    body = lift(next(each for each in found if each.get("disputes")))
+    assert body.pop("language") == 2
+    del body["disputes"]["disputed_amount"]
+    stored = json.dumps({**body, "language": 2})
+    terms = agreement_of(stored).disputes
+    assert terms is not None
+    assert terms.disputed_amount == "stays_due"
+    withheld = json.loads(stored)
+    withheld["disputes"]["disputed_amount"] = "withheld"
+    kept = agreement_of(json.dumps(withheld)).disputes
+    assert kept is not None
+    assert kept.disputed_amount == "withheld"
+
+
 def missing(then: Any, now: Any, at: str = "") -> list[str]:
     """Where the body of today says something else; fields that came since may be more."""
     if isinstance(then, dict) and isinstance(now, dict):

@@ -73,6 +73,18 @@ def upgraded(document: ContractBody) -> dict[str, Any]:
     return copy
 
 
+def lifted(document: ContractBody) -> dict[str, Any]:
+    """A copy of a body that an earlier release stored, in today's language.
+
+    As `upgraded`; a body of language 2 gets what language 2 asks for since.
+    """
+    copy = upgraded(document)
+    for rule in LATER:
+        for one in rule(copy):
+            mapping_at(copy, one.path).setdefault(one.key, deepcopy(one.value))
+    return copy
+
+
 def mapping_at(document: Any, path: FieldPath) -> Any:
     """The mapping at a path of a document."""
     for part in path:
@@ -355,3 +367,7 @@ RULES: tuple[LanguageRule, ...] = (
     _disputed_amount,
 )
 """The rules that bring a document of language 1 to language 2, in order."""
+
+LATER: tuple[LanguageRule, ...] = (_disputed_amount,)
+"""Those of the rules for what language 2 did not ask for at first. A file of it is asked now; what
+was applied by then is read as it was meant."""
