@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,17 @@ def _name(record: Record) -> str:
     return " ".join(filter(None, (record["case"], record["variant"], record.get("agreement"))))
 
 
-def _load(name: str) -> Contracts:
+@cache
+def _programme() -> Programme:
     programmes, broken = read_documents(upgraded("programme"), "programme.yaml")
     assert not broken, [refusal.text() for refusal in broken]
     (programme,) = programmes.programmes
+    return programme
+
+
+@cache
+def _load(name: str) -> Contracts:
+    programme = _programme()
     documents, refusals = read_documents(upgraded(name), f"{name}.yaml")
     for document in documents.documents:
         refusals += check(document, programme, documents.agreements)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from re import sub
@@ -34,6 +35,7 @@ def contract(name: str) -> str:
     return (FOLDER / "contracts" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
+@cache
 def upgraded(name: str) -> str:
     """The same file, upgraded as text."""
     found = upgrade_text(contract(name), f"{name}.yaml")
