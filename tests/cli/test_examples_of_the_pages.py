@@ -108,6 +108,8 @@ def test_the_commands_show_what_the_api_says(
     assert "nimbus owes town 250.00 EUR" in shell.run("balances").out
     assert "upheld" in shell.run("dispute", "list").out
     assert shell.run("quarantine").code == 0
+    corrected = shell.run("corrections", "hosting", "2025-01")
+    assert (corrected.code, corrected.out) == (0, "nothing was corrected\n"), corrected.err
     closed = shell.run("close", "hosting", "2025-01..2025-02")
     assert "hosting 2025-01: " in closed.out
     assert "hosting 2025-02: " in closed.out

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from services.cli import show
+from services.cli.commands.looking import became
 
 STEPS = (
     ("1 is in 'at least 99.5, below 99.95': gives 4", "levels[0].credits[0].rate.bands[1]"),
@@ -104,3 +105,31 @@ def test_the_first_column_of_a_table_stays_whole_on_a_narrow_terminal(
         )
     assert dispute in text.get()
     assert "…" not in text.get(), "nothing is left out"
+
+
+def test_what_is_withheld_is_told_beside_what_is_owed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def euro(minor: int) -> dict[str, Any]:
+        return {"minor_units": minor, "currency": "EUR", "amount": f"{minor // 100}.00"}
+
+    console = Console(width=120, highlight=False, color_system=None)
+    monkeypatch.setattr(show, "out", console)
+    balance = {"vendor": "north", "buyer": "town", "owes": "vendor", "owed": euro(20000)}
+    nothing = {**balance, "withheld": euro(0), "due": euro(20000)}
+    some = {**balance, "withheld": euro(8000), "due": euro(12000)}
+    assert show.owed_between(nothing) == "north owes town 200.00 EUR"
+    assert show.owed_between(some).endswith("80.00 of it is in dispute and withheld, 120.00 is due")
+    with console.capture() as text:
+        for one in (nothing, {"withheld": None, "due": None}, some):
+            show.due(one)
+    assert text.get().split("\n\n") == [
+        "  in dispute and withheld  80.00 EUR; due  120.00 EUR",
+        "",
+    ]
+
+
+def test_what_a_correction_makes_of_its_event_is_said_in_words() -> None:
+    kept = {"takes_back": False, "data": None, "moved_to": None}
+    assert became({**kept, "takes_back": True}) == "taken back"
+    moved = {**kept, "moved_to": "2025-01-03T08:00:00Z"}
+    assert became(moved) == "moved to 2025-01-03T08:00:00Z"
+    assert became({**moved, "data": {"up": True}}) == '{"up": true} moved to 2025-01-03T08:00:00Z'

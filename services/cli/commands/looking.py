@@ -145,7 +145,7 @@ def corrections(agreement: str, period: str, as_json: AsJson = False) -> None:
             row["party"],
             f"{row['source']} {row['corrects']}",
             json.dumps(row["event"]["data"]),
-            _became(row),
+            became(row),
             row["reason"],
         ),
         as_json,
@@ -153,7 +153,8 @@ def corrections(agreement: str, period: str, as_json: AsJson = False) -> None:
     )
 
 
-def _became(row: dict[str, Any]) -> str:
+def became(row: dict[str, Any]) -> str:
+    """What a correction makes of its event, in words."""
     if row["takes_back"]:
         return "taken back"
     data = json.dumps(row["data"]) if row["data"] is not None else ""
