@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from services.core.counting.evaluation import evaluate
 from services.core.events.acceptance import accept
 from services.core.events.facts import Row, columns
 from services.core.events.rejections import Rejection
-from services.core.events.rules import rules_of
+from services.core.events.rules import Rules, rules_of
 from services.core.settling.one_period import Unsettled
 from services.core.settling.settlement import settle
 from services.core.visibility.parties import parties_of
@@ -37,6 +37,11 @@ class Contracts:
     programme: Programme
     agreements: tuple[Agreement, ...]
     refusals: tuple[Refusal, ...]
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What the door judges events by: made once, as a service makes it."""
+        return rules_of([self.programme], self.agreements, numbers(self.programme))
 
     def names(self) -> list[str]:
         """The agreements, each once, in the file's order."""
@@ -73,11 +78,10 @@ class Refused(Exception):
 
 def rows(contracts: Contracts, events: Iterable[Event]) -> Iterator[Row]:
     """The events as the door takes them. Raises Refused with the problem."""
-    rules = rules_of([contracts.programme], contracts.agreements, numbers(contracts.programme))
     for raw in events:
         event = CloudEvent.model_validate(raw)
         found = accept(
-            rules,
+            contracts.rules,
             event.source,
             event.id,
             event.type,
