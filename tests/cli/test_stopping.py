@@ -10,14 +10,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from infra.processes import free_port
-from services.cli.stack import RUNNING
+from services.cli.stack import RUNNING, Addresses
 from services.cli.where import running
 from tests.cli.conftest import Shell
+from tests.command import Said
 from tests.integration.living import wait_for
 
 UP = (sys.executable, "-m", "services.cli.app", "up")
@@ -75,21 +77,51 @@ def test_ctrl_c_while_it_still_reads_its_own_code_stops_it_as_well(tmp_path: Pat
     assert (code, out) == (0, "Stopped.\n"), err
 
 
-def test_a_start_that_was_cut_short_leaves_nothing_in_the_way_of_the_next_one(
-    tmp_path: Path,
-) -> None:
-    with up(tmp_path) as it:
-        _wait_for(it, tmp_path / "postgres/data")
-        assert ctrl_c(it)[0] == 0
-    with up(tmp_path) as it:
-        _wait_for(it, tmp_path / RUNNING, whole=True)
-        said = Shell(tmp_path, {}).run("up")
-        assert said.code == 70
-        assert f"earnback is running already in {tmp_path}, kept by process {it.pid}" in said.err
-        assert "\n" not in said.err.strip(), "one sentence, no log"
-        assert "Traceback" not in said.err
-        assert ctrl_c(it)[0] == 0
-    assert not (tmp_path / RUNNING).exists()
+@dataclass(frozen=True)
+class Whole:
+    """A whole start in a folder where one was cut short before: what was seen while it ran.
+
+    ``kept``, ``taken``: the ports written for settlement and for ingest, of which something else
+    listens on the second. ``beside``: what a second ``up`` in the folder said.
+    """
+
+    home: Path
+    kept: int
+    taken: int
+    pid: int
+    where: Addresses | None
+    beside: Said
+    codes: tuple[int, int]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    home = tmp_path_factory.mktemp("whole")
+    with up(home) as it:
+        _wait_for(it, home / "postgres/data")
+        cut = ctrl_c(it)[0]
+    kept = free_port()
+    taken = free_port(taken=(kept,))
+    (home / "ports").mkdir(exist_ok=True)
+    (home / "ports/settlement").write_text(f"{kept}\n")
+    (home / "ports/ingest").write_text(f"{taken}\n")
+    with socket.create_server(("127.0.0.1", taken)), up(home) as it:
+        _wait_for(it, home / RUNNING, whole=True)
+        where, beside = running(home), Shell(home, {}).run("up")
+        return Whole(home, kept, taken, it.pid, where, beside, (cut, ctrl_c(it)[0]))
+
+
+def test_a_start_that_was_cut_short_leaves_nothing_in_the_way_of_the_next_one(whole: Whole) -> None:
+    assert whole.codes == (0, 0)
+    assert not (whole.home / RUNNING).exists()
+
+
+def test_a_second_start_in_the_folder_is_refused_in_one_sentence(whole: Whole) -> None:
+    said = whole.beside
+    assert said.code == 70
+    assert f"earnback is running already in {whole.home}, kept by process {whole.pid}" in said.err
+    assert "\n" not in said.err.strip(), "one sentence, no log"
+    assert "Traceback" not in said.err
 
 
 def test_after_a_kill_the_next_start_waits_for_what_was_left_behind(tmp_path: Path) -> None:
@@ -103,20 +135,13 @@ def test_after_a_kill_the_next_start_waits_for_what_was_left_behind(tmp_path: Pa
     assert (code, out) == (0, "Stopped.\n"), err
 
 
-def test_addresses_stay_from_start_to_start_but_for_one_that_is_taken(tmp_path: Path) -> None:
-    kept = free_port()
-    taken = free_port(taken=(kept,))
-    (tmp_path / "ports").mkdir()
-    (tmp_path / "ports/settlement").write_text(f"{kept}\n")
-    (tmp_path / "ports/ingest").write_text(f"{taken}\n")
-    with socket.create_server(("127.0.0.1", taken)), up(tmp_path) as it:
-        _wait_for(it, tmp_path / RUNNING, whole=True)
-        where = running(tmp_path)
-        assert ctrl_c(it)[0] == 0
+def test_addresses_stay_from_start_to_start_but_for_one_that_is_taken(whole: Whole) -> None:
+    where = whole.where
     assert where is not None
-    assert where.settlement == f"http://127.0.0.1:{kept}"
-    assert where.ingest == f"http://127.0.0.1:{(tmp_path / 'ports/ingest').read_text().strip()}"
-    assert not where.ingest.endswith(f":{taken}")
+    assert where.settlement == f"http://127.0.0.1:{whole.kept}"
+    now = (whole.home / "ports/ingest").read_text().strip()
+    assert where.ingest == f"http://127.0.0.1:{now}"
+    assert not where.ingest.endswith(f":{whole.taken}")
 
 
 def _wait_for(it: subprocess.Popen[str], path: Path, *, whole: bool = False) -> None:
