@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from fractions import Fraction
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -79,6 +80,7 @@ levels:
 """
 
 
+@cache
 def agreement(text: str) -> Agreement:
     """The agreement of a YAML text, which must be without fault."""
     documents, refusals = read_documents(text, "contract.yaml")
