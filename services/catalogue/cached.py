@@ -9,6 +9,7 @@ from services.catalogue.revision import revision
 from services.catalogue.snapshot import EMPTY, Catalogue
 from services.catalogue.store import load
 from services.shell.postgres import Pool
+from services.shell.shared_look import SharedLook
 
 LOOK_SECONDS = 2.0
 
@@ -26,8 +27,7 @@ class CatalogueCopy:
         self._every = every
         self._task: asyncio.Task[None] | None = None
         self._current = EMPTY
-        self._begun = self._done = 0
-        self._looking = asyncio.Lock()
+        self._ask = SharedLook(self._refresh)
         self.failure: str | None = None
 
     @property
@@ -41,21 +41,15 @@ class CatalogueCopy:
         return self._current.revision >= 0
 
     async def refresh(self) -> None:
-        """Load the catalogue if its revision has moved.
+        """Load the catalogue if its revision has moved; an older snapshot never replaces a newer
+        one."""
+        await self._ask()
 
-        Those who ask while one look is under way share the next: many requests at once cost the
-        database two looks, and an older snapshot never replaces a newer one.
-        """
+    async def _refresh(self) -> None:
         assert self._pool is not None, "a pool is needed to read from"
-        begun = self._begun
-        async with self._looking:
-            if self._done > begun:  # another look began after we asked, and is done
-                return
-            async with self._pool.acquire() as connection:
-                self._begun += 1
-                if await revision(connection) != self._current.revision:
-                    self._current = await load(connection)
-                self._done = self._begun
+        async with self._pool.acquire() as connection:
+            if await revision(connection) != self._current.revision:
+                self._current = await load(connection)
 
     async def look(self) -> None:
         """Refresh before something is refused that the newest catalogue may allow.

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from services.shell.broker import for_aiokafka, parted
 from services.shell.logs import log
 from services.shell.settings import Settings
+from services.shell.shared_look import SharedLook
 
 LOOK_AGAIN_S = 60.0
 """The number of partitions is asked for this often: topics are made and grow, rarely."""
@@ -29,9 +30,14 @@ class LogEnds:
         self._reader: AIOKafkaConsumer | None = None
         self._places: list[TopicPartition] = []
         self._asked = 0.0
+        # Requests come side by side: each would open a reader of its own, and one would stay.
+        self._ask = SharedLook(self._look)
 
     async def __call__(self) -> Mapping[int, int] | None:
         """Partition to the offset after its last record; None when the broker does not answer."""
+        return await self._ask()
+
+    async def _look(self) -> Mapping[int, int] | None:
         try:
             if not self._places or monotonic() - self._asked > LOOK_AGAIN_S:
                 self._places = await self._partitions()

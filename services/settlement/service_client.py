@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -11,6 +12,11 @@ from services.shell.http.problems import Fault, Problem
 from services.shell.logs import correlation_id
 
 SECONDS = 20.0
+"""How long a question may take."""
+ORDER_SECONDS = 10.0
+"""How long an order may take. The transaction that keeps its answer waits meanwhile, and Postgres
+ends one that waits longer than `services.shell.postgres.IDLE`. An order whose answer came too late
+is sent again under its key."""
 
 
 class ServiceClient(ABC):
@@ -45,8 +51,9 @@ class ServiceClient(ABC):
             raise self._away(f"its address is not set: set {self.setting}")
         headers = {**given.pop("headers", {}), "x-correlation-id": correlation_id() or "none"}
         try:
-            answer = await self._client.request(method, path, headers=headers, **given)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(SECONDS if method == "GET" else ORDER_SECONDS):
+                answer = await self._client.request(method, path, headers=headers, **given)
+        except (httpx.HTTPError, TimeoutError) as error:
             raise self._away(f"it does not answer ({type(error).__name__})") from error
         if answer.status_code >= 500:
             raise self._away(f"it answered {answer.status_code}")
