@@ -51,6 +51,7 @@ def test_no_way_of_printing_lets_it_through(colours: bool, monkeypatch: pytest.M
 
 def test_every_command_prints_through_that_module() -> None:
     own = {CLI / "terminal.py", CLI / "contract_schema.py", CLI / "reference_pages.py"}
+    own.add(CLI / "start.py")  # speaks where that module cannot be loaded, in words of its own
     found = []
     for path in sorted({*CLI.rglob("*.py")} - own):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
