@@ -93,7 +93,8 @@ class Intake:
         self._catalogue, self._latest, self._keep = catalogue, latest, keep
         self._agreed, self._events = agreed, events
         self._waits = False
-        self._stall, self._at_work = stall, monotonic()
+        self._stall, self._session = stall, session[0]
+        self._open_anew_after = monotonic() + stall
         self._stopping = threading.Event()
         self._sent: deque[_Batch] = deque()
         self._acknowledged: dict[tuple[str, int], int] = {}
@@ -145,13 +146,16 @@ class Intake:
         5153); what helps is a new one. It goes on from the committed offsets.
         """
         if is_at_work or self._sent or len(self._queue) or self._paused:
-            self._at_work = monotonic()
-        elif self._lag.stuck and monotonic() - self._at_work > self._stall:
+            self._open_anew_after = monotonic() + self._stall
+        elif self._lag.stuck and monotonic() > self._open_anew_after:
             log(__name__).warning("intake_opened_anew", partitions=sorted(self._lag.stuck))
             self._consumer.close()
             self._lag.ours, self._paused = frozenset(), frozenset()
-            self._consumer, self._at_work = self._open(), monotonic()
+            self._consumer = self._open()
             self._subscribe()
+            # The group may wait for the old member until its session ends: one that gave up its
+            # place meanwhile would be waited for in turn.
+            self._open_anew_after = monotonic() + max(self._stall, 2 * self._session)
 
     def _read(self) -> list[Any]:
         """The next batch, equally of all topics that have something; each partition in its order.

@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-Found = TypeVar("Found")
+T = TypeVar("T")
 
 
-class SharedLook(Generic[Found]):
+class SharedLook(Generic[T]):
     """Looks when asked to. Those who ask while a look is under way share the next one, so that many
     requests at once cost two looks; nobody is given what was found by a look from before."""
 
-    def __init__(self, look: Callable[[], Awaitable[Found]]) -> None:
+    def __init__(self, look: Callable[[], Awaitable[T]]) -> None:
         self._look = look
         self._turn = asyncio.Lock()
         self._begun = self._done = 0
-        self._found: Found
+        self._found: T
 
-    async def __call__(self) -> Found:
+    async def __call__(self) -> T:
         """What a look finds that begins after the call. Raises what the look raises."""
         begun = self._begun
         async with self._turn:

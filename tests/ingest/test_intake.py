@@ -249,10 +249,10 @@ def test_a_reader_that_gets_nothing_though_records_wait_is_opened_anew(ingest: I
         session=(6, 1),
         stall=1.0,
     )
-    thread = threading.Thread(target=intake.run, daemon=True)
-    thread.start()
     topic = f"intake.{ingest.vendor('north')}"
     ingest.produce(topic, [_structured(ingest.event("before"))])
+    thread = threading.Thread(target=intake.run, daemon=True)
+    thread.start()
     assert [row.id for row in ingest.rows(1)] == ["before"]
     first = intake._consumer
     first.pause(first.assignment())
