@@ -278,3 +278,17 @@ def in_words(row: DatabaseRow) -> tuple[str, ...]:
     about = f"{kind_of(content)} {name_of(content)} of {row['period']}"
     what = f"{about}, proposed by {content.party}: {content.event.id}"
     return what, f"it changes nothing until {' and '.join(content.awaits)} accepts it"
+
+
+async def states_of(
+    connection: Connection, agreement: str, events: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """By source and id, how those of these events stand that are proposals to an agreement."""
+    rows = await connection.fetch(
+        "select source, event_id, state from unnest($2::text[], $3::text[]) as e(source, event_id)"
+        " join proposal p using (source, event_id) where p.agreement = $1",
+        agreement,
+        [source for source, _ in events],
+        [event_id for _, event_id in events],
+    )
+    return {(row["source"], row["event_id"]): row["state"] for row in rows}

@@ -17,6 +17,7 @@ from schemas.money import MoneyAmount
 from schemas.period import PeriodLabel, Window
 from schemas.programme import SourceUri
 from schemas.statement import LevelResult, LineKind, SettlementStatement, Step
+from services.core.events.whose_word import ProposalState
 
 Item = TypeVar("Item", bound=Noun)
 
@@ -319,6 +320,10 @@ class ShownCorrection(Noun):
         description="What it became: in place of the data of what it `corrects`. Null: that stays."
     )
     moved_to: Instant | None = Field(description="Its new time. Null: that stays.")
+    proposed: ProposalState | None = Field(
+        description="How it stands where it is a proposal: it works only once it is `accepted`. "
+        "Null: it is none, or no evaluation has looked at it yet."
+    )
 
 
 class CorrectionsPage(Noun):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.settlement.builders import a_programme
 from tests.settlement.desk import Desk, a_desk
-from tests.settlement.proposing import a_correction
+from tests.settlement.proposing import a_correction, answered, correction, counted
 
 PATH = "/v1/corrections/hosting/2025-01"
 MINE, THEIRS, BUYERS = "urn:nimbus:probe/1", "urn:cirrus:probe/1", "urn:town:probe/1"
@@ -35,6 +35,22 @@ async def test_a_correction_is_told_with_what_it_was_and_became_and_why(database
         assert (await desk.get("cirrus", PATH)).status_code == 404
         assert (await desk.get("books", PATH)).status_code == 403
         assert (await desk.get("town", "/v1/corrections/hosting/2025-Q1")).status_code == 404
+
+
+async def test_one_that_is_a_proposal_says_how_it_stands(database: str) -> None:
+    async with a_desk(database) as desk:
+        later = correction("later", "2025-01")
+        desk.elsewhere.corrections[("hosting", "2025-01")] = [
+            a_correction("sooner", MINE, COUNT),
+            a_correction("later", MINE, COUNT),
+        ]
+        for revision, (proposed, state) in enumerate(
+            [(later, "open"), (answered(later, "accept"), "accepted")], 1
+        ):
+            await desk.house.settle(counted(proposed, revision=revision))
+            for who in ("nimbus", "town"):
+                told = (await desk.get(who, PATH)).json()["items"]
+                assert [one["proposed"] for one in told] == [None, state]
 
 
 @pytest.mark.parametrize(

@@ -139,13 +139,14 @@ def corrections(agreement: str, period: str, as_json: AsJson = False) -> None:
     check_period(period, "earnback corrections AGREEMENT PERIOD")
     _list(
         f"/v1/corrections/{quote(agreement, safe='')}/{quote(period, safe='')}",
-        ("at", "by", "event", "was", "became", "reason"),
+        ("at", "by", "event", "was", "became", "proposal", "reason"),
         lambda row: (
             row["time"][:16],
             row["party"],
             f"{row['source']} {row['corrects']}",
             json.dumps(row["event"]["data"]),
             became(row),
+            row["proposed"] or "",
             row["reason"],
         ),
         as_json,

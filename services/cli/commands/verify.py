@@ -57,7 +57,8 @@ def _line(one: VerifiedAgreement) -> str:
     if one.parked:
         return f"{one.agreement}: not compared, as it is parked: {one.parked}"
     held = f"; held for a restatement: {', '.join(one.held)}" if one.held else ""
-    return f"{one.agreement}: {one.periods} periods, as stored{held}"
+    periods = "1 period" if one.periods == 1 else f"{one.periods} periods"
+    return f"{one.agreement}: {periods}, as stored{held}"
 
 
 def _as_json(one: VerifiedAgreement) -> dict[str, object]:

@@ -13,6 +13,7 @@ from services.core.contracts.versions import version_for
 from services.settlement.access import Principal, ReaderPrincipal
 from services.settlement.disputed import is_of
 from services.settlement.not_found import check_period
+from services.settlement.proposal_store import states_of
 from services.settlement.responses import CorrectionsPage, ShownCorrection
 from services.settlement.routes.common import (
     Cursor,
@@ -39,7 +40,7 @@ async def list_corrections(
     """List the corrections of events that count for a period, in the order in which they came in.
 
     Before the close a correction works at once; after it one in its sender's own interest is a
-    proposal, which `/v1/proposals` shows with its state.
+    proposal: `proposed` says how it stands, `/v1/proposals` shows it.
     """
     versions = asker.agreement(agreement)
     check_period(versions, period)
@@ -55,12 +56,15 @@ async def list_corrections(
     seen = [one for one in counts if _may_read(asker, one)]
     told = asker.view(version).of_others != "nothing"
     following = found["next"]
+    async with parts.reading(asker) as connection:
+        names = [(one["source"], one["id"]) for one in seen]
+        states = await states_of(connection, agreement, names)
     return shown(
         request,
         CorrectionsPage(
             agreement=agreement,
             period=period,
-            items=tuple(_item(asker, one) for one in seen),
+            items=tuple(_item(asker, one, states) for one in seen),
             withheld=len(counts) - len(seen) if told else 0,
             next=parts.seal.cursor(scope, following) if following else None,
         ),
@@ -87,6 +91,9 @@ def _may_read(asker: Principal, item: Mapping[str, Any]) -> bool:
     return all(asker.may_read(item["source"], said) for said in _said(item))
 
 
-def _item(asker: Principal, item: Mapping[str, Any]) -> ShownCorrection:
+def _item(
+    asker: Principal, item: Mapping[str, Any], states: Mapping[tuple[str, str], str]
+) -> ShownCorrection:
     party = asker.catalogue.sources[item["source"]].party
-    return ShownCorrection.model_validate({**item, "party": party})
+    proposed = states.get((item["source"], item["id"]))
+    return ShownCorrection.model_validate({**item, "party": party, "proposed": proposed})
