@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pydantic import ValidationError
 
@@ -158,6 +159,18 @@ def one_batch(batches: Sequence[Any]) -> Any:
         return batches[0]
     table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
     return table.to_batches()[0] if table.num_rows else batches[0].slice(0, 0)
+
+
+def groups(*keys: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The order that puts rows with the same keys together, by the first key, then the next; and
+    where in it each group starts."""
+    order = np.lexsort(keys[::-1])
+    new = np.zeros(len(order), np.bool_)
+    new[:1] = True
+    for key in keys:
+        ordered = key[order]
+        new[1:] |= ordered[1:] != ordered[:-1]
+    return order, np.flatnonzero(new)
 
 
 def identities(high: UInt64s, low: UInt64s) -> bytes:

@@ -16,6 +16,7 @@ from services.core.calendar.windows import DAY_US
 from services.core.events.facts import EMPTY, in_order
 from services.core.exact.budget import UNBOUNDED, Budget
 from services.core.exact.chunked import chunks
+from services.evaluator.columns import groups
 from services.evaluator.store import modular
 from services.shell.frames import facts_of, numbers_of, read_batch
 from services.shell.postgres import Connection
@@ -228,20 +229,17 @@ def counted(loaded: Loaded, budget: Budget = UNBOUNDED) -> dict[Key, Sums]:
 def _counted(loaded: Loaded, some: slice) -> dict[Key, Sums]:
     facts, partition, metric = loaded.facts, loaded.partition[some], loaded.facts.metric[some]
     day = facts.at_us[some] // DAY_US
-    order = np.lexsort((day, metric, partition))
-    keys = np.stack([partition, metric, day], axis=1)[order]
-    new = np.ones(len(keys), np.bool_)
-    new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
-    starts = np.flatnonzero(new)
-    n = np.diff(starts, append=len(keys)).tolist()
+    order, starts = groups(partition, metric, day)
+    keys = np.stack([partition, metric, day], axis=1)[order[starts]]
+    n = np.diff(starts, append=len(order)).tolist()
     sums = [
         modular(np.add.reduceat(column[some][order], starts))
         for column in (facts.value, facts.scale_or_total, facts.payload)
     ]
     found: dict[Key, Sums] = {}
-    for place, (partition, metric, at_day) in enumerate(keys[starts].tolist()):
+    for place, key in enumerate(keys.tolist()):
         value, scale_or_total, checksum = (column[place] for column in sums)
-        found[partition, metric, at_day] = (n[place], value, scale_or_total, checksum)
+        found[tuple(key)] = (n[place], value, scale_or_total, checksum)
     return found
 
 

@@ -90,5 +90,7 @@ def _stored_frame(
 
 def _days(metric: Int32s, at_us: Int64s) -> list[tuple[int, int]]:
     """Metric and UTC day since 1970 of some facts, each pair once."""
-    pairs = np.unique(np.stack([metric.astype(np.int64), at_us // DAY_US], axis=1), axis=0)
-    return [(number, day) for number, day in pairs.tolist()]
+    day = at_us // DAY_US
+    order, starts = cols.groups(metric, day)
+    first = order[starts]
+    return list(zip(metric[first].tolist(), day[first].tolist(), strict=True))

@@ -175,7 +175,7 @@ class Located(NamedTuple):
     id128: bytes
 
 
-_OWN = """
+_ROOTS = """
     with own as (
         select m.partition, m.root
           from linked_metric m
@@ -185,7 +185,9 @@ _OWN = """
         union
         select partition, root from linked_agreement
          where agreement = $5 and since < $7 and until > $6
-    ), answered as (
+    )
+"""
+_OWN = f"""{_ROOTS}, answered as (
         select a.partition, a.root
           from own
           join linked_fact c on c.partition = own.partition and c.root = own.root
@@ -195,7 +197,7 @@ _OWN = """
       from (select * from own union select * from answered) every
       join linked_fact l on l.partition = every.partition and l.root = every.root
      order by l.partition, l.number, l.place
-"""
+"""  # noqa: S608 - a constant of this file
 
 
 class CorrectionPlace(NamedTuple):
@@ -209,16 +211,7 @@ class CorrectionPlace(NamedTuple):
     stored_at: datetime
 
 
-_OWN_CORRECTIONS = """
-    with own as (
-        select m.partition, m.root
-          from linked_metric m
-          join unnest($2::text[], $3::bigint[], $4::bigint[]) as need(metric, first, past)
-            on m.programme = $1 and m.metric = need.metric
-               and m.at_us >= need.first and m.at_us < need.past
-        union
-        select partition, root from linked_agreement
-         where agreement = $5 and since < $7 and until > $6)
+_OWN_CORRECTIONS = f"""{_ROOTS}
     select l.partition, l.number, l.place, e.number, e.place, f.stored_at
       from own
       join linked_fact l using (partition, root)
@@ -226,7 +219,7 @@ _OWN_CORRECTIONS = """
       join fact_frame f on f.partition = l.partition and f.number = l.number
      where l.corrects is not null and (l.partition, l.number, l.place) > ($8, $9, $10)
      order by l.partition, l.number, l.place limit $11
-"""
+"""  # noqa: S608 - a constant of this file
 
 
 async def own_corrections(

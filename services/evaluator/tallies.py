@@ -9,7 +9,7 @@ import numpy as np
 from schemas.frame import Bools
 from services.core.calendar.windows import DAY_US
 from services.evaluator import store
-from services.evaluator.columns import Columns
+from services.evaluator.columns import Columns, groups
 from services.evaluator.store import Tallies
 
 
@@ -25,15 +25,11 @@ def tallies(columns: Columns, fresh: Bools, widths: Mapping[int, int]) -> Tallie
     names, place = np.unique(metric, return_inverse=True)
     width = np.array([widths.get(name, DAY_US) for name in names.tolist()])[place]
     window = at_us - at_us % width
-    order = np.lexsort((window, metric))
-    metric, window = metric[order], window[order]
-    new = np.ones(len(metric), np.bool_)
-    new[1:] = (metric[1:] != metric[:-1]) | (window[1:] != window[:-1])
-    starts = np.flatnonzero(new)
+    order, starts = groups(metric, window)
     payload = columns.payload[fresh][order]
     return Tallies(
-        metric=metric[starts].tolist(),
-        window_us=window[starts].tolist(),
+        metric=metric[order][starts].tolist(),
+        window_us=window[order][starts].tolist(),
         n=np.diff(starts, append=len(metric)).tolist(),
         value=store.modular(np.add.reduceat(columns.value[fresh][order], starts)),
         scale_or_total=store.modular(np.add.reduceat(columns.scale_or_total[fresh][order], starts)),
