@@ -37,7 +37,7 @@ export PIP_NO_INPUT := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static bench mutants lock wheel sbom venv clean
+.PHONY: help demo test check static bench mutants lock wheel image sbom venv clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ wheel: $(STAMP)  ## a wheel in dist, and the versions that it was tested with
 	rm -rf build/lib
 	$(BIN)/pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
 	sed -e '/--hash=/d' -e 's/ *\\$$//' requirements.lock > dist/constraints.txt
+
+image:  ## the image of the services, earnback:VERSION; needs a Docker engine
+	docker build --tag earnback:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) --file infra/Dockerfile $(IMAGE) .
 
 sbom:  ## what the image is made of, as CycloneDX, in dist
 	@$(call need_python)

@@ -3,18 +3,17 @@
 import sys
 
 from services.evaluator.app import EvaluatorProcess
-from services.evaluator.settings import read_pace
-from services.shell.kafka import run_worker
+from services.evaluator.settings import read_pace, read_parts
 from services.shell.settings import BadSettings, read
 
 
 def main() -> None:
     """Read the environment and run; exit 78 when it does not describe a process that can run."""
     try:
-        evaluator = EvaluatorProcess(read("evaluator"), read_pace())
+        evaluator = EvaluatorProcess(read("evaluator"), read_pace(), parts=read_parts())
     except BadSettings as error:
         sys.exit(_refused(error))
-    run_worker(evaluator.app)
+    evaluator.run()
 
 
 def _refused(error: BadSettings) -> int:

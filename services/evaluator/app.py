@@ -1,10 +1,14 @@
-"""The evaluator's process: a Faust worker on `measurements`, the closer, the relay and the API."""
+"""The evaluator's process: a Faust worker on `measurements`, the closer, the relay and the API.
+
+Where `EARNBACK_EVALUATOR_PARTS` says so, each of them in a process of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from services.catalogue.cached import CatalogueCopy
 from services.evaluator import gauges
@@ -13,11 +17,11 @@ from services.evaluator.apply import Frames
 from services.evaluator.closing import Closer
 from services.evaluator.frame_lookup import FrameLookup
 from services.evaluator.log_ends import LogEnds
-from services.evaluator.settings import Pace
+from services.evaluator.settings import PARTS, Pace
 from services.evaluator.topics import EvaluatorTopics
 from services.shell.http.server import serve_beside
-from services.shell.kafka import Wires, consume, make_app, wires_of
-from services.shell.postgres import Connection, attempts, connect
+from services.shell.kafka import Wires, consume, make_app, run_beside, run_worker, wires_of
+from services.shell.postgres import Connection, attempts, connect, open_pool
 from services.shell.prefix import under
 from services.shell.refusals import remove_old
 from services.shell.relay import Relay
@@ -32,30 +36,49 @@ class EvaluatorProcess:
     """Everything of one process, made before the worker starts and opened by it."""
 
     def __init__(
-        self, settings: Settings, pace: Pace, topics: EvaluatorTopics | None = None
+        self,
+        settings: Settings,
+        pace: Pace,
+        topics: EvaluatorTopics | None = None,
+        parts: Collection[str] = PARTS,
     ) -> None:
+        """``parts``: of PARTS, what this process does."""
         self.settings, self.pace = settings, pace
         self.topics = topics or under(settings.prefix, EvaluatorTopics())
-        self.app: Any = make_app(settings)
-        self.wires: Wires = wires_of(self.app)
         self.frames = Frames(self.catalogue, self.topics, settings.service, settings.refusals)
         self._copy: CatalogueCopy | None = None
+        self.app: Any = make_app(settings) if "apply" in parts else None
+        self.wires = Wires(settings) if self.app is None else wires_of(self.app)
+        if self.app is not None:
+            consume(self.app, self.topics.measurements, self.frames, dense=Dense.BY_OFFSET)
         # What ingest refused as well: it only enqueues, and has no relay of its own.
         self.wires.publishes = (
             self.topics.evaluations,
             self.topics.quarantine,
             self.topics.refused,
         )
-        consume(self.app, self.topics.measurements, self.frames, dense=Dense.BY_OFFSET)
-        self.wires.beside("catalogue", self._keep_catalogue)
         self.lookup = FrameLookup(partial(self._dial, "lookup"), self.frames.partitions)
-        self.wires.beside("closer", self._close)
-        self.wires.beside("lookup", self.lookup.run)
-        self.wires.beside("relay", self._relay)
-        self.wires.beside("gauges", self._show)
-        self.wires.beside("retention", self._remove_old)
-        if settings.http_port:
-            self.wires.beside("api", self._serve)
+        self._arrange(parts)
+
+    def _arrange(self, parts: Collection[str]) -> None:
+        """What runs beside the steps. What is to be published may come from each part."""
+        beside = self.wires.beside
+        beside("catalogue", self._keep_catalogue)
+        beside("lookup", self.lookup.run)
+        beside("relay", self._relay)
+        if "apply" in parts:
+            beside("gauges", self._show)
+            beside("retention", self._remove_old)
+        if "close" in parts:
+            beside("closer", self._close)
+        if "answer" in parts and self.settings.http_port:
+            beside("api", self._serve)
+
+    def run(self) -> NoReturn:
+        """Run until the process is told to stop, or cannot go on."""
+        if self.app is None:
+            run_beside(self.wires)
+        run_worker(self.app)
 
     def catalogue(self) -> CatalogueCopy:
         """The process's copy of the catalogue; there once the worker has opened its pool."""
@@ -111,11 +134,12 @@ class EvaluatorProcess:
             await asyncio.sleep(5)
 
     async def _serve(self) -> None:
+        """The API, over a pool of its own: nobody's questions keep the steps waiting."""
         ends = LogEnds(self.settings, self.topics.measurements)
-        parts = EvaluatorApiState(
-            self.wires.pool, self.catalogue(), ends, self.wires.health, self.lookup
-        )
+        pool = await open_pool(self.settings.postgres, name=f"{self.settings.app}-api")
+        parts = EvaluatorApiState(pool, self.catalogue(), ends, self.wires.health, self.lookup)
         try:
             await serve_beside(evaluator_api(self.settings, parts), self.settings)
         finally:
+            await pool.close()
             await ends.close()

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from services.evaluator.recount import MOST_FACTS
 from services.shell.settings import BadSettings
 
+PARTS = ("apply", "close", "answer")
+"""What a process of the evaluator can do: apply frames, count and close periods, answer questions
+over HTTP. None of them waits for another but through the database."""
+
 _DEFAULTS = {
     "EARNBACK_IDLE_AFTER": 6 * 3600.0,
     "EARNBACK_QUIET": 1.0,
@@ -55,3 +59,17 @@ def read_pace(environ: Mapping[str, str] | None = None) -> Pace:
         raise BadSettings("\n".join(complaints))
     idle_after, quiet, every, facts = values.values()
     return Pace(idle_after, quiet, every, int(facts))
+
+
+def read_parts(environ: Mapping[str, str] | None = None) -> frozenset[str]:
+    """What this process does: `EARNBACK_EVALUATOR_PARTS`, names of PARTS with commas, or all.
+
+    Raises BadSettings where a name is another.
+    """
+    text = (os.environ if environ is None else environ).get("EARNBACK_EVALUATOR_PARTS")
+    parts = frozenset(each.strip() for each in text.split(",")) if text else frozenset(PARTS)
+    if not parts <= set(PARTS):
+        raise BadSettings(
+            f"EARNBACK_EVALUATOR_PARTS={text!r}: give one or more of {', '.join(PARTS)}"
+        )
+    return parts

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import faust
+import mode
 import uvloop
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import TRANSPORTS
@@ -166,7 +167,9 @@ class Wires(Service):  # type: ignore[misc]
             )
             self._health_server.open()
         self._watchdog.start()
-        vitals = Vitals(self.settings, self.health, self.pool, lambda: len(self.offsets()))
+        if not self.steps:
+            self.health.ready("start")
+        vitals = Vitals(self.settings, self.health, self.pool, self._owned if self.steps else None)
         self._tasks = [asyncio.create_task(self._beat())]
         self._tasks.append(asyncio.create_task(self._guard("vitals", vitals.run), name="vitals"))
         for name, work in self._beside:
@@ -218,6 +221,9 @@ class Wires(Service):  # type: ignore[misc]
             for topic, steps in self.steps.items()
             for partition, held in steps.claims.items()
         }
+
+    def _owned(self) -> int:
+        return len(self.offsets())
 
     def _watched(self) -> dict[str, set[int]]:
         watched: dict[str, set[int]] = {topic: set() for topic in self.steps}
@@ -366,14 +372,23 @@ def consume(
 
 def run_worker(app: Any) -> NoReturn:
     """Run the worker until SIGTERM or SIGINT (exit 0), or until it cannot go on (exit not 0)."""
-    wires = wires_of(app)
+    app.conf.web_enabled = False
+    app.finalize()
+    _run(_Worker, wires_of(app), app)
+
+
+def run_beside(wires: Wires) -> NoReturn:
+    """Run what is beside the steps in a process that has no steps: ends as `run_worker` does."""
+    _run(_WorkerWithoutSteps, wires)
+
+
+def _run(kind: Any, wires: Wires, *before: Any) -> NoReturn:
+    """``kind``: of worker. ``before``: the services that it starts before the wires."""
     logs.configure(wires.settings.service, wires.settings.log_level)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    app.conf.web_enabled = False
-    app.finalize()
-    worker = _Worker(
-        app,
+    worker = kind(
+        *before,
         wires,
         loop=loop,
         quiet=True,
@@ -393,7 +408,7 @@ def run_worker(app: Any) -> NoReturn:
     raise AssertionError("the worker leaves by SystemExit")
 
 
-class _Worker(faust.Worker):  # type: ignore[misc]
+class _StopsInTime(mode.Worker):  # type: ignore[misc]
     """A worker whose graceful stop has a time limit."""
 
     stop_within: float = 30.0
@@ -403,6 +418,14 @@ class _Worker(faust.Worker):  # type: ignore[misc]
         cut.daemon = True
         cut.start()
         super()._flag_as_shutdown_by_signal()
+
+
+class _Worker(_StopsInTime, faust.Worker):  # type: ignore[misc]
+    pass
+
+
+class _WorkerWithoutSteps(_StopsInTime):
+    pass
 
 
 def _cut_short() -> None:
@@ -419,6 +442,7 @@ __all__ = [
     "Wires",
     "consume",
     "make_app",
+    "run_beside",
     "run_worker",
     "wires_of",
 ]

@@ -25,10 +25,13 @@ REBALANCE_SECONDS = 5.0
 
 
 class Vitals:
-    """Looks at database, broker and partitions. ``owned``: how many partitions are held."""
+    """Looks at database, broker and partitions.
+
+    ``owned``: how many partitions are held; None for a process that is to hold none.
+    """
 
     def __init__(
-        self, settings: Settings, health: Health, pool: Pool, owned: Callable[[], int]
+        self, settings: Settings, health: Health, pool: Pool, owned: Callable[[], int] | None
     ) -> None:
         self._settings, self._health, self._pool, self._owned = settings, health, pool, owned
         self._client: AIOKafkaClient | None = None
@@ -53,7 +56,7 @@ class Vitals:
 
     def look_at_partitions(self, now: float) -> None:
         """Say whether a partition is owned; one may be missing for the time of a rebalance."""
-        if self._owned():
+        if self._owned is None or self._owned():
             self._owned_at = now
             self._health.ready("partitions")
         elif now - self._owned_at >= REBALANCE_SECONDS:

@@ -12,6 +12,7 @@ from infra.topics import COPIES, declared
 from services.cli.app import app
 from services.cli.commands.keys import key
 from services.evaluator import gauges as evaluator_gauges
+from services.evaluator.settings import PARTS as EVALUATOR_PARTS
 from services.evaluator.settings import read_pace
 from services.ingest import lag
 from services.ingest.service import PARTS
@@ -84,6 +85,7 @@ def test_the_defaults_on_the_page_are_those_of_the_code() -> None:
         "EARNBACK_STOP": str(common.stop),
         "EARNBACK_OUTBOX_KEEP_HOURS": str(common.outbox_keep_hours),
         "EARNBACK_INGEST_PARTS": ",".join(PARTS),
+        "EARNBACK_EVALUATOR_PARTS": ",".join(EVALUATOR_PARTS),
         "EARNBACK_IDLE_AFTER": f"{pace.idle_after:g}",
         "EARNBACK_QUIET": f"{pace.quiet:g}",
         "EARNBACK_CLOSE_EVERY": f"{pace.every:g}",

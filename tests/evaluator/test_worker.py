@@ -245,12 +245,15 @@ async def test_poison_and_conflicts_never_stop_a_partition(stage: Stage):
     assert sorted(row["reason"] for row in items) == ["conflict", "unreadable", "unreadable"]
 
 
-async def test_the_api_orders_closes_previews_and_tells_verdicts(stage: Stage):
+async def test_three_processes_apply_close_and_answer(stage: Stage):
+    """One each, so that a question or a count never keeps a commit waiting."""
     port = free_port()
     doors = free_port(taken=(port,))
     events = [up(f"p/{n}", START + timedelta(hours=n + 1)) for n in range(12)]
     stage.send(events, events[:1])
-    stage.start(EARNBACK_HTTP_PORT=str(port), EARNBACK_METRICS_PORT=str(doors))
+    stage.start(EARNBACK_EVALUATOR_PARTS="apply", EARNBACK_METRICS_PORT=str(doors))
+    closer = stage.start(EARNBACK_EVALUATOR_PARTS="close", EARNBACK_HTTP_PORT=str(port))
+    answerer = stage.start(EARNBACK_EVALUATOR_PARTS="answer", EARNBACK_HTTP_PORT=str(port))
     await stage.until("all facts counted", lambda: stage.counted(12))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
 
@@ -288,6 +291,10 @@ async def test_the_api_orders_closes_previews_and_tells_verdicts(stage: Stage):
             shown = (await door.get("/metrics")).text
         assert 'earnback_events_total{outcome="accepted",service="evaluator"} 12.0' in shown
         assert 'earnback_events_total{outcome="duplicate",service="evaluator"} 1.0' in shown
+    for child in (closer, answerer):
+        assert "claimed" not in child.tail(200)
+        child.send(signal.SIGTERM)
+        assert await asyncio.to_thread(child.wait) == 0, child.tail(40)
 
 
 async def test_a_stop_while_its_api_answers_is_clean_and_leaves_no_trace_in_the_log(stage: Stage):

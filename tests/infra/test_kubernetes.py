@@ -11,6 +11,7 @@ import trustme
 from ruamel.yaml import YAML
 
 from infra.topics import declared
+from services.evaluator.settings import PARTS
 from services.shell.settings import Settings, read
 from tests.docs.pages import page, section
 from tests.infra.test_alerts import EXPOSED, ROOT
@@ -32,11 +33,12 @@ def manifests(folder: Path = FOLDER) -> list[dict[str, Any]]:
 OBJECTS = {
     (each["kind"], each["metadata"]["name"]): each
     for each in manifests()
-    if each["kind"] != "Kustomization"
+    if each["kind"] not in ("Kustomization", "Component")
 }
 TOLD: dict[str, str] = OBJECTS["ConfigMap", "earnback"]["data"]
+PARTED = ("evaluator-close", "evaluator-answer")
 WORKLOADS = {
-    **{name: OBJECTS["Deployment", f"earnback-{name}"] for name in SERVICES},
+    **{name: OBJECTS["Deployment", f"earnback-{name}"] for name in (*SERVICES, *PARTED)},
     "prepare": OBJECTS["Job", "earnback-prepare"],
 }
 
@@ -57,8 +59,14 @@ def environment(name: str) -> dict[str, str]:
     return TOLD | given
 
 
+def service(name: str) -> str:
+    """Whose process it is."""
+    return name.partition("-")[0]
+
+
 def port(name: str) -> int:
-    return int(environment(name)["EARNBACK_HTTP_PORT"])
+    told = environment(name)
+    return int(told.get("EARNBACK_HTTP_PORT") or told["EARNBACK_METRICS_PORT"])
 
 
 def test_each_folder_is_whole_and_each_file_is_in_one() -> None:
@@ -85,25 +93,50 @@ def test_every_setting_is_one_that_is_read_and_all_fit_together(name: str, tmp_p
     assert str(Path(told["EARNBACK_KAFKA_CA"]).parent) in mounted
     here = tmp_path / "ca.crt"
     trustme.CA().cert_pem.write_to_path(str(here))
-    settings = read(name, told | {"EARNBACK_KAFKA_CA": str(here)})
+    settings = read(service(name), told | {"EARNBACK_KAFKA_CA": str(here)})
     assert settings.security.sasl
     assert settings.security.tls
     assert settings.http_host == "0.0.0.0"
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_probed_where_it_answers_and_has_time_to_stop(name: str) -> None:
+@pytest.mark.parametrize("name", [*SERVICES, *PARTED])
+def test_a_process_is_probed_where_it_answers_and_has_time_to_stop(name: str) -> None:
     one, pod = container(name), WORKLOADS[name]["spec"]["template"]["spec"]
-    assert one["command"] == ["python", "-m", f"services.{name}"]
+    assert one["command"] == ["python", "-m", f"services.{service(name)}"]
     assert one["ports"] == [{"name": "http", "containerPort": port(name)}]
     probes = {what: one[f"{what}Probe"]["httpGet"] for what in ("startup", "liveness", "readiness")}
     assert [each["path"] for each in probes.values()] == ["/livez", "/livez", "/readyz"]
     assert {each["port"] for each in probes.values()} == {"http"}
     assert pod["terminationGracePeriodSeconds"] > int(TOLD["EARNBACK_STOP"])
-    (served,) = OBJECTS["Service", f"earnback-{name}"]["spec"]["ports"]
-    assert (served["port"], served["targetPort"]) == (port(name), "http")
     assert one["resources"]["limits"]["memory"]
     assert OBJECTS["PodDisruptionBudget", f"earnback-{name}"]["spec"]["maxUnavailable"] == 1
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_served_at_its_port(name: str) -> None:
+    (served,) = OBJECTS["Service", f"earnback-{name}"]["spec"]["ports"]
+    assert (served["port"], served["targetPort"]) == (port(name), "http")
+
+
+def test_the_three_parts_of_the_evaluator_are_all_there_are() -> None:
+    (component,) = [each for each in manifests() if each["kind"] == "Component"]
+    patched = {
+        (each["kind"], each["metadata"]["name"]): each["spec"]
+        for one in component["patches"]
+        for each in [YAML(typ="safe").load(one["patch"])]
+    }
+    (applies,) = patched["Deployment", "earnback-evaluator"]["template"]["spec"]["containers"]
+    told = {one["name"]: one["value"] for one in applies["env"]}
+    parts = [environment(name)["EARNBACK_EVALUATOR_PARTS"] for name in PARTED]
+    assert sorted([told["EARNBACK_EVALUATOR_PARTS"], *parts]) == sorted(PARTS)
+    assert int(told["EARNBACK_METRICS_PORT"]) == port("evaluator")
+    answers = {"app.kubernetes.io/name": "earnback-evaluator-answer"}
+    assert patched["Service", "earnback-evaluator"]["selector"] == answers
+    assert environment("evaluator-answer")["EARNBACK_HTTP_PORT"] == str(port("evaluator"))
+    out = patched["NetworkPolicy", "earnback-settlement"]["egress"]
+    assert {"podSelector": {"matchLabels": answers}} in out[0]["to"]
+    assert out[0]["ports"] == [{"port": port("evaluator-answer")}]
+    assert out[1:] == OBJECTS["NetworkPolicy", "earnback-settlement"]["spec"]["egress"][1:]
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
