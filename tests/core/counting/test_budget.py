@@ -42,6 +42,20 @@ def test_a_count_takes_a_step_for_each_fact_and_window() -> None:
         counted(10, Budget(31 * 20 - 1, "measure by month"))
 
 
+def test_what_is_told_is_looked_at_once_for_all_subjects() -> None:
+    """A step for each of 40 facts, and a few for each of 20 subjects: not 40 for each of them."""
+    known = facts(
+        [
+            each._replace(data={**each.data, "subject": f"site-{each.data['outage']}"})
+            for each in outages(20)
+        ]
+    )
+    every = agreement([{"metric": "merged", "each_subject": True}])
+    budget = Budget(40 + 4 * (20 + 1))
+    made = evaluate([PROGRAMME], [every], "2025-01", known, NUMBERS, 1, "closed", budget)
+    assert [figure.value for figure in made.figures] == [1200, *[60] * 20]
+
+
 def test_a_count_that_nobody_waits_for_ends() -> None:
     budget = Budget()
     budget.stop()

@@ -41,6 +41,7 @@ from services.core.counting.measures.question import (
     CountedFigure,
     Need,
     Question,
+    ToldBySubject,
     figure,
 )
 from services.core.events.facts import Index
@@ -164,6 +165,8 @@ class Counter:
     only: str | None = None
     budget: Budget = UNBOUNDED
     _answers: dict[tuple[Need, Window], CountedFigure] = field(default_factory=dict, repr=False)
+    _told: dict[tuple[str, str, Window], ToldBySubject] = field(default_factory=dict, repr=False)
+    _of_things: dict[str, Index] = field(default_factory=dict, repr=False)
 
     def answer(self, need: Need, window: Window) -> CountedFigure:
         """What the need's metric comes to. Raises ValueError for an unknown metric."""
@@ -190,7 +193,7 @@ class Counter:
         facts = self.fact_index.facts
         codes = np.unique(facts.source[self.fact_index.of(number)]).tolist()
         for source in sorted({facts.sources[code] for code in codes} - {metric.binding}):
-            counter = replace(self, only=source, _answers={})
+            counter = replace(self, only=source, _answers={}, _told={}, _of_things={})
             answer = counter.answer(need, window)
             if len(answer.rows):
                 yield ComparedFigure(
@@ -242,6 +245,7 @@ class Counter:
             touching,
             beats,
             self.budget,
+            self._told.setdefault((metric.metric, need.period, window), ToldBySubject()),
         )
 
     def _beats(self, metric: Metric, need: Need, window: Window) -> Int64s | None:
@@ -265,20 +269,28 @@ class Counter:
         number = self.numbers.get((self.programme.programme, metric.metric))
         if number is None or isinstance(metric.measure, Composite):
             return NOTHING
+        if isinstance(metric.measure, _BY_THING):
+            if metric.metric not in self._of_things:
+                every = self.fact_index.of(number)
+                self._of_things[metric.metric] = self._fitting(metric, every)
+            return self._of_things[metric.metric]
         facts = self.fact_index.facts
-        whole = isinstance(metric.measure, (*_BY_THING, AvailabilityByStatus))
         within = (
             self.fact_index.of(number)
-            if whole
+            if isinstance(metric.measure, AvailabilityByStatus)
             else self.fact_index.within(number, *bounds_us(window), self.budget)
         )
-        # A metric may have been counted by another measure once, from facts that fit no more.
-        rows = within[np.isin(facts.kind[within], KINDS_OF_MEASURE[metric.measure.kind])]
-        rows = self._counting(metric, rows)
-        if need.subject is None or isinstance(metric.measure, _BY_THING):
+        rows = self._fitting(metric, within)
+        if need.subject is None:
             return rows
         codes = [code for code, name in enumerate(facts.subjects) if name == need.subject]
         return rows[np.isin(facts.subject[rows], codes)]
+
+    def _fitting(self, metric: Metric, rows: Index) -> Index:
+        """Of a metric's rows, those of its measure's kinds that count: a metric may have been
+        counted by another measure once, from facts that fit no more."""
+        kinds = self.fact_index.facts.kind[rows]
+        return self._counting(metric, rows[np.isin(kinds, KINDS_OF_MEASURE[metric.measure.kind])])
 
     def _count(self, question: Question) -> CountedFigure:
         measure = question.metric.measure

@@ -44,7 +44,9 @@ def delay(question: Question, measure: DeliveryDelay) -> CountedFigure:
     the window's end makes it; what counts as a whole keeps its whole delay.
     """
     known = sorted(
-        (each for each in _deliveries(question) if question.is_about(each.subject)),
+        question.told.about(
+            question.need.subject, lambda: _deliveries(question), lambda each: (each.subject,)
+        ),
         key=lambda each: (each.extent.start, each.name, each.rows),
     )
     here, touching = [], []

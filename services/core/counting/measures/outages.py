@@ -106,7 +106,9 @@ def _known(question: Question, measure: OutageMeasure) -> _KnownTime:
     none; of one that nobody opened, or that ends before it starts, the measure says what it is.
     """
     start, end = question.bounds
-    told = [each for each in _histories(question) if question.is_about(each.subject)]
+    told = question.told.about(
+        question.need.subject, lambda: _histories(question), lambda each: (each.subject,)
+    )
     incomplete = [
         _incomplete(question, measure, said, missing)
         for said in told

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,7 @@ UNIT_US = {
 """Microseconds of the units that are times. A day is 24 hours here."""
 
 HUNDRED = Fraction(100)
+T = TypeVar("T")
 _AT_ONCE = 1 << 20
 NOTHING: Index = np.empty(0, np.intp)
 NO_TIMES: Mapping[int, int] = MappingProxyType({})
@@ -67,6 +68,32 @@ class Need:
     vendor: str | None = None
 
 
+@dataclass(slots=True)
+class ToldBySubject:
+    """What is told of a metric's occurrences in a window: put together once, for all subjects."""
+
+    every: Sequence[Any] | None = None
+    by_subject: dict[str | None, list[Any]] = field(default_factory=dict)
+
+    def about(
+        self,
+        subject: str | None,
+        put_together: Callable[[], Iterable[T]],
+        subjects: Callable[[T], Collection[str | None]],
+    ) -> Sequence[T]:
+        """The occurrences of a subject, None for all, in the order in which they are put together.
+
+        ``subjects``: whom an occurrence may be about.
+        """
+        if self.every is None:
+            every = list(put_together())
+            for each in every:
+                for whose in set(subjects(each)):
+                    self.by_subject.setdefault(whose, []).append(each)
+            self.every = every
+        return self.every if subject is None else self.by_subject.get(subject, ())
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A need, with all that its measure has to know.
@@ -79,6 +106,7 @@ class Question:
     ``with_touching``: also what touches the window and counts in another one is asked for.
     ``beats``: when the metric's heartbeat was heard, ascending, from as long before the window as
     it keeps time known; None where it has none. ``budget``: what takes facts one by one spends it.
+    ``told``: shared by the questions that differ in their subject alone.
     """
 
     metric: Metric
@@ -93,6 +121,7 @@ class Question:
     with_touching: bool = False
     beats: Int64s | None = None
     budget: Budget = UNBOUNDED
+    told: ToldBySubject = field(default_factory=ToldBySubject)
 
     @property
     def bounds(self) -> tuple[int, int]:

@@ -7,7 +7,7 @@ question asks for what is said later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
@@ -88,7 +88,11 @@ def in_time(question: Question, measure: TicketsInTime) -> CountedFigure:
     ``good``: parts in time. ``total``: parts. A part's amount is minutes on the vendor's clock.
     There is no value while a ticket that counts where it began may yet be in time.
     """
-    tickets = list(_tickets(question, measure))
+    tickets = question.told.about(
+        question.need.subject,
+        lambda: _tickets(question, measure),
+        lambda each: (each.by_end.subject, each.known.subject),
+    )
     shares = _shares(question, measure, tickets)
     counted, still_open = shares["counts"], shares["open"]
     incomplete = _never_opened(measure, (*counted, *still_open))
@@ -177,7 +181,7 @@ def _state(question: Question, ticket: _TicketInWindow) -> _TicketState:
     return ticket.known if begins else ticket.by_end
 
 
-def _tickets(question: Question, measure: TicketsInTime) -> Iterable[_TicketInWindow]:
+def _tickets(question: Question, measure: TicketsInTime) -> Iterator[_TicketInWindow]:
     """Every ticket, brought up to the window's ends, and to what was said of it later."""
     start, end = question.bounds
     facts = question.facts
