@@ -78,15 +78,21 @@ _decode = msgspec.json.Decoder(_SampleEvent | _CountEvent | _ResponseEvent | _Vo
 _UNUSUAL = (msgspec.MsgspecError, RecursionError, UnicodeError)
 
 
-class _LearnedSeries(NamedTuple):
+class LearnedSeries(NamedTuple):
     """What the verdict on one event says about others like it."""
 
+    source: str
+    kind: int
+    metric: str
+    subject: str | None
     sender: Sender | None
     from_us: int
     """The newest version of the programme holds from here on; older ones are not learned."""
     horizon_us: int
     unit: str
     decimals: int
+    lowest: int
+    highest: int
     is_possible: Callable[[int, int], bool]
     identity: str
     """How the text begins whose hash is the identity."""
@@ -97,7 +103,7 @@ class _LearnedSeries(NamedTuple):
     partition: int
 
 
-_UsualEvent = tuple[_LearnedSeries, str, bytes, bytes, int, int, int]
+_UsualEvent = tuple[LearnedSeries, str, bytes, bytes, int, int, int]
 """What it is like, its id, identity and payload, time, value, and scale or total."""
 
 
@@ -109,8 +115,10 @@ class FastValidator:
         self, validator: EventValidator, partitions: int, most_known: int = MOST_KNOWN
     ) -> None:
         self.validator, self._partitions, self._most_known = validator, partitions, most_known
-        self._latest_of = validator.latest_of
-        self._known: dict[tuple[str, str, str | None, type[Any]], _LearnedSeries] = {}
+        self.latest_of = validator.latest_of
+        self._known: dict[tuple[str, str, str | None, type[Any]], LearnedSeries] = {}
+        self.news: dict[int, LearnedSeries] = {}
+        """What was learned since it was last looked at, by the number of its series."""
         self.series = SeriesTable()
         self.builders: list[ColumnBuilder] = []
         self.take_builders()
@@ -123,7 +131,7 @@ class FastValidator:
     def forget(self) -> None:
         """Keep memory bounded, where sources send ever new subjects. Only between batches."""
         if len(self.series.keys) > self._most_known:
-            self._known, self.series = {}, SeriesTable()
+            self._known, self.news, self.series = {}, {}, SeriesTable()
 
     def take(self, raw: bytes, sender: Sender | None, now_us: int) -> EventRejection | None:
         """Judge one event in structured mode; gives why it does not count, else None."""
@@ -163,7 +171,7 @@ class FastValidator:
         except _UNUSUAL:
             return self.validator.admit(raw, sender, now_us)
         data, event_id = event.data, event.id
-        latest = self._latest_of(event.source)
+        latest = self.latest_of(event.source)
         known = self._known.get((event.source, data.metric, data.subject, event.__class__))
         at_us = microseconds_of(event.time)
         if (
@@ -215,12 +223,18 @@ class FastValidator:
             rule = self.validator.newest_rule(verdict, metric)
             if rule is not None:
                 key = (verdict.source, metric, verdict.subject, event.__class__)
-                self._known[key] = _LearnedSeries(
+                self._known[key] = known = LearnedSeries(
+                    source=verdict.source,
+                    kind=verdict.kind,
+                    metric=metric,
+                    subject=verdict.subject,
                     sender=sender,
                     from_us=rule.from_us,
                     horizon_us=rule.horizon_us,
                     unit=rule.unit,
                     decimals=rule.decimals,
+                    lowest=rule.lowest,
+                    highest=rule.highest,
                     is_possible=rule.is_possible,
                     identity=f"{verdict.source}\0",
                     before=f"{verdict.kind}\0",
@@ -230,6 +244,7 @@ class FastValidator:
                     ),
                     partition=partition_of(verdict.source, self._partitions),
                 )
+                self.news[known.series] = known
         return verdict
 
 
@@ -254,7 +269,7 @@ def _quoted(event: Any) -> int:
     return number + (data.__class__ is _ValueData and data.value.__class__ is str)
 
 
-def _pair(known: _LearnedSeries, data: Any) -> tuple[int, int] | None:
+def _pair(known: LearnedSeries, data: Any) -> tuple[int, int] | None:
     """The two columns of a count or a value; None where the validator must say why not."""
     if data.__class__ is _CountData:
         good, total = data.good, data.total

@@ -16,20 +16,19 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from services.catalogue.snapshot import Catalogue
-from services.core.events.roles import Sender
 from services.core.events.two_for_decisions import AgreedDecisions
 from services.ingest.clients import ACK_SECONDS, common_options, frame_sender, topic_reader
+from services.ingest.compiled.loops import LazyLoops
 from services.ingest.event_validator import EventValidator
 from services.ingest.fair_queue import FairQueue
-from services.ingest.fast_validator import FastValidator
 from services.ingest.framing import HEADERS, cut
 from services.ingest.lag import LagWatch
 from services.ingest.party_rate import EventRate
-from services.ingest.rejection import EventRejection
-from services.ingest.rejection_store import RecordPosition, RejectedRecord
+from services.ingest.record_judge import RecordJudge
+from services.ingest.rejection_store import RejectedRecord
 from services.ingest.topics import IngestTopics
 from services.shell import metrics
 from services.shell.broker import NONE, Security
@@ -42,7 +41,6 @@ WITHIN = 0.05
 """A batch is this many records, or what came within this many seconds."""
 MOST_BATCHES = 4
 """Batches sent and not yet acknowledged; with more, reading waits."""
-_BINARY_MARK = "ce_specversion"
 
 
 class IntakeFailed(Exception):
@@ -55,7 +53,6 @@ class _Batch:
 
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     outstanding: int = 0
-    refused: list[RejectedRecord] = field(default_factory=list)
     failure: str | None = None
 
     def acknowledged(self, error: Any, _: Any) -> None:
@@ -79,6 +76,7 @@ class Intake:
         agreed: AgreedDecisions,
         events: EventRate,
         keep: Callable[[Sequence[RejectedRecord]], int],
+        loops: LazyLoops,
         session: tuple[int, int] = (6, 1),
         stall: float = 30.0,
         security: Security = NONE,
@@ -87,6 +85,7 @@ class Intake:
         what two have agreed on, likewise. ``events``: how many of a party are taken. ``keep``:
         persists rejections and returns after commit; it may block, and reading waits with it. It
         gives how many of them are duplicates of what counts already, and so no rejections.
+        ``loops``: what judges batches at once, when it is there.
         ``session``: seconds of the session timeout and between heartbeats. ``stall``: seconds in
         which records wait and none is read, before the reader is opened anew."""
         self._names = topics
@@ -102,8 +101,8 @@ class Intake:
         self._topics: frozenset[str] = frozenset()
         self._queue = FairQueue()
         self._paused: frozenset[tuple[str, int]] = frozenset()
-        self._validator: EventValidator | None = None
-        self._fast: FastValidator | None = None
+        self._loops = loops
+        self._judge: RecordJudge | None = None
         common = common_options(kafka, security, group)
         self._open = partial(
             topic_reader, common, group=group, session=session, on_commit=self._committed
@@ -192,8 +191,11 @@ class Intake:
 
     def _records(self, within: float, most: int = BATCH) -> list[Any]:
         """What the client has, without what is no record."""
+        messages: list[Any] = self._consumer.consume(most, within)
+        if not any(map(Message.error, messages)):
+            return messages
         found = []
-        for message in self._consumer.consume(most, within):
+        for message in messages:
             if message.error() is None:
                 found.append(message)
             else:
@@ -212,10 +214,10 @@ class Intake:
     def _follow_catalogue(self) -> None:
         """Take up a new revision of the catalogue: its rules, and the topics of its vendors."""
         catalogue = self._catalogue()
-        if self._validator is not None and self._validator.revision == catalogue.revision:
+        if self._judge is not None and self._judge.revision == catalogue.revision:
             return
-        self._validator = EventValidator(catalogue, self._latest.get, agreed=self._agreed)
-        self._fast = FastValidator(self._validator, self._partitions)
+        validator = EventValidator(catalogue, self._latest.get, agreed=self._agreed)
+        self._judge = RecordJudge(validator, self._partitions, self._loops, self._vendor)
         topics = frozenset(self._names.intake + vendor for vendor in catalogue.vendors)
         changed, self._topics = topics != self._topics, topics
         if topics and changed:
@@ -246,57 +248,21 @@ class Intake:
     def _step(self, messages: list[Any]) -> None:
         """Judge a batch of records, send what came of it, and commit what is acknowledged."""
         if messages:
-            batch = _Batch()
-            self._judge(messages, batch)
-            assert self._fast is not None
-            series = self._fast.series
-            for partition, builder in enumerate(self._fast.take_builders()):
-                if len(builder):
-                    for frame in cut(builder.facts(series)):
-                        self._send(batch, frame, partition=partition, headers=HEADERS)
-            self._fast.forget()
-            if batch.refused:
+            assert self._judge is not None
+            judged = self._judge.judge(messages, now_us())
+            _count(accepted=len(messages) - len(judged.refused))
+            batch = _Batch(offsets=_offsets_after(messages))
+            for partition, facts in judged.facts:
+                for frame in cut(facts):
+                    self._send(batch, frame, partition=partition, headers=HEADERS)
+            if judged.refused:
                 self._producer.poll(0)
-                repeats = self._keep(batch.refused)
-                _count(duplicate=repeats, rejected=len(batch.refused) - repeats)
-                batch.refused = []
+                repeats = self._keep(judged.refused)
+                _count(duplicate=repeats, rejected=len(judged.refused) - repeats)
             self._sent.append(batch)
         self._producer.poll(0)
         self._settle(MOST_BATCHES)
         self._commit_what_failed()
-
-    def _judge(self, messages: list[Any], batch: _Batch) -> None:
-        """Put what counts into the builders. What is refused is noted, offset and all."""
-        assert self._fast is not None
-        take, now = self._fast.take, now_us()
-        names = {message.topic() for message in messages}
-        sender_of = {topic: Sender(self._vendor(topic), "vendor") for topic in names}
-        for message in messages:
-            topic = message.topic()
-            sender, raw, headers = sender_of[topic], message.value() or b"", message.headers()
-            if headers is None:
-                refusal = take(raw, sender, now)
-            else:
-                refusal = self._with_headers(raw, headers, sender, now)
-            batch.offsets[topic, message.partition()] = message.offset() + 1
-            if refusal is not None:
-                place = RecordPosition(topic, message.partition(), message.offset())
-                texts = _texts(headers or [])
-                batch.refused.append(RejectedRecord(place, sender.party, raw, refusal, now, texts))
-        _count(accepted=len(messages) - len(batch.refused))
-
-    def _with_headers(
-        self, raw: bytes, headers: list[tuple[str, bytes]], sender: Sender, now: int
-    ) -> EventRejection | None:
-        """Judge a record that has headers: in binary mode they are the event's envelope."""
-        assert self._validator is not None
-        assert self._fast is not None
-        texts = _texts(headers)
-        if _BINARY_MARK not in texts:
-            return self._fast.take(raw, sender, now)
-        attributes = {name[3:]: value for name, value in texts.items() if name.startswith("ce_")}
-        content = texts.get("content-type")
-        return self._fast.put(self._validator.admit_binary(attributes, content, raw, sender, now))
 
     def _send(self, batch: _Batch, value: bytes, **more: Any) -> None:
         batch.outstanding += 1
@@ -354,6 +320,13 @@ class Intake:
         self._commit_offsets(offsets, wait=False)
 
 
+def _offsets_after(messages: Sequence[Any]) -> dict[tuple[str, int], int]:
+    """Of each partition the offset behind its last record."""
+    places = zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)
+    last = dict(zip(places, map(Message.offset, messages), strict=True))
+    return {place: offset + 1 for place, offset in last.items()}
+
+
 def _places(partitions: Sequence[TopicPartition]) -> frozenset[tuple[str, int]]:
     return frozenset((each.topic, each.partition) for each in partitions)
 
@@ -367,15 +340,6 @@ def _count(**outcomes: int) -> None:
     what counts already; a twin among what was accepted, only the evaluator sees."""
     for outcome, number in outcomes.items():
         metrics.EVENTS.labels("intake", outcome).inc(number)
-
-
-def _texts(headers: list[tuple[str, bytes]]) -> dict[str, str]:
-    """A record's headers as text; what is no text shows as replacement characters."""
-    return {
-        name.lower(): value.decode("utf-8", "replace")
-        for name, value in headers
-        if value is not None
-    }
 
 
 def _check(error: Any) -> None:

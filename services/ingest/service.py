@@ -18,6 +18,7 @@ from services.ingest.admission import Admission
 from services.ingest.agreed_log import AgreedLog
 from services.ingest.answer_senders import note
 from services.ingest.api import lifespan_of, make_ingest_api
+from services.ingest.compiled.loops import LazyLoops
 from services.ingest.decision_sending import DecisionSending
 from services.ingest.intake import Intake, IntakeFailed
 from services.ingest.party_rate import EventRate
@@ -56,7 +57,7 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
     for health and metrics.
     """
     logs.configure(settings.service, settings.log_level)
-    topics = under(settings.prefix, IngestTopics())
+    topics, loops = under(settings.prefix, IngestTopics()), LazyLoops()
     opened = Opened(settings, topics.refused)
     publisher = Publisher(
         settings.kafka,
@@ -77,7 +78,7 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
     decisions = DecisionSending(opened.agreed, admission, lambda: opened.pool)
     order: list[Any] = [opened, publisher, decisions]
     if "intake" in parts:
-        order.append(IntakeThread(settings, opened, topics))
+        order.append(IntakeThread(settings, opened, topics, loops))
     api = make_ingest_api(
         settings,
         lifespan=lifespan_of(*order),
@@ -195,7 +196,9 @@ class Opened:
 class IntakeThread:
     """The intake's life beside the event loop."""
 
-    def __init__(self, settings: Settings, opened: Opened, topics: IngestTopics) -> None:
+    def __init__(
+        self, settings: Settings, opened: Opened, topics: IngestTopics, loops: LazyLoops
+    ) -> None:
         self._opened = opened
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
@@ -208,6 +211,7 @@ class IntakeThread:
             agreed=opened.agreed.decisions,
             events=opened.events,
             keep=self._keep,
+            loops=loops,
             session=(settings.session_timeout, settings.heartbeat),
             stall=settings.stall / 4,
             security=settings.security,

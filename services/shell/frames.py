@@ -53,7 +53,7 @@ class NotAFrame(ValueError):
 def encode(facts: Facts) -> bytes:
     """Write a frame. The columns must be of equal length."""
     columns = [
-        pa.array(facts.ids, pa.string()),
+        facts.ids if isinstance(facts.ids, pa.Array) else pa.array(facts.ids, pa.string()),
         *(pa.array(getattr(facts, name)) for name in _NUMERIC),
         _dictionary(facts.source, facts.sources),
         _dictionary(facts.subject, facts.subjects),

@@ -52,6 +52,10 @@ PARKED = Gauge(
     "Work on single agreements that failed and is kept until its inputs change.",
     ["service", "what"],
 )
+INGEST_COMPILED = Gauge(
+    "earnback_ingest_compiled",
+    "1 while batches are judged by the compiled loops, 0 before, -1 where they can't be compiled.",
+)
 NOT_READY = Gauge(
     "earnback_not_ready", "1 while a part keeps a process from being ready, by part.", ["part"]
 )

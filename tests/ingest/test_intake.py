@@ -18,6 +18,7 @@ from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
 from services.core.events.facts import Row
 from services.core.events.two_for_decisions import AgreedDecisions
+from services.ingest.compiled.loops import LazyLoops
 from services.ingest.intake import Intake
 from services.ingest.party_rate import EventRate
 from services.ingest.rejection_store import RejectedRecord
@@ -246,6 +247,7 @@ def test_a_reader_that_gets_nothing_though_records_wait_is_opened_anew(ingest: I
         agreed=AgreedDecisions(),
         events=EventRate(0),
         keep=_nothing_is_refused,
+        loops=LazyLoops(),
         session=(6, 1),
         stall=1.0,
     )
