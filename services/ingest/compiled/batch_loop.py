@@ -66,17 +66,23 @@ ROW = np.dtype(
 its numbers; its hashes as words of their digests, little-endian."""
 
 _NUL, _MINUS, _ZERO = 0, 45, 48
+_WEIGHTS = np.array([pow(5, 20 + place, 2**46 - 21) for place in range(MOST_KEY)], np.int64)
+"""Any numbers do that look random; sums of these, each times a byte, stay below 2**63."""
 _TENS = np.array([10**each for each in range(MOST_DIGITS + 1)], np.int64)
 
 
 def key_hash(kind: int, letters: Any, starts: Any, ends: Any) -> int:
-    """Where to look first for a series: FNV-1a of its source, metric and subject."""
-    found = 2_166_136_261 ^ kind
+    """Where to look first for a series: its source, metric and subject, each letter times a weight.
+
+    Sums have no order, so a processor adds several at once.
+    """
+    found, place = WIDE(kind), 0
     for field in (SOURCE, METRIC, SUBJECT):
-        for place in range(starts[field], ends[field]):
-            found = ((found ^ WIDE(letters[place])) * 16_777_619) & 0xFFFFFFFF
-        found = (found * 16_777_619) & 0xFFFFFFFF
-    return found
+        for letter in letters[starts[field] : ends[field]]:
+            found += letter * _WEIGHTS[place % MOST_KEY]
+            place += 1
+        place += 1
+    return found >> 20
 
 
 def judge_batch(
@@ -154,12 +160,13 @@ def _series_of(
 
 
 def _same(raw: Any, at: int, end: int, letters: Any, first: int, last: int) -> bool:
+    """Whether two texts are the same; most are, so all of it is looked at."""
     if end - at != last - first:
         return False
-    for place in range(end - at):  # noqa: SIM110 (compiled, a generator would be one)
-        if raw[at + place] != letters[first + place]:
-            return False
-    return True
+    one, other, differs = raw[at:end], letters[first:last], 0
+    for place in range(len(one)):
+        differs |= one[place] ^ other[place]
+    return differs == 0
 
 
 def _numbers(
@@ -227,8 +234,9 @@ def _ended(text: Any, at: int) -> int:
 
 def _copied(source: Any, at: int, end: int, text: Any, to: int) -> int:
     """Copy some bytes into the text; where they end there."""
-    for place in range(end - at):
-        text[to + place] = source[at + place]
+    part, into = source[at:end], text[to:]
+    for place in range(len(part)):
+        into[place] = part[place]
     return to + end - at
 
 

@@ -33,8 +33,9 @@ _SIGMA = np.array(
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
         [14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3],
     ],
-    np.int64,
+    np.uint64,
 )
+"""Unsigned: an index that may be negative costs a look each time."""
 _PARAMETERS = np.uint64(0x01010000)
 """No key, one leaf: the first word of the parameter block, but for the size of the digest."""
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -59,8 +60,8 @@ def _mixed(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:
     return a, b, c, d
 
 
-def _compress(h: Any, m: Any, first: int, counted: Any, last: Any) -> None:
-    """The function F of the standard: one block of the words ``m``, from ``first`` on, into ``h``.
+def _compress(h: Any, m: Any, counted: Any, last: Any) -> None:
+    """The function F of the standard: the block ``m`` of sixteen words, into ``h``.
 
     ``counted``: bytes hashed with it; ``last``: all bits set for the last block, else none.
     """
@@ -69,14 +70,14 @@ def _compress(h: Any, m: Any, first: int, counted: Any, last: Any) -> None:
     v12, v13, v14, v15 = _IV[4] ^ counted, _IV[5], _IV[6] ^ last, _IV[7]
     for turn in range(12):
         s = _SIGMA[turn]
-        v0, v4, v8, v12 = _mixed(v0, v4, v8, v12, m[first + s[0]], m[first + s[1]])
-        v1, v5, v9, v13 = _mixed(v1, v5, v9, v13, m[first + s[2]], m[first + s[3]])
-        v2, v6, v10, v14 = _mixed(v2, v6, v10, v14, m[first + s[4]], m[first + s[5]])
-        v3, v7, v11, v15 = _mixed(v3, v7, v11, v15, m[first + s[6]], m[first + s[7]])
-        v0, v5, v10, v15 = _mixed(v0, v5, v10, v15, m[first + s[8]], m[first + s[9]])
-        v1, v6, v11, v12 = _mixed(v1, v6, v11, v12, m[first + s[10]], m[first + s[11]])
-        v2, v7, v8, v13 = _mixed(v2, v7, v8, v13, m[first + s[12]], m[first + s[13]])
-        v3, v4, v9, v14 = _mixed(v3, v4, v9, v14, m[first + s[14]], m[first + s[15]])
+        v0, v4, v8, v12 = _mixed(v0, v4, v8, v12, m[s[0]], m[s[1]])
+        v1, v5, v9, v13 = _mixed(v1, v5, v9, v13, m[s[2]], m[s[3]])
+        v2, v6, v10, v14 = _mixed(v2, v6, v10, v14, m[s[4]], m[s[5]])
+        v3, v7, v11, v15 = _mixed(v3, v7, v11, v15, m[s[6]], m[s[7]])
+        v0, v5, v10, v15 = _mixed(v0, v5, v10, v15, m[s[8]], m[s[9]])
+        v1, v6, v11, v12 = _mixed(v1, v6, v11, v12, m[s[10]], m[s[11]])
+        v2, v7, v8, v13 = _mixed(v2, v7, v8, v13, m[s[12]], m[s[13]])
+        v3, v4, v9, v14 = _mixed(v3, v4, v9, v14, m[s[14]], m[s[15]])
     h[0], h[1], h[2], h[3] = h[0] ^ v0 ^ v8, h[1] ^ v1 ^ v9, h[2] ^ v2 ^ v10, h[3] ^ v3 ^ v11
     h[4], h[5], h[6], h[7] = h[4] ^ v4 ^ v12, h[5] ^ v5 ^ v13, h[6] ^ v6 ^ v14, h[7] ^ v7 ^ v15
 
@@ -92,6 +93,6 @@ def blake2b(words: Any, length: int, size: int, h: Any) -> None:
     h[0] ^= _PARAMETERS ^ np.uint64(size)
     done = 0
     while length - done > BLOCK_BYTES:
-        _compress(h, words, done // 8, np.uint64(done + BLOCK_BYTES), np.uint64(0))
+        _compress(h, words[done // 8 :], np.uint64(done + BLOCK_BYTES), np.uint64(0))
         done += BLOCK_BYTES
-    _compress(h, words, done // 8, np.uint64(length), _ALL)
+    _compress(h, words[done // 8 :], np.uint64(length), _ALL)
