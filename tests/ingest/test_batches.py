@@ -189,7 +189,7 @@ def _same(loops: Loops, raws: Sequence[bytes], sender: Sender | None) -> None:
         assert reader.judge(batch, sender) == judged(batch, sender)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(_BATCHES, st.sampled_from([NORTH, NORTH, NORTH, None, *STRANGERS]))
 @example([b"", b"\0", b"{", b"null", b"[]", b'"', b"{}"], NORTH)
 def test_compiled_loops_and_the_validator_agree_on_every_event(

@@ -88,7 +88,7 @@ def _text_end(raw: Any, at: int) -> int:
     place = np.uint64(at)
     while _PLAIN[raw[place]]:
         place += _ONE
-    return WIDE(place) if raw[place] == _QUOTE else UNUSUAL  # type: ignore[no-any-return]
+    return WIDE(place) if raw[place] == _QUOTE else UNUSUAL
 
 
 def _which(raw: Any, at: int, end: int, first: int, last: int) -> int:
