@@ -32,6 +32,12 @@ class Noun(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def is_unset(value: object) -> bool:
+    """Whether an optional field says nothing. Fields that came later are left out of what is
+    written then, so that what was stored before them keeps its bytes."""
+    return value is None or value == ()
+
+
 YEARS = (1990, 2199)
 """The first and the last year of every day, period and instant that is taken."""
 _OUTSIDE = f"outside the years {YEARS[0]} to {YEARS[1]}; check the year"

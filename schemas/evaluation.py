@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from schemas.absence import CountsAs
-from schemas.base import AcrossPeriods, Count, Instant, Name, Noun, Text, WorkedOut
+from schemas.base import AcrossPeriods, Count, Instant, Name, Noun, Text, WorkedOut, is_unset
 from schemas.event import Charge, Circumstance, EventId, Figure, Subject
 from schemas.period import PeriodLabel, Window
 from schemas.programme import SourceUri, Unit
@@ -91,6 +91,11 @@ class Part(Noun):
     whole: WholeOccurrence | None = Field(
         None, description="Where it reaches over an end of the window. Absent: it lies within."
     )
+    pieces: tuple[Window, ...] = Field(
+        (),
+        exclude_if=is_unset,
+        description="Where not all of its time counts: the stretches that do.",
+    )
 
 
 class OtherFigure(Noun):
@@ -161,6 +166,11 @@ class MetricFigure(Noun):
     )
     unknown_seconds: WorkedOut | None = Field(
         None, description="Time of which the heartbeat says that nobody looked."
+    )
+    counted_seconds: WorkedOut | None = Field(
+        None,
+        exclude_if=is_unset,
+        description="Where a metric states business hours: how much of the window lies in them.",
     )
     incomplete: tuple[IncompleteOccurrence, ...] = ()
     parts: tuple[Part, ...] = Field((), description="The occurrences that count in it.")

@@ -16,11 +16,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from schemas.base import Instant, Language, Name, Number, Text, TimeZone, Version, WorkedOut
+from schemas.business_hours import WallClock
 from schemas.evaluation import Digest
 from schemas.event import EventId, Stated, Subject
 from schemas.money import Currency, MinorUnits
 from schemas.period import PeriodLabel
-from schemas.programme import SourceUri, WallClock
+from schemas.programme import SourceUri
 
 _FORMS: tuple[tuple[Any, str], ...] = (
     (Currency, "currency code"),

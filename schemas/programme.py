@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.absence import CountsAs
-from schemas.base import AcrossPeriods, Day, Language, Name, Noun, Number, Text, TimeZone, Version
+from schemas.base import (
+    AcrossPeriods,
+    Day,
+    Language,
+    Name,
+    Noun,
+    Number,
+    Text,
+    TimeZone,
+    Version,
+    is_unset,
+)
+from schemas.business_hours import BusinessHours
 from schemas.ceiling import OfVendor, SharedCap
 from schemas.four_eyes import FourEyes
 from schemas.whose_word import SAID, SIDES, ThirdParty, WhoseWord, WordOf
@@ -56,6 +67,42 @@ NothingToCount = Annotated[
 """A period in which nothing fell due is not a period of which nothing is known."""
 
 
+class _InHours(Noun):
+    """What is measured over time: the hours in which it counts."""
+
+    business_hours: BusinessHours | None = Field(
+        None,
+        exclude_if=is_unset,
+        description="When time counts: the service hours. Left out: day and night.",
+    )
+
+
+class _ShareInHours(_InHours):
+    """A share of what lies in hours: some windows have none."""
+
+    nothing_to_count: NothingToCount | None = Field(
+        None,
+        exclude_if=is_unset,
+        description="Beside business_hours, of a window in which no time counts, such as a "
+        "Sunday. no_data: as if nothing had been reported. no_result: the period has no result. "
+        "counts_as: the figure is N.",
+    )
+
+    @model_validator(mode="after")
+    def _says_what_a_window_without_hours_is(self) -> Self:
+        if self.business_hours is not None and self.nothing_to_count is None:
+            raise ValueError(
+                "with business_hours there may be a window in which no time counts; state "
+                "nothing_to_count: no_data, no_result or counts_as"
+            )
+        if self.business_hours is None and self.nothing_to_count is not None:
+            raise ValueError(
+                "nothing_to_count is of a window in which no time counts, and here all of it does; "
+                "leave it out, or state business_hours"
+            )
+        return self
+
+
 class Heartbeat(Noun):
     """By which facts it is known that somebody looked: each keeps the time after it known.
 
@@ -73,7 +120,7 @@ class Heartbeat(Noun):
     )
 
 
-class _OfOutages(Noun):
+class _OfOutages(_InHours):
     """What outages leave unsaid: the time of which nobody reports, and halves of an outage."""
 
     silence: Literal["up", "not_observed"] = Field(
@@ -99,13 +146,13 @@ class _OfOutages(Noun):
         return self
 
 
-class AvailabilityBySamples(Noun):
-    """Good probes out of all probes, in percent."""
+class AvailabilityBySamples(_ShareInHours):
+    """Good probes out of all probes, in percent; of those in the hours, where there are any."""
 
     kind: Literal["availability_by_samples"]
 
 
-class AvailabilityByStatus(Noun):
+class AvailabilityByStatus(_ShareInHours):
     """Share of time up, in percent. A status holds from its sample until the next one.
 
     ``before_first``: how the stretch before the first known sample counts. ``not_observed``
@@ -116,7 +163,7 @@ class AvailabilityByStatus(Noun):
     before_first: Literal["not_observed", "up", "down"]
 
 
-class AvailabilityByOutages(_OfOutages):
+class AvailabilityByOutages(_OfOutages, _ShareInHours):
     """Share of time without outage, in percent. Overlapping outages are merged.
 
     The share is always of the time inside the window. ``across_periods``: how outages count where
@@ -221,43 +268,6 @@ class WithinLimit(_OfValues):
     kind: Literal["within_limit"]
     limit: Number = Field(description="The limit, in the metric's unit.")
     equal_is_within: bool = Field(description="Whether a value equal to the limit is within it.")
-
-
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-WallClock = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
-
-
-class Opening(Noun):
-    """Hours of a day, on the wall clock: ``[opens, closes)``. ``24:00`` is the day's end."""
-
-    days: Annotated[
-        tuple[Weekday, ...], Field(min_length=1, description="The weekdays that it holds for.")
-    ]
-    opens: WallClock = Field(description="From this time on.")
-    closes: WallClock = Field(description="Up to this time, which is outside.")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.closes <= self.opens:
-            raise ValueError("the opening closes before it opens; split it at 24:00")
-        return self
-
-
-class BusinessHours(Noun):
-    """When a clock of business hours runs. Openings of one weekday must not overlap."""
-
-    time_zone: TimeZone = Field(description="IANA zone of the wall clock.")
-    hours: Annotated[tuple[Opening, ...], Field(min_length=1, description="When the clock runs.")]
-    holidays: tuple[Day, ...] = Field(default=(), description="Days on which the clock is stopped.")
-
-    @model_validator(mode="after")
-    def _without_overlap(self) -> Self:
-        for weekday in get_args(Weekday):
-            spans = sorted((each.opens, each.closes) for each in self.hours if weekday in each.days)
-            for (_, closes), (opens, _) in pairwise(spans):
-                if opens < closes:
-                    raise ValueError(f"two openings overlap on {weekday}; join them into one")
-        return self
 
 
 class TicketsInTime(Noun):
@@ -435,6 +445,12 @@ class Metric(Noun):
                 "unknown_time: no_data"
             )
         return self
+
+    @property
+    def business_hours(self) -> BusinessHours | None:
+        """The hours in which its time counts, or its clocks run; None where there are none."""
+        measure = self.measure
+        return measure.business_hours if isinstance(measure, _InHours | TicketsInTime) else None
 
     @property
     def binding(self) -> str | None:

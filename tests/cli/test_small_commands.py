@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from services.cli.books import labels_of
 from services.cli.files import read_contracts
@@ -30,6 +31,18 @@ def test_the_version_is_that_of_the_project(shell: Shell) -> None:
     said = shell.run("--version")
     (stated,) = re.findall(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
     assert (said.code, said.out) == (0, f"earnback {stated}\n")
+
+
+def test_holidays_are_dates_that_a_contract_file_lists(shell: Shell) -> None:
+    said = shell.run("holidays", "de", "2025", "2026", "--region", "BY")
+    assert said.code == 0, said.err
+    listed = YAML(typ="safe").load(said.out)["holidays"]
+    assert [one.isoformat() for one in listed[:3]] == ["2025-01-01", "2025-01-06", "2025-04-18"]
+    assert "  - 2026-05-14  # Ascension Day\n" in said.out
+    for wrong in (("XX", "2025"), ("DE", "2025", "--region", "ZZ"), ("DE", "1700")):
+        refused = shell.run("holidays", *wrong)
+        assert refused.code == 1
+        assert "or write the dates by hand" in refused.err
 
 
 def test_what_is_no_number_is_named_with_its_argument(shell: Shell) -> None:

@@ -57,13 +57,13 @@ LEVEL = """
 """
 
 
-def measures() -> Iterator[Any]:
+def measures(of: str = "## Measures") -> Iterator[Any]:
     """The section of every measure, with its example."""
-    for part in re.split(r"^### ", section(PAGE, "## Measures"), flags=re.MULTILINE)[1:]:
+    for part in re.split(r"^### ", section(PAGE, of), flags=re.MULTILINE)[1:]:
         yield pytest.param(part, id=part.splitlines()[0].replace("`", "").replace(", ", "-"))
 
 
-@pytest.mark.parametrize("told", list(measures()))
+@pytest.mark.parametrize("told", [*measures(), *measures("## Excused and counted time")])
 def test_an_example_is_counted_as_the_page_says(told: str, tmp_path: Path) -> None:
     (metric,), (lines,) = blocks(told, "yaml metric"), blocks(told, "text events")
     (name,) = re.findall(r"^metric: (\S+)", metric, re.MULTILINE)

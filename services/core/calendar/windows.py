@@ -11,8 +11,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
 from schemas.base import zone_of
+from schemas.business_hours import BusinessHours
 from schemas.period import PeriodLength, Window, first_day, label_of, next_label, period_length
-from schemas.programme import BusinessHours
+from services.core.calendar.intervals import Interval, common, merged
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND_US = 1_000_000
@@ -144,6 +145,18 @@ def business_us(start_us: int, end_us: int, calendar: BusinessHours) -> int:
     ends = _each_day_us(start_us, end_us, first, first, calendar)
     ends += _each_day_us(start_us, end_us, last, last, calendar)
     return ends + _whole_days_us(*inner, calendar)
+
+
+@lru_cache(maxsize=256)
+def open_spans(start_us: int, end_us: int, calendar: BusinessHours) -> tuple[Interval, ...]:
+    """The business hours between two instants, as a set of `services.core.calendar.intervals`."""
+    if end_us <= start_us:
+        return ()
+    zone = zone_of(calendar.time_zone)
+    first = instant(start_us).astimezone(zone).date()
+    last = instant(end_us).astimezone(zone).date()
+    opened = merged(span for day in _days(first, last) for span in _open_us(day, calendar))
+    return tuple(common(opened, ((start_us, end_us),)))
 
 
 _FEW_DAYS = 8

@@ -18,7 +18,13 @@ from schemas.bands import Threshold
 from schemas.base import written
 from schemas.level import Level
 from schemas.period import PeriodLength
-from schemas.programme import Metric, Percentile, Programme, TicketsInTime, WithinLimit
+from schemas.programme import (
+    Metric,
+    Percentile,
+    Programme,
+    TicketsInTime,
+    WithinLimit,
+)
 from services.core.contracts.wording import nearest
 
 Why = Literal[
@@ -196,17 +202,21 @@ def _weaker(ours: Threshold, theirs: Threshold, scale: Fraction) -> bool:
 def _times(own: _Side, their: _Side) -> Iterator[GapReason]:
     """What the metrics themselves allow: a limit of time, a percentile, the hours of a clock."""
     mine, theirs = own.metric.measure, their.metric.measure
-    if isinstance(mine, TicketsInTime) and isinstance(theirs, TicketsInTime):
-        if mine.limit_minutes > theirs.limit_minutes:
-            reason = (
-                f"a ticket may take {written(mine.limit_minutes)} minutes, "
-                f"under what depends on it {written(theirs.limit_minutes)}"
-            )
-            yield "longer_time", reason, "agree on at most the same time"
-        if mine.business_hours is not None and mine.business_hours != theirs.business_hours:
-            hours = "day and night" if theirs.business_hours is None else "in other hours"
-            reason = f"its clock runs in its own business hours, what depends on it {hours}"
-            yield "fewer_hours", reason, "let its hours cover those of what depends on it"
+    if (
+        isinstance(mine, TicketsInTime)
+        and isinstance(theirs, TicketsInTime)
+        and mine.limit_minutes > theirs.limit_minutes
+    ):
+        reason = (
+            f"a ticket may take {written(mine.limit_minutes)} minutes, "
+            f"under what depends on it {written(theirs.limit_minutes)}"
+        )
+        yield "longer_time", reason, "agree on at most the same time"
+    hours, their_hours = own.metric.business_hours, their.metric.business_hours
+    if hours is not None and hours != their_hours and type(mine) is type(theirs):
+        when = "day and night" if their_hours is None else "in other hours"
+        reason = f"its clock runs in its own business hours, what depends on it {when}"
+        yield "fewer_hours", reason, "let its hours cover those of what depends on it"
     if isinstance(mine, WithinLimit) and isinstance(theirs, WithinLimit):
         scale = _scale(own.metric.unit, their.metric.unit)
         if scale is not None and mine.limit * scale > theirs.limit:

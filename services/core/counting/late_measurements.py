@@ -84,7 +84,7 @@ def late_measurements(
     if not found:
         return LateCorrections()
     words = Words.of(facts, programmes, agreements)
-    unclear = unclear_metrics(agreements) | _heartbeats(programmes)
+    unclear = unclear_metrics(agreements) | _heartbeats(programmes) | _in_hours(programmes)
     search = _LateValues(facts, words, names, closed_before, unclear, budget)
     return search.found(search.late(found), as_accepted)
 
@@ -225,6 +225,16 @@ def _heartbeats(programmes: Sequence[Programme]) -> frozenset[str]:
     """Metrics whose every value says of another one that somebody looked."""
     found = (metric.heartbeat for each in programmes for metric in each.metrics)
     return frozenset(each.metric for each in found if each is not None)
+
+
+def _in_hours(programmes: Sequence[Programme]) -> frozenset[str]:
+    """Metrics of which a value may count for nothing, and so may be the first that does."""
+    return frozenset(
+        metric.metric
+        for each in programmes
+        for metric in each.metrics
+        if metric.business_hours is not None
+    )
 
 
 def _rise(facts: Facts, row: int, metric: Metric) -> int:

@@ -17,6 +17,7 @@ from schemas.credit import PartOfUnit
 from schemas.evaluation import CircumstanceFact, Counting, EventRef, MetricFigure, Part
 from schemas.level import Attribution, Level
 from schemas.statement import Step
+from services.core.calendar.intervals import Interval
 from services.core.calendar.windows import bounds_us, microseconds
 from services.core.counting.measures.question import UNIT_US, percent
 from services.core.exact.arithmetic import HUNDRED, ZERO, number_text, percent_of, whole_units
@@ -270,7 +271,9 @@ def _time(
         for one in occurrences:
             by_subject[one.part.subject or ""].append(one)
         times = [
-            stretch / unit for own in by_subject.values() for stretch in _stretches(_spans(own))
+            sum(_stretches(_spans(together)), ZERO) / unit
+            for own in by_subject.values()
+            for together in _touching(own)
         ]
     else:
         times = [percent_of(one.share, one.part.amount) for one in occurrences]
@@ -373,13 +376,39 @@ def _spans(
 ) -> Iterator[_WeightedSpan]:
     """The time of each occurrence that counts, cut at the window's ends where they are given."""
     for one in occurrences:
-        if not one.counts or one.part.start is None or one.part.end is None:
-            continue
-        since, until = microseconds(one.part.start), microseconds(one.part.end)
-        since = since if start is None else max(since, start)
-        until = until if end is None else min(until, end)
-        if since < until:
-            yield since, until, one.share
+        for since, until in _counted_time(one):
+            since = since if start is None else max(since, start)
+            until = until if end is None else min(until, end)
+            if since < until:
+                yield since, until, one.share
+
+
+def _counted_time(one: _Occurrence) -> list[Interval]:
+    """The stretches of an occurrence that count; none where it does not count."""
+    part = one.part
+    if not one.counts or part.start is None or part.end is None:
+        return []
+    if not part.pieces:
+        return [(microseconds(part.start), microseconds(part.end))]
+    return [bounds_us(piece) for piece in part.pieces]
+
+
+def _touching(occurrences: Iterable[_Occurrence]) -> list[list[_Occurrence]]:
+    """Those that count, in groups that overlap or touch: each group is one stretch of time."""
+    counting = [
+        (microseconds(one.part.start), microseconds(one.part.end), one)
+        for one in occurrences
+        if one.counts and one.part.start is not None and one.part.end is not None
+    ]
+    groups: list[list[_Occurrence]] = []
+    last = 0
+    for since, until, one in sorted(counting, key=lambda each: each[:2]):
+        if groups and since <= last:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+        last = max(last, until) if groups[-1][0] is not one else until
+    return groups
 
 
 def _stretches(spans: Iterable[_WeightedSpan]) -> Iterator[Fraction]:

@@ -175,6 +175,10 @@ def _as_counted(
     if not_over := [name_of(one) for one in figure.parts if one.whole and one.whole.end is None]:
         text = f"not over at the end of {period}: {listed(not_over)}"
         reading = reading.becomes(reading.value, step("not-over", path, text))
+    if figure.counted_seconds is not None:
+        text = f"{number_text(figure.counted_seconds / 60)} minutes of {period} are business hours"
+        made = step("business-hours", path, text, figure.counted_seconds)
+        reading = reading.becomes(reading.value, made)
     if figure.unknown_seconds:
         text = f"{number_text(figure.unknown_seconds / 60)} minutes are unknown"
         text += ", so there is no figure" if figure.value is None else " and left out"

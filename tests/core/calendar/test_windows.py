@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.base import zone_of
+from schemas.business_hours import BusinessHours
 from schemas.period import PeriodLength
-from schemas.programme import BusinessHours
 from services.core.calendar import windows
 from services.core.calendar.windows import (
     DAY_US,

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.core.calendar.intervals import merged
 from services.core.calendar.windows import window_of
-from services.core.counting.measures.outages import merged
 from services.core.inputs.occurrences import occurrences
 from tests.core.across import START, each, figures, looking, metric, outage, version
 from tests.core.said import DESK, PROBE, Said, moment

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.evaluation import MetricFigure
+from services.core.calendar.intervals import merged
 from services.core.calendar.windows import window_of
-from services.core.counting.measures.outages import merged
 from services.core.events.facts import identity_of
 from tests.core.said import DESK, PROBE, Said, figure_of, moment, programme
 

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from schemas.evaluation import MetricFigure
 from schemas.programme import Programme
+from services.core.calendar.intervals import merged, without
 from services.core.counting.evaluation import evaluate, needs
-from services.core.counting.measures.observed import unknown_stretches, without
+from services.core.counting.measures.observed import unknown_stretches
 from tests.core.said import DESK, NUMBERS, PROBE, Said, agreement, facts, moment, programme
 
 MINUTES = 31 * 24 * 60
@@ -149,7 +150,6 @@ def test_the_facts_of_a_heartbeat_are_loaded_from_before_the_window() -> None:
 def test_unknown_time_equals_a_recount_by_the_minute(
     beats: list[int], known: int, down: list[tuple[int, int]]
 ) -> None:
-    from services.core.counting.measures.outages import merged
 
     spans = merged((start, min(start + length, 200)) for start, length in down)
     found = without(unknown_stretches(np.unique(np.array(beats, np.int64)), 0, 200, known), spans)

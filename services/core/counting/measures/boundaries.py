@@ -49,11 +49,18 @@ class Extent:
         """Whether it, or the piece of it, counts in the window."""
         since, until = question.bounds
         if how == "begins":
-            return since <= self.start < until
+            return since <= self.start < until and self.is_counted(question)
         if how == "ends":
-            return self.end is not None and since <= self.end < until
+            ended = self.end is not None and since <= self.end < until
+            return ended and self.is_counted(question)
         inside = self.start >= since or self.end is None or self.end > since
-        return self.start < until and inside
+        return self.start < until and inside and self.within(question).is_counted(question)
+
+    def is_counted(self, question: Question) -> bool:
+        """Whether any of it lies in time that counts; what is not over may yet."""
+        if question.hours is None or self.end is None:
+            return True
+        return question.counted.counts(self.start, self.end)
 
     def within(self, question: Question) -> Extent:
         """The piece of it inside the window."""
@@ -62,24 +69,28 @@ class Extent:
         return Extent(max(self.start, since), end)
 
     def length(self, question: Question) -> int:
-        """How long it lasts; while it is not over, up to the window's end."""
+        """How much of it counts; while it is not over, up to the window's end."""
+        return question.counted.length(self.start, self.end_by(question))
+
+    def end_by(self, question: Question) -> int:
+        """When it ends; while it is not over, the window's end."""
         _, until = question.bounds
-        return (until if self.end is None else self.end) - self.start
+        return until if self.end is None else self.end
 
     def whole(self, question: Question, unit: int) -> WholeOccurrence | None:
         """All of it, in units of so many microseconds; None where it lies within the window."""
         since, until = question.bounds
         if self.start >= since and self.end is not None and since <= self.end < until:
             return None
-        end = until if self.end is None else self.end
-        before = min(since, end) - self.start
+        end, length = self.end_by(question), question.counted.length
+        before = length(self.start, min(since, end))
         return WholeOccurrence(
             start=instant(self.start),
             end=None if self.end is None else instant(self.end),
             counts=question.convention(self.start),
-            amount=Fraction(end - self.start, unit),
+            amount=Fraction(length(self.start, end), unit),
             before=Fraction(max(before, 0), unit),
-            so_far=Fraction(min(end, until) - self.start, unit),
+            so_far=Fraction(length(self.start, min(end, until)), unit),
         )
 
 

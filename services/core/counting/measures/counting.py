@@ -21,6 +21,7 @@ from schemas.programme import (
     Extreme,
     Mean,
     Metric,
+    NothingToCount,
     OutageCount,
     OutageTime,
     Percentile,
@@ -246,6 +247,7 @@ class Counter:
             beats,
             self.budget,
             self._told.setdefault((metric.metric, need.period, window), ToldBySubject()),
+            None if isinstance(metric.measure, TicketsInTime) else metric.business_hours,
         )
 
     def _beats(self, metric: Metric, need: Need, window: Window) -> Int64s | None:
@@ -295,7 +297,9 @@ class Counter:
     def _count(self, question: Question) -> CountedFigure:
         measure = question.metric.measure
         match measure:
-            case AvailabilityBySamples() | Ratio():
+            case AvailabilityBySamples():
+                return values.good_samples(question)
+            case Ratio():
                 return values.good_of_total(question)
             case AvailabilityByStatus():
                 return status.availability(question, measure)
@@ -344,12 +348,12 @@ class Counter:
 def _as_stated(metric: Metric, answer: CountedFigure) -> CountedFigure:
     """The answer with what the metric states where there was nothing to count."""
     measure = metric.measure
-    if not answer.nothing or not isinstance(measure, Ratio | TicketsInTime | DeliveryDelay):
+    stated: NothingToCount | None = getattr(measure, "nothing_to_count", None)
+    if not answer.nothing or stated is None:
         return answer
-    if isinstance(measure.nothing_to_count, CountsAs):
-        value = measure.nothing_to_count.counts_as
-        return replace(answer, value=value, nothing_to_count="counts_as")
-    return replace(answer, nothing_to_count=measure.nothing_to_count)
+    if isinstance(stated, CountsAs):
+        return replace(answer, value=stated.counts_as, nothing_to_count="counts_as")
+    return replace(answer, nothing_to_count=stated)
 
 
 def _of_part(part: str, need: Need) -> Need:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 import numpy as np
 
 from schemas.frame import Int64s
 from schemas.programme import Heartbeat
+from services.core.calendar.intervals import Interval
 
-Interval = tuple[int, int]
 _MINUTE_US = 60_000_000
 
 
@@ -28,18 +26,3 @@ def unknown_stretches(beats: Int64s, start: int, end: int, known: int) -> list[I
     ends = np.minimum(np.maximum(ends, start), end)
     gaps = np.flatnonzero(begins < ends)
     return [(int(begins[at]), int(ends[at])) for at in gaps]
-
-
-def without(spans: Iterable[Interval], taken: Sequence[Interval]) -> list[Interval]:
-    """What is left of spans after others, which are in order and apart, are taken out."""
-    left: list[Interval] = []
-    for start, end in spans:
-        for begins, until in taken:
-            if until <= start or begins >= end:
-                continue
-            if begins > start:
-                left.append((start, begins))
-            start = until
-        if start < end:
-            left.append((start, end))
-    return left

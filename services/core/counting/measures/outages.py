@@ -14,10 +14,12 @@ import numpy as np
 
 from schemas.base import AcrossPeriods
 from schemas.evaluation import IncompleteOccurrence, Part
+from schemas.period import Window
 from schemas.programme import AvailabilityByOutages, OutageCount, OutageTime
-from services.core.calendar.windows import instant, microseconds
+from services.core.calendar.intervals import Interval, length, merged, without
+from services.core.calendar.windows import DAY_US, instant, microseconds
 from services.core.counting.measures.boundaries import Extent
-from services.core.counting.measures.observed import Interval, known_us, unknown_stretches, without
+from services.core.counting.measures.observed import known_us, unknown_stretches
 from services.core.counting.measures.question import (
     NOTHING,
     UNIT_US,
@@ -121,7 +123,7 @@ def _known(question: Question, measure: OutageMeasure) -> _KnownTime:
         ]
     found = [_outage(said) for said in told]
     outages = sorted(
-        (outage for outage in found if outage is not None),
+        (each for each in found if each is not None and each.extent.is_counted(question)),
         key=lambda each: (each.extent.start, each.name, each.rows),
     )
     inside = [each for each in outages if each.extent.counts(question, "split")]
@@ -205,18 +207,18 @@ def _unknown(question: Question, inside: list[ReportedOutage]) -> list[Interval]
     assert heartbeat is not None
     assert question.beats is not None
     silent = unknown_stretches(question.beats, start, end, known_us(heartbeat))
-    return without(silent, merged(_pieces(question, inside)))
+    return question.counted.of_window(without(silent, merged(_pieces(question, inside))))
 
 
 def _as_known(
     question: Question, measure: OutageMeasure, known: _KnownTime, figure: CountedFigure
 ) -> CountedFigure:
     """The figure with what is not known of its window; none where too little is known."""
-    start, end = question.bounds
     heartbeat = measure.heartbeat
     silent = measure.silence == "not_observed" and not known.observed
     if heartbeat is not None and known.unknown:
-        silent = heartbeat.unknown_time == "no_data" or known.unknown_us == end - start
+        all_of_it = known.unknown_us == question.counted.total_us
+        silent = heartbeat.unknown_time == "no_data" or all_of_it
     return replace(
         figure,
         value=None if silent else figure.value,
@@ -225,28 +227,17 @@ def _as_known(
     )
 
 
-def merged(spans: Iterable[Interval]) -> list[Interval]:
-    """The stretches covered by any of the spans: overlapping and touching ones become one."""
-    result: list[Interval] = []
-    for start, end in sorted(spans):
-        if result and start <= result[-1][1]:
-            result[-1] = result[-1][0], max(end, result[-1][1])
-        else:
-            result.append((start, end))
-    return result
-
-
 def availability(question: Question, measure: AvailabilityByOutages) -> CountedFigure:
-    """Share of the window without outage, in percent; ``good`` and ``total`` are seconds.
+    """Share of the time that counts without outage, in percent; ``good`` and ``total`` are seconds.
 
     Unknown time is left out of both.
     """
     known = _known(question, measure)
     outages = known.outages
     inside = [each for each in outages if each.extent.counts(question, "split")]
-    start, end = question.bounds
-    down = sum(until - since for since, until in merged(_pieces(question, inside)))
-    total = end - start - known.unknown_us
+    counted = question.counted
+    down = length(counted.of_window(merged(_pieces(question, inside))))
+    total = counted.total_us - known.unknown_us
     good = total - down
     figure = _counted(
         question,
@@ -256,6 +247,7 @@ def availability(question: Question, measure: AvailabilityByOutages) -> CountedF
             good=Fraction(good, 1_000_000),
             total=Fraction(total, 1_000_000),
             in_pieces=True,
+            nothing=not counted.spans,
         ),
         outages,
         [(each, "split") for each in inside],
@@ -351,7 +343,7 @@ def _units(us: int, unit: int, part: str) -> Fraction:
 def _pieces(question: Question, outages: Iterable[ReportedOutage]) -> Iterable[Interval]:
     for each in outages:
         piece = each.extent.within(question)
-        yield piece.start, piece.start + piece.length(question)
+        yield piece.start, piece.end_by(question)
 
 
 def _counted(
@@ -402,4 +394,17 @@ def _part(question: Question, outage: ReportedOutage, how: AcrossPeriods, unit: 
         good=False,
         events=tuple(reference(question.facts, row) for row in outage.rows),
         whole=outage.extent.whole(question, unit),
+        pieces=_counted_pieces(question, extent),
+    )
+
+
+def _counted_pieces(question: Question, extent: Extent) -> tuple[Window, ...]:
+    """The stretches of it that count; none where all of it does."""
+    start, end = extent.start, extent.end_by(question)
+    if question.counted.length(start, end) == end - start:
+        return ()
+    question.budget.spend((end - start) // DAY_US)
+    return tuple(
+        Window(start=instant(since), end=instant(until))
+        for since, until in question.counted.pieces(start, end)
     )

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.base import AcrossPeriods
+from schemas.business_hours import BusinessHours
 from schemas.evaluation import (
     Counting,
     EventRef,
@@ -33,6 +34,7 @@ from schemas.programme import (
     TicketsInTime,
 )
 from services.core.calendar.windows import bounds_us
+from services.core.counting.measures.counted_time import CountedTime
 from services.core.events.facts import Index, identities
 from services.core.exact.budget import UNBOUNDED, Budget
 
@@ -107,6 +109,7 @@ class Question:
     ``beats``: when the metric's heartbeat was heard, ascending, from as long before the window as
     it keeps time known; None where it has none. ``budget``: what takes facts one by one spends it.
     ``told``: shared by the questions that differ in their subject alone.
+    ``hours``: those in which alone time counts.
     """
 
     metric: Metric
@@ -122,6 +125,12 @@ class Question:
     beats: Int64s | None = None
     budget: Budget = UNBOUNDED
     told: ToldBySubject = field(default_factory=ToldBySubject)
+    hours: BusinessHours | None = None
+
+    @property
+    def counted(self) -> CountedTime:
+        """The time of the window that counts."""
+        return CountedTime.of(*self.bounds, self.hours)
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -232,6 +241,11 @@ def figure(question: Question, answer: CountedFigure) -> MetricFigure:
         nothing_to_count=answer.nothing_to_count,
         unknown_seconds=(
             None if answer.unknown_us is None else Fraction(answer.unknown_us, 1_000_000)
+        ),
+        counted_seconds=(
+            None
+            if question.hours is None
+            else Fraction(question.counted.total_us, UNIT_US["seconds"])
         ),
         incomplete=answer.incomplete,
         parts=answer.parts,

@@ -9,6 +9,7 @@ import numpy as np
 
 from schemas.frame import Bools, Int64s
 from schemas.programme import AvailabilityByStatus
+from services.core.calendar.intervals import lengths_within
 from services.core.counting.measures.question import CountedFigure, Question, percent
 from services.core.counting.measures.values import whole_sum
 from services.core.events.facts import Index
@@ -31,9 +32,9 @@ def availability(question: Question, measure: AvailabilityByStatus) -> CountedFi
     Samples before the window give the status with which it begins. Of several samples at one
     instant the last by identity holds. Without any sample there is no figure.
     """
-    found = _stretches(question)
+    found, nothing = _stretches(question), not question.counted.spans
     if not len(found.rows):
-        return CountedFigure(None, found.rows, good=Fraction(0), total=Fraction(0))
+        return CountedFigure(None, found.rows, good=Fraction(0), total=Fraction(0), nothing=nothing)
     up, observed = whole_sum(found.us[found.up]), whole_sum(found.us)
     if measure.before_first != "not_observed":
         observed += found.before_first_us
@@ -46,6 +47,7 @@ def availability(question: Question, measure: AvailabilityByStatus) -> CountedFi
         good=Fraction(up, 1_000_000),
         total=Fraction(observed, 1_000_000),
         telling=found.rows[~found.up & (found.us > 0)],
+        nothing=nothing,
     )
 
 
@@ -63,6 +65,8 @@ def _stretches(question: Question) -> _Stretches:
     first[1:] = last[:-1]
     until = np.full(len(rows), end, np.int64)
     until[:-1][~last[:-1]] = at_us[1:][~last[:-1]]
-    us = np.maximum(0, until - np.maximum(at_us, start))
-    before = whole_sum(np.maximum(0, at_us[first] - start))
+    begins = np.full(int(first.sum()), start, np.int64)
+    spans = question.counted.spans
+    us = lengths_within(spans, np.maximum(at_us, start), until)
+    before = whole_sum(lengths_within(spans, begins, at_us[first]))
     return _Stretches(rows, us, facts.value[rows] > 0, before)

@@ -6,6 +6,7 @@ integers. A value is ``value / 10**scale_or_total``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from heapq import merge
 from math import ceil, floor
@@ -14,6 +15,7 @@ import numpy as np
 
 from schemas.frame import Bools, Int64s
 from schemas.programme import Extreme, Mean, Percentile, WithinLimit
+from services.core.calendar.intervals import holds_each
 from services.core.counting.measures.question import CountedFigure, Question, percent
 from services.core.events.facts import COUNT, LARGEST, Index
 from services.core.exact.budget import Budget
@@ -39,6 +41,16 @@ def good_of_total(question: Question) -> CountedFigure:
         telling=question.rows[goods < totals],
         nothing=bool(len(question.rows)) and not total,
     )
+
+
+def good_samples(question: Question) -> CountedFigure:
+    """Good probes out of all, of those that lie in time that counts."""
+    if question.hours is None:
+        return good_of_total(question)
+    counted = question.counted
+    inside = holds_each(counted.spans, question.facts.at_us[question.rows])
+    found = good_of_total(replace(question, rows=question.rows[inside]))
+    return replace(found, nothing=not counted.spans)
 
 
 def total(question: Question) -> CountedFigure:
