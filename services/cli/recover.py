@@ -108,7 +108,7 @@ async def _replay(parts: _Parts, records: Iterable[TakenOver]) -> None:
         if each.topic == own.evaluations:
             evaluated.append(EvaluatedBefore.of(each.headers, each.body))
         else:
-            runs.add(each.body)
+            runs.add(each.headers, each.body)
     counting = EvaluatorRecovery(parts.evaluator, read_pace(), parts.pool, parts.reader, own)
     await counting.replay(evaluated)
     await SettlementRecovery(parts.settlement, parts.pool, parts.reader, books).replay(runs)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -32,6 +33,9 @@ from services.shell.outbox import Outgoing
 
 SOURCE = "urn:earnback:settlement"
 CONTENT_TYPE = "application/cloudevents+json"
+BOOK_POSITION = "book-position"
+"""Header: a statement's place in the book. After a restore the runs are settled again in that
+order."""
 SCHEMA_ROOT = "urn:earnback:schema:"
 
 
@@ -77,8 +81,11 @@ def statement_path(agreement: str, period: str, revision: int) -> str:
     return f"/v1/statements/{quote(agreement)}/{quote(period)}?revision={revision}"
 
 
-def statement_event(posting: Posting, *, at: datetime) -> Outgoing:
-    """The event of a statement posted for the first time, or adjusted since."""
+def statement_event(posting: Posting, *, position: int, at: datetime) -> Outgoing:
+    """The event of a statement posted for the first time, or adjusted since.
+
+    ``position``: its place in the book.
+    """
     statement = posting.statement
     identity = ledger.statement_event_id(
         agreement=statement.agreement, period=statement.period, revision=posting.revision
@@ -90,6 +97,7 @@ def statement_event(posting: Posting, *, at: datetime) -> Outgoing:
         key=statement.vendor,
         at=at,
         data=_posted(posting),
+        headers={BOOK_POSITION: str(position)},
     )
 
 
@@ -154,7 +162,14 @@ def withholding_event(change: WithholdingChanged, *, at: datetime) -> Outgoing:
 
 
 def _event(
-    kind: str, identity: UUID, *, subject: str, key: str, at: datetime, data: Noun
+    kind: str,
+    identity: UUID,
+    *,
+    subject: str,
+    key: str,
+    at: datetime,
+    data: Noun,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Outgoing:
     envelope: dict[str, Any] = {
         "specversion": "1.0",
@@ -172,5 +187,5 @@ def _event(
         key=key,
         event_id=str(identity),
         body=msgspec.json.encode(envelope, order="sorted"),
-        headers={"content-type": CONTENT_TYPE},
+        headers={"content-type": CONTENT_TYPE, **headers},
     )

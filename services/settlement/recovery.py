@@ -5,6 +5,7 @@ statements, entries and their numbers are those that finance has.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +13,7 @@ from uuid import UUID
 from schemas.evaluation import PeriodEvaluation
 from services.core.books.ledger import run_id
 from services.settlement.consumer import Settler, read
-from services.settlement.finance_events import SettlementTopics
+from services.settlement.finance_events import BOOK_POSITION, SettlementTopics
 from services.settlement.store import Unprocessable
 from services.shell import progress
 from services.shell.clock import now
@@ -25,15 +26,22 @@ from services.shell.steps import Dense, Record, commit
 
 @dataclass
 class PublishedRuns:
-    """What finance was told of each run. ``positions``: its first place in the book, as far as it
-    booked anything; ``times``: when. ``agreements``: of which anything was published."""
+    """What finance was told of each run.
+
+    ``positions``: its first place in the book; ``times``: when. ``agreements``: of which anything
+    was published.
+    """
 
     positions: dict[UUID, int] = field(default_factory=dict)
     times: dict[UUID, datetime] = field(default_factory=dict)
     agreements: set[str] = field(default_factory=set)
 
-    def add(self, body: bytes) -> None:
-        """Add a record of `settlements` or `ledger-entries`."""
+    def add(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Add a record of `settlements` or `ledger-entries`.
+
+        Statements take a place in the book as entries do. One that was published by a release
+        before this one does not say its own.
+        """
         told = json.loads(body)
         data = told["data"]
         if "run_id" not in data:
@@ -41,9 +49,9 @@ class PublishedRuns:
         run = UUID(data["run_id"])
         self.agreements.add(data["agreement"])
         self.times[run] = datetime.fromisoformat(told["time"])
-        if "position" in data:
-            earlier = self.positions.get(run, data["position"])
-            self.positions[run] = min(earlier, data["position"])
+        position = headers.get(BOOK_POSITION, data.get("position"))
+        if position is not None:
+            self.positions[run] = min(self.positions.get(run, int(position)), int(position))
 
     def runs_of(self, evaluation: PeriodEvaluation) -> list[UUID]:
         """The runs that an evaluation causes: its own, and those of agreements that share a cap."""
@@ -58,7 +66,7 @@ class PublishedRuns:
         ]
 
     def position(self, evaluation: PeriodEvaluation) -> int | None:
-        """Its first place in the book; None: it booked nothing."""
+        """Its first place in the book; None: it posted nothing."""
         found = [self.positions[run] for run in self.runs_of(evaluation) if run in self.positions]
         return min(found, default=None)
 
@@ -114,8 +122,7 @@ class SettlementRecovery:
                 del waiting[partition]
 
     def _rank(self, one: _UnsettledPartition, published: PublishedRuns) -> int:
-        """What booked nothing goes first: nothing that was booked can have come before it in its
-        partition."""
+        """What posted nothing goes first: it takes no place in the book."""
         evaluation = _evaluation(one.records[0])
         position = None if evaluation is None else published.position(evaluation)
         return 0 if position is None else position

@@ -543,7 +543,7 @@ async def post(
     booked: list[Outgoing] = []
     for posting in postings:
         await _write_statement(connection, posting, position, at)
-        told.append(statement_event(posting, at=at))
+        told.append(statement_event(posting, position=position, at=at))
         await _write_entries(connection, posting, position + 1, at)
         booked += entry_events(posting, first_position=position + 1, at=at)
         position += 1 + len(posting.entries)

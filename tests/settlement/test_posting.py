@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections import Counter
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from services.settlement import balance_store, replay
 from services.settlement.consumer import Settler, read
 from services.settlement.finance_events import DECLARED, Posting
 from services.settlement.parking import try_again
+from services.settlement.recovery import PublishedRuns
 from services.settlement.replay import news, postings
 from services.settlement.store import (
     LatestRevision,
@@ -471,6 +473,26 @@ async def test_finance_is_told_of_each_posting_with_ids_that_a_replay_would_repe
         ("200.00", 20000),
         ("150.00", -5000),
     ]
+
+
+async def test_after_a_restore_a_statement_that_books_nothing_keeps_its_place_in_the_book(
+    database: str,
+) -> None:
+    evaluations = [
+        an_evaluation(9700),
+        an_evaluation(9600, agreement="network"),
+        an_evaluation(9701, revision=2),
+        an_evaluation(9750, revision=3),
+    ]
+    async with a_house(database) as house:
+        await house.settle(*evaluations)
+        placed = await house.rows("select agreement, period, run_id, position from statement")
+        told = await house.rows("select headers::text as headers, body from outbox order by seq")
+    runs = PublishedRuns()
+    for row in told:
+        runs.add(json.loads(row["headers"]), row["body"])
+    assert runs.positions == {row["run_id"]: row["position"] for row in placed}
+    assert [runs.position(each) for each in evaluations] == [1, 3, 5, 6], "the third books nothing"
 
 
 async def test_two_databases_that_see_the_same_make_the_same_ids(

@@ -102,7 +102,7 @@ async def test_the_disputed_amount_is_withheld_until_the_dispute_has_ended(datab
     assert len({one["id"] for one in told}) == 5
     runs = PublishedRuns()
     for one in told:
-        runs.add(msgspec.json.encode(one))
+        runs.add({}, msgspec.json.encode(one))
     assert runs == PublishedRuns(), "no run of settlement leads to them"
 
 
