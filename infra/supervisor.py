@@ -78,6 +78,11 @@ class Supervisor:
             raise LookupError(f"process {name}: between two lives; ask again in a moment")
         return child.pid
 
+    def command(self, name: str) -> tuple[tuple[str, ...], Mapping[str, str] | None]:
+        """How the process is started: what `start` was given, for another one of its kind."""
+        ward = self._wards[name]
+        return ward.argv, ward.env
+
     def restarts(self, name: str) -> int:
         """How often the process was started again."""
         return self._wards[name].restarts

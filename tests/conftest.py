@@ -52,7 +52,7 @@ def _end(making: subprocess.Popen[bytes]) -> None:
     making.wait()
 
 
-LONG = ("fault", "integration", "cli")
+LONG = ("chaos", "fault", "integration", "cli")
 """Folders whose modules take minutes each."""
 SHORT = ("cases", "core", "docs", "house", "schemas")
 """Folders whose modules need no servers."""

@@ -26,6 +26,7 @@ from services.evaluator.watermark import (
     periods,
     version_of,
 )
+from services.shell.faults import faultpoint
 from services.shell.postgres import Connection, is_of_the_work
 
 AT_ONCE = 100
@@ -113,6 +114,8 @@ async def _work_out(connection: Connection, catalogue: Catalogue, agreement: str
         found = await _next_open(connection, own, zone, None)
         versions = versions_of(catalogue, agreement)
         await queue_store.put_next(connection, agreement, versions, found)
+        faultpoint("follow.before-commit")
+    faultpoint("follow.after-commit")
     return len(needed)
 
 
@@ -192,6 +195,8 @@ async def register(connection: Connection, target: RecountTarget) -> bool:
             return False
         needed = PeriodNeeds(period, target.spans, target.days)
         await queue_store.put_counted(connection, agreement, [needed])
+        faultpoint("register.before-commit")
+    faultpoint("register.after-commit")
     return True
 
 

@@ -16,6 +16,7 @@ from services.evaluator import answered, evaluation_store, queue_store
 from services.evaluator.fact_reader import NO_METRIC
 from services.evaluator.link_store import AgreementPlace
 from services.evaluator.queue_store import FactsOfFrame, StatedByFrame
+from services.shell.faults import faultpoint
 from services.shell.logs import log, stack_of
 from services.shell.postgres import Connection
 
@@ -69,6 +70,8 @@ async def scan(connection: Connection, catalogue: Catalogue) -> bool:
         await queue_store.touch(connection, facts)
         await evaluation_store.enqueue_recounts(connection, told, "charge or circumstance")
         await evaluation_store.scan_to(connection, {each.partition: each.number for each in frames})
+        faultpoint("late.before-commit")
+    faultpoint("late.after-commit")
     return len(frames) == AT_ONCE
 
 

@@ -10,6 +10,7 @@ from services.catalogue.snapshot import Catalogue
 from services.evaluator import evaluation_store, recount
 from services.evaluator.evaluation_store import AgreementPeriod
 from services.evaluator.recount_targets import RecountTargets
+from services.shell.faults import faultpoint
 from services.shell.logs import correlated_if_alone, log, stack_of
 from services.shell.postgres import Connection, is_of_the_work
 
@@ -91,6 +92,8 @@ class ParkedPeriods:
             async with connection.transaction():
                 await park(connection, "evaluator", item, failure, tried)
                 await evaluation_store.answer(connection, requests, "refused", failure.reason, None)
+                faultpoint("park.before-commit")
+            faultpoint("park.after-commit")
         self._parked[place], self._looked[place] = tried, monotonic()
         return failure.reason
 

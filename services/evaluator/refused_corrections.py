@@ -26,6 +26,7 @@ from services.evaluator.fact_reader import Loaded
 from services.evaluator.link_store import Untold
 from services.evaluator.quarantine import REFUSED_CORRECTION, notice, problem_text
 from services.evaluator.store import Aside
+from services.shell.faults import faultpoint
 from services.shell.frames import read_batch
 from services.shell.outbox import enqueue_many
 from services.shell.postgres import Connection
@@ -95,6 +96,8 @@ async def tell_waiting(connection: Connection, topic: str, seconds: float) -> bo
             first = await store.set_aside(connection, partition, own_items)
             await enqueue_many(connection, topic, [notice(item, at) for item, at in first])
         await link_store.note_told(connection, untold)
+        faultpoint("told.before-commit")
+    faultpoint("told.after-commit")
     return len(untold) == AT_ONCE
 
 

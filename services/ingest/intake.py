@@ -230,9 +230,11 @@ class Intake:
 
     def _assigned(self, _: Any, assigned: Sequence[TopicPartition]) -> None:
         self._lag.ours |= _places(assigned)
+        faultpoint("intake.assigned")
 
     def _revoked(self, _: Any, revoked: Sequence[TopicPartition]) -> None:
         """Settle what was read before another reader goes on from the committed offsets."""
+        faultpoint("intake.revoked")
         self._settle(0)
         gone = _places(revoked)
         self._queue.forget(gone)
@@ -252,9 +254,11 @@ class Intake:
             judged = self._judge.judge(messages, now_us())
             _count(accepted=len(messages) - len(judged.refused))
             batch = _Batch(offsets=_offsets_after(messages))
+            faultpoint("intake.before-send")
             for partition, facts in judged.facts:
                 for frame in cut(facts):
                     self._send(batch, frame, partition=partition, headers=HEADERS)
+            faultpoint("intake.after-send")
             if judged.refused:
                 self._producer.poll(0)
                 repeats = self._keep(judged.refused)
@@ -289,6 +293,7 @@ class Intake:
             faultpoint("intake.before-commit")
             self._acknowledged.update(first.offsets)
             self._commit_offsets(first.offsets, wait=self._stopping.is_set())
+            faultpoint("intake.after-commit")
             self._sent.popleft()
 
     def _commit_offsets(self, offsets: Mapping[tuple[str, int], int], *, wait: bool) -> None:

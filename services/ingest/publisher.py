@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from services.core.events.facts import Row
 from services.ingest.framing import HEADERS, frames_of
 from services.shell.broker import NONE, Security, for_aiokafka
+from services.shell.faults import faultpoint
 from services.shell.frames import MAX_ROWS, partition_of
 from services.shell.logs import log, stack_of
 
@@ -153,11 +154,13 @@ class Publisher:
         """Send one buffer's frames and tell all who wait what came of it."""
         error: Exception | None = None
         try:
+            faultpoint("publish.before-send")
             acks = [
                 await self._producer.send(self._topic, frame, partition=partition, headers=HEADERS)
                 for frame in frames_of(buffer.rows)
             ]
             await asyncio.gather(*acks)
+            faultpoint("publish.after-send")
             self.failure = None
         except KafkaError as failed:
             self.failure = f"the broker does not acknowledge: {failed!r}"

@@ -19,6 +19,7 @@ from services.catalogue.audit import Author
 from services.catalogue.four_eyes import RequestedAct, TooManyRequests, ask
 from services.ingest import rejection_event
 from services.ingest.rejection import EventRejection
+from services.shell.faults import faultpoint
 from services.shell.outbox import Outgoing, enqueue_many
 from services.shell.postgres import Connection
 from services.shell.refusals import MOST_RAW, RefusalQuota, Refused, within_quota
@@ -100,6 +101,8 @@ async def keep(
     for piece in _pieces(items):
         async with connection.transaction():
             kept = await _keep(connection, piece, quota, topic)
+            faultpoint("refusals.before-commit")
+        faultpoint("refusals.after-commit")
         new, beyond = new + kept.new, beyond | kept.beyond
     return KeptRecords(new, beyond)
 

@@ -23,6 +23,7 @@ from mode import Service
 
 from services.shell import logs, metrics
 from services.shell.broker import CHECK_BROKER, Security
+from services.shell.faults import faultpoint
 from services.shell.logs import SOFTWARE_FAILURE, leave, log
 from services.shell.outbox import OtherInstallation, check_topics
 from services.shell.postgres import Pool, attempts, open_pool
@@ -105,7 +106,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         here = self.assignment()
         wanted = {tp: offset for tp, offset in offsets.items() if tp in here}
         if wanted:
+            faultpoint("seek.before")
             await self.seek_wait(wanted)
+            faultpoint("seek.after")
         return wanted
 
 

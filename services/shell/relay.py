@@ -76,6 +76,7 @@ class Relay:
         while not self._stopped.is_set():
             try:
                 if await self._take_lease(topic):
+                    faultpoint("relay.after-lease")
                     renewing = asyncio.create_task(self._renew(topic))
                     try:
                         await self._turn(topic)
@@ -110,6 +111,7 @@ class Relay:
             async with asyncio.timeout(60):
                 await producer.begin_transaction()
             await producer.commit_transaction()
+            faultpoint("relay.after-fence")
             positions = await self._recover(topic)
             log(__name__).info("relay_holds", topic=topic, positions=positions)
             await self._publish_all(topic, producer, positions)
@@ -123,6 +125,7 @@ class Relay:
         while not self._stopped.is_set():
             rows = await self._next_rows(topic, positions)
             if rows:
+                faultpoint("relay.before-send")
                 await _publish(producer, topic, rows)
                 for row in rows:
                     positions[row["partition"]] = row["seq"]
@@ -221,6 +224,8 @@ class Relay:
             if tag != "UPDATE 1":
                 return False
             depth = await connection.fetchval(_NOTE, topic, list(positions), [*positions.values()])
+            faultpoint("relay.before-note")
+        faultpoint("relay.after-note")
         metrics.OUTBOX_DEPTH.labels(topic).set(depth or 0)
         return True
 

@@ -153,6 +153,8 @@ class Steps:
                             claims = await progress.claim(
                                 connection, self.app, self.topic, beginnings
                             )
+                            faultpoint("claim.before-commit")
+                        faultpoint("claim.after-commit")
                         await self.handler.load(connection, claims)
                     attempt.done()
             self.claims = dict(claims)

@@ -12,9 +12,9 @@ import httpx
 from infra.processes import free_port
 from services.shell.settings import Settings
 from services.shell.steps import SEQUENCE
+from tests.commit_proxy import deaf_after_commit
 from tests.forked import PATIENCE, Forked
 from tests.shell.bench_of_workers import ROOT, Bench, wait
-from tests.shell.deaf_proxy import deaf_after_commit
 
 PARTITIONS = 3
 

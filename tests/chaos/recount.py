@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from tests.fault.feed import CHARGES, KINDS, LEVELS, LIMIT, MONTHS, SOON_DAYS, Event
+from tests.chaos.feed import CHARGES, KINDS, LEVELS, LIMIT, MONTHS, SOON_DAYS, Event
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR, DAY = 3600, 86_400
@@ -19,28 +20,28 @@ WINDOWS = {"portal": HOUR, "up": HOUR, "orders": DAY, "answers": DAY, "": DAY}
 
 @dataclass(slots=True)
 class Count:
-    """``tallies``: metric and start (seconds since 1970) to events, sum of a, sum of b.
+    """``identities``: source and id of each event that counts.
+    ``tallies``: metric and start (seconds since 1970) to events, sum of a, sum of b.
     ``figures``: metric and month to good and total. ``owed``: agreement and month to cents.
     """
 
-    events: int = 0
+    identities: set[tuple[str, str]] = field(default_factory=set)
     tallies: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     figures: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     owed: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
-def recount(events: Iterable[Event]) -> Count:
+def recount(events: Iterable[bytes]) -> Count:
     """Count events, each once. What a vendor takes back after the close stays counted."""
-    told = {(event["source"], event["id"]): event for event in events}
+    events = list(events)
+    corrected = _corrected(events)
     soon = timedelta(days=SOON_DAYS)
-    back: set[tuple[str, str]] = set()
-    for event in told.values():
-        if "corrects" in event["data"]:
-            of = (event["source"], event["data"]["corrects"])
-            if _time(event) - _time(told[of]) < soon:
-                back.add(of)
-    made, good, total = Count(len(told)), Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for identity, event in told.items():
+    made, good, total = Count(), Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for event in map(json.loads, events):
+        identity = event["source"], event["id"]
+        if identity in made.identities:
+            continue
+        made.identities.add(identity)
         at, data = _time(event), event["data"]
         metric = data.get("metric", "")
         a, b = _good_and_total(metric, data)
@@ -48,13 +49,24 @@ def recount(events: Iterable[Event]) -> Count:
         tally = made.tallies.setdefault((metric, start), [0, 0, 0])
         for place, number in enumerate((1, *_columns(metric, data))):
             tally[place] += number
-        if metric and identity not in back:
+        is_back = identity in corrected and corrected[identity] - at < soon
+        if metric and not is_back:
             month = at.astimezone(BERLIN).strftime("%Y-%m")
             good[metric, month] += a
             total[metric, month] += b
     made.figures = {key: (good[key], total[key]) for key in total}
     made.owed = _owed(made.figures)
     return made
+
+
+def _corrected(events: Iterable[bytes]) -> dict[tuple[str, str], datetime]:
+    """What is taken back, and when."""
+    found: dict[tuple[str, str], datetime] = {}
+    for raw in events:
+        if b'"corrects"' in raw:
+            event = json.loads(raw)
+            found[event["source"], event["data"]["corrects"]] = _time(event)
+    return found
 
 
 def _time(event: Event) -> datetime:

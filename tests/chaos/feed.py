@@ -1,4 +1,4 @@
-"""What the vendors send in this test: contracts, events, and in which order through which door.
+"""What the vendors send: contracts, events, and in which order through which door.
 
 Everything follows from the seed, except the vendors' names: their intake topics must be new.
 """
@@ -23,7 +23,7 @@ MONTHS = ("2025-01", "2025-02", "2025-03", "2025-04")
 START = datetime(2024, 12, 31, 23, tzinfo=UTC)  # the new year in Berlin
 END = datetime(2025, 5, 8, 22, tzinfo=UTC)  # past April's end and all that is waited for
 PER_SOURCE = 16_000
-PORTAL_PROBES = 8_000
+"""Events of each of the six sources of the vendors, where nothing else is said."""
 BUYER = "acme"
 DESK = "urn:acme:desk"
 LIMIT = 500
@@ -176,11 +176,11 @@ class Item:
 
 @dataclass(slots=True)
 class Feed:
-    """``events``: what must count, each once. ``streams``: (sender, door) to what it sends, in
-    order. ``conflicts``: identities that are sent with another content as well.
+    """``events``: what must count, each once, as JSON. ``streams``: (sender, door) to what it
+    sends, in order. ``conflicts``: identities that are sent with another content as well.
     """
 
-    events: list[Event] = field(default_factory=list)
+    events: list[bytes] = field(default_factory=list)
     streams: dict[tuple[str, Door], list[Item]] = field(default_factory=dict)
     conflicts: set[tuple[str, str]] = field(default_factory=set)
 
@@ -190,21 +190,24 @@ class Feed:
 
     def batch(self) -> Iterator[tuple[str, bytes]]:
         """What must count, once each, as files would hold it: place and bytes."""
-        for number, event in enumerate(self.events):
-            yield f"events:{number}", _text(event)
+        for number, raw in enumerate(self.events):
+            yield f"events:{number}", raw
 
 
-def feed(chance: Random) -> Feed:
-    """All of it: a tenth sent twice, some late, all out of order, a few in conflict."""
+def feed(chance: Random, each: int = PER_SOURCE) -> Feed:
+    """All of it: a tenth sent twice, some late, all out of order, a few in conflict.
+
+    ``each``: events of a vendor's source; the buyer's desk sends half as many.
+    """
     made = Feed()
     placed: dict[tuple[str, Door], list[tuple[float, Item]]] = {}
     for kind in KINDS:
         for door in ("http", "kafka"):
-            own = list(_measured(chance, kind, door))
+            own = list(_measured(chance, kind, door, each))
             _place(made, placed, chance, kind, door, own)
-    _place(made, placed, chance, BUYER, "http", [*_portal(chance), *_charges(chance)])
+    _place(made, placed, chance, BUYER, "http", [*_portal(chance, each // 2), *_charges(chance)])
     for stream, items in placed.items():
-        items.sort(key=lambda each: each[0])
+        items.sort(key=lambda placed: placed[0])
         made.streams[stream] = [item for _, item in items]
     return made
 
@@ -221,7 +224,6 @@ def _place(
     own = placed.setdefault((sender, door), [])
     doors: tuple[Door, ...] = (door,) if sender == BUYER else ("http", "kafka")
     events.sort(key=lambda event: event["time"])
-    made.events += events
     count = len(events)
     for index, event in enumerate(events):
         at = index + chance.uniform(0, SHUFFLE)
@@ -229,7 +231,9 @@ def _place(
         # A correction that is stored after the close is a proposal, whatever time it states.
         if not last and "corrects" not in event["data"] and chance.random() < 0.01:
             at += chance.uniform(0.1, 0.3) * count
-        own.append((at, Item(_text(event), event["source"])))
+        raw = _text(event)
+        made.events.append(raw)
+        own.append((at, Item(raw, event["source"])))
         if chance.random() < 0.1:
             again = at + chance.uniform(0, 0.2) * count
             twice = placed.setdefault((sender, chance.choice(doors)), [])
@@ -281,11 +285,11 @@ def _bad(chance: Random) -> dict[int, float]:
     return {month: chance.choice((0.01, 0.05, 0.1)) for month in range(1, 13)}
 
 
-def _measured(chance: Random, kind: str, door: Door) -> Iterator[Event]:
+def _measured(chance: Random, kind: str, door: Door, count: int) -> Iterator[Event]:
     """A vendor's own measurements through one door, and some that it takes back."""
     source = f"urn:{kind}:{door}"
     bad = _bad(chance)
-    for number, at in enumerate(_moments(chance, PER_SOURCE)):
+    for number, at in enumerate(_moments(chance, count)):
         fails = chance.random() < bad[at.month]
         if kind == "alfa":
             yield _event(source, f"s{number}", "sample", at, {"metric": "up", "up": not fails})
@@ -313,9 +317,9 @@ SOON_DAYS = 3
 _PREFIX = {"alfa": "s", "bravo": "o", "charlie": "a"}
 
 
-def _portal(chance: Random) -> Iterator[Event]:
+def _portal(chance: Random, count: int) -> Iterator[Event]:
     bad = _bad(chance)
-    for number, at in enumerate(_moments(chance, PORTAL_PROBES)):
+    for number, at in enumerate(_moments(chance, count)):
         data = {"metric": "portal", "up": chance.random() >= bad[at.month]}
         yield _event(DESK, f"p{number}", "sample", at, data)
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from confluent_kafka import Producer
 
-from tests.fault.feed import Item
+from tests.chaos.feed import Item
 
 BATCH = 250
 PATIENCE = 120.0
@@ -35,6 +35,8 @@ class Sending:
         self._failures: list[BaseException] = []
         self.repeated = 0
         """Requests that had to be made again."""
+        self.acknowledged: set[tuple[str, str]] = set()
+        """Source and id of what was answered with 202, and taken or known already."""
 
     def over_http(
         self, name: str, doors: Sequence[str], key: str, items: Sequence[Item], seed: int
@@ -64,7 +66,7 @@ class Sending:
                         on_delivery=lambda error, _: lost.append(error) if error else None,
                     )
                 producer.poll(0)
-            left = producer.flush(60)
+            left = producer.flush(PATIENCE)
             if left or lost:
                 raise Refused(f"{topic}: {left} records are not delivered, {lost[:3]}")
 
@@ -130,3 +132,5 @@ class Sending:
                 and (result["source"], result["id"]) in self._contested
             ):
                 raise Refused(f"{item.raw!r}: {result}")
+            if result["status"] != "rejected":
+                self.acknowledged.add((result["source"], result["id"]))

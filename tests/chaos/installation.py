@@ -1,4 +1,4 @@
-"""An earnback of this test's own on the session's servers, and what can be read of it."""
+"""An earnback of this run's own on given servers, and what can be read of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -22,8 +23,8 @@ from services.catalogue.store import apply
 from services.cli.applying import apply_files
 from services.cli.prepare import prepare
 from services.cli.stack import Addresses, Stack, Workers, stack
-from tests.fault.feed import BUYER, KINDS, contracts, poisoned
-from tests.ladder import Rung
+from tests.chaos.feed import BUYER, KINDS, contracts, poisoned
+from tests.conftest import with_database
 
 TWO_OF_EACH = Workers(ingest=2, evaluator=2, settlement=2)
 SESSION_TIMEOUT = 6
@@ -41,7 +42,8 @@ Ends = dict[tuple[str, int], int]
 @dataclass(frozen=True)
 class Installation:
     """``vendors``: kind to the vendor's name. ``keys``: sender to its API key.
-    ``prefix``: of its topics, groups and roles; it has them to itself.
+    ``prefix``: of its topics, groups and roles; it has them to itself. ``backup``: a database as
+    this one was before anything was sent.
     """
 
     kafka: str
@@ -50,6 +52,7 @@ class Installation:
     vendors: Mapping[str, str]
     keys: Mapping[str, str]
     contracts: Path
+    backup: str
 
     def topic(self, name: str) -> str:
         """A declared topic as it is called here."""
@@ -152,31 +155,60 @@ def _log_end(consumer: Consumer, place: TopicPartition) -> int:
 
 
 @contextmanager
-def installation(rung: Rung, database: str, folder: Path) -> Iterator[tuple[Installation, Stack]]:
-    """Two workers of each service under a supervisor, on the session's servers.
+def founded(kafka: str, database: str, folder: Path) -> Iterator[Installation]:
+    """Topics, contracts and keys, and no worker yet.
 
     The database is empty before. Others use the same servers: this one has a prefix of its own.
     """
     token = token_hex(3)
     vendors = {kind: f"{kind}-{token}" for kind in KINDS}
-    prefix = f"fault-{token}"
+    prefix = f"chaos-{token}"
     path = folder / "contracts.yaml"
     path.write_text(contracts(vendors))
-    keys = asyncio.run(_founded(rung, database, path, vendors, prefix))
-    made = Installation(rung.kafka, database, prefix, vendors, keys, path)
+    keys = asyncio.run(_found(kafka, database, path, vendors, prefix))
+    with a_copy(database) as backup:
+        yield Installation(kafka, database, prefix, vendors, keys, path, backup)
+
+
+@contextmanager
+def at_work(
+    made: Installation, postgres: str, folder: Path, further: Mapping[str, str]
+) -> Iterator[Stack]:
+    """Two workers of each service under a supervisor, which reach Postgres at an address."""
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EARNBACK_KAFKA", rung.kafka)
-        environment.setenv("EARNBACK_POSTGRES", database)
-        settings = {**PACE, "EARNBACK_PREFIX": prefix}
+        environment.setenv("EARNBACK_KAFKA", made.kafka)
+        environment.setenv("EARNBACK_POSTGRES", postgres)
+        settings = {**PACE, "EARNBACK_PREFIX": made.prefix, **further}
         with stack(folder, workers=TWO_OF_EACH, environment=settings) as running:
-            yield made, running
+            yield running
 
 
-async def _founded(
-    rung: Rung, database: str, path: Path, vendors: Mapping[str, str], prefix: str
+@contextmanager
+def a_copy(database: str) -> Iterator[str]:
+    """A copy of a database to which nobody is connected, on the same server."""
+    name = urlsplit(database).path.removeprefix("/")
+    copy = f"{name}_{token_hex(3)}"
+    server = with_database(database, "postgres")
+    asyncio.run(_execute(server, f'create database "{copy}" template "{name}"'))
+    try:
+        yield with_database(database, copy)
+    finally:
+        asyncio.run(_execute(server, f'drop database "{copy}" with (force)'))
+
+
+async def _execute(server: str, statement: str) -> None:
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _found(
+    kafka: str, database: str, path: Path, vendors: Mapping[str, str], prefix: str
 ) -> dict[str, str]:
-    await prepare(rung.kafka, database, prefix=prefix)
-    await apply_files(Addresses(rung.kafka, database, "", "", ""), [path])
+    await prepare(kafka, database, prefix=prefix)
+    await apply_files(Addresses(kafka, database, "", "", ""), [path])
     connection = await asyncpg.connect(database)
     try:
         for agreement in poisoned(vendors):
