@@ -173,6 +173,11 @@ class MetricFigure(Noun):
         description="Where a metric states business hours: how much of the window lies in them.",
     )
     incomplete: tuple[IncompleteOccurrence, ...] = ()
+    short_interruptions: Count | None = Field(
+        None,
+        exclude_if=is_unset,
+        description="How many interruptions of the window are too short to count.",
+    )
     parts: tuple[Part, ...] = Field((), description="The occurrences that count in it.")
     in_pieces: bool = Field(
         False, description="A share of time: its parts are what lies inside the window."

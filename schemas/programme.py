@@ -23,6 +23,7 @@ from schemas.base import (
 from schemas.business_hours import BusinessHours
 from schemas.ceiling import OfVendor, SharedCap
 from schemas.four_eyes import FourEyes
+from schemas.interruptions import Interruptions
 from schemas.whose_word import SAID, SIDES, ThirdParty, WhoseWord, WordOf
 
 SourceUri = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
@@ -132,9 +133,28 @@ class _OfOutages(_InHours):
         "for what is missing. from_window_start: a close without an open counts from the start of "
         "its window; an end before the start waits."
     )
+    interruptions: Interruptions | None = Field(
+        None,
+        exclude_if=is_unset,
+        description="Which outages count, and which are one. Absent: all, each by itself.",
+    )
     heartbeat: Heartbeat | None = Field(
         None, description="How it is known that somebody looked. Absent: silence is as stated."
     )
+
+    @model_validator(mode="after")
+    def _says_how_long_an_interruption_is(self) -> Self:
+        term = self.interruptions
+        if term is None:
+            return self
+        open_ = self.business_hours is not None and term.at_least_minutes is not None
+        if open_ != (term.length is not None):
+            raise ValueError(
+                "length goes with at_least_minutes beside business_hours; state there whether an "
+                "interruption must be that long as_reported or in_business_hours, and leave it out "
+                "elsewhere"
+            )
+        return self
 
     @model_validator(mode="after")
     def _known_one_way(self) -> Self:
@@ -457,6 +477,11 @@ class Metric(Noun):
         """The one source that counts; None where all do that report it."""
         stated = self.several_sources
         return stated.binding if isinstance(stated, BindingSource) else None
+
+    @property
+    def interruptions(self) -> Interruptions | None:
+        """Which outages count, and which are one; None where all do by themselves."""
+        return self.measure.interruptions if isinstance(self.measure, _OfOutages) else None
 
     @property
     def heartbeat(self) -> Heartbeat | None:

@@ -174,6 +174,7 @@ STEP_RULES: Mapping[str, str] = {
     "small-amount": "A small total was dropped or raised. Value: what is left, in main units.",
     "units": "Units of an occurrence, after grace. Value: a number of units.",
     "business-hours": "Time of the window in which the metric counts. Value: in seconds.",
+    "short-interruptions": "Interruptions that are too short to count. Value: how many.",
     "unknown-time": "Time of which nothing is known, by the heartbeat. Value: in seconds.",
     "withheld": "What the buyer withholds, under its ceiling. Value: in main units.",
 }

@@ -255,12 +255,12 @@ def _by_their_begin(
     programmes: Sequence[Programme], agreements: Sequence[Agreement]
 ) -> frozenset[str]:
     """The metrics whose occurrences the period in which they begin counts as a whole, by the
-    metric or by a term in any version."""
+    metric or by a term in any version, or by which only those count that are long enough."""
     stated = {
         metric.metric
         for version in programmes
         for metric in version.metrics
-        if getattr(metric.measure, "across_periods", None) == "begins"
+        if getattr(metric.measure, "across_periods", None) == "begins" or metric.interruptions
     }
     by_terms = {
         metric

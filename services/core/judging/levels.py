@@ -179,6 +179,10 @@ def _as_counted(
         text = f"{number_text(figure.counted_seconds / 60)} minutes of {period} are business hours"
         made = step("business-hours", path, text, figure.counted_seconds)
         reading = reading.becomes(reading.value, made)
+    if figure.short_interruptions:
+        text = f"{figure.short_interruptions} too short to count"
+        made = step("short-interruptions", path, text, Fraction(figure.short_interruptions))
+        reading = reading.becomes(reading.value, made)
     if figure.unknown_seconds:
         text = f"{number_text(figure.unknown_seconds / 60)} minutes are unknown"
         text += ", so there is no figure" if figure.value is None else " and left out"

@@ -19,6 +19,12 @@ from schemas.programme import AvailabilityByOutages, OutageCount, OutageTime
 from services.core.calendar.intervals import Interval, length, merged, without
 from services.core.calendar.windows import DAY_US, instant, microseconds
 from services.core.counting.measures.boundaries import Extent
+from services.core.counting.measures.interruptions import (
+    ReportedOutage,
+    Stretch,
+    interruptions,
+    stretches,
+)
 from services.core.counting.measures.observed import known_us, unknown_stretches
 from services.core.counting.measures.question import (
     NOTHING,
@@ -31,25 +37,6 @@ from services.core.counting.measures.question import (
 )
 
 OutageMeasure = AvailabilityByOutages | OutageTime | OutageCount
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedOutage:
-    """One outage, uncut. ``rows``: the facts that say it. ``opened``: the first of them."""
-
-    name: str
-    subject: str | None
-    extent: Extent
-    rows: tuple[int, ...]
-    opened: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """Outages that count as one: each alone, or overlapping ones of a subject together."""
-
-    extent: Extent
-    members: tuple[ReportedOutage, ...]
 
 
 @dataclass(slots=True)
@@ -88,12 +75,14 @@ class _KnownTime:
     """What is known: outages by start and name, halves, and unknown stretches of the window.
 
     ``observed``: whether any fact of the metric lies in the window or any outage touches it.
+    ``short``: how many interruptions are too short to count.
     """
 
     outages: list[ReportedOutage]
     incomplete: tuple[IncompleteOccurrence, ...]
     unknown: list[Interval]
     observed: bool
+    short: int
 
     @property
     def unknown_us(self) -> int:
@@ -126,10 +115,11 @@ def _known(question: Question, measure: OutageMeasure) -> _KnownTime:
         (each for each in found if each is not None and each.extent.is_counted(question)),
         key=lambda each: (each.extent.start, each.name, each.rows),
     )
+    outages, short = interruptions(question, outages, measure.interruptions)
     inside = [each for each in outages if each.extent.counts(question, "split")]
     heard = any(start <= at_us < end for said in told for at_us in said.times)
     unknown = [] if question.beats is None else _unknown(question, inside)
-    return _KnownTime(outages, tuple(incomplete), unknown, heard or bool(inside))
+    return _KnownTime(outages, tuple(incomplete), unknown, heard or bool(inside or short), short)
 
 
 def _histories(question: Question) -> list[OutageHistory]:
@@ -224,6 +214,7 @@ def _as_known(
         value=None if silent else figure.value,
         unknown_us=None if question.beats is None else known.unknown_us,
         incomplete=known.incomplete,
+        short=known.short,
     )
 
 
@@ -292,37 +283,20 @@ def count(question: Question, measure: OutageCount) -> CountedFigure:
     """How many outages count in the window."""
     known = _known(question, measure)
     outages = known.outages
-    alone = [_Stretch(each.extent, (each,)) for each in outages]
+    alone = [Stretch(each.extent, (each,)) for each in outages]
     here = [(stretch.members[0], how) for stretch, how in _here(question, alone)]
     figure = CountedFigure(value=Fraction(len(here)), rows=NOTHING)
     return _as_known(question, measure, known, _counted(question, figure, outages, here))
 
 
-def _stretches(outages: list[ReportedOutage], measure: OutageTime) -> list[_Stretch]:
+def _stretches(outages: list[ReportedOutage], measure: OutageTime) -> list[Stretch]:
     """What counts as one outage: overlapping and touching ones of a subject, or each alone."""
     if measure.overlap == "each":
-        return [_Stretch(each.extent, (each,)) for each in outages]
-    found: dict[str, list[_Stretch]] = {}
-    for each in outages:
-        _join(found.setdefault(each.subject or "", []), each)
-    return [stretch for own in found.values() for stretch in own]
+        return [Stretch(each.extent, (each,)) for each in outages]
+    return stretches(outages)
 
 
-def _join(stretches: list[_Stretch], outage: ReportedOutage) -> None:
-    """Add an outage to the last stretch where it meets it; they come in order of their start."""
-    extent = outage.extent
-    if stretches:
-        last = stretches[-1]
-        if last.extent.end is None or extent.start <= last.extent.end:
-            ends = (last.extent.end, extent.end)
-            until = None if None in ends else max(end for end in ends if end is not None)
-            joined = Extent(last.extent.start, until)
-            stretches[-1] = _Stretch(joined, (*last.members, outage))
-            return
-    stretches.append(_Stretch(extent, (outage,)))
-
-
-def _here(question: Question, stretches: list[_Stretch]) -> list[tuple[_Stretch, AcrossPeriods]]:
+def _here(question: Question, stretches: list[Stretch]) -> list[tuple[Stretch, AcrossPeriods]]:
     """Those that count in the window, with the convention by which they do."""
     found = ((each, question.convention(each.extent.start)) for each in stretches)
     return [(each, how) for each, how in found if each.extent.counts(question, how)]

@@ -173,6 +173,7 @@ class CountedFigure:
     nothing: bool = False
     nothing_to_count: Literal["no_data", "no_result", "counts_as"] | None = None
     unknown_us: int | None = None
+    short: int = 0
     incomplete: tuple[IncompleteOccurrence, ...] = ()
 
 
@@ -248,6 +249,7 @@ def figure(question: Question, answer: CountedFigure) -> MetricFigure:
             else Fraction(question.counted.total_us, UNIT_US["seconds"])
         ),
         incomplete=answer.incomplete,
+        short_interruptions=answer.short or None,
         parts=answer.parts,
         in_pieces=answer.in_pieces,
         touching=answer.touching,
