@@ -181,7 +181,7 @@ class ProposalAnswer(Noun):
     period: PeriodLabel = Field(description="That of the proposal.")
     of_source: SourceUri = Field(description="The proposal's source.")
     of_id: EventId = Field(description="The proposal's id.")
-    of_payload: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")] = Field(
+    of_payload: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}([0-9a-f]{16})?$")] = Field(
         description="Hash of what the proposal says: one that is corrected is another proposal."
     )
     answer: Literal["accept", "reject"]

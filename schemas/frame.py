@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FRAME_SCHEMA_VERSION = 1
-FRAME_CONTENT_TYPE = "application/vnd.earnback.frame.v1+arrow"
+FRAME_SCHEMA_VERSION = 2
+FRAME_CONTENT_TYPE = "application/vnd.earnback.frame.v2+arrow"
 
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
@@ -27,8 +27,10 @@ Bools = npt.NDArray[np.bool_]
 class Facts:
     """Columns of equal length, a row per fact. Also what the core counts from.
 
-    ``id_high``/``id_low``: BLAKE2b-128 of source, NUL, id. ``payload``: BLAKE2b-64 of the
-    normalised type, time and data, by `services.core.events.facts`. ``kind``: position of the
+    ``id_high``/``id_low``: BLAKE2b-128 of source, NUL, id. ``payload_high``/
+    ``payload_low``: BLAKE2b-128 of the normalised type, time and data, by
+    `services.core.events.facts`; where the low half is 0, BLAKE2b-64, of a fact accepted by a
+    release before. ``kind``: position of the
     type in ``EVENT_TYPES``. ``metric``: number of the metric in the catalogue, -1 for none.
     ``at_us``: the event's time in microseconds since 1970 UTC. ``value`` and ``scale_or_total`` by
     kind:
@@ -52,7 +54,8 @@ class Facts:
     ids: Sequence[str]
     id_high: UInt64s
     id_low: UInt64s
-    payload: UInt64s
+    payload_high: UInt64s
+    payload_low: UInt64s
     kind: Int8s
     metric: Int32s
     at_us: Int64s

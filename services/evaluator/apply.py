@@ -29,6 +29,7 @@ from services.evaluator.identity_index import (
     Seen,
     settle,
 )
+from services.evaluator.payloads import Payloads
 from services.evaluator.quarantine import Quarantine
 from services.evaluator.store import StoredFact, Tallies
 from services.evaluator.subjects import KnownSubjects, SubjectLimits, judge
@@ -186,7 +187,12 @@ class Frames:
         latest = int(columns.at_us[fresh].max()) if fresh.any() else None
 
         def committed() -> None:
-            held.seen.add(columns.high[fresh], columns.payload[fresh], numbers[fresh])
+            held.seen.add(
+                columns.high[fresh],
+                columns.payload_high[fresh],
+                columns.payload_low[fresh],
+                numbers[fresh],
+            )
             held.next_number += len(frames)
             held.wait_for(linked.awaited)
             self._subjects.add(subjects)
@@ -245,14 +251,15 @@ class Frames:
         self, connection: Connection, partition: int, held: Partition, columns: Columns
     ) -> tuple[Int8s, dict[tuple[int, int], StoredFact]]:
         """Whether each row is new, and the stored facts that doubts were settled with."""
-        high, low, payload = columns.high, columns.low, columns.payload
-        judged = held.seen.judge(high, low, payload)
+        high, low = columns.high, columns.low
+        judged = held.seen.judge(high, low, columns.payload_high, columns.payload_low)
         verdict, known = judged.verdict, {}
         if len(judged.doubtful):
             highs = set(high[judged.doubtful].tolist())
             known = await store.known_facts(connection, partition, judged.frames, highs)
             told = {identity: fact.payload for identity, fact in known.items()}
-            verdict = settle(verdict, high, low, payload, told)
+            payloads = Payloads(columns, self._catalogue.current.metrics)
+            verdict = settle(verdict, high, low, payloads, told)
         return verdict, known
 
     def _tallies(self, columns: Columns, fresh: Bools) -> Tallies:
@@ -290,18 +297,16 @@ _OUTCOMES = {
 async def _load(
     connection: Connection, claim: PartitionClaim, names: links.Metrics, topic: str
 ) -> Partition:
-    highs, payloads, frames = [], [], []
+    parts = []
     last = -1
     async with connection.transaction(readonly=True):
-        async for number, high, payload in store.index_rows(connection, claim.partition):
-            highs.append(high)
-            payloads.append(payload)
-            frames.append(np.full(len(high), number, np.uint32))
+        async for number, *hashes in store.index_rows(connection, claim.partition):
+            parts.append((*hashes, np.full(len(hashes[0]), number, np.uint32)))
             last = number
     latest = Latest(await store.latest_of(connection, claim.partition))
     partition = Partition(next_number=last + 1, latest=latest)
-    if highs:
-        partition.seen.add(np.concatenate(highs), np.concatenate(payloads), np.concatenate(frames))
+    if parts:
+        partition.seen.add(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     await links.link_backlog(connection, claim.partition, partition.seen, names, topic)
     partition.wait_for(await link_store.waiting(connection, claim.partition))
     return partition

@@ -47,7 +47,8 @@ class Columns:
     batches: tuple[Any, ...]
     high: UInt64s
     low: UInt64s
-    payload: UInt64s
+    payload_high: UInt64s
+    payload_low: UInt64s
     kind: Int8s
     metric: Int32s
     at_us: Int64s
@@ -67,7 +68,17 @@ class Columns:
 
 
 _COLUMNS = {"high": "id_high", "low": "id_low"}
-_NAMES = ("high", "low", "payload", "kind", "metric", "at_us", "value", "scale_or_total")
+_NAMES = (
+    "high",
+    "low",
+    "payload_high",
+    "payload_low",
+    "kind",
+    "metric",
+    "at_us",
+    "value",
+    "scale_or_total",
+)
 
 
 def checked(body: bytes) -> Any:
@@ -189,6 +200,17 @@ def identities_from(body: bytes) -> tuple[UInt64s, UInt64s]:
     """High and low halves of what `identities` wrote."""
     both = np.frombuffer(body, ">u8").astype(np.uint64).reshape(-1, 2)
     return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
+
+
+def payloads_from(body: bytes, n: int) -> tuple[UInt64s, UInt64s]:
+    """High and low halves of the payload hashes of ``n`` stored facts.
+
+    A release before stored 8 bytes a fact: the low half is 0 then.
+    """
+    if len(body) == 16 * n:
+        return identities_from(body)
+    high = np.frombuffer(body, ">u8").astype(np.uint64)
+    return high, np.zeros(n, np.uint64)
 
 
 _PARTS = ("source", "id", "kind", "at_us", "metric", "value", "scale_or_total", "subject", "data")

@@ -29,7 +29,8 @@ _LATEST = 2**62
 Span = tuple[int, int]
 """Microseconds since 1970 UTC, half open."""
 Sums = tuple[int, int, int, int]
-"""Number of facts, sums of ``value``, ``scale_or_total`` and payload hashes modulo 2^62."""
+"""Number of facts, sums of ``value``, ``scale_or_total`` and the high halves of the payloads'
+hashes modulo 2^62."""
 Key = tuple[int, int, int]
 """Partition, metric number, day since 1970 UTC."""
 
@@ -234,7 +235,7 @@ def _counted(loaded: Loaded, some: slice) -> dict[Key, Sums]:
     n = np.diff(starts, append=len(order)).tolist()
     sums = [
         modular(np.add.reduceat(column[some][order], starts))
-        for column in (facts.value, facts.scale_or_total, facts.payload)
+        for column in (facts.value, facts.scale_or_total, facts.payload_high)
     ]
     found: dict[Key, Sums] = {}
     for place, key in enumerate(keys.tolist()):

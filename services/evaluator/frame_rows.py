@@ -82,7 +82,9 @@ def _stored_frame(
         if untouched
         else cols.frame_of([batch for _, batch in given], keep),
         ids=cols.identities(high[fresh], low[fresh]),
-        payloads=columns.payload[rows][fresh].astype(">u8").tobytes(),
+        payloads=cols.identities(
+            columns.payload_high[rows][fresh], columns.payload_low[rows][fresh]
+        ),
         dup_ids=cols.identities(high[again], low[again]),
         days=_days(columns.metric[rows][fresh], at_us),
     )

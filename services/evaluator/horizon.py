@@ -19,6 +19,7 @@ from services.core.events.horizon import Horizon, Latest, horizons_of
 from services.core.events.tally_windows import metric_windows
 from services.evaluator.columns import Columns, sources_of
 from services.evaluator.identity_index import CONFLICT, DUPLICATE, NEW
+from services.evaluator.payloads import Payloads
 
 REVIEW = 4
 """A fact beyond the horizon, beside the verdicts of `seen`."""
@@ -38,7 +39,7 @@ class Horizons:
         self._of_source = {
             source: horizons[owner.programme] for source, owner in catalogue.sources.items()
         }
-        self._metrics = frozenset(catalogue.metrics)
+        self._metrics = catalogue.metrics
         self.tally_windows = metric_windows(
             catalogue.programme_versions,
             catalogue.numbers,
@@ -113,23 +114,23 @@ class Horizons:
         judged as if it were the first.
         """
         decided = verdict.copy()
-        sources = np.unique(code[late])
+        sources, payloads = np.unique(code[late]), Payloads(columns, self._metrics)
         doubtful = np.isin(columns.high, columns.high[late])
         rows = np.flatnonzero(np.isin(code, sources) & ((verdict == NEW) | doubtful))
         before = {place: latest.of(names[place]) for place in sources.tolist()}
-        accepted: dict[tuple[int, int], int] = {}
+        accepted: dict[tuple[int, int], bytes] = {}
         for row in rows.tolist():
             source, at_us = int(code[row]), int(columns.at_us[row])
             if doubtful[row]:
                 identity = (int(columns.high[row]), int(columns.low[row]))
-                payload = int(columns.payload[row])
                 if identity in accepted:
-                    decided[row] = DUPLICATE if accepted[identity] == payload else CONFLICT
+                    same = payloads.repeats(accepted[identity], row)
+                    decided[row] = DUPLICATE if same else CONFLICT
                     continue
                 if self._is_late(names[source], int(about[row]), before[source]):
                     decided[row] = REVIEW
                     continue
-                accepted[identity] = payload
+                accepted[identity] = payloads.of(row)
                 decided[row] = NEW
             reached = before[source]
             before[source] = at_us if reached is None else max(reached, at_us)

@@ -1,17 +1,20 @@
 """Which events a partition has accepted: sorted runs of identities, merged as they grow.
 
-Twenty bytes an event: the high half of the identity, the payload's hash, and the number of the
-stored frame that holds the fact, so that a doubt is settled by reading one frame and not all.
+28 bytes an event: the high half of the identity, the payload's hash, and the number of the stored
+frame that holds the fact, so that a doubt is settled by reading one frame and not all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.frame import Bools, Int8s, UInt64s
+from services.evaluator.payloads import Payloads
 
 UInt32s = npt.NDArray[np.uint32]
 Indices = npt.NDArray[np.intp]
@@ -34,11 +37,17 @@ class _Run:
     """Sorted by ``high``; equal ``high`` may repeat with other payloads."""
 
     high: UInt64s
-    payload: UInt64s
+    payload_high: UInt64s
+    payload_low: UInt64s
     frame: UInt32s
 
     def __len__(self) -> int:
         return len(self.high)
+
+    @property
+    def columns(self) -> tuple[npt.NDArray[Any], ...]:
+        """Its columns, in the order of its fields."""
+        return self.high, self.payload_high, self.payload_low, self.frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +76,11 @@ class Seen:
 
     @property
     def nbytes(self) -> int:
-        return sum(run.high.nbytes + run.payload.nbytes + run.frame.nbytes for run in self._runs)
+        return sum(sum(column.nbytes for column in run.columns) for run in self._runs)
 
-    def judge(self, high: UInt64s, low: UInt64s, payload: UInt64s) -> IdentityVerdicts:
+    def judge(
+        self, high: UInt64s, low: UInt64s, payload_high: UInt64s, payload_low: UInt64s
+    ) -> IdentityVerdicts:
         """Tell new rows from repeated ones, in the order given: of equal rows the first is new.
 
         A row is DOUBTFUL when its ``high`` was seen with another payload, here or before: a
@@ -87,9 +98,13 @@ class Seen:
         else:
             group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(keys)))
             heads = np.minimum.reduceat(order, starts)
-            same = (payload[order] == payload[heads][group]) & (low[order] == low[heads][group])
+            same = np.logical_and.reduce(
+                [each[order] == each[heads][group] for each in (payload_high, payload_low, low)]
+            )
             mixed = ~np.logical_and.reduceat(same, starts)
-        known, differs, frames = self._look(keys[starts], payload[heads], mixed)
+        known, differs, frames = self._look(
+            keys[starts], payload_high[heads], payload_low[heads], mixed
+        )
         doubtful = mixed | differs
         if group is not None:
             verdict[:] = DUPLICATE
@@ -101,18 +116,20 @@ class Seen:
             verdict[heads[doubtful]] = DOUBTFUL
         return IdentityVerdicts(verdict, frames)
 
-    def add(self, high: UInt64s, payload: UInt64s, frame: UInt32s) -> None:
+    def add(
+        self, high: UInt64s, payload_high: UInt64s, payload_low: UInt64s, frame: UInt32s
+    ) -> None:
         """Take in accepted rows. ``frame``: number of the stored frame, per row."""
         if not len(high):
             return
         order = np.argsort(high, kind="stable")
-        self._runs.append(_Run(high[order], payload[order], frame[order]))
+        self._runs.append(_Run(high[order], payload_high[order], payload_low[order], frame[order]))
         while len(self._runs) > 1 and len(self._runs[-1]) * _MERGE_AT >= len(self._runs[-2]):
             newer = self._runs.pop()
             self._runs.append(_merged(self._runs.pop(), newer))
 
     def _look(
-        self, keys: UInt64s, payload: UInt64s, mixed: Bools
+        self, keys: UInt64s, payload_high: UInt64s, payload_low: UInt64s, mixed: Bools
     ) -> tuple[Bools, Bools, tuple[int, ...]]:
         """Per distinct key: seen with this payload; seen, but with another only; frames to read."""
         known = np.zeros(len(keys), np.bool_)
@@ -122,7 +139,8 @@ class Seen:
             at[at == len(run)] = 0
             found = run.high[at] == keys
             hit |= found
-            known |= found & (run.payload[at] == payload)
+            same = (run.payload_high[at] == payload_high) & (run.payload_low[at] == payload_low)
+            known |= found & same
         # Two facts that share a key are told apart by the stored facts, not by their position here.
         differs = hit & ~known
         frames = self.frames_with(keys[(differs | mixed) & hit])
@@ -146,24 +164,20 @@ def _merged(older: _Run, newer: _Run) -> _Run:
     at = np.searchsorted(older.high, newer.high, side="right") + np.arange(len(newer))
     kept = np.ones(size, np.bool_)
     kept[at] = False
-    high, payload = np.empty(size, np.uint64), np.empty(size, np.uint64)
-    frame = np.empty(size, np.uint32)
-    for target, old, new in (
-        (high, older.high, newer.high),
-        (payload, older.payload, newer.payload),
-        (frame, older.frame, newer.frame),
-    ):
-        target[at] = new
-        target[kept] = old
-    return _Run(high, payload, frame)
+    merged = []
+    for old, new in zip(older.columns, newer.columns, strict=True):
+        target = np.empty(size, old.dtype)
+        target[at], target[kept] = new, old
+        merged.append(target)
+    return _Run(*merged)
 
 
 def settle(
     verdict: Int8s,
     high: UInt64s,
     low: UInt64s,
-    payload: UInt64s,
-    stored: dict[Identity, int],
+    payloads: Payloads,
+    stored: Mapping[Identity, bytes],
 ) -> Int8s:
     """Decide the doubtful rows in order, knowing the payload of every stored identity in question.
 
@@ -174,10 +188,10 @@ def settle(
     known = dict(stored)
     for row in np.flatnonzero(verdict == DOUBTFUL).tolist():
         identity = (int(high[row]), int(low[row]))
-        told = int(payload[row])
         if identity not in known:
-            known[identity] = told
+            known[identity] = payloads.of(row)
             decided[row] = NEW
         else:
-            decided[row] = DUPLICATE if known[identity] == told else CONFLICT
+            same = payloads.repeats(known[identity], row)
+            decided[row] = DUPLICATE if same else CONFLICT
     return decided

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
@@ -20,6 +20,7 @@ from services.evaluator import store
 from services.evaluator.columns import Columns
 from services.evaluator.horizon import REVIEW
 from services.evaluator.identity_index import BEYOND, CONFLICT, NEW, REFUSED, Indices
+from services.evaluator.payloads import Payloads
 from services.evaluator.store import Aside, StoredFact
 from services.evaluator.topics import EvaluatorTopics
 from services.shell import clock
@@ -153,6 +154,7 @@ class Quarantine:
             index, place = columns.place(row)
             by_batch.setdefault(index, []).append((row, place))
         items = []
+        payloads = Payloads(columns, self._catalogue().current.metrics)
         for index, places in by_batch.items():
             events = self._events(columns.batches[index], [place for _, place in places])
             for (row, _), told in zip(places, events, strict=True):
@@ -162,7 +164,8 @@ class Quarantine:
                     Aside(
                         reason=_REASONS[int(verdict[row])],
                         id128=cols.identity_bytes(*identity),
-                        payload=int(columns.payload[row]).to_bytes(8, "big"),
+                        payload=payloads.of(row),
+                        payload_before=payloads.before(row),
                         source=told["source"],
                         event_id=told["id"],
                         offset=offsets[index],
@@ -180,9 +183,11 @@ class Quarantine:
         self, connection: Connection, partition: int, items: Sequence[Aside]
     ) -> int:
         """Quarantine, and tell the first time of each. Gives how many were told."""
+        known = await store.set_aside_before(connection, items)
+        items = [item.as_kept(known) for item in items]
         times = Counter(item.key for item in items)
         once = {item.key: item for item in reversed(items)}
-        kept = await self._within_quota(connection, partition, list(reversed(once.values())))
+        kept = await self._within_quota(connection, partition, list(reversed(once.values())), known)
         first = await store.set_aside(
             connection, partition, [(item, times[item.key]) for item in kept]
         )
@@ -192,10 +197,14 @@ class Quarantine:
         return len(first)
 
     async def _within_quota(
-        self, connection: Connection, partition: int, items: Sequence[Aside]
+        self,
+        connection: Connection,
+        partition: int,
+        items: Sequence[Aside],
+        known: Set[tuple[str, bytes, bytes]],
     ) -> list[Aside]:
-        """What is in quarantine already, and as much of the rest as is kept of its sender."""
-        known = await store.set_aside_before(connection, items)
+        """What is in quarantine already, by its key, and as much of the rest as is kept of its
+        sender."""
         fresh = [item for item in items if item.key not in known]
         verdicts = await within_quota(
             connection,
@@ -205,7 +214,7 @@ class Quarantine:
             [self._counted(item) for item in fresh],
         )
         within = {item.key for item, kept in zip(fresh, verdicts, strict=True) if kept}
-        return [item for item in items if item.key in known | within]
+        return [item for item in items if item.key in known or item.key in within]
 
     def _counted(self, item: Aside) -> Refused:
         owner = self._catalogue().current.sources.get(item.source)
@@ -243,7 +252,8 @@ def _unreadable(place: str, record: Record, why: str) -> Aside:
     return Aside(
         reason="unreadable",
         id128=blake2b(place.encode(), digest_size=16).digest(),
-        payload=blake2b(record.value, digest_size=8).digest(),
+        payload=blake2b(record.value, digest_size=16).digest(),
+        payload_before=blake2b(record.value, digest_size=8).digest(),
         source=place,
         event_id=str(record.offset),
         offset=record.offset,

@@ -17,7 +17,7 @@ import pyarrow as pa
 from schemas.frame import Facts
 from services.core.calendar.windows import instant
 from services.core.events.corrections import EventKey, RejectedCorrection, waits_for
-from services.core.events.facts import CORRECTION, TYPE_OF_KIND
+from services.core.events.facts import CORRECTION, TYPE_OF_KIND, payload_before, payload_bytes
 from services.core.events.rejections import Rejection
 from services.evaluator import fact_reader, link_store, store
 from services.evaluator.columns import identity_bytes
@@ -166,7 +166,9 @@ async def _set_aside(
         items = [
             (_aside(facts, rows[each], fresh[rows[each]].problem, offsets[each]), 1) for each in own
         ]
-        first = await store.set_aside(connection, partition, items)
+        known = await store.set_aside_before(connection, [item for item, _ in items])
+        kept = [(item.as_kept(known), times) for item, times in items]
+        first = await store.set_aside(connection, partition, kept)
         await enqueue_many(connection, topic, [notice(item, at) for item, at in first])
 
 
@@ -176,7 +178,10 @@ def _aside(facts: Facts, row: int, problem: Rejection, offset: int) -> Aside:
     return Aside(
         reason=REFUSED_CORRECTION,
         id128=_identity(facts, row),
-        payload=int(facts.payload[row]).to_bytes(8, "big"),
+        payload=payload_bytes(int(facts.payload_high[row]), int(facts.payload_low[row])),
+        payload_before=payload_before(
+            CORRECTION, int(facts.at_us[row]), "", None, 0, 0, facts.data[row]
+        ),
         source=source,
         event_id=event_id,
         offset=offset,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from schemas.frame import Int64s, UInt64s
-from services.evaluator.columns import identities_from, identity_bytes
+from services.core.events.facts import payload_bytes
+from services.evaluator.columns import identities_from, identity_bytes, payloads_from
 from services.shell.postgres import Connection
 
 _MASK = 2**62 - 1
-_BIG = np.dtype(">u8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,10 @@ class Tallies:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Something set aside, never applied. See `quarantine_item`."""
+    """Something set aside, never applied. See `quarantine_item`.
+
+    ``payload_before``: the payload's hash as a release before kept it.
+    """
 
     reason: str
     id128: bytes
@@ -60,6 +63,7 @@ class Aside:
     event_id: str
     offset: int
     problem: str
+    payload_before: bytes
     told: dict[str, Any] | None = None
     held: dict[str, Any] | None = None
     raw: bytes | None = None
@@ -68,6 +72,12 @@ class Aside:
     def key(self) -> tuple[str, bytes, bytes]:
         """What makes it the same thing when it comes again."""
         return self.reason, self.id128, self.payload
+
+    def as_kept(self, known: Container[tuple[str, bytes, bytes]]) -> Aside:
+        """The same, under the hash that it was set aside with before. ``known``: keys."""
+        if (self.reason, self.id128, self.payload_before) in known:
+            return replace(self, payload=self.payload_before)
+        return self
 
 
 async def insert_frames(
@@ -175,7 +185,7 @@ _SET_ASIDE = """
 async def set_aside_before(
     connection: Connection, items: Sequence[Aside]
 ) -> set[tuple[str, bytes, bytes]]:
-    """The keys of those that are in quarantine already."""
+    """The keys of what is in quarantine already under the identities of these."""
     if not items:
         return set()
     rows = await connection.fetch(
@@ -231,8 +241,9 @@ async def first_offset(connection: Connection, partition: int, number: int) -> i
 
 async def index_rows(
     connection: Connection, partition: int
-) -> AsyncIterator[tuple[int, UInt64s, UInt64s]]:
-    """Number, high halves and payload hashes of every stored frame of a partition, in order.
+) -> AsyncIterator[tuple[int, UInt64s, UInt64s, UInt64s]]:
+    """Number, high halves and both halves of the payload hashes of every stored frame of a
+    partition, in order.
 
     To be read inside a transaction.
     """
@@ -243,14 +254,14 @@ async def index_rows(
     )
     async for row in cursor:
         high, _ = identities_from(row["ids"])
-        yield row["number"], high, np.frombuffer(row["payloads"], _BIG).astype(np.uint64)
+        yield row["number"], high, *payloads_from(row["payloads"], len(high))
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFact:
     """An accepted fact: its payload's hash, and where it is stored."""
 
-    payload: int
+    payload: bytes
     number: int
     row: int
 
@@ -271,10 +282,12 @@ async def known_facts(
     found: dict[tuple[int, int], StoredFact] = {}
     for row in rows:
         high, low = identities_from(row["ids"])
-        payload = np.frombuffer(row["payloads"], _BIG)
+        payload = payloads_from(row["payloads"], len(high))
         for place in np.flatnonzero(np.isin(high, wanted)).tolist():
             identity = (int(high[place]), int(low[place]))
-            found[identity] = StoredFact(int(payload[place]), row["number"], place)
+            found[identity] = StoredFact(
+                payload_bytes(*(int(half[place]) for half in payload)), row["number"], place
+            )
     return found
 
 

@@ -17,7 +17,8 @@ def tallies(columns: Columns, fresh: Bools, widths: Mapping[int, int]) -> Tallie
     """Sums per metric and window of the accepted rows.
 
     ``widths``: metric to microseconds, a day where it says nothing, cut in UTC. Sums are
-    modulo 2^62, as the database keeps them; ``checksum`` is the sum of the payloads' hashes.
+    modulo 2^62, as the database keeps them; ``checksum`` is the sum of the high halves of the
+    payloads' hashes.
     """
     metric, at_us = columns.metric[fresh], columns.at_us[fresh]
     if not len(metric):
@@ -26,7 +27,7 @@ def tallies(columns: Columns, fresh: Bools, widths: Mapping[int, int]) -> Tallie
     width = np.array([widths.get(name, DAY_US) for name in names.tolist()])[place]
     window = at_us - at_us % width
     order, starts = groups(metric, window)
-    payload = columns.payload[fresh][order]
+    payload = columns.payload_high[fresh][order]
     return Tallies(
         metric=metric[order][starts].tolist(),
         window_us=window[order][starts].tolist(),

@@ -7,26 +7,32 @@ that has become too old since it was accepted. So the usual event never waits fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from services.core.calendar.windows import DAY_US
-from services.core.events.facts import Row
+from services.core.events.facts import NO_METRIC, Row, payload_before_of
 from services.shell.postgres import Connection
 
 MOST_FRAMES = 512
 """Frames read for one question, 96 KiB each at most. With more, the rest is not known."""
 _AT_ONCE = 32
+_NO_LOW_HALF = bytes(8)
 
 
-async def accepted(connection: Connection, rows: Sequence[Row]) -> frozenset[bytes]:
+async def accepted(
+    connection: Connection, rows: Sequence[Row], metrics: Mapping[int, tuple[str, str]]
+) -> frozenset[bytes]:
     """Identity and payload, in one, of those rows that were accepted exactly so.
 
-    What the evaluator has not applied yet is not among them.
+    ``metrics``: number to programme and name. What the evaluator has not applied yet is not among
+    them. A release before kept another hash of the same payload.
     """
     if not rows:
         return frozenset()
+    names = {number: name for number, (_, name) in metrics.items()} | {NO_METRIC: ""}
     wanted = {row.identity + row.payload for row in rows}
+    before = {row.identity + payload_before_of(row, names[row.metric]): row for row in rows}
     found: set[bytes] = set()
     places = await _frames(connection, {(row.metric, row.at_us // DAY_US) for row in rows})
     for start in range(0, min(len(places), MOST_FRAMES), _AT_ONCE):
@@ -36,7 +42,10 @@ async def accepted(connection: Connection, rows: Sequence[Row]) -> frozenset[byt
             *(list(part) for part in zip(*places[start : start + _AT_ONCE], strict=True)),
         )
         for frame in frames:
-            found.update(wanted.intersection(_facts(frame["ids"], frame["payloads"])))
+            facts = set(_facts(frame["ids"], frame["payloads"]))
+            found.update(wanted & facts)
+            repeated = (before[each] for each in before.keys() & facts)
+            found.update(row.identity + row.payload for row in repeated)
         if len(found) == len(wanted):
             break
     return frozenset(found)
@@ -57,5 +66,10 @@ async def _frames(connection: Connection, days: Iterable[tuple[int, int]]) -> li
 
 
 def _facts(ids: bytes, payloads: bytes) -> Iterable[bytes]:
-    for place in range(len(ids) // 16):
-        yield ids[16 * place : 16 * place + 16] + payloads[8 * place : 8 * place + 8]
+    """Identity and payload of each. Where the hash has 64 bits, 8 bytes are stored of it, or 16
+    of which the last 8 are 0."""
+    rows = len(ids) // 16
+    width = len(payloads) // rows if rows else 0
+    for place in range(rows):
+        payload = payloads[width * place : width * place + width]
+        yield ids[16 * place : 16 * place + 16] + payload.removesuffix(_NO_LOW_HALF)

@@ -76,6 +76,7 @@ class ColumnBuilder:
         used = [table.keys[number] for number in seen.tolist()]
         sources, subjects = _Names(), _Names()
         halves = np.frombuffer(b"".join(self.identities), ">u8").reshape(-1, 2)
+        hashes = np.frombuffer(b"".join(self.payloads), ">u8").reshape(-1, 2)
         data = [""] * size
         for row, text in self.data.items():
             data[row] = text
@@ -83,7 +84,8 @@ class ColumnBuilder:
             ids=self.ids,
             id_high=halves[:, 0].astype(np.uint64),
             id_low=halves[:, 1].astype(np.uint64),
-            payload=np.frombuffer(b"".join(self.payloads), ">u8").astype(np.uint64),
+            payload_high=hashes[:, 0].astype(np.uint64),
+            payload_low=hashes[:, 1].astype(np.uint64),
             kind=np.array([key.kind for key in used], np.int8)[place],
             metric=np.array([key.metric for key in used], np.int32)[place],
             at_us=np.fromiter(self.at_us, np.int64, size),

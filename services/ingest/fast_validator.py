@@ -199,7 +199,7 @@ class FastValidator:
             known,
             event_id,
             blake2b(f"{known.identity}{event_id}".encode(), digest_size=16).digest(),
-            blake2b(said.encode(), digest_size=8).digest(),
+            blake2b(said.encode(), digest_size=16).digest(),
             at_us,
             value,
             scale_or_total,

@@ -147,7 +147,7 @@ class Opened:
         """Which of these count already; none where the database does not say so in time."""
         try:
             async with asyncio.timeout(ASK_SECONDS), self.pool.acquire() as connection:
-                return await accepted(connection, rows)
+                return await accepted(connection, rows, self.catalogue.current.metrics)
         except Exception as error:
             if not is_transient(error):
                 raise

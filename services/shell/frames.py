@@ -28,7 +28,8 @@ _SCHEMA = pa.schema(
         pa.field("id", pa.string(), nullable=False),
         pa.field("id_high", pa.uint64(), nullable=False),
         pa.field("id_low", pa.uint64(), nullable=False),
-        pa.field("payload", pa.uint64(), nullable=False),
+        pa.field("payload_high", pa.uint64(), nullable=False),
+        pa.field("payload_low", pa.uint64(), nullable=False),
         pa.field("kind", pa.int8(), nullable=False),
         pa.field("metric", pa.int32(), nullable=False),
         pa.field("at_us", pa.int64(), nullable=False),
@@ -40,10 +41,32 @@ _SCHEMA = pa.schema(
     ],
     metadata={_VERSION: str(FRAME_SCHEMA_VERSION)},
 )
-_NUMERIC = ("id_high", "id_low", "payload", "kind", "metric", "at_us", "value", "scale_or_total")
+_NUMERIC = (
+    "id_high",
+    "id_low",
+    "payload_high",
+    "payload_low",
+    "kind",
+    "metric",
+    "at_us",
+    "value",
+    "scale_or_total",
+)
 # Frames on the topic and in storage keep these names: a reader takes no others for this version.
 _COLUMN_OF = {"value": "a", "scale_or_total": "b"}
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+
+_LOW = _SCHEMA.get_field_index("payload_low")
+_VERSION_1 = pa.schema(
+    [
+        pa.field("payload", field.type, nullable=False) if field.name == "payload_high" else field
+        for field in _SCHEMA
+        if field.name != "payload_low"
+    ],
+    metadata={_VERSION: "1"},
+)
+"""Frames of the release before, in storage and on the topic: the payload's hash has 64 bits."""
+_READ = {b"1": _VERSION_1, str(FRAME_SCHEMA_VERSION).encode(): _SCHEMA}
 
 
 class NotAFrame(ValueError):
@@ -81,12 +104,14 @@ def write_batch(batch: Any) -> bytes:
 def read_batch(body: bytes | memoryview) -> Any:
     """The record batch of a frame, without a Python object per row.
 
-    Raises NotAFrame for anything that `encode` of this version would not have written.
+    One of version 1 is given the columns of this one. Raises NotAFrame for anything that `encode`
+    of either would not have written.
     """
     try:
         with pa.ipc.open_stream(body) as reader:
             _check(reader.schema)
-            return reader.read_next_batch()
+            batch = reader.read_next_batch()
+            return _raised(batch) if reader.schema.equals(_VERSION_1) else batch
     except (pa.ArrowException, StopIteration, OSError) as error:
         raise NotAFrame(f"not an Arrow stream with one batch: {error}") from error
 
@@ -120,14 +145,22 @@ def column_of(name: str) -> str:
 
 
 def _check(schema: Any) -> None:
-    version = (schema.metadata or {}).get(_VERSION)
-    if version != str(FRAME_SCHEMA_VERSION).encode():
+    version = (schema.metadata or {}).get(_VERSION, b"")
+    known = _READ.get(version)
+    if known is None:
         raise NotAFrame(
-            f"frame version {version!r}, this reader knows {FRAME_SCHEMA_VERSION}; "
+            f"frame version {version!r}, this reader knows 1 to {FRAME_SCHEMA_VERSION}; "
             "update the reader before the writer"
         )
-    if not schema.equals(_SCHEMA):
+    if not schema.equals(known):
         raise NotAFrame("the frame's columns are not those of its version")
+
+
+def _raised(batch: Any) -> Any:
+    """A batch of version 1 with the columns of this one: the low half of a hash of 64 bits is 0."""
+    columns = batch.columns
+    columns.insert(_LOW, pa.array(np.zeros(batch.num_rows, np.uint64)))
+    return pa.record_batch(columns, schema=_SCHEMA)
 
 
 def _dictionary(positions: Any, names: Sequence[str]) -> Any:

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
+
 from schemas.agreement import Agreement
 from schemas.event import KIND_OF_TYPE
 from schemas.frame import FRAME_CONTENT_TYPE
 from schemas.programme import Programme
 from schemas.whose_word import SAID
 from services.core.calendar.windows import microseconds
-from services.core.events.facts import Row, columns, identity_of, payload_of
-from services.shell.frames import CONTENT_TYPE, encode, partition_of
+from services.core.events.facts import Row, columns, identity_of, payload_before_of, payload_of
+from services.shell.frames import CONTENT_TYPE, encode, partition_of, read_batch
 from services.shell.steps import Record
 from tests.reporting import with_reporters
 
@@ -206,6 +208,26 @@ def stated(name: str, /, at: datetime, kind: str, source: str = NIMBUS, **said: 
 def frame(events: Iterable[Event]) -> bytes:
     """One frame of these events."""
     return encode(columns([event.row() for event in events]))
+
+
+def as_version_1(body: bytes) -> bytes:
+    """A frame as the release before wrote it: hashes of payloads have 64 bits."""
+    batch = read_batch(body)
+    names = ["payload" if name == "payload_high" else name for name in batch.schema.names]
+    kept = [place for place, name in enumerate(names) if name != "payload_low"]
+    fields = [batch.schema.field(place).with_name(names[place]) for place in kept]
+    schema = pa.schema(fields, metadata={b"earnback.frame.version": b"1"})
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_stream(sink, schema, options=options) as writer:
+        writer.write_batch(pa.record_batch([batch.column(place) for place in kept], schema=schema))
+    return bytes(sink.getvalue())
+
+
+def of_release_before(event: Event) -> Row:
+    """The row of an event as the release before made it."""
+    row = event.row()
+    return row._replace(payload=payload_before_of(row, event.metric or ""))
 
 
 def record(offset: int, events: Sequence[Event] | bytes) -> Record:

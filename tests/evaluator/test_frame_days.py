@@ -74,6 +74,8 @@ async def test_whether_an_event_counts_already_is_asked_of_the_frames_of_its_day
     await with_others(house)
     known, unknown = up("e", JANUARY).row(), up("f", JANUARY).row()
     async with house.connection.transaction():
-        found = await accepted_lookup.accepted(house.connection, [known, unknown])
+        found = await accepted_lookup.accepted(
+            house.connection, [known, unknown], house.copy.current.metrics
+        )
         assert found == {known.identity + known.payload}
         assert await read_of(house, "fact_frame") <= 2

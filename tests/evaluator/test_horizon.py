@@ -21,6 +21,7 @@ from services.core.events.rules import rules_of
 from services.evaluator import columns as cols
 from services.evaluator.horizon import REVIEW, Horizons, moved
 from services.evaluator.identity_index import CONFLICT, NEW, Seen, settle
+from services.evaluator.payloads import Payloads
 from services.shell.frames import read_batch
 from tests.evaluator.bench import House
 from tests.evaluator.builders import (
@@ -54,25 +55,32 @@ def a_catalogue() -> Catalogue:
     )
 
 
-HORIZONS = Horizons(a_catalogue())
+CATALOGUE = a_catalogue()
+HORIZONS = Horizons(CATALOGUE)
 
 
 def verdicts(steps: Sequence[Sequence[Event]]) -> list[int]:
     """What becomes of each event, step by step, as one partition sees it."""
     seen, latest = Seen(), Latest()
-    accepted: dict[tuple[int, int], int] = {}
+    accepted: dict[tuple[int, int], bytes] = {}
     found: list[int] = []
     for step in steps:
         given = cols.joined([read_batch(frame(step))])
-        judged = seen.judge(given.high, given.low, given.payload).verdict
-        judged = settle(judged, given.high, given.low, given.payload, accepted)
+        judged = seen.judge(given.high, given.low, given.payload_high, given.payload_low).verdict
+        payloads = Payloads(given, CATALOGUE.metrics)
+        judged = settle(judged, given.high, given.low, payloads, accepted)
         verdict = HORIZONS.judge(given, judged, latest)
         for source, at_us in moved(given, verdict, latest).items():
             latest.accepted(source, at_us)
         new = verdict == NEW
-        seen.add(given.high[new], given.payload[new], np.zeros(int(new.sum()), np.uint32))
+        seen.add(
+            given.high[new],
+            given.payload_high[new],
+            given.payload_low[new],
+            np.zeros(int(new.sum()), np.uint32),
+        )
         for row in np.flatnonzero(new).tolist():
-            accepted[int(given.high[row]), int(given.low[row])] = int(given.payload[row])
+            accepted[int(given.high[row]), int(given.low[row])] = payloads.of(row)
         found += verdict.tolist()
     return found
 

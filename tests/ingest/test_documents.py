@@ -73,7 +73,7 @@ def test_the_good_events_of_the_door_fit_the_schema_too() -> None:
 
 
 def test_the_example_frame_holds_the_example_events() -> None:
-    facts = decode((FOLDER / "examples/measurements/v1/facts.arrow").read_bytes())
+    facts = decode((FOLDER / "examples/measurements/v2/facts.arrow").read_bytes())
     rows = {row.id: row for row in rows_of(facts)}
     for path in INTAKE:
         row = a_door().admit(path.read_bytes(), None, NOW_US)
@@ -81,6 +81,18 @@ def test_the_example_frame_holds_the_example_events() -> None:
         assert rows.pop(row.id) == row
     assert not rows
     assert rows_of(columns(rows_of(facts))) == rows_of(facts)
+
+
+def test_the_example_frame_of_version_1_is_still_read() -> None:
+    newer, older = (
+        decode((FOLDER / f"examples/measurements/{version}/facts.arrow").read_bytes())
+        for version in ("v2", "v1")
+    )
+    assert list(older.ids) == list(newer.ids)
+    assert list(older.sources) == list(newer.sources)
+    assert older.id_low.tolist() == newer.id_low.tolist()
+    assert not older.payload_low.any()
+    assert newer.payload_low.all()
 
 
 def test_the_example_of_what_was_refused_fits_its_schema() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.event import EVENT_TYPES
 from schemas.frame import Facts
-from services.core.events.facts import Row, columns
+from services.core.events.facts import Row, columns, payload_bytes
 from services.ingest.framing import frames_of
 from services.shell.frames import (
     MAX_BYTES,
@@ -23,6 +23,7 @@ from services.shell.frames import (
     partition_of,
     read_batch,
 )
+from tests.evaluator.builders import as_version_1
 
 _INT64 = st.integers(-(2**63), 2**63 - 1)
 _ROWS = st.lists(
@@ -31,7 +32,10 @@ _ROWS = st.lists(
         source=st.sampled_from(["s", "https://probe.example/é", ""]),
         id=st.text(max_size=10),
         identity=st.binary(min_size=16, max_size=16),
-        payload=st.binary(min_size=8, max_size=8),
+        payload=st.one_of(
+            st.binary(min_size=8, max_size=8),
+            st.binary(min_size=16, max_size=16).filter(lambda hash_: any(hash_[8:])),
+        ),
         kind=st.integers(0, len(EVENT_TYPES) - 1),
         metric=st.integers(-1, 2**31 - 1),
         at_us=_INT64,
@@ -52,7 +56,7 @@ def rows_of(facts: Facts) -> list[Row]:
             facts.ids[place],
             int(facts.id_high[place]).to_bytes(8, "big")
             + int(facts.id_low[place]).to_bytes(8, "big"),
-            int(facts.payload[place]).to_bytes(8, "big"),
+            payload_bytes(int(facts.payload_high[place]), int(facts.payload_low[place])),
             int(facts.kind[place]),
             int(facts.metric[place]),
             int(facts.at_us[place]),
@@ -80,10 +84,16 @@ def test_a_frame_names_its_columns_as_every_reader_expects() -> None:
     row = _row(1)._replace(value=205, scale_or_total=1)
     batch = read_batch(encode(columns([row])))
     assert batch.schema.names == [
-        "id", "id_high", "id_low", "payload", "kind", "metric", "at_us", "a", "b", "source",
-        "subject", "data",
+        "id", "id_high", "id_low", "payload_high", "payload_low", "kind", "metric", "at_us",
+        "a", "b", "source", "subject", "data",
     ]  # fmt: skip
     assert (batch.column("a").to_pylist(), batch.column("b").to_pylist()) == ([205], [1])
+
+
+@given(_ROWS)
+def test_a_frame_of_the_version_before_is_read_with_its_hashes_of_64_bits(rows: list[Row]) -> None:
+    narrow = [each._replace(payload=each.payload[:8]) for each in rows]
+    assert rows_of(decode(as_version_1(encode(columns(rows))))) == narrow
 
 
 def _row(place: int, data: str = "") -> Row:
@@ -118,7 +128,7 @@ def test_what_is_no_frame_is_refused() -> None:
 
 def test_a_frame_of_another_version_is_refused_by_name() -> None:
     sink = pa.BufferOutputStream()
-    schema = pa.schema([("id", pa.string())], metadata={"earnback.frame.version": "2"})
+    schema = pa.schema([("id", pa.string())], metadata={"earnback.frame.version": "3"})
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(pa.record_batch([pa.array(["x"])], schema=schema))
     with pytest.raises(NotAFrame, match="update the reader before the writer"):

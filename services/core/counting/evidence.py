@@ -27,6 +27,7 @@ from services.core.events.facts import (
     Index,
     identity_of,
     number,
+    payload_bytes,
     taken,
 )
 from services.core.events.horizon import Horizon
@@ -41,8 +42,9 @@ Place = tuple[int, int, int]
 class EvidenceEvent:
     """An event that moved a figure.
 
-    ``payload``: hash of what it says after corrections, 16 hexadecimal digits. ``corrects``: the id
-    of the event that it corrects; None for an event that was counted itself.
+    ``payload``: hash of what it says after corrections, 32 hexadecimal digits, and 16 of a
+    fact that a release before stored. ``corrects``: the id of the event that it corrects; None for
+    an event that was counted itself.
     """
 
     event: EventRef
@@ -105,7 +107,7 @@ class FigureEvidence:
             instant(int(facts.at_us[row])),
             names.get(int(facts.metric[row])),
             None if code < 0 else facts.subjects[code],
-            f"{int(facts.payload[row]):016x}",
+            payload_bytes(int(facts.payload_high[row]), int(facts.payload_low[row])).hex(),
             _corrects(facts, row) if which else None,
         )
 

@@ -12,6 +12,7 @@ from schemas.period import first_day
 from schemas.programme import Programme
 from schemas.whose_word import Silence
 from services.core.calendar.windows import microseconds, window_of
+from services.core.events.facts import payload_bytes
 from services.core.events.whose_word import (
     GivenAnswer,
     Sides,
@@ -129,4 +130,4 @@ def ruling(versions: Sequence[_OneVersion], label: str) -> _OneVersion:
 
 def payload_text(facts: Facts, row: int) -> str:
     """The hash of what an event says, as an answer repeats it."""
-    return f"{int(facts.payload[row]):016x}"
+    return payload_bytes(int(facts.payload_high[row]), int(facts.payload_low[row])).hex()

@@ -28,6 +28,7 @@ from services.core.events.facts import (
     identity_of,
     joined,
     number,
+    payload_before_of,
     payload_of,
     taken,
 )
@@ -151,7 +152,7 @@ def corrected(
         if isinstance(found, Rejection):
             refused.append(RejectedCorrection(EventRef(source=last.key[0], id=last.key[1]), found))
         else:
-            changed[row] = found
+            changed[row] = found if found is None else _as_wide(facts, row, found, metrics)
     gone = np.zeros(len(facts), np.bool_)
     gone[positions] = True
     gone[list(changed)] = True
@@ -417,6 +418,15 @@ def _applied(
         if data.get("agreement") != agreement:
             return _of_another_agreement(agreement)
     return judge(source, event_id, TYPE_OF_KIND[kind], at_us, data)
+
+
+def _as_wide(facts: Facts, row: int, found: Row, metrics: Mapping[int, str]) -> Row:
+    """A corrected fact with a hash as wide as its event's: of what was counted by a release before
+    the same evidence is made again."""
+    if facts.payload_low[row]:
+        return found
+    name = "" if found.metric == NO_METRIC else metrics[found.metric]
+    return found._replace(payload=payload_before_of(found, name))
 
 
 def _of_another_agreement(agreement: str) -> Rejection:

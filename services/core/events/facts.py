@@ -1,8 +1,12 @@
 """How an event becomes a row of facts. The one place that says so, in ingest and offline.
 
-Identity is BLAKE2b-128 of source, NUL, id. The payload's hash is BLAKE2b-64 of the normalised
+Identity is BLAKE2b-128 of source, NUL, id. The payload's hash is BLAKE2b-128 of the normalised
 type, time and data, so that spacing, key order, ``1.50`` for ``1.5`` or a time with another offset
 make no difference. Metrics go in by name: the hash is the same in every installation.
+
+Releases before hashed payloads to 64 bits, and what they stored keeps that hash: its evidence was
+sent. As a number its low half is 0. Where such a fact is held against a newer one, the hash of 64
+bits is worked out for the newer one.
 """
 
 from __future__ import annotations
@@ -82,9 +86,35 @@ def payload_of(
     scale_or_total: int,
     data: str,
 ) -> bytes:
-    """Eight bytes that stand for all that an event says. ``data`` is canonical JSON, or empty."""
+    """Sixteen bytes that stand for all that an event says. ``data`` is canonical JSON, or empty."""
+    said = f"{kind}\0{at_us}\0{metric}\0{subject or ''}\0{value}\0{scale_or_total}\0{data}"
+    return blake2b(said.encode(), digest_size=16).digest()
+
+
+def payload_before(
+    kind: int,
+    at_us: int,
+    metric: str,
+    subject: str | None,
+    value: int,
+    scale_or_total: int,
+    data: str,
+) -> bytes:
+    """The eight bytes that a release before kept in place of `payload_of`."""
     said = f"{kind}\0{at_us}\0{metric}\0{subject or ''}\0{value}\0{scale_or_total}\0{data}"
     return blake2b(said.encode(), digest_size=8).digest()
+
+
+def payload_before_of(row: Row, metric: str) -> bytes:
+    """`payload_before` of a row. ``metric``: name of its metric, empty for none."""
+    return payload_before(
+        row.kind, row.at_us, metric, row.subject, row.value, row.scale_or_total, row.data
+    )
+
+
+def payload_bytes(high: int, low: int) -> bytes:
+    """A payload's hash from the halves that columns hold: 16 bytes; 8 of a release before."""
+    return high.to_bytes(8, "big") + (low.to_bytes(8, "big") if low else b"")
 
 
 def canonical_data(noun: Noun) -> str:
@@ -132,12 +162,15 @@ def columns(rows: Sequence[Row]) -> Facts:
         *rows, strict=True
     )
     halves = np.frombuffer(b"".join(identity), ">u8").reshape(-1, 2)
+    hashes = np.frombuffer(b"".join(each.ljust(16, b"\0") for each in payload), ">u8")
+    hashes = hashes.reshape(-1, 2)
     sources, subjects = _positions(source), _positions(each for each in subject if each is not None)
     return Facts(
         ids=list(ids),
         id_high=halves[:, 0].astype(np.uint64),
         id_low=halves[:, 1].astype(np.uint64),
-        payload=np.frombuffer(b"".join(payload), ">u8").astype(np.uint64),
+        payload_high=hashes[:, 0].astype(np.uint64),
+        payload_low=hashes[:, 1].astype(np.uint64),
         kind=np.array(kind, np.int8),
         metric=np.array(metric, np.int32),
         at_us=np.array(at_us, np.int64),
@@ -178,7 +211,8 @@ def joined(parts: Sequence[Facts], budget: Budget = UNBOUNDED) -> Facts:
         ids=ids,
         id_high=np.concatenate([part.id_high for part in parts]),
         id_low=np.concatenate([part.id_low for part in parts]),
-        payload=np.concatenate([part.payload for part in parts]),
+        payload_high=np.concatenate([part.payload_high for part in parts]),
+        payload_low=np.concatenate([part.payload_low for part in parts]),
         kind=np.concatenate([part.kind for part in parts]),
         metric=np.concatenate([part.metric for part in parts]),
         at_us=np.concatenate([part.at_us for part in parts]),
@@ -212,7 +246,8 @@ def taken(facts: Facts, index: Index, budget: Budget = UNBOUNDED) -> Facts:
         ids=ids,
         id_high=facts.id_high[index],
         id_low=facts.id_low[index],
-        payload=facts.payload[index],
+        payload_high=facts.payload_high[index],
+        payload_low=facts.payload_low[index],
         kind=facts.kind[index],
         metric=facts.metric[index],
         at_us=facts.at_us[index],
@@ -236,7 +271,8 @@ def between(facts: Facts, start: int, stop: int) -> Facts:
         ids=facts.ids[start:stop],
         id_high=facts.id_high[start:stop],
         id_low=facts.id_low[start:stop],
-        payload=facts.payload[start:stop],
+        payload_high=facts.payload_high[start:stop],
+        payload_low=facts.payload_low[start:stop],
         kind=facts.kind[start:stop],
         metric=facts.metric[start:stop],
         at_us=facts.at_us[start:stop],
@@ -287,17 +323,26 @@ def distinct(facts: Facts, budget: Budget = UNBOUNDED) -> tuple[Index, Index]:
     if bool(first.all()):
         return order, order[:0]
     standing = np.repeat(order[first], np.diff(np.flatnonzero(first), append=len(order)))
-    conflicts = order[facts.payload[order] != facts.payload[standing]]
+    differs = (facts.payload_high[order] != facts.payload_high[standing]) | (
+        facts.payload_low[order] != facts.payload_low[standing]
+    )
+    conflicts = order[differs]
     return order[first], np.sort(conflicts)
 
 
 def identities(facts: Facts, index: Index) -> npt.NDArray[np.uint64]:
-    """Identity and payload of facts as rows of 24 bytes, big-endian: what evidence hashes."""
-    rows = np.empty((len(index), 3), ">u8")
+    """Identity and payload of facts, big-endian: what evidence hashes.
+
+    32 bytes a fact, and 24 where the hash of its payload has 64 bits: what was sent of it stands.
+    """
+    rows = np.empty((len(index), 4), ">u8")
     rows[:, 0] = facts.id_high[index]
     rows[:, 1] = facts.id_low[index]
-    rows[:, 2] = facts.payload[index]
-    return rows
+    rows[:, 2] = facts.payload_high[index]
+    rows[:, 3] = facts.payload_low[index]
+    told = np.ones(rows.shape, np.bool_)
+    told[:, 3] = rows[:, 3] != 0
+    return rows.reshape(-1) if bool(told.all()) else rows[told]
 
 
 def number(digest: bytes) -> int:
@@ -309,7 +354,8 @@ def _empty() -> Facts:
     wide: UInt64s = np.empty(0, np.uint64)
     long, short = np.empty(0, np.int64), np.empty(0, np.int32)
     return Facts(
-        ids=(), id_high=wide, id_low=wide, payload=wide, kind=np.empty(0, np.int8), metric=short,
+        ids=(), id_high=wide, id_low=wide, payload_high=wide, payload_low=wide,
+        kind=np.empty(0, np.int8), metric=short,
         at_us=long, value=long, scale_or_total=long, source=short, subject=short,
         data=(), sources=(), subjects=(),
     )  # fmt: skip

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from schemas.event import Circumstance, Correction, ProposalAnswer
 from schemas.four_eyes import FourEyes
-from services.core.events.facts import ANSWER, CIRCUMSTANCE, CORRECTION, Row, identity_of
+from services.core.events.facts import (
+    ANSWER,
+    CIRCUMSTANCE,
+    CORRECTION,
+    Row,
+    identity_of,
+    payload_before_of,
+)
 from services.core.events.rules import Rules
 from services.core.events.whose_word import decisions_of, parties_of
 
@@ -49,6 +56,13 @@ class AgreedDecisions:
     def __contains__(self, event: bytes) -> bool:
         return event in self._events
 
+    def has(self, row: Row) -> bool:
+        """Whether two have agreed on exactly this event, in this release or one before."""
+        if row.identity not in self._identities:
+            return False
+        payloads = row.payload, payload_before_of(row, "")
+        return any(row.identity + payload in self for payload in payloads)
+
     def has_identity(self, identity: bytes) -> bool:
         """Whether an event of this identity was agreed on, with whatever payload."""
         return identity in self._identities
@@ -68,7 +82,7 @@ class TwoForDecisions:
         A correction is taken for a decision where its data is, or where it corrects one that two
         have agreed on.
         """
-        if row.kind not in _KINDS or row.identity + row.payload in self.agreed:
+        if row.kind not in _KINDS or self.agreed.has(row):
             return None
         versions = self.rules.sources[row.source]
         newest = versions[0]

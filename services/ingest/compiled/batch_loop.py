@@ -35,7 +35,7 @@ from services.ingest.compiled.event_scan import (
     whole_number,
 )
 
-IDENTITY_BYTES, PAYLOAD_BYTES = 16, 8
+IDENTITY_BYTES, PAYLOAD_BYTES = 16, 16
 MOST_KEY = 256
 """Bytes of the texts that a series has in common. With more, the full validator judges it."""
 MOST_ID = 200

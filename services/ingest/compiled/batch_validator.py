@@ -96,7 +96,7 @@ class JudgedBatch:
         event_id = row.id.encode()
         self._more.append(event_id)
         start, self._end = self._end, self._end + len(event_id)
-        hashes = [*np.frombuffer(row.identity, "<u8"), *np.frombuffer(row.payload, "<u8"), 0][:4]
+        hashes = np.frombuffer(row.identity + row.payload, "<u8")
         self._rows[place] = (
             self._columns.table.number(key), start, self._end,
             row.at_us, row.value, row.scale_or_total, *hashes,
@@ -131,7 +131,8 @@ class JudgedBatch:
             ids=self._ids(raw, rows),
             id_high=rows["identity_0"].byteswap(),
             id_low=rows["identity_1"].byteswap(),
-            payload=rows["payload_0"].byteswap(),
+            payload_high=rows["payload_0"].byteswap(),
+            payload_low=rows["payload_1"].byteswap(),
             kind=self._columns.kind[series],
             metric=self._columns.metric[series],
             at_us=np.ascontiguousarray(rows["at_us"]),

@@ -9,8 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.counting.evaluation import ready
+from services.core.events.facts import CORRECTION, Row, columns, payload_before_of
 from services.core.events.rejections import RejectionCode
-from tests.core.said import FINANCE, NUMBERS, PROBE, PROGRAMME, Said, facts, figure_of, moment
+from tests.core.said import (
+    FINANCE,
+    NUMBERS,
+    PROBE,
+    PROGRAMME,
+    Said,
+    facts,
+    figure_of,
+    moment,
+    row,
+)
 
 
 def sample(name: str, *, up: bool, at: str = "2025-01-10 10:00", source: str = PROBE) -> Said:
@@ -111,9 +122,25 @@ def test_a_fact_that_is_moved_says_what_it_would_have_said_then_and_no_correctio
         stands = ready([PROGRAMME], moved, NUMBERS).every.fact_index.facts
         then = facts([told._replace(at=moment("2025-01-20 10:00"))])
         assert list(stands.ids) == [told.id]
-        assert stands.payload.tolist() == then.payload.tolist()
+        assert stands.payload_high.tolist() == then.payload_high.tolist()
+        assert stands.payload_low.tolist() == then.payload_low.tolist()
         assert stands.kind.tolist() == then.kind.tolist()
         assert list(stands.data) == list(then.data)
+
+
+def test_a_corrected_fact_of_a_release_before_keeps_a_hash_of_64_bits() -> None:
+    moved = [TWO[0], correction("c1", TWO[0].id, time="2025-01-20T10:00:00Z")]
+    rows = [each if each.kind == CORRECTION else narrow(each) for each in map(row, moved)]
+    stands = ready([PROGRAMME], columns(rows), NUMBERS).every.fact_index.facts
+    then = columns([narrow(row(TWO[0]._replace(at=moment("2025-01-20 10:00"))))])
+    assert stands.payload_high.tolist() == then.payload_high.tolist()
+    assert stands.payload_low.tolist() == [0]
+
+
+def narrow(told: Row) -> Row:
+    """A row as a release before made it."""
+    name = next((name for (_, name), number in NUMBERS.items() if number == told.metric), "")
+    return told._replace(payload=payload_before_of(told, name))
 
 
 def test_a_correction_may_be_given_other_data_but_not_another_event() -> None:

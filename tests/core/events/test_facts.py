@@ -20,14 +20,27 @@ from services.core.events.facts import (
     by_identity,
     columns,
     distinct,
+    identities,
     joined,
+    payload_before_of,
+    payload_bytes,
     scaled,
     taken,
 )
 from tests.core.said import FINANCE, PROBE, Said, moment, row
 
 AT = moment("2025-01-10 10:00")
-NUMBERS = ("id_high", "id_low", "payload", "kind", "metric", "at_us", "value", "scale_or_total")
+NUMBERS = (
+    "id_high",
+    "id_low",
+    "payload_high",
+    "payload_low",
+    "kind",
+    "metric",
+    "at_us",
+    "value",
+    "scale_or_total",
+)
 
 
 def payload(kind: str, data: dict[str, Any], at: Any = AT) -> bytes:
@@ -119,7 +132,8 @@ def plain(facts: Any) -> list[tuple[Any, ...]]:
             None if facts.subject[place] < 0 else facts.subjects[facts.subject[place]],
             int(facts.id_high[place]),
             int(facts.id_low[place]),
-            int(facts.payload[place]),
+            int(facts.payload_high[place]),
+            int(facts.payload_low[place]),
             int(facts.value[place]),
         )
         for place in range(len(facts))
@@ -192,7 +206,25 @@ def test_the_numbers_of_kinds_are_fixed_for_stored_frames() -> None:
 def test_identity_and_payload_are_the_same_in_every_release() -> None:
     said = row(Said(PROBE, "e1", "sample", AT, {"metric": "samples", "up": True, "subject": "a"}))
     assert said.identity.hex() == "27975f4c5052be78cc19efe81f4e4912"
-    assert said.payload.hex() == "b11193b7b8151149"
+    assert said.payload.hex() == "5287f1caa5751a858a8f7447aa7c68a2"
+    assert payload_before_of(said, "samples").hex() == "b11193b7b8151149"
+
+
+def test_the_hash_of_64_bits_of_a_release_before_stays_as_it_is_in_columns_and_evidence() -> None:
+    events = [
+        row(Said(PROBE, f"e{place}", "sample", AT, {"metric": "samples", "up": True}))
+        for place in range(4)
+    ]
+    old = [each._replace(payload=payload_before_of(each, "samples")) for each in events]
+    mixed = columns([events[0], old[1], old[2], events[3]])
+    halves = zip(mixed.payload_high.tolist(), mixed.payload_low.tolist(), strict=True)
+    told = [payload_bytes(high, low) for high, low in halves]
+    assert told == [events[0].payload, old[1].payload, old[2].payload, events[3].payload]
+    order = by_identity(mixed)
+    rows = [[events[0], old[1], old[2], events[3]][place] for place in order.tolist()]
+    assert identities(mixed, order).tobytes() == b"".join(r.identity + r.payload for r in rows)
+    assert identities(columns(old), order).nbytes == 4 * 24
+    assert identities(columns(events), order).nbytes == 4 * 32
 
 
 def test_a_stretch_of_facts_names_only_its_own_sources_and_subjects() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.core.events.facts import Row
+from services.core.events.facts import Row, payload_before_of
 from services.core.events.rules import Rules, rules_of
 from services.core.events.two_for_decisions import AgreedDecisions, TwoForDecisions
 from tests.core.said import FINANCE, NUMBERS, PROBE, Said, agreement, judged, moment, programme
@@ -70,6 +70,8 @@ def test_decisions_need_another_and_nothing_else_does(
         assert (found.agreement, found.period) == ("north-wan", "2025-01")
         assert found.party == ("north" if source == PROBE else "acme")
         assert TwoForDecisions(RULES, AgreedDecisions({_key(row)})).lacks_second(row) is None
+        before = row.identity + payload_before_of(row, "")
+        assert TwoForDecisions(RULES, AgreedDecisions({before})).lacks_second(row) is None
 
 
 def test_what_is_agreed_is_one_event_as_it_stands_and_its_correction_needs_another_again() -> None:
