@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from schemas.absence import IfAbsentNumber
 from schemas.bands import RoundingMode
-from schemas.base import Day, Language, Name, Noun, Number, Text, Version
+from schemas.base import Day, Language, Name, Noun, Number, Text, Version, is_unset
 from schemas.ceiling import Cap, SmallAmounts
 from schemas.conversion import Conversion
 from schemas.credit import AtRiskShare
@@ -21,6 +21,7 @@ from schemas.level import Level
 from schemas.money import Currency
 from schemas.payment import Deposit, IncentiveFee, Invoicing, Payable
 from schemas.period import PeriodLength, first_day, label_of
+from schemas.period_cycle import PeriodBelongsTo, length_text
 from schemas.points import Points
 from schemas.remedy import (
     Claim,
@@ -47,6 +48,18 @@ class Conventions(Noun):
     rounded_at: Literal["total", "line"] = Field(
         description="total: the period's sum is rounded once and lines share it by largest "
         "remainder. line: every line is rounded, then added."
+    )
+    period_belongs_to: PeriodBelongsTo | None = Field(
+        None,
+        exclude_if=is_unset,
+        description="The contract year, and the year and month in conditions, that a period over "
+        "the end of one counts in: that of its first day, its last day or most of its days.",
+    )
+    days_of_month: Literal[30] | None = Field(
+        None,
+        exclude_if=is_unset,
+        description="How many days a month has where a day's share of a charge is taken; a quarter "
+        "then has 90, a year 360. Absent: those of the calendar.",
     )
 
 
@@ -180,7 +193,10 @@ class Agreement(Noun):
     notified_on: Day | None = Field(
         None, description="The day on which this version was notified to the other party."
     )
-    settled: PeriodLength
+    settled: PeriodLength = Field(
+        description="Length of its periods: day, week (from Monday), month, quarter, half_year "
+        "or year; or one from another day, such as month_from_15."
+    )
     lateness_hours: Annotated[int, Field(ge=0, le=24 * 366)] = Field(
         description="How long after a period's end late facts still enter its first settlement."
     )
@@ -239,8 +255,9 @@ class Agreement(Noun):
         for name in ("effective_from", "effective_until"):
             day = getattr(self, name)
             if day is not None and first_day(label_of(day, self.settled)) != day:
+                length = length_text(self.settled)
                 raise ValueError(
-                    f"{name} {day} is not the first day of a {self.settled}; a version begins and "
+                    f"{name} {day} is not the first day of a {length}; a version begins and "
                     "ends with a settlement period"
                 )
         return self

@@ -7,13 +7,28 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from schemas.absence import NO_OPENING, IfAbsentOpening
-from schemas.base import Day, Name, Noun, Number
+from schemas.base import Day, Name, Noun, Number, is_unset
 from schemas.credit import AmountLimit, Limit, PercentLimit
 from schemas.money import Currency
 from schemas.period import PeriodLength, first_day, label_of
+from schemas.period_cycle import PeriodBelongsTo, cycle_of, length_text, year_unclear
 
 CapWindow = Literal["period", "trailing", "contract_year", "term"]
 EarnedBack = Literal["still_counts", "frees_the_cap"]
+
+
+HALF_OF_EACH = (
+    "such a period can have half of its days on each side, so most_days leaves it open; write "
+    "first_day or last_day"
+)
+
+
+def belongs_nowhere(length: PeriodLength, what: str) -> str:
+    """Why it must be said to what a period over the end of a year or month belongs."""
+    return (
+        f"a {length_text(length)} can lie over the end of {what}, and it is not said in which it "
+        "counts; state period_belongs_to: first_day, last_day or most_days"
+    )
 
 
 class Cap(Noun):
@@ -111,6 +126,12 @@ class SharedCap(Noun):
     begins: Day | None = Field(
         None, description="First day of the first contract year, or of the term."
     )
+    period_belongs_to: PeriodBelongsTo | None = Field(
+        None,
+        exclude_if=is_unset,
+        description="With weeks: the contract year that one over its end counts in, by its first "
+        "day, its last day or most of its days.",
+    )
     limit: Annotated[AmountLimit | PercentLimit, Field(discriminator="kind")]
     split: Literal["in_proportion", "in_order"] = Field(
         description="in_proportion: every agreement is cut by the same share. in_order: the "
@@ -145,10 +166,24 @@ class SharedCap(Noun):
         if self.begins is not None:
             opens = first_day(label_of(self.begins, self.settled))
             if opens != self.begins:
+                length = length_text(self.settled)
                 raise ValueError(
-                    f"begins {self.begins} lies inside a {self.settled}; write the first day of "
+                    f"begins {self.begins} lies inside a {length}; write the first day of "
                     f"one, such as {opens}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _years_take_whole_periods(self) -> Self:
+        unclear = self.window == "contract_year" and year_unclear(self.settled)
+        if unclear and self.period_belongs_to is None:
+            raise ValueError(belongs_nowhere(self.settled, "a contract year"))
+        if not unclear and self.period_belongs_to is not None:
+            raise ValueError(
+                "no period lies in two contract years here; leave period_belongs_to out"
+            )
+        if self.period_belongs_to == "most_days" and cycle_of(self.settled).days != 7:
+            raise ValueError(HALF_OF_EACH)
         return self
 
     @model_validator(mode="after")

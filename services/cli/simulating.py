@@ -11,6 +11,7 @@ from types import MappingProxyType
 from schemas.agreement import Agreement
 from schemas.evaluation import PeriodEvaluation
 from schemas.period import period_length
+from schemas.period_cycle import same_length
 from schemas.programme import Programme
 from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
@@ -84,7 +85,7 @@ class _SimulationRequest:
         return [
             (label, one)
             for label, one in found
-            if one is not None and one.settled == period_length(label)
+            if one is not None and same_length(one.settled, period_length(label))
         ]
 
     def around(self, catalogue: Catalogue, evaluations: Evaluations) -> SimulationContext:

@@ -8,6 +8,7 @@ from datetime import date
 
 from schemas.agreement import Agreement
 from schemas.period import first_day, label_of, next_label, period_length
+from schemas.period_cycle import same_length
 from schemas.programme import Programme
 from services.core.calendar.days import local_day
 from services.core.calendar.windows import bounds_us, how_many, instant, window_of
@@ -171,7 +172,7 @@ def version_of(versions: Sequence[Agreement], period: str) -> Agreement | None:
     if not in_force:
         return None
     version = in_force[-1]
-    fits = period_length(period) == version.settled and _may_hold(version, period)
+    fits = same_length(period_length(period), version.settled) and _may_hold(version, period)
     return version if fits else None
 
 

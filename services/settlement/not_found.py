@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from schemas.agreement import Agreement
 from schemas.period import period_length
+from schemas.period_cycle import same_length
 from services.core.contracts.versions import version_for
 from services.settlement import queries
 from services.settlement.queries import DatabaseRow
@@ -109,7 +110,7 @@ def check_period(versions: Sequence[Agreement], period: str) -> None:
     """Raise a 404 for what is no settlement period of an agreement."""
     name = versions[-1].agreement
     version = version_for(versions, period)
-    if version is None or version.settled != period_length(period):
+    if version is None or not same_length(version.settled, period_length(period)):
         lengths = " or ".join(sorted({each.settled for each in versions}))
         raise Problem(
             HTTPStatus.NOT_FOUND,

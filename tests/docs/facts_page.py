@@ -67,7 +67,8 @@ def names_in(term: Term) -> set[str]:
 
 def _holds_a_name(field: FieldInfo) -> bool:
     said = repr(field.annotation) + repr(field.metadata)
-    return "str" in said and "pattern" in said
+    # The length of a period is a word of the language, though many are possible.
+    return "str" in said and "pattern" in said and "_known_length" not in said
 
 
 @cache

@@ -67,7 +67,8 @@ def test_a_template_fits(name: str) -> None:
     [
         ("version: 1", "version: 0"),
         ("currency: EUR", "currency: euro"),
-        ("settled: month", "settled: week"),
+        ("settled: month", "settled: weeks"),
+        ("settled: month", "settled: month_from_one"),
         ("settled: month", "settles: month"),
         ("kind: every_miss", "kind: every_mis"),
         ("expected: {at_least: 99}", "expected: {at_least: 99, above: 99}"),

@@ -13,7 +13,7 @@ from schemas.period import first_day, next_label
 from schemas.statement import LevelResult, StatementLine
 from services.core.adjusting.balances import close_balances, set_off
 from services.core.adjusting.returned_credits import line_name, still_to_return
-from services.core.calendar.days import months_after
+from services.core.calendar.days import contract_year
 from services.core.exact.arithmetic import ZERO, number_text, percent_of
 from services.core.inputs.banking import main_to_minor, minor_to_main
 from services.core.inputs.context import PeriodContext
@@ -316,7 +316,9 @@ def _by_year(
 
 
 def _is_last_of_year(context: PeriodContext, year: list[str]) -> bool:
-    return first_day(next_label(context.period)) >= months_after(first_day(year[0]), 12)
+    begins, following = first_day(context.begins), next_label(context.period)
+    belongs_to = context.version.conventions.period_belongs_to
+    return contract_year(begins, following, belongs_to)[0] != year[0]
 
 
 def _mean(results: list[LevelResult], term: EarnBackByYear) -> Fraction | None:

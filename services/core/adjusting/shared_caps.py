@@ -83,7 +83,7 @@ _WINDOWS: dict[str, Callable[[SharedCap, str], Sequence[str]]] = {
     "trailing": lambda cap, period: labels_between(
         next_label(period, 1 - (cap.periods or 1)), period
     ),
-    "contract_year": lambda cap, period: contract_year(_begins(cap), period),
+    "contract_year": lambda cap, period: contract_year(_begins(cap), period, cap.period_belongs_to),
     "term": lambda cap, period: labels_between(label_of(_begins(cap), cap.settled), period),
 }
 

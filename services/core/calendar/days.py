@@ -8,8 +8,9 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from schemas.base import zone_of
-from schemas.period import first_day, label_of, period_length
-from services.core.calendar.windows import labels_between
+from schemas.period import first_day, label_of, next_label, period_length
+from schemas.period_cycle import PeriodBelongsTo
+from services.core.calendar.windows import days_in, labels_between
 
 _SATURDAY = 5
 
@@ -33,18 +34,33 @@ def months_after(day: date, months: int) -> date:
     return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
-def contract_year(begins: date, period: str) -> tuple[str, ...]:
+def counted_on(period: str, belongs_to: PeriodBelongsTo | None = None) -> date:
+    """The day by which a period is in a year or a month; by its first one where nothing is said."""
+    begins = first_day(period)
+    if belongs_to == "last_day":
+        return begins + timedelta(days=days_in(period) - 1)
+    return begins + timedelta(days=days_in(period) // 2) if belongs_to == "most_days" else begins
+
+
+def contract_year(
+    begins: date, period: str, belongs_to: PeriodBelongsTo | None = None
+) -> tuple[str, ...]:
     """The periods of the contract year so far, this one last; years run from ``begins``.
 
-    None where the period lies before it.
+    ``belongs_to``: in which year a period counts that lies over the end of one. None where the
+    period lies before it.
     """
-    now, length = first_day(period), period_length(period)
+    now, length = counted_on(period, belongs_to), period_length(period)
     years = now.year - begins.year
     if months_after(begins, 12 * years) > now:
         years -= 1
     if years < 0:
         return ()
-    return labels_between(label_of(months_after(begins, 12 * years), length), period)
+    opens = months_after(begins, 12 * years)
+    first = label_of(opens, length)
+    if belongs_to is not None and counted_on(first, belongs_to) < opens:
+        first = next_label(first)
+    return labels_between(first, period)
 
 
 def working_day_after(day: date, working_days: int, holidays: Collection[date] = ()) -> date:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from schemas.base import zone_of
 from schemas.business_hours import BusinessHours
 from schemas.period import PeriodLength, Window, first_day, label_of, next_label, period_length
+from schemas.period_cycle import WEEKDAYS, cycle_of, length_text
 from services.core.calendar.intervals import Interval, common, merged
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,8 +21,6 @@ SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 QUARTER_HOUR_US = DAY_US // 96
 """No day begins within a quarter of an hour, in any time zone."""
-_MONTHS: dict[PeriodLength, int] = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def microseconds(moment: datetime) -> int:
@@ -82,10 +81,7 @@ def labels_between(first: str, last: str) -> tuple[str, ...]:
 def how_many(first: str, last: str) -> int:
     """How many periods there are from one to another of its length, both included; 0 or less when
     the second is earlier."""
-    start, end, length = first_day(first), first_day(last), period_length(first)
-    if length == "day":
-        return (end - start).days + 1
-    return ((end.year - start.year) * 12 + end.month - start.month) // _MONTHS[length] + 1
+    return cycle_of(period_length(first)).steps(first_day(first), first_day(last)) + 1
 
 
 def parts_of(label: str, length: PeriodLength) -> tuple[str, ...]:
@@ -93,10 +89,10 @@ def parts_of(label: str, length: PeriodLength) -> tuple[str, ...]:
 
     Raises ValueError where they do not fit, such as quarters of a month.
     """
-    own = period_length(label)
-    fits = length == "day" or (own != "day" and _MONTHS[own] % _MONTHS[length] == 0)
-    if not fits:
-        raise ValueError(f"{label} is not made of periods of length {length}; choose a shorter one")
+    if not cycle_of(period_length(label)).made_of(cycle_of(length)):
+        raise ValueError(
+            f"{label} is not made of whole periods of a {length_text(length)}; choose a shorter one"
+        )
     end = first_day(next_label(label))
     labels = [label_of(first_day(label), length)]
     while first_day(following := next_label(labels[-1])) < end:
@@ -116,7 +112,8 @@ def covers(label: str, inner: str) -> bool:
 
 
 def overlaps(label: str, other: str) -> bool:
-    """Whether two periods have a day in common. Of two that have, one covers the other."""
+    """Whether two periods have a day in common. A week and a month can, and neither covers the
+    other."""
     (start, end), (first, past) = _days_of(label), _days_of(other)
     return start < past and first < end
 
@@ -130,6 +127,18 @@ def _days_of(label: str) -> tuple[date, date]:
 def days_in(label: str) -> int:
     """Calendar days of a period: 29 for February of a leap year."""
     return (first_day(next_label(label)) - first_day(label)).days
+
+
+def days_of_charge(label: str, days_of_month: int | None) -> int:
+    """Days of a period for a day's share of its charge: of the calendar, or so many each month."""
+    months = cycle_of(period_length(label)).months
+    return days_in(label) if days_of_month is None or not months else months * days_of_month
+
+
+def days_shared(label: str, other: str) -> int:
+    """Calendar days that two periods have in common."""
+    (start, end), (first, past) = _days_of(label), _days_of(other)
+    return max((min(end, past) - max(start, first)).days, 0)
 
 
 def business_us(start_us: int, end_us: int, calendar: BusinessHours) -> int:
@@ -220,7 +229,7 @@ def _days(first: date, last: date) -> Iterator[date]:
 
 
 def _hours_of(weekday: int, calendar: BusinessHours) -> list[tuple[str, str]]:
-    name = _WEEKDAYS[weekday]
+    name = WEEKDAYS[weekday]
     return [(each.opens, each.closes) for each in calendar.hours if name in each.days]
 
 

@@ -19,6 +19,7 @@ from services.core.contracts import (
     word_check,
 )
 from services.core.contracts.attribution_check import broken_attributions
+from services.core.contracts.calendar_check import broken_calendars
 from services.core.contracts.currency_check import broken_currencies
 from services.core.contracts.level_effects import idle_level_terms
 from services.core.contracts.money_effects import idle_money_terms
@@ -64,6 +65,7 @@ def findings(
     found += broken_reweighting(agreement, others)
     found += broken_currencies(agreement)
     found += broken_openings(agreement)
+    found += broken_calendars(agreement)
     found += unfit(agreement, programme)
     found += broken_worths(agreement, programme)
     found += broken_attributions(agreement, programme)

@@ -71,6 +71,12 @@ def unread(condition: Condition) -> list[str]:
     return [read.name for read in condition.reads if read.name not in used]
 
 
+def reads_calendar(condition: Condition) -> list[str]:
+    """Which of ``year`` and ``month`` the expression looks at."""
+    used = {token.text for token in _tokens(condition.holds) if token.kind == "word"}
+    return sorted(used & {"year", "month"})
+
+
 def _tokens(text: str) -> tuple[Token, ...]:
     found: list[Token] = []
     at = 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from schemas.bands import Threshold
 from schemas.level import Baseline, Misses
 from schemas.period import label_of
+from schemas.period_cycle import length_text
 from schemas.remedy import ByMisses
 from services.core.calendar.windows import parts_of
 from services.core.contracts.under_check import Check, ContractUnderCheck
@@ -52,7 +53,10 @@ def _measured_fits(contract: ContractUnderCheck) -> Iterator[Finding]:
         try:
             parts_of(label, level.measured)
         except ValueError:
-            reason = f"a {agreement.settled} is not made of whole periods of a {level.measured}"
+            reason = (
+                f"a {length_text(agreement.settled)} is not made of whole periods of a "
+                f"{length_text(level.measured)}"
+            )
             yield Finding(
                 (*path, "measured"), reason, "measure in shorter periods, or leave it out"
             )

@@ -15,6 +15,7 @@ from schemas.base import Noun
 from schemas.ceiling import DropSmall
 from schemas.credit import ByBand, PointsEach
 from schemas.earn_back import Deferral, EarnBackAfterRun, EarnBackByYear
+from schemas.period_cycle import cycle_of
 from schemas.points import MarginalPoints, PointTable
 from schemas.programme import Composite, Programme
 from schemas.remedy import ByMean, ByMisses, ByOccurrence
@@ -121,7 +122,7 @@ def _caps(agreement: Agreement, _: Programme) -> Iterator[Finding]:
         if cap.earned_back is not None and not agreement.earn_backs:
             reason = "nothing is earned back in this agreement"
             yield Finding(("caps", index, "earned_back"), reason, _LEAVE_OUT)
-        one_period = cap.window == "contract_year" and agreement.settled == "year"
+        one_period = cap.window == "contract_year" and cycle_of(agreement.settled).months == 12
         if one_period and cap.opening is not None:
             reason = "a contract year is one settlement period, before which none counts"
             yield Finding(("caps", index, "opening"), reason, _LEAVE_OUT)

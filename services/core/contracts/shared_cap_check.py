@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from schemas.agreement import Agreement
 from schemas.ceiling import SharedCap
 from schemas.credit import PercentLimit
+from schemas.period_cycle import same_length
 from schemas.programme import Programme
 from services.core.contracts.versions import covers
 from services.core.contracts.wording import Finding
@@ -26,7 +27,8 @@ def unfit(agreement: Agreement, programme: Programme) -> Iterator[Finding]:
 def _one_measure(agreement: Agreement, cap: SharedCap) -> Iterator[Finding]:
     for field in ("currency", "settled"):
         own, shared = getattr(agreement, field), getattr(cap, field)
-        if own != shared:
+        same = same_length(own, shared) if field == "settled" else own == shared
+        if not same:
             yield Finding(
                 (field,),
                 f"{field} is {own}, but the shared cap {cap.cap} is over this agreement and says "

@@ -17,7 +17,7 @@ from schemas.agreement import Agreement, Underpins
 from schemas.bands import Threshold
 from schemas.base import written
 from schemas.level import Level
-from schemas.period import PeriodLength
+from schemas.period_cycle import cycle_of, length_text
 from schemas.programme import (
     Metric,
     Percentile,
@@ -32,7 +32,6 @@ Why = Literal[
     "period_not_covered",
 ]  # fmt: skip
 
-_MONTHS: dict[PeriodLength, int] = {"day": 0, "month": 1, "quarter": 3, "half_year": 6, "year": 12}
 _MILLISECONDS = {
     "milliseconds": 1, "seconds": 1000, "minutes": 60_000, "hours": 3_600_000, "days": 86_400_000,
 }  # fmt: skip
@@ -150,9 +149,10 @@ def _between(own: _Side, their: _Side) -> Iterator[GapReason]:
     yield from _targets(own, their)
     yield from _times(own, their)
     measured, theirs = (side.level.measured or side.agreement.settled for side in (own, their))
-    if _MONTHS[measured] > _MONTHS[theirs]:
-        reason = f"it is measured per {measured}, what depends on it per {theirs}"
-        yield "longer_time", reason, f"measure it per {theirs}, so that no miss is averaged away"
+    if cycle_of(measured).about_days > cycle_of(theirs).about_days:
+        per = length_text(theirs)
+        reason = f"it is measured per {length_text(measured)}, what depends on it per {per}"
+        yield "longer_time", reason, f"measure it per {per}, so that no miss is averaged away"
 
 
 def _targets(own: _Side, their: _Side) -> Iterator[GapReason]:

@@ -23,7 +23,8 @@ from schemas.event import (
     ProposalAnswer,
     Ticket,
 )
-from schemas.period import LENGTHS, first_day, label_of, period_length
+from schemas.period import first_day, label_of, period_length
+from schemas.period_cycle import cycle_of, length_text
 from schemas.programme import Programme, Source
 from services.core.calendar.windows import microseconds
 from services.core.events.agreement_facts import of_agreement
@@ -209,15 +210,16 @@ def _row(
 def _of_wrong_length(path: FactRule, noun: Figure) -> Rejection | None:
     """A figure for a period of a length in which no agreement asks for its metric."""
     length = period_length(noun.period)
-    if path.lengths is None or length in path.lengths:
+    own = cycle_of(length)
+    if path.lengths is None or any(cycle_of(each) == own for each in path.lengths):
         return None
-    asked = [each for each in LENGTHS if each in path.lengths]
+    asked = sorted(path.lengths, key=lambda each: (cycle_of(each).about_days, each))
     return Rejection(
         RejectionCode.WRONG_PERIOD,
         "/data/period",
-        f"{noun.period} is a {length.replace('_', ' ')}, and no agreement asks for {noun.metric} "
-        f"by {length.replace('_', ' ')}",
-        f"declare it by {' or '.join(asked).replace('_', ' ')}, such as "
+        f"{noun.period} is a {length_text(length)}, and no agreement asks for {noun.metric} "
+        f"by {length_text(length)}",
+        f"declare it by {' or '.join(map(length_text, asked))}, such as "
         f"{label_of(first_day(noun.period), asked[0])}",
     )
 

@@ -10,7 +10,8 @@ from schemas.base import written
 from schemas.conversion import RateOfDay
 from schemas.event import Charge, Circumstance
 from schemas.money import exponent
-from schemas.period import first_day, label_of
+from schemas.period import first_day, label_of, period_length
+from schemas.period_cycle import cycle_of, length_text
 from schemas.programme import Programme, Source
 from services.core.calendar.windows import covers
 from services.core.events.facts import LARGEST
@@ -80,17 +81,40 @@ def _longer(agreement: Agreement, noun: Charge) -> Rejection | None:
     """A charge for more than a settlement period, of a base that does not spread it."""
     base = next(base for base in agreement.bases if base.base == noun.base)
     settled = label_of(first_day(noun.period), agreement.settled)
-    if base.longer_charge != "refused" or covers(settled, noun.period):
+    if covers(settled, noun.period):
         return None
-    by = agreement.settled.replace("_", " ")
+    by = length_text(agreement.settled)
+    if base.longer_charge == "by_days":
+        return None
+    if base.longer_charge == "equal_parts":
+        return _not_in_equal_parts(agreement, noun, settled)
     return Rejection(
         RejectionCode.WRONG_PERIOD,
         "/data/period",
         f"{noun.period} is more than a {by}, by which {agreement.agreement} is settled, and the "
         f"base {noun.base} does not spread such charges (longer_charge: refused)",
-        f"state a charge for each {by}, such as {settled}, or agree on longer_charge: by_days or "
-        "equal_parts",
+        f"state a charge for each {by}, such as {settled}, or agree on longer_charge: by_days"
+        f"{' or equal_parts' if _in_whole_periods(agreement, noun) else ''}",
     )
+
+
+def _not_in_equal_parts(agreement: Agreement, noun: Charge, settled: str) -> Rejection | None:
+    """A charge in equal parts for a time that is not made of whole settlement periods."""
+    if _in_whole_periods(agreement, noun):
+        return None
+    by = length_text(agreement.settled)
+    return Rejection(
+        RejectionCode.WRONG_PERIOD,
+        "/data/period",
+        f"{noun.period} is not made of whole periods of a {by}, by which {agreement.agreement} is "
+        f"settled, and the base {noun.base} spreads charges in equal parts",
+        f"state a charge for each {by}, such as {settled}, or agree on longer_charge: by_days",
+    )
+
+
+def _in_whole_periods(agreement: Agreement, noun: Charge) -> bool:
+    """Whether a charge's time is made of whole settlement periods."""
+    return cycle_of(period_length(noun.period)).made_of(cycle_of(agreement.settled))
 
 
 def _charge(agreement: Agreement, noun: Charge) -> Rejection | None:

@@ -6,7 +6,7 @@ that is loaded, replayed or settled offline meets the same verdict as on the day
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import Any
 
 from schemas.agreement import Agreement
-from schemas.period import LENGTHS, PeriodLength
+from schemas.period import PeriodLength
+from schemas.period_cycle import cycle_of, longest_of
 from schemas.programme import Programme
 from services.core.calendar.windows import (
     DAY_US,
@@ -31,11 +32,15 @@ FIRST_DAYS_US = -62_135_596_800_000_000 + 800 * DAY_US
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """How long a programme restates its periods, and the longest of them."""
+    """How long a programme restates its periods, and the longest of them.
+
+    ``beside``: lengths of which the longest is not made, as a month is not made of weeks.
+    """
 
     days: int
     zone: str
     longest: PeriodLength
+    beside: tuple[PeriodLength, ...] = ()
 
     def about_us(self, at_us: int, period: str | None) -> int:
         """The last instant that an event is about.
@@ -71,9 +76,10 @@ class Horizon:
         """The earliest instant that events may be about when a source has come to ``latest_us``.
 
         It begins the first period, of the longest length, whose end and the days of restatement
-        do not lie before that time.
+        do not lie before that time, or one beside it that begins earlier.
         """
-        return _cutoff_us(self.days, self.zone, self.longest, latest_us)
+        lengths = (self.longest, *self.beside)
+        return min(_cutoff_us(self.days, self.zone, each, latest_us) for each in lengths)
 
     def is_beyond(self, about_us: int, latest_us: int | None) -> bool:
         """Whether every settlement period that an event could touch is past its restatement."""
@@ -81,11 +87,11 @@ class Horizon:
 
 
 @lru_cache(maxsize=4096)
-def _cutoff_us(days: int, zone: str, longest: PeriodLength, latest_us: int) -> int:
+def _cutoff_us(days: int, zone: str, length: PeriodLength, latest_us: int) -> int:
     since = latest_us - days * DAY_US - 1
     if since < FIRST_DAYS_US:
         return since
-    return bounds_us(window_of(label_at(instant(since), zone, longest), zone))[0]
+    return bounds_us(window_of(label_at(instant(since), zone, length), zone))[0]
 
 
 def horizons_of(
@@ -103,10 +109,19 @@ def horizons_of(
         name: Horizon(
             max(version.restated_for_days for version in versions),
             versions[0].time_zone,
-            max(settled.get(name, {"month"}), key=LENGTHS.index),
+            *_longest(settled.get(name, {"month"})),
         )
         for name, versions in programmes.items()
     }
+
+
+def _longest(
+    lengths: Collection[PeriodLength],
+) -> tuple[PeriodLength, tuple[PeriodLength, ...]]:
+    """The longest of some lengths, and those of which it is not made."""
+    longest = longest_of(lengths)
+    made = cycle_of(longest)
+    return longest, tuple(each for each in sorted(lengths) if not made.made_of(cycle_of(each)))
 
 
 class Latest:

@@ -16,6 +16,7 @@ from schemas.conversion import AgreedRate, Conversion, RateOfDay, RateOfPeriod
 from schemas.evaluation import ChargeFact, CircumstanceFact, EventRef
 from schemas.money import MOST, exponent
 from schemas.period import first_day, label_of, next_label, period_length
+from schemas.period_cycle import length_text
 from services.core.calendar.windows import covers
 from services.core.events.stated_numbers import IN_USE
 from services.core.exact.arithmetic import ZERO, money_text
@@ -23,7 +24,7 @@ from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.conversion import AppliedRate, Foreign, converted, days_looked_at
 from services.core.inputs.evaluated import EvaluatedPeriods
 from services.core.inputs.known import PeriodInputs
-from services.core.inputs.spreading import SpreadCharge, SpreadRule, decimals_of
+from services.core.inputs.spreading import SpreadCharge, SpreadRule, decimals_of, is_spread
 from services.core.inputs.stated import (
     misstated_text,
     not_narrowed,
@@ -129,11 +130,12 @@ class Charges:
         charge = fact.charge
         if covers(period, charge.period):
             return self._in_own_currency(version, _foreign(fact, period), blockers)
-        if longer == "refused":
+        if longer == "refused" or not is_spread(longer, charge.period, version.settled):
+            others = "by_days or equal_parts" if longer == "refused" else "by_days"
             raise InvalidDeclaration(
                 f"{_said(fact)} is for more than {period}, and the base '{charge.base}' does not "
-                f"spread such charges; state it for each {version.settled.replace('_', ' ')}, or "
-                "agree on longer_charge: by_days or equal_parts"
+                f"spread such charges; state it for each {length_text(version.settled)}, or "
+                f"agree on longer_charge: {others}"
             )
         spread = SpreadCharge(longer, charge.period, period)
         value = self._part(version, spread, fact, blockers)

@@ -137,7 +137,8 @@ class PeriodContext:
 
     def contract_year(self) -> list[str]:
         """The settlement periods of the contract year so far, this one last."""
-        return list(contract_year(first_day(self.begins), self.period))
+        belongs_to = self.version.conventions.period_belongs_to
+        return list(contract_year(first_day(self.begins), self.period, belongs_to))
 
     def term(self) -> list[str]:
         """All settlement periods so far, this one last."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 
 from schemas.agreement import Agreement
@@ -129,7 +130,7 @@ def _in_force(
     ruling = version_for(versions, period)
     length = (ruling or versions[0]).settled
     begins = max(first_day(stated), versions[0].effective_from)
-    last = next_label(label_of(first_day(next_label(stated)), length), -1)
+    last = label_of(first_day(next_label(stated)) - timedelta(days=1), length)
     labels = {period, *labels_between(label_of(begins, length), last)}
     found = [one for label in labels if (one := version_for(versions, label)) is not None]
     return [version for version in versions if version in found]

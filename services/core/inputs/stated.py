@@ -8,6 +8,7 @@ from fractions import Fraction
 from schemas.base import YEARS, day_of
 from schemas.evaluation import CircumstanceFact
 from schemas.period import period_length
+from schemas.period_cycle import length_text
 from services.core.inputs.blockers import InvalidDeclaration
 
 
@@ -47,7 +48,7 @@ def too_short_text(fact: CircumstanceFact, window: str) -> str:
     length = period_length(fact.circumstance.period)
     return (
         f"{named(fact)} speaks of a part of {window} only, and it is asked for all of {window}; "
-        f"state it for {window}, or measure by {length.replace('_', ' ')} what reads it"
+        f"state it for {window}, or measure by {length_text(length)} what reads it"
     )
 
 

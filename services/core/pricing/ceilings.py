@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.credit import AmountLimit, AtRiskLimit, DaysLimit, PercentLimit, WorthLimit
-from services.core.calendar.windows import days_in
+from services.core.calendar.windows import days_of_charge
 from services.core.exact.arithmetic import ZERO, percent_of
 from services.core.inputs.context import PeriodContext
 from services.core.pricing.quantities import PricedUnits
@@ -61,7 +61,8 @@ def _days_limit(
 ) -> Fraction:
     charged = context.charges.charged_period(context.version, limit.base, period or context.period)
     base = context.base_where(limit.days != 0, limit.base, subject, period)
-    return limit.days * (base or ZERO) / days_in(charged)
+    days = days_of_charge(charged, context.version.conventions.days_of_month)
+    return limit.days * (base or ZERO) / days
 
 
 _LIMITS: dict[type, Limiter] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from schemas.condition import CircumstanceRead, Condition, FigureRead, StatedRead, TextRead
-from schemas.period import first_day
 from schemas.statement import Step
+from services.core.calendar.days import counted_on
 from services.core.calendar.windows import labels_between
 from services.core.contracts.conditions import Value, holds, used
 from services.core.exact.arithmetic import number_text
@@ -82,7 +82,7 @@ def _of_circumstance(
 
 def _given(pricing: PricingContext, name: str) -> Value | None:
     context, result = pricing.context, pricing.result
-    day = first_day(context.period)
+    day = counted_on(context.period, context.version.conventions.period_belongs_to)
     settlement = len(list(labels_between(context.begins, context.period)))
     given: dict[str, Value | None] = {
         "result": result.result,

@@ -24,7 +24,7 @@ from schemas.credit import (
 )
 from schemas.period import first_day, label_of
 from schemas.statement import Step
-from services.core.calendar.windows import days_in
+from services.core.calendar.windows import days_of_charge
 from services.core.exact.arithmetic import HUNDRED, ONE, ZERO, number_text, percent_of, rounded
 from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.context import PeriodContext
@@ -117,7 +117,7 @@ def _day_of(pricing: PricingContext, term: DayOf, counts: Sequence[PricedUnits])
     units, context = _units(counts), pricing.context
     charge = _base(pricing, term.base, units != 0)
     charged = context.charges.charged_period(context.version, term.base, context.period)
-    days = days_in(charged)
+    days = days_of_charge(charged, context.version.conventions.days_of_month)
     value = units * (charge or ZERO) / days
     told = _told(pricing, charge, term.base)
     text = f"{_times(units)}a day's charge, {told} / {days} days = {context.money(value)}"

@@ -111,7 +111,7 @@ def test_the_parts_of_a_period_fill_it_without_gap(label: str, length: PeriodLen
 def test_a_month_is_not_made_of_quarters() -> None:
     with pytest.raises(ValueError, match="not made of"):
         parts_of("2025-01", "quarter")
-    with pytest.raises(ValueError, match="2025-01-15 is not made of periods of length month"):
+    with pytest.raises(ValueError, match="2025-01-15 is not made of whole periods of a month"):
         parts_of("2025-01-15", "month")
 
 

@@ -14,6 +14,7 @@ from schemas.agreement import Agreement
 from schemas.base import written
 from schemas.level import Level
 from schemas.period import PeriodLength
+from schemas.period_cycle import cycle_of
 from schemas.programme import Metric, Programme, WithinLimit
 from services.core.contracts.interchange.carried import (
     EITHER_ABOVE,
@@ -32,11 +33,14 @@ from services.core.contracts.interchange.carried import (
 
 VERSION = "openslo/v1"
 _CALENDAR: Mapping[str, PeriodLength] = {
-    "1d": "day", "1M": "month", "1Q": "quarter", "3M": "quarter", "6M": "half_year", "1Y": "year",
+    "1d": "day", "1w": "week", "1M": "month", "1Q": "quarter", "3M": "quarter",
+    "6M": "half_year", "1Y": "year",
 }  # fmt: skip
-_SHORT: Mapping[PeriodLength, str] = {
-    "day": "1d", "month": "1M", "quarter": "1Q", "half_year": "6M", "year": "1Y",
+_SHORT: Mapping[tuple[int, int], str] = {
+    (1, 0): "1d", (7, 0): "1w", (28, 0): "4w", (0, 1): "1M", (0, 3): "1Q", (0, 6): "6M",
+    (0, 12): "1Y",
 }  # fmt: skip
+"""By the days and the months of a period; where it begins is said by the calendar's start."""
 _SHARES = ("availability_by_samples", "availability_by_status", "availability_by_outages")
 
 
@@ -294,7 +298,7 @@ def _as_slo(
         ratio = {"counter": "true", "good": _source(metric), "total": _source(metric)}
         indicator = {"ratioMetric": ratio}
     sliced = metric.measure.kind in _SHARES
-    window = level.measured or agreement.settled
+    window = cycle_of(level.measured or agreement.settled)
     calendar = {"startTime": f"{agreement.effective_from.isoformat()} 00:00:00",
                 "timeZone": programme.time_zone}  # fmt: skip
     return {
@@ -308,7 +312,11 @@ def _as_slo(
                 "spec": indicator,
             },
             "timeWindow": [
-                {"duration": _SHORT[window], "isRolling": "false", "calendar": calendar}
+                {
+                    "duration": _SHORT[window.days, window.months],
+                    "isRolling": "false",
+                    "calendar": calendar,
+                }
             ],
             "budgetingMethod": "Timeslices" if sliced else "Occurrences",
             "objectives": [objective],

@@ -31,7 +31,7 @@ from services.core.contracts.interchange.carried import (
 _OBJECTIVE = pattern(r"\s*([A-Za-z_][\w.-]*)\s*(>=|<=|==|=|>|<)\s*'?(-?[0-9]+(?:\.[0-9]+)?)'?\s*")
 _WORDS = {">=": "at_least", ">": "above", "<=": "at_most", "<": "below"}
 _PERIODS: Mapping[str, PeriodLength] = {
-    "daily": "day", "monthly": "month", "quarterly": "quarter", "yearly": "year",
+    "daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year",
 }  # fmt: skip
 _CURRENCY_LIKE = pattern(r"[A-Z]{3}")
 
