@@ -138,6 +138,17 @@ class IncompleteOccurrence(Noun):
     events: tuple[EventRef, ...] = ()
 
 
+class ExcludedTime(Noun):
+    """What an exclusion of the metric came to in the window."""
+
+    exclusion: Name
+    taken_off: Literal["bad_time", "counted_time"]
+    bad_seconds: WorkedOut = Field(description="Outages in it, within business hours.")
+    windows: tuple[Window, ...] = Field(
+        (), description="When it was, where it recurs. What is upstream is told by its own figure."
+    )
+
+
 class ComparedFigure(Noun):
     """What another source than the binding one says. It changes nothing."""
 
@@ -170,9 +181,15 @@ class MetricFigure(Noun):
     counted_seconds: WorkedOut | None = Field(
         None,
         exclude_if=is_unset,
-        description="Where a metric states business hours: how much of the window lies in them.",
+        description="Where not all of the window counts: how much of it does.",
     )
     incomplete: tuple[IncompleteOccurrence, ...] = ()
+    excluded: tuple[ExcludedTime, ...] = Field(
+        (), exclude_if=is_unset, description="What each exclusion of the metric came to."
+    )
+    without_exclusions: WorkedOut | None = Field(
+        None, exclude_if=is_unset, description="What the value is where nothing is excluded."
+    )
     short_interruptions: Count | None = Field(
         None,
         exclude_if=is_unset,

@@ -26,10 +26,11 @@ class Interruptions(Noun):
         "by the name of the first and lasts until the end of the last, the time between them "
         "included. Absent: each stands alone.",
     )
-    length: Literal["as_reported", "in_business_hours"] | None = Field(
+    length: Literal["as_reported", "as_counted"] | None = Field(
         None,
         exclude_if=is_unset,
-        description="Beside business_hours: which time of an interruption must be that long.",
+        description="Beside business_hours and exclusions: which time of an interruption must be "
+        "that long.",
     )
 
     @model_validator(mode="after")

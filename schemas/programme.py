@@ -22,6 +22,7 @@ from schemas.base import (
 )
 from schemas.business_hours import BusinessHours
 from schemas.ceiling import OfVendor, SharedCap
+from schemas.exclusions import Exclusion, Upstream
 from schemas.four_eyes import FourEyes
 from schemas.interruptions import Interruptions
 from schemas.whose_word import SAID, SIDES, ThirdParty, WhoseWord, WordOf
@@ -84,19 +85,21 @@ class _ShareInHours(_InHours):
     nothing_to_count: NothingToCount | None = Field(
         None,
         exclude_if=is_unset,
-        description="Beside business_hours, of a window in which no time counts, such as a "
-        "Sunday. no_data: as if nothing had been reported. no_result: the period has no result. "
-        "counts_as: the figure is N.",
+        description="Beside business_hours and exclusions of counted_time, of a window in which "
+        "no time counts, such as a Sunday. no_data: as if nothing had been reported. "
+        "no_result: the period has no result. counts_as: the figure is N.",
     )
 
     @model_validator(mode="after")
     def _says_what_a_window_without_hours_is(self) -> Self:
-        if self.business_hours is not None and self.nothing_to_count is None:
+        excluded = [one.taken_off for one in getattr(self, "exclusions", ())]
+        less = self.business_hours is not None or "counted_time" in excluded
+        if less and self.nothing_to_count is None:
             raise ValueError(
-                "with business_hours there may be a window in which no time counts; state "
-                "nothing_to_count: no_data, no_result or counts_as"
+                "with business_hours, or exclusions of counted_time, there may be a window in "
+                "which no time counts; state nothing_to_count: no_data, no_result or counts_as"
             )
-        if self.business_hours is None and self.nothing_to_count is not None:
+        if not less and self.nothing_to_count is not None:
             raise ValueError(
                 "nothing_to_count is of a window in which no time counts, and here all of it does; "
                 "leave it out, or state business_hours"
@@ -133,6 +136,12 @@ class _OfOutages(_InHours):
         "for what is missing. from_window_start: a close without an open counts from the start of "
         "its window; an end before the start waits."
     )
+    exclusions: tuple[Exclusion, ...] = Field(
+        (),
+        exclude_if=is_unset,
+        description="Time in which outages are excused. Where several cover it, it is taken off "
+        "once; counted_time goes before bad_time.",
+    )
     interruptions: Interruptions | None = Field(
         None,
         exclude_if=is_unset,
@@ -147,12 +156,28 @@ class _OfOutages(_InHours):
         term = self.interruptions
         if term is None:
             return self
-        open_ = self.business_hours is not None and term.at_least_minutes is not None
+        less = self.business_hours is not None or bool(self.exclusions)
+        open_ = less and term.at_least_minutes is not None
         if open_ != (term.length is not None):
             raise ValueError(
-                "length goes with at_least_minutes beside business_hours; state there whether an "
-                "interruption must be that long as_reported or in_business_hours, and leave it out "
-                "elsewhere"
+                "length goes with at_least_minutes beside business_hours or exclusions; state "
+                "there whether an interruption must be that long as_reported or as_counted, and "
+                "leave it out elsewhere"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _excuses_in_one_way(self) -> Self:
+        names = [one.exclusion for one in self.exclusions]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"exclusion {twice[0]} is stated twice; keep one, or rename it")
+        bad_only = [one.exclusion for one in self.exclusions if one.taken_off == "bad_time"]
+        if self.heartbeat is not None and bad_only:
+            raise ValueError(
+                f"exclusion {bad_only[0]} leaves its time counted, and beside a heartbeat it is "
+                "open whether time in it is good or unknown where nothing is heard; write "
+                "taken_off: counted_time, or leave the heartbeat out"
             )
         return self
 
@@ -479,6 +504,16 @@ class Metric(Noun):
         return stated.binding if isinstance(stated, BindingSource) else None
 
     @property
+    def exclusions(self) -> tuple[Exclusion, ...]:
+        """Time in which its outages are excused."""
+        return self.measure.exclusions if isinstance(self.measure, _OfOutages) else ()
+
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """The exclusions that are outages of other metrics."""
+        return tuple(one for one in self.exclusions if isinstance(one, Upstream))
+
+    @property
     def interruptions(self) -> Interruptions | None:
         """Which outages count, and which are one; None where all do by themselves."""
         return self.measure.interruptions if isinstance(self.measure, _OfOutages) else None
@@ -664,6 +699,27 @@ class Programme(Noun):
                     f"the heartbeat of metric {metric.metric} is {metric.heartbeat.metric}, which "
                     "is no metric of samples or status; name one"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _upstream_is_of_outages(self) -> Self:
+        for metric in self.metrics:
+            for one in metric.upstreams:
+                found = self.metric(one.metric)
+                if found is None or not isinstance(found.measure, _OfOutages):
+                    raise ValueError(
+                        f"exclusion {one.exclusion} of metric {metric.metric} is upstream of "
+                        f"{one.metric}, which is no metric of outages; name one"
+                    )
+        needed = {one.metric: {each.metric for each in one.upstreams} for one in self.metrics}
+        while ready := [name for name, above in needed.items() if not above & needed.keys()]:
+            for name in ready:
+                del needed[name]
+        if needed:
+            raise ValueError(
+                f"metric {min(needed)} is excused by its own outages through what is upstream of "
+                "it; take it out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -26,6 +26,8 @@ PAGE = page("programme.md")
 MONTHS = {"January": "2025-01", "February": "2025-02"}
 NOW_US = microseconds(datetime(2025, 6, 1, tzinfo=UTC))
 PARTS = """
+  - {metric: network-outages, name: N, unit: minutes, better: lower,
+     measure: {kind: outage_time, overlap: merged, part: exact, silence: up, incomplete: wait}}
   - {metric: part-one, name: P, unit: percent, better: higher,
      measure: {kind: declared, at_least: 0, at_most: 100}}
   - {metric: part-two, name: P, unit: percent, better: higher,
@@ -85,7 +87,9 @@ def test_an_example_is_counted_as_the_page_says(told: str, tmp_path: Path) -> No
 def _contracts(metric: str, name: str) -> str:
     """The page's programme with this metric and two that it may be made of, and an agreement."""
     (whole,) = blocks(PAGE, "yaml programme")
-    head = whole.split("metrics:\n")[0].replace("[uptime]", f"[{name}, part-one, part-two]")
+    head = whole.split("metrics:\n")[0].replace(
+        "[uptime]", f"[{name}, part-one, part-two, network-outages]"
+    )
     own = "".join(
         f"{'  - ' if number == 0 else '    '}{line}\n"
         for number, line in enumerate(metric.splitlines())

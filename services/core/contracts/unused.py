@@ -44,11 +44,13 @@ def _metrics(programme: Programme, agreements: Sequence[Agreement]) -> Iterator[
 
 
 def _with_parts(programme: Programme, name: str) -> frozenset[str]:
-    """A metric and all that it is made of."""
+    """A metric and all that it is made of, or excused by."""
     metric = programme.metric(name)
-    if metric is None or not isinstance(metric.measure, Composite):
+    if metric is None:
         return frozenset({name})
-    parts = (_with_parts(programme, part) for part in metric.measure.parts)
+    made_of = metric.measure.parts if isinstance(metric.measure, Composite) else ()
+    above = (one.metric for one in metric.upstreams)
+    parts = (_with_parts(programme, part) for part in (*made_of, *above))
     return frozenset({name}).union(*parts)
 
 

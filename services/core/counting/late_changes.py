@@ -37,7 +37,7 @@ from services.core.counting.occurrences import (
 from services.core.counting.stated_facts import answer_facts
 from services.core.counting.words import ProposalSubject, Words, payload_text, ruling
 from services.core.events.corrections import EventKey
-from services.core.events.wanted import metrics_read
+from services.core.events.wanted import metrics_read, upstream_of
 from services.core.events.whose_word import StatementStanding
 from services.core.exact.budget import Budget
 
@@ -69,7 +69,7 @@ def late_changes(
         budget,
         closed_before,
         as_accepted,
-        unclear_metrics(agreements),
+        unclear_metrics(agreements) | upstream_of(programmes, read),
         _by_their_begin(programmes, agreements),
     )
     proposals: list[Proposal] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.agreement import Agreement
@@ -94,7 +94,20 @@ def metrics_read(versions: Sequence[Programme], agreements: Iterable[Agreement])
         for metric in version.metrics
         if metric.metric in found and metric.heartbeat is not None
     }
-    return frozenset(found | beats)
+    return frozenset(found | beats | upstream_of(versions, found))
+
+
+def upstream_of(versions: Sequence[Programme], names: Collection[str]) -> frozenset[str]:
+    """The metrics whose outages excuse those of others, and what is upstream of them."""
+    found: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        metrics = (version.metric(name) for version in versions)
+        above = {one.metric for metric in metrics if metric is not None for one in metric.upstreams}
+        waiting |= above - found
+        found |= above
+    return frozenset(found)
 
 
 def read_beside_levels(agreement: Agreement) -> frozenset[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.absence import CountsAs
 from schemas.bands import Rounding
-from schemas.evaluation import MetricFigure
+from schemas.evaluation import ExcludedTime, MetricFigure
 from schemas.level import (
     BelowMinimumOnly,
     EveryMiss,
@@ -176,8 +176,11 @@ def _as_counted(
         text = f"not over at the end of {period}: {listed(not_over)}"
         reading = reading.becomes(reading.value, step("not-over", path, text))
     if figure.counted_seconds is not None:
-        text = f"{number_text(figure.counted_seconds / 60)} minutes of {period} are business hours"
-        made = step("business-hours", path, text, figure.counted_seconds)
+        text = f"{number_text(figure.counted_seconds / 60)} minutes of {period} count"
+        made = step("counted-time", path, text, figure.counted_seconds)
+        reading = reading.becomes(reading.value, made)
+    for one in figure.excluded:
+        made = step("excluded-time", path, _excluded_text(figure, one), one.bad_seconds)
         reading = reading.becomes(reading.value, made)
     if figure.short_interruptions:
         text = f"{figure.short_interruptions} too short to count"
@@ -194,6 +197,19 @@ def _as_counted(
     text += "" if figure.value is None else f", which counts as {number_text(figure.value)}"
     made = step("nothing-to-count", path, text, figure.value)
     return replace(reading.becomes(figure.value, made), nothing=figure.value is None)
+
+
+def _excluded_text(figure: MetricFigure, one: ExcludedTime) -> str:
+    """``patching, taken off counted time: 15 minutes of outage in 4 windows; without ... 93.5``."""
+    off = one.taken_off.replace("_", " ")
+    text = (
+        f"{one.exclusion}, taken off {off}: {number_text(one.bad_seconds / 60)} minutes of outage"
+    )
+    if one.windows:
+        text += f" in {len(one.windows)} window{'s' if len(one.windows) > 1 else ''}"
+    without = figure.without_exclusions
+    known = "no figure" if without is None else number_text(without)
+    return f"{text}; without any exclusion: {known}"
 
 
 def _without_few(

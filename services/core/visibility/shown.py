@@ -169,7 +169,10 @@ class AgreementView:
                 name = references.occurrence(part)
                 return part.model_copy(update={"part": name, **bare})
             case "whole":
-                return part.model_copy(update={"events": self._events(part.events, references)})
+                seen: dict[str, object] = {"events": self._events(part.events, references)}
+                if self.of_others == "nothing":  # what is cut out of it may be another's outage
+                    seen["pieces"] = ()
+                return part.model_copy(update=seen)
 
     def _half(
         self, half: IncompleteOccurrence, references: References

@@ -87,14 +87,14 @@ def test_outages_of_two_subjects_are_two_interruptions() -> None:
     assert (found.value, found.short_interruptions) == (0, 2)
 
 
-@pytest.mark.parametrize(("length", "value"), [("as_reported", 5), ("in_business_hours", 0)])
+@pytest.mark.parametrize(("length", "value"), [("as_reported", 5), ("as_counted", 0)])
 def test_beside_business_hours_it_is_stated_which_time_must_be_that_long(
     length: str, value: int
 ) -> None:
     events = down("merged", "2025-01-10T06:50:00Z", "2025-01-10T07:05:00Z")  # 07:50 to 08:05
     term = {**TEN, "length": length}
     assert counted("merged", events, term, business_hours=HOURS).value == value
-    with pytest.raises(ValidationError, match="must be that long as_reported or in_business"):
+    with pytest.raises(ValidationError, match="must be that long as_reported or as_counted"):
         counted("merged", events, TEN, business_hours=HOURS)
     with pytest.raises(ValidationError, match="leave it out elsewhere"):
         counted("merged", events, term)

@@ -14,6 +14,7 @@ from schemas.evaluation import (
     PeriodEvaluation,
     Proposal,
 )
+from schemas.period import Window
 from schemas.programme import VendorsSee
 from schemas.role import Role
 from schemas.statement import LevelResult, SettlementStatement
@@ -120,6 +121,20 @@ def test_where_nothing_is_revealed_a_vendor_sees_its_own_alone() -> None:
     assert ([part.part for part in figure.parts], figure.unfinished) == (["t1"], ("t1",))
     assert figure.evidence.telling == EVENTS[:2]
     assert withheld == 0
+
+
+@pytest.mark.parametrize(("revealed", "shown"), [("nothing", 0), ("figures", 1), ("events", 1)])
+def test_when_anothers_outage_cut_ones_own_is_seen_where_figures_are(
+    revealed: VendorsSee, shown: int
+) -> None:
+    known = _evaluation()
+    piece = Window.model_validate({"start": "2025-01-10T10:00:00Z", "end": "2025-01-10T11:00:00Z"})
+    own = known.figures[0].parts[0].model_copy(update={"pieces": (piece,)})
+    figures = (known.figures[0].model_copy(update={"parts": (own,)}),)
+    seen, _ = _view("nimbus", "vendor", revealed).evaluation(
+        known.model_copy(update={"figures": figures})
+    )
+    assert len(seen.figures[0].parts[0].pieces) == shown
 
 
 def test_a_vendor_sees_no_proposal_answer_or_compared_source_of_another() -> None:

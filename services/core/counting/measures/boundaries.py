@@ -53,12 +53,16 @@ class Extent:
         if how == "ends":
             ended = self.end is not None and since <= self.end < until
             return ended and self.is_counted(question)
-        inside = self.start >= since or self.end is None or self.end > since
-        return self.start < until and inside and self.within(question).is_counted(question)
+        return self.meets(question) and self.within(question).is_counted(question)
+
+    def meets(self, question: Question) -> bool:
+        """Whether any of it lies in the window, whether it counts or not."""
+        since, until = question.bounds
+        return self.start < until and (self.start >= since or self.end is None or self.end > since)
 
     def is_counted(self, question: Question) -> bool:
         """Whether any of it lies in time that counts; what is not over may yet."""
-        if question.hours is None or self.end is None:
+        if self.end is None or question.counted.is_all:
             return True
         return question.counted.counts(self.start, self.end)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from schemas.absence import CountsAs
 from schemas.evaluation import ComparedFigure, MetricFigure
+from schemas.exclusions import Exclusion, Upstream
 from schemas.frame import Facts, Int64s
 from schemas.period import Window
 from schemas.programme import (
@@ -31,10 +33,12 @@ from schemas.programme import (
     Total,
     WithinLimit,
 )
+from services.core.calendar.intervals import Interval
 from services.core.calendar.windows import bounds_us
 from services.core.counting.measures import declared, deliveries, outages, status, tickets, values
 from services.core.counting.measures.boundaries import TermView, conventions, views
 from services.core.counting.measures.composites import composed
+from services.core.counting.measures.counted_time import CountedTime, Excused
 from services.core.counting.measures.observed import known_us
 from services.core.counting.measures.question import (
     NO_TIMES,
@@ -153,7 +157,8 @@ class Counter:
 
     ``versions``: all of the programme, which say where occurrences count that began under them.
     ``looks``: metric to how the terms of the agreement look at its occurrences. ``figures``: which
-    declared ones count. ``only``: the one source that is counted, instead of a binding one.
+    declared ones count. ``unexcused``: as if nothing were excluded. ``only``: the one
+    source that is counted, instead of a binding one.
     ``budget``: of all that is counted; it raises OverBudget.
     """
 
@@ -166,6 +171,8 @@ class Counter:
     only: str | None = None
     budget: Budget = UNBOUNDED
     _answers: dict[tuple[Need, Window], CountedFigure] = field(default_factory=dict, repr=False)
+    unexcused: bool = False
+    _times: dict[tuple[str, str, Window], CountedTime] = field(default_factory=dict, repr=False)
     _told: dict[tuple[str, str, Window], ToldBySubject] = field(default_factory=dict, repr=False)
     _of_things: dict[str, Index] = field(default_factory=dict, repr=False)
 
@@ -183,8 +190,13 @@ class Counter:
         """The same, written down with its evidence, and with what other sources say."""
         question = self.question(need, window, with_rows=False)
         found = figure(question, self.answer(need, window))
-        compared = tuple(self._compared(question.metric, need, window))
-        return found.model_copy(update={"compared": compared}) if compared else found
+        changed: dict[str, object] = {}
+        if compared := tuple(self._compared(question.metric, need, window)):
+            changed["compared"] = compared
+        if question.metric.exclusions:
+            without = replace(self, unexcused=True, **_anew()).answer(need, window)
+            changed["without_exclusions"] = without.value
+        return found.model_copy(update=changed) if changed else found
 
     def _compared(self, metric: Metric, need: Need, window: Window) -> Iterator[ComparedFigure]:
         """What the metric comes to by each source that is not the binding one."""
@@ -194,7 +206,7 @@ class Counter:
         facts = self.fact_index.facts
         codes = np.unique(facts.source[self.fact_index.of(number)]).tolist()
         for source in sorted({facts.sources[code] for code in codes} - {metric.binding}):
-            counter = replace(self, only=source, _answers={}, _told={}, _of_things={})
+            counter = replace(self, only=source, **_anew())
             answer = counter.answer(need, window)
             if len(answer.rows):
                 yield ComparedFigure(
@@ -241,14 +253,34 @@ class Counter:
             rows,
             holders,
             vendors,
+            self._counted_time(metric, need, window),
             found,
             later,
             touching,
             beats,
             self.budget,
             self._told.setdefault((metric.metric, need.period, window), ToldBySubject()),
-            None if isinstance(metric.measure, TicketsInTime) else metric.business_hours,
         )
+
+    def _counted_time(self, metric: Metric, need: Need, window: Window) -> CountedTime:
+        """The time of a window that counts for a metric: put together once."""
+        key = metric.metric, need.period, window
+        if key not in self._times:
+            hours = None if isinstance(metric.measure, TicketsInTime) else metric.business_hours
+            terms = () if self.unexcused else metric.exclusions
+            excused = tuple(Excused(term, self._upstream(term, need, window)) for term in terms)
+            self._times[key] = CountedTime.of(*bounds_us(window), hours, excused)
+        return self._times[key]
+
+    def _upstream(self, term: Exclusion, need: Need, window: Window) -> tuple[Interval, ...]:
+        """The outages of what is upstream, as far as they are known."""
+        if not isinstance(term, Upstream):
+            return ()
+        counter = replace(self, only=None, **_anew())
+        above = Need(term.metric, term.subject, need.period, need.vendor)
+        asked = replace(counter.question(above, window), later=True, told=ToldBySubject())
+        self.budget.spend(1 + len(asked.rows))
+        return outages.time_out(asked)
 
     def _beats(self, metric: Metric, need: Need, window: Window) -> Int64s | None:
         """When the metric's heartbeat was heard: of the need's subject, or of none."""
@@ -356,6 +388,11 @@ def _as_stated(metric: Metric, answer: CountedFigure) -> CountedFigure:
     return replace(answer, nothing_to_count=stated)
 
 
+def _anew() -> dict[str, Any]:
+    """What a counter has found so far, of one that counts otherwise: nothing."""
+    return {"_answers": {}, "_told": {}, "_of_things": {}, "_times": {}}
+
+
 def _of_part(part: str, need: Need) -> Need:
     """What a composite needs of one of its parts: the same subject, period and vendor."""
     return Need(part, need.subject, need.period, need.vendor)
@@ -375,4 +412,6 @@ def with_parts(programme: Programme, needs: Sequence[Need]) -> tuple[Need, ...]:
             waiting.extend(_of_part(part, need) for part in reversed(metric.measure.parts))
         if metric is not None and metric.heartbeat is not None:
             waiting.append(_of_part(metric.heartbeat.metric, need))
+        for term in metric.upstreams if metric is not None else ():
+            waiting.append(Need(term.metric, term.subject, need.period, need.vendor))
     return tuple(found)

@@ -97,6 +97,6 @@ def _short(
         start, end = stretch.extent.start, stretch.extent.end
         if end is None:
             continue
-        in_hours = term.length == "in_business_hours"
-        if (question.counted.length(start, end) if in_hours else end - start) < least:
+        as_counted = term.length == "as_counted"
+        if (question.counted.length(start, end) if as_counted else end - start) < least:
             yield stretch

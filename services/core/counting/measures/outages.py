@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
@@ -13,12 +13,14 @@ import msgspec
 import numpy as np
 
 from schemas.base import AcrossPeriods
-from schemas.evaluation import IncompleteOccurrence, Part
+from schemas.evaluation import ExcludedTime, IncompleteOccurrence, Part
+from schemas.exclusions import Recurring
 from schemas.period import Window
 from schemas.programme import AvailabilityByOutages, OutageCount, OutageTime
-from services.core.calendar.intervals import Interval, length, merged, without
+from services.core.calendar.intervals import Interval, common, length, merged, without
 from services.core.calendar.windows import DAY_US, instant, microseconds
 from services.core.counting.measures.boundaries import Extent
+from services.core.counting.measures.counted_time import CountedTime
 from services.core.counting.measures.interruptions import (
     ReportedOutage,
     Stretch,
@@ -75,7 +77,7 @@ class _KnownTime:
     """What is known: outages by start and name, halves, and unknown stretches of the window.
 
     ``observed``: whether any fact of the metric lies in the window or any outage touches it.
-    ``short``: how many interruptions are too short to count.
+    ``short``: how many interruptions are too short to count. ``excluded``: by exclusion.
     """
 
     outages: list[ReportedOutage]
@@ -83,6 +85,7 @@ class _KnownTime:
     unknown: list[Interval]
     observed: bool
     short: int
+    excluded: tuple[ExcludedTime, ...]
 
     @property
     def unknown_us(self) -> int:
@@ -112,14 +115,50 @@ def _known(question: Question, measure: OutageMeasure) -> _KnownTime:
         ]
     found = [_outage(said) for said in told]
     outages = sorted(
-        (each for each in found if each is not None and each.extent.is_counted(question)),
+        (each for each in found if each is not None),
         key=lambda each: (each.extent.start, each.name, each.rows),
     )
+    excluded = tuple(_excluded(question, outages))
     outages, short = interruptions(question, outages, measure.interruptions)
+    outages = [each for each in outages if each.extent.is_counted(question)]
     inside = [each for each in outages if each.extent.counts(question, "split")]
     heard = any(start <= at_us < end for said in told for at_us in said.times)
     unknown = [] if question.beats is None else _unknown(question, inside)
-    return _KnownTime(outages, tuple(incomplete), unknown, heard or bool(inside or short), short)
+    return _KnownTime(
+        outages, tuple(incomplete), unknown, heard or bool(inside or short), short, excluded
+    )
+
+
+def _excluded(question: Question, outages: Sequence[ReportedOutage]) -> Iterator[ExcludedTime]:
+    """What lies in each exclusion of the outages of the window."""
+    start, end = question.bounds
+    if not question.counted.excused:
+        return
+    inside = [each for each in outages if each.extent.meets(question)]
+    open_ = CountedTime.of(start, end, question.counted.hours).spans
+    out = common(merged(_pieces(question, inside)), open_)
+    for one in question.counted.excused:
+        covered = one.within(start, end)
+        recurs = isinstance(one.term, Recurring)
+        yield ExcludedTime(
+            exclusion=one.term.exclusion,
+            taken_off=one.term.taken_off,
+            bad_seconds=Fraction(length(common(out, covered)), UNIT_US["seconds"]),
+            windows=tuple(map(_window, covered)) if recurs else (),
+        )
+
+
+def _window(span: Interval) -> Window:
+    return Window(start=instant(span[0]), end=instant(span[1]))
+
+
+def time_out(question: Question) -> tuple[Interval, ...]:
+    """When any outage was that counts, as a set, also beyond the window."""
+    measure = question.metric.measure
+    assert isinstance(measure, OutageMeasure)
+    found = _known(question, measure).outages
+    spans = ((each.extent.start, each.extent.end_by(question)) for each in found)
+    return tuple(merged(spans))
 
 
 def _histories(question: Question) -> list[OutageHistory]:
@@ -215,6 +254,7 @@ def _as_known(
         unknown_us=None if question.beats is None else known.unknown_us,
         incomplete=known.incomplete,
         short=known.short,
+        excluded=known.excluded,
     )
 
 
@@ -378,7 +418,4 @@ def _counted_pieces(question: Question, extent: Extent) -> tuple[Window, ...]:
     if question.counted.length(start, end) == end - start:
         return ()
     question.budget.spend((end - start) // DAY_US)
-    return tuple(
-        Window(start=instant(since), end=instant(until))
-        for since, until in question.counted.pieces(start, end)
-    )
+    return tuple(map(_window, question.counted.pieces(start, end)))

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.base import AcrossPeriods
-from schemas.business_hours import BusinessHours
 from schemas.evaluation import (
     Counting,
     EventRef,
     Evidence,
+    ExcludedTime,
     IncompleteOccurrence,
     MetricFigure,
     OtherFigure,
@@ -103,13 +103,13 @@ class Question:
     ``rows``: positions of the metric's facts, in order of identity. For measures that count what
     lies in the window these are the window's and the subject's; for those that carry a state they
     are all that are known. ``holders``: source to the vendor it reports for. ``vendors``: all.
-    ``conventions``: where occurrences over a window's end count, of those that begin from an
-    instant on, in order. ``later``: what is said after the window's end is known in it.
+    ``counted``: which time counts. ``conventions``: where occurrences over a window's end count, of
+    those that begin from an instant on, in order. ``later``: what is said after the window's end is
+    known in it.
     ``with_touching``: also what touches the window and counts in another one is asked for.
     ``beats``: when the metric's heartbeat was heard, ascending, from as long before the window as
     it keeps time known; None where it has none. ``budget``: what takes facts one by one spends it.
     ``told``: shared by the questions that differ in their subject alone.
-    ``hours``: those in which alone time counts.
     """
 
     metric: Metric
@@ -119,18 +119,13 @@ class Question:
     rows: Index
     holders: Mapping[str, str]
     vendors: frozenset[str]
+    counted: CountedTime
     conventions: tuple[tuple[int, AcrossPeriods], ...] = ()
     later: bool = False
     with_touching: bool = False
     beats: Int64s | None = None
     budget: Budget = UNBOUNDED
     told: ToldBySubject = field(default_factory=ToldBySubject)
-    hours: BusinessHours | None = None
-
-    @property
-    def counted(self) -> CountedTime:
-        """The time of the window that counts."""
-        return CountedTime.of(*self.bounds, self.hours)
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -174,6 +169,7 @@ class CountedFigure:
     nothing_to_count: Literal["no_data", "no_result", "counts_as"] | None = None
     unknown_us: int | None = None
     short: int = 0
+    excluded: tuple[ExcludedTime, ...] = ()
     incomplete: tuple[IncompleteOccurrence, ...] = ()
 
 
@@ -230,7 +226,7 @@ def counting_of(metric: Metric) -> Counting | None:
 
 def figure(question: Question, answer: CountedFigure) -> MetricFigure:
     """The answer written down, with its evidence."""
-    facts = question.facts
+    facts, (start, end) = question.facts, question.bounds
     return MetricFigure(
         metric=question.need.metric,
         subject=question.need.subject,
@@ -245,11 +241,12 @@ def figure(question: Question, answer: CountedFigure) -> MetricFigure:
         ),
         counted_seconds=(
             None
-            if question.hours is None
+            if question.counted.total_us == end - start
             else Fraction(question.counted.total_us, UNIT_US["seconds"])
         ),
         incomplete=answer.incomplete,
         short_interruptions=answer.short or None,
+        excluded=answer.excluded,
         parts=answer.parts,
         in_pieces=answer.in_pieces,
         touching=answer.touching,

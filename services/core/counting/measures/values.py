@@ -45,9 +45,9 @@ def good_of_total(question: Question) -> CountedFigure:
 
 def good_samples(question: Question) -> CountedFigure:
     """Good probes out of all, of those that lie in time that counts."""
-    if question.hours is None:
-        return good_of_total(question)
     counted = question.counted
+    if counted.is_all:
+        return good_of_total(question)
     inside = holds_each(counted.spans, question.facts.at_us[question.rows])
     found = good_of_total(replace(question, rows=question.rows[inside]))
     return replace(found, nothing=not counted.spans)
