@@ -37,7 +37,7 @@ export PIP_NO_INPUT := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static bench mutants lock wheel image sbom venv clean
+.PHONY: help demo test check static bench chaos mutants lock wheel image sbom venv clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ static: $(STAMP)
 
 bench: $(STAMP)  ## events per second through the chain, beside the raw limit of this machine
 	$(BIN)/python -m bench
+
+chaos: $(STAMP)  ## twenty minutes: all that may fail does while a million events flow; writes docs/chaos.md
+	$(BIN)/python -m tests.chaos $(SEED:%=--seed %) $(KILLS:%=--kills %) $(MINUTES:%=--minutes %) \
+		$(EVENTS:%=--events %) --report $(or $(REPORT),docs/chaos.md)
 
 mutants:  ## hours, not part of test: changes the core in small places; a test must notice each
 	@$(call need_python)

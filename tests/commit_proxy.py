@@ -113,5 +113,14 @@ def in_a_thread(proxy: CommitProxy) -> Iterator[str]:
         yield asyncio.run_coroutine_threadsafe(proxy.open(), loop).result(10)
     finally:
         loop.call_soon_threadsafe(proxy.close)
+        asyncio.run_coroutine_threadsafe(_end_all(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+
+
+async def _end_all() -> None:
+    """End every connection that is open still."""
+    open_still = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in open_still:
+        task.cancel()
+    await asyncio.gather(*open_still, return_exceptions=True)

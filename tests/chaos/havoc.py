@@ -41,6 +41,8 @@ class Hands:
     """What has become of commits."""
     armed: Counter[str] = field(default_factory=Counter)
     """How often each point was armed, and killed or is to kill whoever passes."""
+    missed: int = 0
+    """How often nobody passed a point where a server was to be killed."""
 
     @property
     def points(self) -> Path:
@@ -89,7 +91,10 @@ class Hands:
     def died_at(self) -> Counter[str]:
         """Point to how many processes died there. What is armed still is taken back."""
         for file in self.points.iterdir():
-            self.armed[file.name] -= not file.read_text()
+            if file.read_text():
+                self.missed += 1
+            else:
+                self.armed[file.name] -= 1
             file.unlink()
         return +self.armed
 

@@ -117,6 +117,7 @@ def _reader(kafka: str, group: str = "", **settings: Any) -> Iterator[Consumer]:
             "bootstrap.servers": kafka,
             "group.id": group or f"reader-{token_hex(4)}",
             "enable.auto.commit": False,
+            "log_level": 0,
             **settings,
         }
     )

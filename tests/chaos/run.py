@@ -19,7 +19,7 @@ from tests.chaos.installation import SESSION_TIMEOUT, Installation, at_work, fou
 from tests.chaos.oracle import CHECKS, Expected, digest
 from tests.chaos.orders import Orders
 from tests.chaos.rebuilt import assert_rebuilt_is_the_same, assert_verified
-from tests.chaos.schedule import AT_START, Blow, Wanted, points, schedule
+from tests.chaos.schedule import AT_START, Blow, Wanted, schedule
 from tests.chaos.sending import Sending
 from tests.commit_proxy import CommitProxy, Fate, in_a_thread
 
@@ -121,6 +121,7 @@ def _under_fire(
     orders.assert_answered()
     outcome.struck.update(f"{each.what} {_server(each)}".strip() for each in havoc.struck)
     outcome.died_at = hands.died_at()
+    outcome.struck["kill server in commit broker"] -= hands.missed
     restarts = {name: running.supervisor.restarts(name) for name in running.supervisor.names()}
     assert all(restarts.values()), f"a worker was never started again: {restarts}"
     outcome.figures |= {
@@ -163,11 +164,6 @@ def _compare(
     outcome.took["damaged"] = clock.lap()
     outcome.statements = digest(expected.statements)
     say(f"{outcome.took}")
-
-
-def not_reached(outcome: Outcome) -> list[str]:
-    """The points at which nobody died."""
-    return [each for each in points() if not outcome.died_at[each]]
 
 
 class _StopWatch:

@@ -15,9 +15,13 @@ SERVICES = ("ingest", "evaluator", "settlement")
 SOURCES = Path(__file__).parents[2] / "services"
 SETTLED = 9.0
 """Who is to be stopped was left alone for so many seconds, so that it is a member of its group."""
-AT_START = ("follow.before-commit", "follow.after-commit")
-"""Points that are passed where a closer begins, and seldom later: they are armed before anything
-starts."""
+AT_START = (
+    "follow.before-commit",
+    "follow.after-commit",
+    "park.before-commit",
+    "park.after-commit",
+)
+"""Points that are passed early, and seldom later: they are armed before anything starts."""
 
 What = Literal[
     "kill",

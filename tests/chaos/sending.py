@@ -55,7 +55,9 @@ class Sending:
         """Write to a vendor's own topic, as any Kafka producer does."""
 
         def work() -> None:
-            producer = Producer({"bootstrap.servers": kafka, "enable.idempotence": True})
+            producer = Producer(
+                {"bootstrap.servers": kafka, "enable.idempotence": True, "log_level": 0}
+            )
             lost: list[Any] = []
             for first in self._paced(len(items), BATCH):
                 for item in items[first : first + BATCH]:
