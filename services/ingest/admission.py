@@ -12,6 +12,8 @@ from services.catalogue.cached import CatalogueCopy
 from services.core.events.facts import ANSWER, Row
 from services.core.events.roles import Sender
 from services.ingest.agreed_log import AgreedLog
+from services.ingest.compiled.batch_validator import BatchValidator
+from services.ingest.compiled.loops import LazyLoops
 from services.ingest.dedupe_cache import Recent
 from services.ingest.event_validator import EventValidator
 from services.ingest.fast_validator import FastValidator
@@ -86,16 +88,19 @@ class Admission:
         agreed: AgreedLog,
         subjects: SubjectQuota,
         note: NoteAnswers,
+        loops: LazyLoops,
     ) -> None:
         """``latest``: how far each source has come; a mapping that is kept current. ``agreed``:
         what two have agreed on. ``subjects``: who has as many as it may have. ``note``: writes down
-        who answers proposals."""
+        who answers proposals. ``loops``: what judges batches at once, when it is there."""
         self._accepted, self._agreed, self._subjects = accepted, agreed, subjects
         self._note = note
         self._catalogue, self._publisher = catalogue, publisher
         self._keep, self._latest = keep, latest
         self._recent = Recent()
         self._validator: FastValidator | None = None
+        self._loops = loops
+        self._batches: BatchValidator | None = None
 
     async def admit(
         self,
@@ -106,7 +111,8 @@ class Admission:
     ) -> list[AdmissionResult]:
         """Admit events; each has an outcome, and the accepted ones are with the broker.
 
-        ``check``: how each of them is judged. ``by``: who sends them, for what has to be asked
+        ``check``: how each of them is judged; of several, as events in structured mode of
+        ``sender``. ``by``: who sends them, for what has to be asked
         for and for who answers proposals.
 
         Raises Unavailable when the broker does not take them or the database does not keep what
@@ -117,7 +123,9 @@ class Admission:
         fresh: dict[bytes, Row] = {}
         outcomes = [
             self._compare(verdict, fresh) if isinstance(verdict, Row) else _told(verdict)
-            for verdict in await self._within_subjects(await self._judged(events, check, now))
+            for verdict in await self._within_subjects(
+                await self._judged(events, check, sender, now)
+            )
         ]
         outcomes = await self._without_repeats(outcomes)
         records = {
@@ -157,17 +165,44 @@ class Admission:
         ]
 
     async def _judged(
-        self, events: Sequence[bytes], check: EventCheck, now: int
+        self, events: Sequence[bytes], check: EventCheck, sender: Sender | None, now: int
     ) -> list[Row | EventRejection]:
         """Validate each. What is refused may have been allowed a moment ago: then all are
         judged by the newest catalogue, and by what was agreed to since."""
         validator, agreed = self._current_validator(), len(self._agreed.decisions)
-        verdicts = await _checked(validator, events, check, now)
+        verdicts = await self._checked(validator, events, check, sender, now)
         if EventRejection in map(type, verdicts):
             await asyncio.gather(self._catalogue.look(), self._agreed.look())
             newest = self._current_validator()
             if newest is not validator or len(self._agreed.decisions) > agreed:
-                return await _checked(newest, events, check, now)
+                return await self._checked(newest, events, check, sender, now)
+        return verdicts
+
+    async def _checked(
+        self,
+        validator: FastValidator,
+        events: Sequence[bytes],
+        check: EventCheck,
+        sender: Sender | None,
+        now: int,
+    ) -> list[Row | EventRejection]:
+        """Judge each, where it can be all at once; else others' requests come in between."""
+        usual: list[Row | None] = [None] * len(events)
+        loops = self._loops.of(len(events))
+        if loops is not None:
+            if self._batches is None or self._batches.fast is not validator:
+                self._batches = BatchValidator(validator, loops, partitions=1)
+            usual = self._batches.judged(events, [(sender, len(events))], now).usual_rows()
+        verdicts: list[Row | EventRejection] = []
+        for start in range(0, len(events), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            if start and None in usual[some]:
+                await asyncio.sleep(0)
+            verdicts += [
+                row or check(validator, raw, now)
+                for row, raw in zip(usual[some], events[some], strict=True)
+            ]
+        validator.forget()
         return verdicts
 
     async def _within_subjects(
@@ -217,19 +252,6 @@ class Admission:
         if known == row.payload:
             return AdmissionResult("duplicate", row.source, row.id)
         return AdmissionResult("rejected", row.source, row.id, _conflict(row, known))
-
-
-async def _checked(
-    validator: FastValidator, events: Sequence[bytes], check: EventCheck, now: int
-) -> list[Row | EventRejection]:
-    """Judge each; others' requests come in between, however many there are."""
-    verdicts: list[Row | EventRejection] = []
-    for start in range(0, len(events), AT_ONCE):
-        if start:
-            await asyncio.sleep(0)
-        verdicts += [check(validator, raw, now) for raw in events[start : start + AT_ONCE]]
-    validator.forget()
-    return verdicts
 
 
 def _repeat_of(outcome: AdmissionResult, counting: frozenset[bytes]) -> AdmissionResult:

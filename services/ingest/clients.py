@@ -49,7 +49,7 @@ def topic_reader(
             "allow.auto.create.topics": False,
             "fetch.min.bytes": 1,
             "fetch.message.max.bytes": 4 * 1024 * 1024,
-            "queued.min.messages": 20_000,
+            "queued.min.messages": 60_000,
             "queued.max.messages.kbytes": 32 * 1024,
             # Else a full queue is left alone for a second, whatever is taken from it meanwhile.
             "fetch.queue.backoff.ms": 5,

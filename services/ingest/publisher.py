@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,8 @@ from services.shell.frames import MAX_ROWS, partition_of
 from services.shell.logs import log, stack_of
 
 LINGER = 0.010
-"""Seconds that rows wait for others to share a frame with."""
+"""Seconds that rows wait for others to share a frame with; and for as long as one of their
+partition is under way: the more there is to do, the larger the frames."""
 MAX_IN_FLIGHT = 200_000
 """Rows taken in and not yet acknowledged by the broker; more is refused, not queued."""
 
@@ -34,6 +36,7 @@ class _Buffer:
     rows: list[Row] = field(default_factory=list)
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
     timer: asyncio.TimerHandle | None = None
+    is_due: bool = False
 
 
 class Publisher:
@@ -52,6 +55,7 @@ class Publisher:
         self._kafka, self._security = kafka, security
         self._name, self._topic, self._timeout = name, topic, timeout
         self._buffers: dict[int, _Buffer] = {}
+        self._under_way: Counter[int] = Counter()
         self._sending: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._partitions = 0
@@ -124,21 +128,28 @@ class Publisher:
 
     def _enqueue(self, rows: Sequence[Row]) -> list[asyncio.Future[None]]:
         loop = asyncio.get_running_loop()
-        touched: dict[int, asyncio.Future[None]] = {}
+        by_partition: dict[int, list[Row]] = {}
         for row in rows:
             partition = partition_of(row.source, self._partitions)
+            by_partition.setdefault(partition, []).append(row)
+        waiters = []
+        for partition, own in by_partition.items():
             buffer = self._buffers.setdefault(partition, _Buffer())
-            if partition not in touched:
-                touched[partition] = loop.create_future()
-                buffer.waiters.append(touched[partition])
-            buffer.rows.append(row)
-        for partition in touched:
-            buffer = self._buffers[partition]
+            waiters.append(loop.create_future())
+            buffer.waiters.append(waiters[-1])
+            buffer.rows += own
             if len(buffer.rows) >= MAX_ROWS:
                 self._flush(partition)
             elif buffer.timer is None:
-                buffer.timer = loop.call_later(LINGER, self._flush, partition)
-        return list(touched.values())
+                buffer.timer = loop.call_later(LINGER, self._when_due, partition)
+        return waiters
+
+    def _when_due(self, partition: int) -> None:
+        """Send what waits, or have it sent once nothing of the partition is under way."""
+        if self._under_way[partition]:
+            self._buffers[partition].is_due = True
+        else:
+            self._flush(partition)
 
     def _flush(self, partition: int) -> None:
         buffer = self._buffers.pop(partition, None)
@@ -146,6 +157,7 @@ class Publisher:
             return
         if buffer.timer is not None:
             buffer.timer.cancel()
+        self._under_way[partition] += 1
         task = asyncio.create_task(self._send(partition, buffer))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
@@ -169,6 +181,9 @@ class Publisher:
         except Exception as failed:
             log(__name__).error("frames_failed", partition=partition, traceback=stack_of(failed))
             error = failed
+        self._under_way[partition] -= 1
+        if partition in self._buffers and self._buffers[partition].is_due:
+            self._flush(partition)
         for waiter in buffer.waiters:
             if waiter.done():
                 continue

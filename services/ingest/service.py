@@ -74,6 +74,7 @@ def run(settings: Settings, parts: frozenset[str]) -> None:
         opened.agreed,
         opened.subjects,
         opened.note,
+        loops,
     )
     decisions = DecisionSending(opened.agreed, admission, lambda: opened.pool)
     order: list[Any] = [opened, publisher, decisions]

@@ -1,4 +1,5 @@
-"""Frames on the wire and in storage: an Arrow IPC stream with one record batch and an LZ4 body.
+"""Frames on the wire and in storage: an Arrow IPC stream with one record batch, with an LZ4 body
+where it has many rows.
 
 The codec alone: what the columns mean is written beside `schemas.frame.Facts`.
 """
@@ -55,6 +56,9 @@ _NUMERIC = (
 # Frames on the topic and in storage keep these names: a reader takes no others for this version.
 _COLUMN_OF = {"value": "a", "scale_or_total": "b"}
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+_PLAIN = pa.ipc.IpcWriteOptions()
+_COMPRESSED_FROM = 512
+"""Rows. Of fewer, compressing each column takes longer than it saves."""
 
 _LOW = _SCHEMA.get_field_index("payload_low")
 _VERSION_1 = pa.schema(
@@ -96,7 +100,8 @@ def decode(body: bytes | memoryview) -> Facts:
 def write_batch(batch: Any) -> bytes:
     """Write a record batch with a frame's columns as a frame."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, _SCHEMA, options=_OPTIONS) as writer:
+    options = _PLAIN if batch.num_rows < _COMPRESSED_FROM else _OPTIONS
+    with pa.ipc.new_stream(sink, _SCHEMA, options=options) as writer:
         writer.write_batch(batch)
     return bytes(sink.getvalue())
 

@@ -73,12 +73,16 @@ class _Judged:
         """Rows by partition, and refusals."""
         batch, refusals = self.batches.judged(raws, [(sender, len(raws))], NOW_US), []
         self.handed_over = batch.handed_over
+        usual = batch.usual_rows()
+        assert [place for place, row in enumerate(usual) if row is None] == self.handed_over
         for place in self.handed_over:
             found = self.fast.admit(raws[place], sender, NOW_US)
             if isinstance(found, Row):
                 batch.put(place, found)
             else:
                 refusals.append(found)
+        for raw, row in zip(raws, usual, strict=True):
+            assert row is None or row == self.fast.admit(raw, sender, NOW_US)
         rows: list[list[Row]] = [[] for _ in range(PARTITIONS)]
         for partition, facts in batch.by_partition():
             ids = facts.ids.to_pylist()  # type: ignore[attr-defined]
