@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench import processes
@@ -28,7 +29,9 @@ from services.shell.postgres import Connection, connect
 
 TOPIC = f"intake.{VENDOR}"
 EVALUATOR = "earnback-evaluator"
-WARM_UP = 20_000
+COMPILED = "earnback_ingest_compiled"
+WARM_UP = 150_000
+"""Events after which the intake has compiled what it compiles only under load."""
 PATIENCE_SECONDS = 60.0
 
 Ranges = dict[int, tuple[int, int]]
@@ -63,6 +66,15 @@ class Chain:
         warm = Probes(seed=seed, duplicates=0.0, prefix="warm-up")
         self.fill(warm, WARM_UP, progress)
         self.wait(progress)
+        self._wait_for_loops()
+
+    def _wait_for_loops(self) -> None:
+        """Wait until the intake judges batches by its compiled loops, or says that it can't."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while f"\n{COMPILED} 0.0" in httpx.get(f"{self.stack.addresses.ingest}/metrics").text:
+            if time.monotonic() > until:
+                raise Wrong("the intake's loops were not compiled in time")
+            time.sleep(0.2)
 
     def fill(self, probes: Probes, count: int, progress: Progress) -> Ranges:
         """Write events to the intake topic, each a record; the offsets that they have there."""

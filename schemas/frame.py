@@ -1,4 +1,4 @@
-"""A frame: one Kafka record, one stored row, many facts in columns (Arrow IPC, the body in LZ4 where it is large).
+"""A frame: one Kafka record, one stored row, many facts in columns (Arrow IPC, in LZ4 if large).
 
 A row is an event that ingest accepted: decoded once, checked against the catalogue,
 its numbers whole. Nothing downstream parses its JSON again, except kinds whose data does not fit

@@ -110,7 +110,7 @@ def _messages(name: str, topic: Mapping[str, Any]) -> dict[str, Any]:
             "frame": {
                 "name": "frame",
                 "contentType": FRAME_CONTENT_TYPE,
-                "summary": "Many facts in columns: one Arrow IPC stream, its body in LZ4 where it is large.",
+                "summary": "Many facts in columns: one Arrow IPC stream, in LZ4 if it is large.",
                 "payload": {"type": "string", "format": "binary"},
             }
         }

@@ -36,7 +36,7 @@ from services.shell.clock import now_us
 from services.shell.faults import faultpoint
 from services.shell.logs import log
 
-BATCH = 30_000
+BATCH = 20_000
 WITHIN = 0.05
 """A batch is this many records, or what came within this many seconds."""
 MOST_BATCHES = 4

@@ -8,6 +8,7 @@ folder of the user's for the next process. Small installations never load any of
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sys
 import threading
@@ -21,8 +22,8 @@ from services.shell.logs import log, stack_of
 
 LEAST = 50
 """Events that are a batch: with fewer, the call costs more than it saves."""
-WORTH = 10_000
-"""Events in batches after which the loops are compiled."""
+WORTH = 100_000
+"""Events in batches after which the loops are compiled: it takes as long as judging a million."""
 
 _MODULES = (blake2b, event_scan, batch_loop)
 
@@ -85,6 +86,7 @@ def compiled(*, boundscheck: bool = False) -> Loops:
     import numba
     from numba import extending
 
+    logging.getLogger("numba").setLevel(logging.WARNING)  # it tells each step of compiling
     folder = None if boundscheck else cache_folder()
     numba.config.CACHE_DIR = str(folder or "")
     for module in _MODULES:
