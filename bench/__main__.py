@@ -15,7 +15,7 @@ from typing import Any
 
 from bench import report
 from bench.chain import Chain, Wrong, ask
-from bench.door import CONNECTIONS, bodies
+from bench.door import PER_BATCH, bodies
 from bench.events import EVERY_MS, Probes
 from bench.processes import cpu_seconds, known, peak_mib, share_mib
 from infra.progress import Progress
@@ -126,6 +126,7 @@ def over_http(chain: Chain, given: argparse.Namespace, progress: Progress) -> di
         "first_tick": _tick(given.rounds),
     }
     progress("HTTP door", 0, 1)
+    before = _processor(chain)
     found = ask(
         "bench.door",
         {
@@ -136,12 +137,14 @@ def over_http(chain: Chain, given: argparse.Namespace, progress: Progress) -> di
         },
     )
     same = Probes(**told)
-    for batches in (CONNECTIONS * 4, given.batches, given.batches // 2):
+    for batches in found["batches"]:
         bodies(same, batches)
     # What the door itself knows to be a repetition goes no further.
     same.expected.duplicates -= found["told_duplicate"]
     chain.expect(same.expected)
     chain.wait(progress, "Events of the door")
+    after, sent = _processor(chain), PER_BATCH * sum(found["batches"])
+    found["cpu_us"] = {part: (after[part] - before[part]) / sent * 1e6 for part in sorted(before)}
     chain.verify()
     progress("HTTP door", 1, 1)
     return found

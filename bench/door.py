@@ -124,7 +124,8 @@ def run(told: dict[str, Any]) -> dict[str, Any]:
     pace = most["events_per_second"] / 2 / PER_BATCH
     calm = summary(*client.send(half, pace), len(half) * PER_BATCH)
     told_again = sum(each["duplicate"] for each in (warm, most, calm))
-    return {"full": most, "half": calm, "told_duplicate": told_again}
+    batches = [len(first), len(full), len(half)]
+    return {"full": most, "half": calm, "told_duplicate": told_again, "batches": batches}
 
 
 if __name__ == "__main__":

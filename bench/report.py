@@ -34,6 +34,8 @@ def show(found: Mapping[str, Any]) -> None:
     out.print(_processes(found))
     if found["door"] is not None:
         out.print(_door(found["door"]))
+        took = ", ".join(f"{part} {each:.2f}" for part, each in found["door"]["cpu_us"].items())
+        out.print(f"processor µs/event over HTTP: {took}")
     for line in found["checked"]:
         out.print(f"checked  {line}")
 

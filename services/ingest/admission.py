@@ -13,7 +13,7 @@ from services.core.events.facts import ANSWER, Row
 from services.core.events.roles import Sender
 from services.ingest.agreed_log import AgreedLog
 from services.ingest.compiled.batch_validator import BatchValidator
-from services.ingest.compiled.loops import LazyLoops
+from services.ingest.compiled.lazy_loops import LazyLoops
 from services.ingest.dedupe_cache import Recent
 from services.ingest.event_validator import EventValidator
 from services.ingest.fast_validator import FastValidator

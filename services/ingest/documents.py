@@ -22,7 +22,7 @@ from services.core.events.facts import Row
 from services.ingest.admission import Admission
 from services.ingest.agreed_log import AgreedLog
 from services.ingest.api import VERSION, lifespan_of, make_ingest_api
-from services.ingest.compiled.loops import LazyLoops
+from services.ingest.compiled.lazy_loops import LazyLoops
 from services.ingest.party_rate import EventRate
 from services.ingest.publisher import Publisher
 from services.ingest.rejection_store import KeptRecords, RejectedRecord

@@ -21,7 +21,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from services.catalogue.snapshot import Catalogue
 from services.core.events.two_for_decisions import AgreedDecisions
 from services.ingest.clients import ACK_SECONDS, common_options, frame_sender, topic_reader
-from services.ingest.compiled.loops import LazyLoops
+from services.ingest.compiled.lazy_loops import LazyLoops
 from services.ingest.event_validator import EventValidator
 from services.ingest.fair_queue import FairQueue
 from services.ingest.framing import HEADERS, cut

@@ -12,7 +12,8 @@ from schemas.frame import Facts
 from services.core.events.facts import Row
 from services.core.events.roles import Sender
 from services.ingest.compiled.batch_validator import BatchValidator
-from services.ingest.compiled.loops import LazyLoops, Loops
+from services.ingest.compiled.lazy_loops import LazyLoops
+from services.ingest.compiled.loops import Loops
 from services.ingest.event_validator import EventValidator
 from services.ingest.fast_validator import FastValidator
 from services.ingest.rejection import EventRejection

@@ -18,7 +18,7 @@ from services.ingest.admission import Admission
 from services.ingest.agreed_log import AgreedLog
 from services.ingest.answer_senders import note
 from services.ingest.api import lifespan_of, make_ingest_api
-from services.ingest.compiled.loops import LazyLoops
+from services.ingest.compiled.lazy_loops import LazyLoops
 from services.ingest.decision_sending import DecisionSending
 from services.ingest.intake import Intake, IntakeFailed
 from services.ingest.party_rate import EventRate

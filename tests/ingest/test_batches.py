@@ -14,25 +14,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from confluent_kafka import Message
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from schemas.frame import Facts
 from services.core.events.facts import Row, scaled
 from services.core.events.roles import Sender
 from services.ingest.compiled import event_scan
 from services.ingest.compiled.batch_validator import BatchValidator
 from services.ingest.compiled.blake2b import blake2b
-from services.ingest.compiled.loops import (
-    IN_PYTHON,
-    LEAST,
-    WORTH,
-    LazyLoops,
-    Loops,
-    cache_folder,
-    compiled,
-)
+from services.ingest.compiled.lazy_loops import LEAST, WORTH, LazyLoops, check
+from services.ingest.compiled.loops import IN_PYTHON, Loops, cache_folder, compiled
 from services.ingest.events import microseconds_of
 from services.ingest.fast_validator import FastValidator
+from services.ingest.record_judge import RecordJudge
 from services.ingest.rejection import EventRejection
 from services.shell import metrics
 from tests.ingest.builders import NOW_US, a_door, an_event, at, text
@@ -85,11 +81,13 @@ class _Judged:
             assert row is None or row == self.fast.admit(raw, sender, NOW_US)
         rows: list[list[Row]] = [[] for _ in range(PARTITIONS)]
         for partition, facts in batch.by_partition():
-            ids = facts.ids.to_pylist()  # type: ignore[attr-defined]
-            rows[partition] = [
-                row._replace(id=each) for row, each in zip(rows_of(facts), ids, strict=True)
-            ]
+            rows[partition] = _rows(facts)
         return rows, refusals
+
+
+def _rows(facts: Facts) -> list[Row]:
+    """Columns back into rows; the ids are Arrow's."""
+    return [row._replace(id=str(row.id)) for row in rows_of(facts)]
 
 
 _ODD_VALUES: list[Any] = [
@@ -236,6 +234,15 @@ def test_without_numba_events_go_on_one_by_one(monkeypatch: pytest.MonkeyPatch) 
     assert metrics.INGEST_COMPILED._value.get() == -1
 
 
+def test_loops_that_hash_otherwise_are_not_taken() -> None:
+    def hash_batch(raw: Any, series: Any, letters: Any, rows: Any, *_: Any) -> None:
+        rows["identity_0"] = rows["payload_0"] = 1
+
+    check(IN_PYTHON)
+    with pytest.raises(RuntimeError, match="do not say what they should"):
+        check(IN_PYTHON._replace(hash_batch=hash_batch))
+
+
 def test_what_is_compiled_is_kept_where_the_user_alone_may_write(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -258,6 +265,43 @@ def test_a_reader_that_knows_too_much_starts_anew(checked_loops: Loops) -> None:
         assert reader.judge(USUAL, NORTH) == judged(USUAL, NORTH)
         assert len(reader.handed_over) == len(USUAL)
         reader.fast.forget()
+
+
+def _record(place: int) -> Message:
+    """One of sixty records: usual, in binary mode, or broken."""
+    event = an_event("sample", DATA["sample"], id=f"e-{place}")
+    value, headers = text(event), [("traceparent", b"00-1")] if place % 3 == 0 else None
+    if place % 5 == 0:
+        names = ("specversion", "id", "source", "type", "time")
+        headers = [(f"ce_{name}", event[name].encode()) for name in names]
+        value = text(event["data"])
+    if place % 11 == 0:
+        value = value[:-1]
+    return Message(
+        topic=f"intake.{place // 30}",
+        partition=place % 2,
+        offset=place,
+        value=value,
+        key=None,
+        headers=headers,
+        error=None,
+    )
+
+
+def test_records_are_judged_at_once_as_one_by_one() -> None:
+    loops = LazyLoops()
+    loops.ready = IN_PYTHON
+    records = [_record(place) for place in range(60)]
+    found = []
+    for each in (loops, LazyLoops()):
+        judge = RecordJudge(a_door(), PARTITIONS, each, lambda topic: "north")
+        judge.judge(records, NOW_US)  # nothing is known yet, so one by one
+        judged = judge.judge(records, NOW_US)
+        rows = {partition: _rows(facts) for partition, facts in judged.facts}
+        assert len(judged.refused) == 6
+        assert sum(map(len, rows.values())) == 54
+        found.append((rows, judged.refused))
+    assert found[0] == found[1]
 
 
 def test_hashes_are_those_of_the_library(checked_loops: Loops) -> None:

@@ -18,7 +18,7 @@ from services.catalogue.snapshot import Catalogue
 from services.catalogue.store import load
 from services.core.events.facts import Row
 from services.core.events.two_for_decisions import AgreedDecisions
-from services.ingest.compiled.loops import LazyLoops
+from services.ingest.compiled.lazy_loops import LazyLoops
 from services.ingest.intake import Intake
 from services.ingest.party_rate import EventRate
 from services.ingest.rejection_store import RejectedRecord

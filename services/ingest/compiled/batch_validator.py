@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -22,10 +24,9 @@ from services.shell.frames import partition_of
 
 Places = npt.NDArray[np.intp]
 _NEVER = -(2**62)
-_made = tuple.__new__
 _HASHES = ("identity_0", "identity_1", "payload_0", "payload_1")
 _HASH_BYTES, _PAYLOAD_END = 8 * len(_HASHES), 16 + PAYLOAD_BYTES
-_NUMBERS = ("series", "id_at", "id_end", "at_us", "value", "scale_or_total")
+_SOURCE, _KIND, _METRIC, _SUBJECT = map(itemgetter, range(4))
 
 
 class BatchValidator:
@@ -110,28 +111,35 @@ class JudgedBatch:
 
     def usual_rows(self) -> list[Row | None]:
         """The row of each event; None where it was handed over."""
-        rows, keys = self._rows, self._columns.table.keys
+        usual = self._rows["series"] >= 0
+        if usual.all():
+            return list(self._made(self._rows))
+        made = self._made(self._rows[usual])
+        return [next(made) if each else None for each in usual.tolist()]
+
+    def _made(self, rows: Any) -> Iterator[Row]:
+        """The rows as named tuples; column by column, so that no step of it is Python's for each.
+
+        A named tuple is made of a plain one in half of the time that its own constructor takes.
+        """
         hashes = np.stack([rows[name] for name in _HASHES], axis=1).tobytes()
         texts = self._raw.tobytes().decode("latin-1")  # ids are ASCII, and so is what is cut out
-        numbers = (rows[name].tolist() for name in _NUMBERS)
-        found: list[Row | None] = []
-        for at, (series, id_at, id_end, at_us, value, scale_or_total) in enumerate(
-            zip(*numbers, strict=True)
-        ):
-            if series < 0:
-                found.append(None)
-                continue
-            source, kind, metric, subject = keys[series]
-            first = _HASH_BYTES * at
-            identity, payload = (
-                hashes[first : first + 16],
-                hashes[first + 16 : first + _PAYLOAD_END],
-            )
-            row = (source, texts[id_at:id_end], identity, payload, kind, metric, at_us, value,
-                   scale_or_total, subject, "")  # fmt: skip
-            # A named tuple is made of a plain one in half of the time of its own constructor.
-            found.append(_made(Row, row))
-        return found
+        ids = map(slice, rows["id_at"].tolist(), rows["id_end"].tolist())
+        firsts = range(0, _HASH_BYTES * len(rows), _HASH_BYTES)
+        keys = list(map(self._columns.table.keys.__getitem__, rows["series"].tolist()))
+        columns = zip(
+            map(_SOURCE, keys),
+            map(texts.__getitem__, ids),
+            [hashes[first : first + 16] for first in firsts],
+            [hashes[first + 16 : first + _PAYLOAD_END] for first in firsts],
+            map(_KIND, keys),
+            map(_METRIC, keys),
+            *(rows[name].tolist() for name in ("at_us", "value", "scale_or_total")),
+            map(_SUBJECT, keys),
+            repeat(""),
+            strict=False,
+        )
+        return map(tuple.__new__, repeat(Row), columns)
 
     def by_partition(self) -> Iterator[tuple[int, Facts]]:
         """What counts, in order of arrival, for each partition that gets something."""
