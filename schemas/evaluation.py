@@ -190,6 +190,9 @@ class MetricFigure(Noun):
     without_exclusions: WorkedOut | None = Field(
         None, exclude_if=is_unset, description="What the value is where nothing is excluded."
     )
+    bad_slices: Count | None = Field(
+        None, exclude_if=is_unset, description="How many slices of the clock are downtime."
+    )
     short_interruptions: Count | None = Field(
         None,
         exclude_if=is_unset,

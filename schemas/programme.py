@@ -25,6 +25,7 @@ from schemas.ceiling import OfVendor, SharedCap
 from schemas.exclusions import Exclusion, Upstream
 from schemas.four_eyes import FourEyes
 from schemas.interruptions import Interruptions
+from schemas.slices import Slices
 from schemas.whose_word import SAID, SIDES, ThirdParty, WhoseWord, WordOf
 
 SourceUri = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
@@ -217,6 +218,27 @@ class AvailabilityByOutages(_OfOutages, _ShareInHours):
 
     kind: Literal["availability_by_outages"]
     across_periods: AcrossPeriods | None = None
+
+    slices: Slices | None = Field(
+        None,
+        exclude_if=is_unset,
+        description="Downtime is made of whole slices of the clock. Absent: it is exact.",
+    )
+
+    @model_validator(mode="after")
+    def _slices_count_whole(self) -> Self:
+        beside = {
+            "business_hours": self.business_hours is not None,
+            "exclusions": bool(self.exclusions),
+            "heartbeat": self.heartbeat is not None,
+        }
+        if self.slices is not None and any(beside.values()):
+            other = next(name for name, stated in beside.items() if stated)
+            raise ValueError(
+                f"beside {other} it is open what a slice is of which only a part counts; leave "
+                "slices or the other one out"
+            )
+        return self
 
 
 class OutageTime(_OfOutages):
@@ -512,6 +534,12 @@ class Metric(Noun):
     def upstreams(self) -> tuple[Upstream, ...]:
         """The exclusions that are outages of other metrics."""
         return tuple(one for one in self.exclusions if isinstance(one, Upstream))
+
+    @property
+    def slices(self) -> Slices | None:
+        """The slices of which its downtime is made; None where it is exact."""
+        measure = self.measure
+        return measure.slices if isinstance(measure, AvailabilityByOutages) else None
 
     @property
     def interruptions(self) -> Interruptions | None:

@@ -174,6 +174,7 @@ STEP_RULES: Mapping[str, str] = {
     "small-amount": "A small total was dropped or raised. Value: what is left, in main units.",
     "units": "Units of an occurrence, after grace. Value: a number of units.",
     "counted-time": "Time of the window that counts, where not all does. Value: in seconds.",
+    "bad-slices": "Slices of the clock that are downtime. Value: how many.",
     "excluded-time": "What an exclusion came to. Value: outages in it, in seconds.",
     "short-interruptions": "Interruptions that are too short to count. Value: how many.",
     "unknown-time": "Time of which nothing is known, by the heartbeat. Value: in seconds.",

@@ -19,7 +19,7 @@ _DECIMALS = 4
 """So many decimals a measured value has on the screen; the statement has all of them."""
 
 _OF_RESULTS = frozenset(
-    "attributed not-attributed incomplete counted-time excluded-time"
+    "attributed not-attributed incomplete counted-time bad-slices excluded-time"
     " short-interruptions unknown-time"
     " nothing-to-count low-volume no-data averaged result-rounded relief default condition".split()
 )

@@ -41,6 +41,9 @@ def _of_level(
     if metric is not None and not isinstance(metric.measure, _OF_OCCURRENCES):
         reason = f"{metric.metric} has no occurrences that could be attributed"
         yield Finding(path, reason, "name a metric of outages, tickets or deliveries")
+    if metric is not None and metric.slices is not None:
+        reason = f"{metric.metric} counts slices of the clock, and a slice is nobody's occurrence"
+        yield Finding(path, reason, "leave out the slices of the metric, or attribute nothing")
     parties = [share.attributed_to for share in term.shares]
     for index, party in enumerate(parties):
         if party in parties[:index]:

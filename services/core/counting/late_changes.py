@@ -260,7 +260,9 @@ def _by_their_begin(
         metric.metric
         for version in programmes
         for metric in version.metrics
-        if getattr(metric.measure, "across_periods", None) == "begins" or metric.interruptions
+        if getattr(metric.measure, "across_periods", None) == "begins"
+        or metric.interruptions
+        or metric.slices
     }
     by_terms = {
         metric

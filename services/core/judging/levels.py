@@ -179,6 +179,10 @@ def _as_counted(
         text = f"{number_text(figure.counted_seconds / 60)} minutes of {period} count"
         made = step("counted-time", path, text, figure.counted_seconds)
         reading = reading.becomes(reading.value, made)
+    if figure.bad_slices is not None:
+        text = f"{figure.bad_slices} slices of the clock are downtime"
+        made = step("bad-slices", path, text, Fraction(figure.bad_slices))
+        reading = reading.becomes(reading.value, made)
     for one in figure.excluded:
         made = step("excluded-time", path, _excluded_text(figure, one), one.bad_seconds)
         reading = reading.becomes(reading.value, made)

@@ -113,8 +113,12 @@ def settled(
         (f"{MINUTES}, {NETWORK}",
          [("urn:app", "2025-04-10T10:00:00", 7200), ("urn:net", "2025-04-10T11:00:00", 3600)],
          "2025-04", Fraction(60)),
+        (f"{SHARE}, slices: {{minutes: 5, bad_at_percent: 100, in_a_row: 1}}",
+         [("urn:app", "2025-04-10T10:02:00", 900), ("urn:app", "2025-04-10T12:03:00", 660)],
+         "2025-04-10", round(100 * Fraction(1425, 1440), 4)),
     ],
-    ids=["service hours", "shortest interruption", "off bad time", "off counted time", "upstream"],
+    ids=["service hours", "shortest interruption", "off bad time", "off counted time", "upstream",
+         "slices"],
 )  # fmt: skip
 def test_a_worked_value_is_on_the_statement(
     measure: str, told: list[tuple[str, str, int]], period: str, figure: Fraction

@@ -144,7 +144,7 @@ def views(
     in_pieces = isinstance(measure, AvailabilityByOutages)
     merged = isinstance(measure, OutageTime) and measure.overlap == "merged"
     whole_value = isinstance(measure, OutageTime | TicketsInTime) and "begins" in hows
-    as_one = metric.interruptions is not None
+    as_one = metric.interruptions is not None or metric.slices is not None
     later = as_one or whole_value or "begins" in own or (AS_COUNTED in looks and "begins" in hows)
     other = any(merged or hows != {how} for how in own)
     pieced = in_pieces and AS_COUNTED in looks and hows != {"split"}

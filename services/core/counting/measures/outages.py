@@ -37,6 +37,7 @@ from services.core.counting.measures.question import (
     positions,
     reference,
 )
+from services.core.counting.measures.slices import bad_slices, reach_us
 
 OutageMeasure = AvailabilityByOutages | OutageTime | OutageCount
 
@@ -267,7 +268,13 @@ def availability(question: Question, measure: AvailabilityByOutages) -> CountedF
     outages = known.outages
     inside = [each for each in outages if each.extent.counts(question, "split")]
     counted = question.counted
-    down = length(counted.of_window(merged(_pieces(question, inside))))
+    out = merged(_pieces(question, inside))
+    slices: int | None = None
+    if measure.slices is not None:
+        near = _near(question, outages, reach_us(measure.slices))
+        out = bad_slices(near, question.bounds, measure.slices)
+        slices = length(out) // (measure.slices.minutes * UNIT_US["minutes"])
+    down = length(counted.of_window(out))
     total = counted.total_us - known.unknown_us
     good = total - down
     figure = _counted(
@@ -279,11 +286,22 @@ def availability(question: Question, measure: AvailabilityByOutages) -> CountedF
             total=Fraction(total, 1_000_000),
             in_pieces=True,
             nothing=not counted.spans,
+            bad_slices=slices,
         ),
         outages,
         [(each, "split") for each in inside],
     )
     return _as_known(question, measure, known, figure)
+
+
+def _near(question: Question, outages: Sequence[ReportedOutage], reach: int) -> list[Interval]:
+    """When any outage was, as a set, also so long before and after the window."""
+    start, end = question.bounds
+    spans = (
+        (each.extent.start, end + reach if each.extent.end is None else each.extent.end)
+        for each in outages
+    )
+    return common(merged(spans), [(start - reach, end + reach)])
 
 
 def time(question: Question, measure: OutageTime) -> CountedFigure:

@@ -169,6 +169,7 @@ class CountedFigure:
     nothing_to_count: Literal["no_data", "no_result", "counts_as"] | None = None
     unknown_us: int | None = None
     short: int = 0
+    bad_slices: int | None = None
     excluded: tuple[ExcludedTime, ...] = ()
     incomplete: tuple[IncompleteOccurrence, ...] = ()
 
@@ -247,6 +248,7 @@ def figure(question: Question, answer: CountedFigure) -> MetricFigure:
         incomplete=answer.incomplete,
         short_interruptions=answer.short or None,
         excluded=answer.excluded,
+        bad_slices=answer.bad_slices,
         parts=answer.parts,
         in_pieces=answer.in_pieces,
         touching=answer.touching,
