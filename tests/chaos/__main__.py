@@ -55,7 +55,7 @@ def main() -> None:
             each=round(given.events / SOURCES),
             seconds=given.minutes * 60,
             wanted=_wanted(given.kills, has_disks=bool(own.disks)),
-            quiet=300.0,
+            quiet=420.0,
         )
         kafka = own.kafka.bootstrap
         with _logs_kept(Path(folder)):
@@ -86,7 +86,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6))
     parser.add_argument("--kills", type=int, default=200, help="of workers at random moments")
-    parser.add_argument("--minutes", type=float, default=14.0, help="how long events flow")
+    parser.add_argument("--minutes", type=float, default=11.0, help="how long events flow")
     parser.add_argument("--events", type=int, default=1_050_000, help="distinct ones, about")
     parser.add_argument("--report", type=Path, default=Path("build/chaos.md"))
     return parser.parse_args()

@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 from tests.chaos.feed import Item
 
 BATCH = 250
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds that a batch is tried for: workers are killed, but come back."""
 
 
