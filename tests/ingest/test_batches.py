@@ -234,6 +234,18 @@ def test_without_numba_events_go_on_one_by_one(monkeypatch: pytest.MonkeyPatch) 
     assert metrics.INGEST_COMPILED._value.get() == -1
 
 
+def test_series_that_share_a_hash_are_judged_by_themselves() -> None:
+    """With no place left to look at, a series is not found, and its events are handed over."""
+    reader = _Judged(IN_PYTHON)
+    reader.judge(USUAL, NORTH)
+    reader.judge(USUAL, NORTH)
+    assert reader.handed_over == []
+    known = reader.batches._known
+    known.table[:] = known.table.max()  # every place is another's
+    assert reader.judge(USUAL, NORTH) == judged(USUAL, NORTH)
+    assert len(reader.handed_over) == len(USUAL) - 1
+
+
 def test_loops_that_hash_otherwise_are_not_taken() -> None:
     def hash_batch(raw: Any, series: Any, letters: Any, rows: Any, *_: Any) -> None:
         rows["identity_0"] = rows["payload_0"] = 1
