@@ -201,13 +201,14 @@ class Wires(Service):  # type: ignore[misc]
         """Claim what Kafka assigned, topic by topic."""
         ours = [tp for tp in assigned if tp.topic in self.steps]
         beginnings = await consumer.earliest_offsets(*ours) if ours else {}
+        for steps in self.steps.values():
+            first = {tp.partition: beginnings[tp] for tp in ours if tp.topic == steps.topic}
+            await steps.claim(self.pool, first)
+        # Asked for only now: until the claim, the former owner went on with what came meanwhile.
         ends = await consumer.highwaters(*ours) if ours else {}
-        for topic, steps in self.steps.items():
-            first = {tp.partition: beginnings[tp] for tp in ours if tp.topic == topic}
-            claims = await steps.claim(self.pool, first)
-            last = {tp.partition: ends[tp] for tp in ours if tp.topic == topic}
-            for partition, held in claims.items():
-                _check_reach(topic, partition, held.next_offset, first[partition], last[partition])
+        for tp, offset in self.offsets().items():
+            if tp in ends:
+                _check_reach(tp.topic, tp.partition, offset, beginnings[tp], ends[tp])
         self.health.ready("start")
 
     def release(self, revoked: Iterable[TP]) -> None:
@@ -351,8 +352,12 @@ def consume(
 
     async def rewind(partition: int, offset: int) -> None:
         tp = TP(topic, partition)
-        if tp in app.consumer.assignment():
-            await app.consumer.seek_wait({tp: offset})
+        try:
+            if tp in app.consumer.assignment():
+                await app.consumer.seek_wait({tp: offset})
+        except IllegalStateError as error:
+            # Taken away under the seek; its next owner begins at the stored offset anyway.
+            log(__name__).info("assignment_changed", error=str(error))
 
     steps = Steps(
         app=wires.settings.app,

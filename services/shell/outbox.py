@@ -56,6 +56,10 @@ async def declare(connection: Connection, topic: str, partitions: int) -> None:
         )
 
 
+class OutboxBroken(Exception):
+    """Kafka and the outbox contradict each other. Going on would publish a hole or a repeat."""
+
+
 class OtherInstallation(RuntimeError):
     """The database belongs to an installation with another prefix, or is not prepared. Going on
     would mix two."""

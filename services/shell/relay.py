@@ -20,7 +20,7 @@ from services.shell.broker import NONE, Security, for_aiokafka, parted
 from services.shell.faults import faultpoint
 from services.shell.log_reader import LogReader, log_reader
 from services.shell.logs import log
-from services.shell.outbox import EVENT_ID
+from services.shell.outbox import EVENT_ID, OutboxBroken
 from services.shell.postgres import Pool
 from services.shell.settings import Settings
 from services.shell.steps import SEQUENCE, Record
@@ -39,10 +39,6 @@ TAIL_SECONDS = 30.0
 """A stretch at the end of a partition is read in this time."""
 CLEAN_EVERY = 60.0
 CLEAN_ROWS = 5000
-
-
-class OutboxBroken(Exception):
-    """Kafka and the outbox contradict each other. Going on would publish a hole or a repeat."""
 
 
 class Relay:

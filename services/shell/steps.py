@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from services.shell import metrics, progress
 from services.shell.faults import faultpoint
 from services.shell.logs import leave, log
+from services.shell.outbox import OutboxBroken
 from services.shell.postgres import Connection, NotReached, Pool, attempts, is_of_the_work
 from services.shell.progress import NotOurs, PartitionClaim
 
@@ -104,9 +105,17 @@ class InputLost(Exception):
 def leave_over(error: Exception, event: str, **fields: Any) -> NoReturn:
     """`leave` for an exception that is handled: with what it says where that is of the servers, and
     not where it may be of what a party has sent."""
-    if is_of_the_work(error) and not isinstance(error, InputLost | NotReached | KafkaError):
+    if is_of_the_work(error) and not _is_of_the_servers(error):
         leave(event, over_what_was_sent=True, **fields)
     leave(event, error=repr(error), **fields)
+
+
+def _is_of_the_servers(error: Exception) -> bool:
+    """Whether what it says is of ours alone; of a group: what each of it says."""
+    kinds = (InputLost, NotReached, OutboxBroken, KafkaError)
+    if isinstance(error, ExceptionGroup):
+        return error.split(kinds)[1] is None
+    return isinstance(error, kinds)
 
 
 Rewind = Callable[[int, int], Awaitable[None]]
