@@ -38,6 +38,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check static bench chaos mutants lock wheel image sbom venv clean
+.PHONY: help demo test check static bench simulate mutants lock wheel image sbom venv clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,8 @@ bench: $(STAMP)  ## events per second through the chain, beside the raw limit of
 chaos: $(STAMP)  ## twenty minutes: all that may fail does while a million events flow; writes docs/chaos.md
 	$(BIN)/python -m tests.chaos $(SEED:%=--seed %) $(KILLS:%=--kills %) $(MINUTES:%=--minutes %) \
 		$(EVENTS:%=--events %) --report $(or $(REPORT),docs/chaos.md)
+simulate: $(STAMP)  ## minutes, a part of it in test: 10,000 simulated worlds of the protocol, each from its seed
+	$(BIN)/python -m tests.simulation $(SIMULATE)
 
 mutants:  ## hours, not part of test: changes the core in small places; a test must notice each
 	@$(call need_python)
