@@ -83,7 +83,7 @@ async def _measure(dsn: str, given: argparse.Namespace) -> list[dict[str, Any]]:
         async with pool.acquire() as connection:
             for topic in (DECLARED.settlements, DECLARED.ledger_entries):
                 await declare(connection, topic, 2)
-            await apply(connection, _programme(given.levels))
+            await apply(connection, the_programme(given.levels))
         wanted = (("day", given.days), ("month", given.months))
         return [row for how, at in wanted for row in await _one(pool, how, sorted(at), given)]
     finally:
@@ -96,7 +96,7 @@ async def _one(
     """Settle an agreement on and on; time some further periods after so many."""
     if not at:
         return []
-    versions = [_agreement(f"by-{settled}", settled, given.levels)]
+    versions = [an_agreement(f"by-{settled}", settled, given.levels)]
     async with pool.acquire() as connection:
         await apply(connection, versions[0])
     first = "2025-01-01" if settled == "day" else "2022-01"
@@ -140,7 +140,8 @@ def _envelope(one: PeriodEvaluation) -> bytes:
     return msgspec.json.encode({"type": EVALUATED, "data": one.model_dump(mode="json")})
 
 
-def _programme(levels: int) -> Programme:
+def the_programme(levels: int) -> Programme:
+    """A programme with so many metrics, of one vendor."""
     names = [f"metric-{number}" for number in range(levels)]
     return Programme.model_validate(
         {
@@ -171,7 +172,7 @@ def _programme(levels: int) -> Programme:
     )
 
 
-def _agreement(name: str, settled: str, levels: int) -> Agreement:
+def an_agreement(name: str, settled: str, levels: int) -> Agreement:
     """Each level costs 1 % of the fee where it is missed; a cap over the last 12 periods."""
     return Agreement.model_validate(
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -123,7 +124,7 @@ def _rows(
     programmes, agreements = words.programmes, words.agreements
     rows = np.flatnonzero(facts.kind == kind)
     for row in rows[np.argsort(facts.at_us[rows], kind="stable")].tolist():
-        said = model.model_validate_json(facts.data[row])
+        said = _read(model, facts.data[row])
         if isinstance(said, Figure):
             matters = overlaps(period, said.period)
         else:
@@ -142,6 +143,12 @@ def _rows(
             if (facts.sources[facts.source[row]], facts.ids[row]) in as_accepted:
                 stands = StatementStanding("accepted", LAST_US)
             yield _StatedRow(row, said, words.party_of(facts, row), stands)
+
+
+@lru_cache(maxsize=8192)
+def _read(model: type[_OneStatement], text: bytes) -> _OneStatement:
+    """What a fact states. Each period of each agreement asks for those of all of them."""
+    return model.model_validate_json(text)
 
 
 _KINDS: dict[type, str] = {Charge: "charge", Circumstance: "circumstance", Figure: "figure"}
