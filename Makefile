@@ -37,8 +37,7 @@ export PIP_NO_INPUT := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static bench chaos mutants lock wheel image sbom venv clean
-.PHONY: help demo test check static bench simulate mutants lock wheel image sbom venv clean
+.PHONY: help demo test check static bench chaos simulate mutants lock wheel image sbom venv clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +63,7 @@ bench: $(STAMP)  ## events per second through the chain, beside the raw limit of
 chaos: $(STAMP)  ## twenty minutes: all that may fail does while a million events flow; writes docs/chaos.md
 	$(BIN)/python -m tests.chaos $(SEED:%=--seed %) $(KILLS:%=--kills %) $(MINUTES:%=--minutes %) \
 		$(EVENTS:%=--events %) --report $(or $(REPORT),docs/chaos.md)
+
 simulate: $(STAMP)  ## minutes, a part of it in test: 10,000 simulated worlds of the protocol, each from its seed
 	$(BIN)/python -m tests.simulation $(SIMULATE)
 
