@@ -100,7 +100,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         else:
             # Assigned otherwise meanwhile: these claims may have come after their new owner's. Not
             # using them leaves that owner's next step refused, and its watchdog starts it again.
-            wires.release(wires.offsets())
+            wires.drop(wires.offsets())
 
     async def _go_to(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
         here = self.assignment()
@@ -213,8 +213,12 @@ class Wires(Service):  # type: ignore[misc]
 
     def release(self, revoked: Iterable[TP]) -> None:
         """Stop applying these partitions."""
-        for tp in revoked:
-            self.assigned.discard(tp)
+        self.assigned.difference_update(revoked)
+        self.drop(revoked)
+
+    def drop(self, held: Iterable[TP]) -> None:
+        """Do not use the claims of these partitions. What of them is assigned is still watched."""
+        for tp in held:
             if tp.topic in self.steps:
                 self.steps[tp.topic].release([tp.partition])
 
