@@ -9,7 +9,7 @@ there and not in a night.
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import faust
@@ -211,7 +211,7 @@ class Wires(Service):  # type: ignore[misc]
                 _check_reach(tp.topic, tp.partition, offset, beginnings[tp], ends[tp])
         self.health.ready("start")
 
-    def release(self, revoked: Iterable[TP]) -> None:
+    def release(self, revoked: Collection[TP]) -> None:
         """Stop applying these partitions."""
         self.assigned.difference_update(revoked)
         self.drop(revoked)
