@@ -5,7 +5,7 @@ Nothing is assumed: without a word of the term the period waits for the fact.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -32,3 +32,14 @@ IfAbsentYesNo = Literal["wait", "does_not_hold", "holds"]
 
 NO_OPENING = "if_absent speaks of the 'opening', and none is named; leave it out, or name one"
 """Why an ``if_absent`` beside no opening is refused."""
+
+
+NothingToCount = Annotated[
+    Literal["no_data", "no_result"] | CountsAs,
+    Field(
+        description="Where facts say that there was nothing to count, 0 of 0. no_data: as if "
+        "nothing had been reported, the level's no_data holds. no_result: the period has no "
+        "result, whatever no_data says. counts_as: the figure is N."
+    ),
+]
+"""A period in which nothing fell due is not a period of which nothing is known."""

@@ -91,6 +91,9 @@ class Part(Noun):
     whole: WholeOccurrence | None = Field(
         None, description="Where it reaches over an end of the window. Absent: it lies within."
     )
+    weight: WorkedOut | None = Field(
+        None, exclude_if=is_unset, description="Of a part of a weighted figure: what it weighs."
+    )
     pieces: tuple[Window, ...] = Field(
         (),
         exclude_if=is_unset,

@@ -49,7 +49,7 @@ _FORMS: tuple[tuple[Any, str], ...] = (
 """How the annotations that many nouns share are called; the more special ones come first."""
 
 
-MEASURES = "schemas.programme"
+MEASURES = ("schemas.programme", "schemas.composites")
 """Where nouns are that a contract chooses by their kind."""
 
 _ELSEWHERE: Mapping[str, str] = {"SharedCap": "terms/adjustments.md"}
@@ -163,7 +163,7 @@ def _link(noun: type[BaseModel]) -> str:
 def heading(noun: type[BaseModel]) -> str:
     """What a page calls a noun: by its kinds where a contract chooses it by them."""
     kind = noun.model_fields.get("kind")
-    if kind is not None and noun.__module__ == MEASURES:
+    if kind is not None and noun.__module__ in MEASURES:
         return ", ".join(f"`{one}`" for one in get_args(kind.annotation))
     return re.sub(r"(?<!^)(?=[A-Z])", " ", noun.__name__).capitalize()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.absence import CountsAs
+from schemas.absence import NothingToCount
 from schemas.base import (
     AcrossPeriods,
     Day,
@@ -22,6 +22,7 @@ from schemas.base import (
 )
 from schemas.business_hours import BusinessHours
 from schemas.ceiling import OfVendor, SharedCap
+from schemas.composites import Composite, OfParts, Overlap, Product, Weighted, check_parts
 from schemas.exclusions import Exclusion, Upstream
 from schemas.four_eyes import FourEyes
 from schemas.interruptions import Interruptions
@@ -57,17 +58,6 @@ class Source(Noun):
         description="Metrics that it reports: a period waits for each source that lists one of its "
         "metrics. Empty: none, it only states charges, circumstances, corrections and answers."
     )
-
-
-NothingToCount = Annotated[
-    Literal["no_data", "no_result"] | CountsAs,
-    Field(
-        description="Where facts say that there was nothing to count, 0 of 0. no_data: as if "
-        "nothing had been reported, the level's no_data holds. no_result: the period has no "
-        "result, whatever no_data says. counts_as: the figure is N."
-    ),
-]
-"""A period in which nothing fell due is not a period of which nothing is known."""
 
 
 class _InHours(Noun):
@@ -322,11 +312,24 @@ class Extreme(_OfValues):
     kind: Literal["maximum", "minimum"]
 
 
+def _is_nearest_rank(method: object) -> bool:
+    """Whether nothing is said that was not always so; it is left out of what is stored."""
+    return method == "nearest_rank"
+
+
 class Percentile(_OfValues):
-    """Nearest rank: the smallest value with at least ``percent`` of all values at or below it."""
+    """The value below which so many percent of all values lie.
+
+    ``method``: ``nearest_rank``, the smallest value with at least ``percent`` of all values at or
+    below it; ``interpolated``, linear between the two closest ranks, of which the smallest value
+    is 0 percent and the largest 100, as spreadsheets do.
+    """
 
     kind: Literal["percentile"]
     percent: Annotated[Number, Field(gt=0, le=100, description="Which percentile, such as 95.")]
+    method: Literal["nearest_rank", "interpolated"] = Field(
+        "nearest_rank", exclude_if=_is_nearest_rank
+    )
 
 
 class WithinLimit(_OfValues):
@@ -422,15 +425,6 @@ class DeliveryDelay(Noun):
         return self
 
 
-class Composite(Noun):
-    """A figure made of other metrics' percentages: parts in series or in parallel."""
-
-    kind: Literal["series", "parallel"]
-    parts: Annotated[
-        tuple[Name, ...], Field(min_length=1, description="Metrics of the programme, in percent.")
-    ]
-
-
 Measure = Annotated[
     AvailabilityBySamples
     | AvailabilityByStatus
@@ -446,7 +440,10 @@ Measure = Annotated[
     | TicketsInTime
     | Declared
     | DeliveryDelay
-    | Composite,
+    | Product
+    | Overlap
+    | Weighted
+    | OfParts,
     Field(discriminator="kind"),
 ]
 
@@ -764,6 +761,10 @@ class Programme(Noun):
             raise ValueError(
                 f"metric {min(parts)} is made of itself through its parts; take it out of them"
             )
+        by_name = {metric.metric: metric for metric in self.metrics}
+        for metric in self.metrics:
+            if isinstance(metric.measure, Composite):
+                check_parts(metric, [by_name[name] for name in metric.measure.parts])
         return self
 
     @property

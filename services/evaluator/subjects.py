@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from schemas.composites import Composite
 from schemas.frame import Int8s, Int32s
-from schemas.programme import Composite
 from services.catalogue.snapshot import Catalogue
 from services.evaluator.columns import CORRECTION, Columns
 from services.evaluator.identity_index import BEYOND, CONFLICT, DUPLICATE, NEW, Indices

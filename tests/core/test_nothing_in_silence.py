@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from schemas.agreement import Agreement
 from schemas.base import Noun
-from schemas.programme import Composite
+from schemas.composites import Composite
 from schemas.statement import SettlementStatement
 from services.core.settling.one_period import Unsettled
 from tests.core import generated_contracts

@@ -32,6 +32,10 @@ PARTS = """
      measure: {kind: declared, at_least: 0, at_most: 100}}
   - {metric: part-two, name: P, unit: percent, better: higher,
      measure: {kind: declared, at_least: 0, at_most: 100}}
+  - {metric: zone-one, name: Z, unit: percent, better: higher,
+     measure: {kind: availability_by_outages, silence: up, incomplete: wait}}
+  - {metric: zone-two, name: Z, unit: percent, better: higher,
+     measure: {kind: availability_by_outages, silence: up, incomplete: wait}}
 """
 AGREEMENT = """
 kind: agreement
@@ -85,10 +89,10 @@ def test_an_example_is_counted_as_the_page_says(told: str, tmp_path: Path) -> No
 
 
 def _contracts(metric: str, name: str) -> str:
-    """The page's programme with this metric and two that it may be made of, and an agreement."""
+    """The page's programme with this metric and those that it may be made of, and an agreement."""
     (whole,) = blocks(PAGE, "yaml programme")
     head = whole.split("metrics:\n")[0].replace(
-        "[uptime]", f"[{name}, part-one, part-two, network-outages]"
+        "[uptime]", f"[{name}, part-one, part-two, network-outages, zone-one, zone-two]"
     )
     own = "".join(
         f"{'  - ' if number == 0 else '    '}{line}\n"

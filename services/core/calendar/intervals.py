@@ -57,6 +57,25 @@ def common(spans: Iterable[Interval], others: Sequence[Interval]) -> list[Interv
     return found
 
 
+def at_least(sets: Sequence[Sequence[Interval]], many: int) -> list[Interval]:
+    """The time that lies in so many of some sets at once."""
+    steps = sorted((at, change) for one in sets for span in one for at, change in _ends(span))
+    found, inside, since = [], 0, 0
+    for at, change in steps:
+        before, inside = inside, inside + change
+        if before < many <= inside:
+            since = at
+        elif inside < many <= before:
+            found.append((since, at))
+    return merged(found)
+
+
+def _ends(span: Interval) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where a span begins and ends. At one moment what ends does so before what begins."""
+    start, end = span
+    return (start, 1), (end, -1)
+
+
 def length(spans: Iterable[Interval]) -> int:
     """How long spans are together, in microseconds: each by itself, also where they overlap."""
     return sum(end - start for start, end in spans)

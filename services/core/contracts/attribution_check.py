@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.agreement import Agreement
+from schemas.composites import Composite
 from schemas.level import Attribution, Level
 from schemas.programme import (
     AvailabilityByOutages,
-    Composite,
     DeliveryDelay,
     OutageCount,
     OutageTime,

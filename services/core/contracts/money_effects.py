@@ -13,11 +13,14 @@ from typing import Any
 from schemas.agreement import Agreement
 from schemas.base import Noun
 from schemas.ceiling import DropSmall
+from schemas.composites import Composite
 from schemas.credit import ByBand, PointsEach
 from schemas.earn_back import Deferral, EarnBackAfterRun, EarnBackByYear
 from schemas.period_cycle import cycle_of
 from schemas.points import MarginalPoints, PointTable
-from schemas.programme import Composite, Programme
+from schemas.programme import (
+    Programme,
+)
 from schemas.remedy import ByMean, ByMisses, ByOccurrence
 from services.core.contracts.inheritance import NAMED_BY
 from services.core.contracts.level_effects import (

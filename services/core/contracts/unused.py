@@ -7,8 +7,11 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.base import Noun
+from schemas.composites import Composite
 from schemas.level import BelowMinimumOnly, Level, Misses
-from schemas.programme import Composite, Programme
+from schemas.programme import (
+    Programme,
+)
 from services.core.contracts.references import metrics_in, names_used
 from services.core.contracts.versions import covers
 

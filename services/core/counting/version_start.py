@@ -16,8 +16,13 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.ceiling import OfAgreements, OfProgramme, SharedCap
+from schemas.composites import Composite
 from schemas.period import PeriodLength, first_day, label_of, next_label
-from schemas.programme import Composite, Metric, Programme, TicketsInTime
+from schemas.programme import (
+    Metric,
+    Programme,
+    TicketsInTime,
+)
 from services.core.events.wanted import wanted
 
 _BY_INSTANT = ("name", "decimals", "several_sources")

@@ -36,6 +36,13 @@ KINDS_OF_MEASURE: Mapping[str, tuple[int, ...]] = MappingProxyType(
         "delivery_delay": (KIND_OF_TYPE["earnback.delivery.v1"],),
         "series": (),
         "parallel": (),
+        "overlap": (),
+        "weighted": (),
+        "worst": (),
+        "best": (),
+        "mean_of_parts": (),
+        "sum_of_parts": (),
+        "difference": (),
     }
 )
 """Which kinds of fact a measure counts. A composite has no facts of its own."""

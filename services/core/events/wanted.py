@@ -6,9 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.agreement import Agreement
+from schemas.composites import Composite
 from schemas.nested import names_in
 from schemas.period import PeriodLength
-from schemas.programme import Composite, Programme
+from schemas.programme import (
+    Programme,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.agreement import Agreement
-from schemas.programme import Composite, Metric, Programme, TicketsInTime
+from schemas.composites import Composite
+from schemas.programme import (
+    Metric,
+    Programme,
+    TicketsInTime,
+)
 from services.core.calendar.windows import parts_of
 from services.core.counting.evaluation import programme_at, window_at
 from services.core.counting.measures.counting import with_parts

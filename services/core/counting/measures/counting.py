@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from schemas.absence import CountsAs
+from schemas.absence import CountsAs, NothingToCount
+from schemas.composites import Composite
 from schemas.evaluation import ComparedFigure, MetricFigure
 from schemas.exclusions import Exclusion, Upstream
 from schemas.frame import Facts, Int64s
@@ -17,13 +18,11 @@ from schemas.programme import (
     AvailabilityByOutages,
     AvailabilityBySamples,
     AvailabilityByStatus,
-    Composite,
     Declared,
     DeliveryDelay,
     Extreme,
     Mean,
     Metric,
-    NothingToCount,
     OutageCount,
     OutageTime,
     Percentile,
@@ -364,7 +363,7 @@ class Counter:
                         self.answer(_of_part(part, question.need), question.window)
                         for part in measure.parts
                     ],
-                    question.facts,
+                    question,
                 )
 
     def subjects(self, need: Need, window: Window) -> tuple[str, ...]:

@@ -274,9 +274,9 @@ def availability(question: Question, measure: AvailabilityByOutages) -> CountedF
         near = _near(question, outages, reach_us(measure.slices))
         out = bad_slices(near, question.bounds, measure.slices)
         slices = length(out) // (measure.slices.minutes * UNIT_US["minutes"])
-    down = length(counted.of_window(out))
+    down = counted.of_window(out)
     total = counted.total_us - known.unknown_us
-    good = total - down
+    good = total - length(down)
     figure = _counted(
         question,
         CountedFigure(
@@ -287,6 +287,7 @@ def availability(question: Question, measure: AvailabilityByOutages) -> CountedF
             in_pieces=True,
             nothing=not counted.spans,
             bad_slices=slices,
+            down=down,
         ),
         outages,
         [(each, "split") for each in inside],

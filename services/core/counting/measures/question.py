@@ -33,6 +33,7 @@ from schemas.programme import (
     OutageTime,
     TicketsInTime,
 )
+from services.core.calendar.intervals import Interval
 from services.core.calendar.windows import bounds_us
 from services.core.counting.measures.counted_time import CountedTime
 from services.core.events.facts import Index, identities
@@ -152,7 +153,8 @@ class CountedFigure:
     ``rows``: the facts that were counted, ascending. ``telling``: those among them that moved the
     figure the wrong way, in any order and number. ``in_pieces``, ``touching``, ``unfinished`` and
     ``others`` are as in `MetricFigure`. ``nothing``: facts say that there was nothing to
-    count; ``nothing_to_count``: what the metric states for that.
+    count; ``nothing_to_count``: what the metric states for that. ``down``: the counted time in
+    which it was down, where the measure says that of each instant.
     """
 
     value: Fraction | None
@@ -168,6 +170,7 @@ class CountedFigure:
     nothing: bool = False
     nothing_to_count: Literal["no_data", "no_result", "counts_as"] | None = None
     unknown_us: int | None = None
+    down: Sequence[Interval] = ()
     short: int = 0
     bad_slices: int | None = None
     excluded: tuple[ExcludedTime, ...] = ()

@@ -80,14 +80,26 @@ def extreme(question: Question, measure: Extreme) -> CountedFigure:
 
 
 def percentile(question: Question, measure: Percentile) -> CountedFigure:
-    """Nearest rank: the smallest value with at least that share of all at or below it."""
+    """The value at the rank, or between the two ranks, that the measure's method names."""
     values, scales = _columns(question)
     value: Fraction | None = None
-    if len(values):
+    if len(values) and measure.method == "interpolated":
+        value = _between_ranks(values, scales, measure.percent, question.budget)
+    elif len(values):
         rank = ceil(measure.percent * len(values) / 100)
         value = _ranked(values, scales, rank - 1, question.budget)
     worse = question.rows[_worse(question, values, scales, value, or_equal=True)]
     return CountedFigure(value, question.rows, total=Fraction(len(values)), telling=worse)
+
+
+def _between_ranks(values: Int64s, scales: Int64s, share: Fraction, budget: Budget) -> Fraction:
+    """Linear between the closest ranks: of n values the smallest is at 0, the largest at n - 1."""
+    place = share * (len(values) - 1) / 100
+    low, high = floor(place), ceil(place)
+    under = _ranked(values, scales, low, budget)
+    if low == high:
+        return under
+    return under + (_ranked(values, scales, high, budget) - under) * (place - low)
 
 
 def within_limit(question: Question, measure: WithinLimit) -> CountedFigure:
