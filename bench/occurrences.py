@@ -35,7 +35,7 @@ from services.catalogue.cached import CatalogueCopy
 from services.cli.show import bars, out
 from services.core.calendar.windows import labels_between, microseconds
 from services.core.events.facts import Row, identity_of, payload_of
-from services.evaluator import recount, store
+from services.evaluator import occurrences, recount, store
 from services.evaluator.columns import checked, joined
 from services.evaluator.frame_rows import stored_frames
 from services.evaluator.identity_index import NEW
@@ -120,7 +120,7 @@ async def _cost(
         started = perf_counter()
         made, _ = recount.evaluation(target, snapshot, 1, "closed")
         counted.append((perf_counter() - started) * 1000)
-        facts = len(snapshot.loaded.facts)
+        facts = len(snapshot.loaded.facts) + len(snapshot.linked.facts)
         assert len(made.figures) > 1
     return Cost(months, events, facts, statistics.median(read), statistics.median(counted))
 
@@ -156,8 +156,9 @@ class _Outages:
         columns = joined([batch])
         verdict = columns.kind * 0 + NEW
         given = [(Record(self.frames, 0, None, body, ()), batch)]
-        frames, _ = stored_frames(given, columns, verdict, self.frames)
+        frames, numbers = stored_frames(given, columns, verdict, self.frames)
         await store.insert_frames(connection, 0, frames)
+        await occurrences.note(connection, 0, columns, verdict == NEW, numbers)
         self.frames += len(frames)
 
     def _rows(self, month: str, start: datetime, past: datetime) -> Iterator[Row]:

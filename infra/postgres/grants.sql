@@ -34,10 +34,10 @@ grant select, insert, update on outbox_head to earnback_ingest;
 -- The evaluator: stores facts, counts, closes.
 grant select, insert on fact_frame, frame_day, evaluation, correction_verdict to earnback_evaluator;
 grant select, insert, update on progress, tally, source_latest, close_request, close_alarm, touch_scan, parked_work,
-    linked_fact to earnback_evaluator;
+    linked_fact, occurrence to earnback_evaluator;
 grant select, insert on linked_metric, linked_agreement, linked_answer to earnback_evaluator;
 grant insert on audit_entry to earnback_evaluator;
-grant select, update, delete on link_backlog to earnback_evaluator;
+grant select, update, delete on link_backlog, occurrence_backlog to earnback_evaluator;
 grant select, insert, update, delete on touched, quarantine_item, refusal_count to earnback_evaluator;
 grant select, insert on known_subject to earnback_evaluator;
 grant select, insert, update on subject_count to earnback_evaluator;

@@ -63,7 +63,7 @@ async def _counted(
         if period in waiting:
             continue
         target = recount.target_of(catalogue, agreement, period)
-        snapshot = await recount.take(connection, target)
+        snapshot = await recount.take(connection, target, whole=True)
         for apart in recount.differences(snapshot):
             return BookDifference(agreement, period, "facts", f"{apart}", "another sum of facts")
         assert snapshot.last is not None, "it is closed"

@@ -16,7 +16,7 @@ from schemas.frame import Bools, Int8s, UInt64s
 from services.catalogue.cached import CatalogueCopy
 from services.core.events.horizon import Latest
 from services.evaluator import columns as cols
-from services.evaluator import link_store, links, store
+from services.evaluator import link_store, links, occurrences, store
 from services.evaluator.columns import Columns
 from services.evaluator.frame_rows import stored_frames
 from services.evaluator.horizon import REVIEW, Horizons, moved
@@ -178,6 +178,7 @@ class Frames:
         frames, numbers = stored_frames(given.frames, columns, verdict, held.next_number)
         await store.insert_frames(connection, partition, frames)
         await linked.write(connection, partition, numbers, fresh)
+        await occurrences.note(connection, partition, columns, fresh, numbers)
         await store.note_latest(connection, partition, _heard(columns, further, held.latest))
         await store.add_tallies(connection, partition, self._tallies(columns, fresh))
         aside = await self._quarantine.add_facts(

@@ -24,6 +24,7 @@ from services.evaluator import (
     gauges,
     late_facts,
     link_store,
+    occurrences,
     parking,
     queue_store,
     refused_corrections,
@@ -84,7 +85,7 @@ class Closer:
         self._targets = RecountTargets()
         self._parked = ParkedPeriods(self._targets)
         self._queue = ClosingQueue()
-        self._behind = False
+        self._behind, self._has_older = False, True
         self._revision = -1
         self._shown = -SHOW_EVERY_S
 
@@ -148,6 +149,7 @@ class Closer:
         catalogue = self._catalogue.current
         await self._parked.read(connection)
         await self._follow(connection, catalogue)
+        self._has_older = self._has_older and await occurrences.fill(connection, catalogue)
         while not self._behind and await late_facts.scan(connection, catalogue):
             pass
         while await refused_corrections.tell_waiting(

@@ -9,7 +9,6 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
 from pydantic import ValidationError
 
 from schemas.agreement import Agreement
@@ -19,18 +18,31 @@ from schemas.period import first_day, label_of, next_label
 from schemas.programme import Programme
 from services.catalogue.parked import input_digest
 from services.catalogue.snapshot import Catalogue
-from services.core.counting.evaluation import EvaluationReason, evaluate, needs, ready
+from services.core.calendar.windows import bounds_us
+from services.core.counting.evaluation import (
+    EvaluationReason,
+    evaluate,
+    needs,
+    ready,
+    window_at,
+)
 from services.core.events.corrections import EventKey, RejectedCorrection
-from services.core.events.facts import EMPTY, joined
+from services.core.events.facts import joined
 from services.core.events.horizon import Horizon, horizons_of
 from services.core.exact.budget import UNBOUNDED, Budget, OverBudget
-from services.evaluator import evaluation_store, fact_reader, link_store
+from services.evaluator import (
+    evaluation_store,
+    fact_reader,
+    link_store,
+    occurrence_store,
+    occurrences,
+)
 from services.evaluator.columns import identity_bytes
 from services.evaluator.evaluation_store import Last
-from services.evaluator.fact_reader import EVER, Key, Loaded, Span, Sums
-from services.evaluator.stored_after import StoredAfter, closes_of, stored_after
+from services.evaluator.fact_reader import EVER, Key, Loaded, Span, Sums, whole_days
+from services.evaluator.linked_rows import LinkedRows
+from services.evaluator.stored_after import Closes, StoredAfter, closes_of, stored_after
 from services.evaluator.watermark import version_of
-from services.shell.frames import numbers_of, read_batch
 from services.shell.postgres import Connection
 
 T = TypeVar("T")
@@ -45,7 +57,8 @@ class RecountTarget:
     """One agreement's period, with everything the catalogue says of it.
 
     ``spans``: metric number to the facts that are needed. ``days``: the first day, and the day
-    after the last, of what charges and circumstances may be stated for.
+    after the last, of what charges and circumstances may be stated for. ``occurrences``: of metrics
+    of which all facts are needed, in which time they can matter; see `FactSpan`.
     """
 
     programmes: tuple[Programme, ...]
@@ -56,6 +69,7 @@ class RecountTarget:
     metrics: frozenset[str]
     days: tuple[date, date]
     horizon: Horizon
+    occurrences: Mapping[int, Span]
 
     @property
     def programme(self) -> str:
@@ -108,8 +122,9 @@ def target_of(catalogue: Catalogue, agreement: str, period: str) -> RecountTarge
     _check_period(agreements, period)
     wanted = spans_of(programmes, agreements, period)
     name = programmes[-1].programme
-    numbers = {metric: catalogue.numbers.get((name, metric)) for metric in wanted}
-    spans = {number: wanted[metric] for metric, number in numbers.items() if number is not None}
+    known = {metric: catalogue.numbers.get((name, metric)) for metric in wanted}
+    numbers = {metric: number for metric, number in known.items() if number is not None}
+    spans = {number: wanted[metric] for metric, number in numbers.items()}
     return RecountTarget(
         programmes,
         agreements,
@@ -119,6 +134,11 @@ def target_of(catalogue: Catalogue, agreement: str, period: str) -> RecountTarge
         frozenset(wanted),
         days_of(agreements, period),
         horizons_of(catalogue.programmes, catalogue.agreement_versions)[programmes[-1].programme],
+        {
+            numbers[metric]: window
+            for metric, window in windows_of(programmes, agreements, period).items()
+            if metric in numbers
+        },
     )
 
 
@@ -135,13 +155,30 @@ def spans_of(
     }
 
 
+def windows_of(
+    programmes: Sequence[Programme], agreements: Sequence[Agreement], period: str
+) -> dict[str, Span]:
+    """By metric of which all facts are needed, in which time its occurrences can matter: in its
+    windows, and in the period, whose proposals are listed; of the first one also before it."""
+    since, until = bounds_us(window_at(programmes, period))
+    if _is_first(agreements, period):
+        since = EVER[0]
+    return {
+        need.metric: (min(since, need.window_us[0]), max(until, need.window_us[1]))
+        for need in needs(programmes, agreements, period)
+        if need.since_us is None and need.window_us is not None
+    }
+
+
+def _is_first(agreements: Sequence[Agreement], period: str) -> bool:
+    return period == label_of(agreements[0].effective_from, agreements[0].settled)
+
+
 def days_of(agreements: Sequence[Agreement], period: str) -> tuple[date, date]:
     """The days that charges and circumstances of a period's evaluation may be for: its own, those
     of the next period, and for the first period all before it. See `carries`."""
-    first = agreements[0]
-    is_first = period == label_of(first.effective_from, first.settled)
     until = first_day(next_label(next_label(period)))
-    return date.min if is_first else first_day(period), until
+    return date.min if _is_first(agreements, period) else first_day(period), until
 
 
 def _check_period(agreements: Sequence[Agreement], period: str) -> None:
@@ -161,8 +198,12 @@ FEW_FACTS = 250_000
 """Steps are counted as for so many facts at least: few facts can be asked for in many ways."""
 
 
-async def take(connection: Connection, target: RecountTarget, most: int = MOST_FACTS) -> Snapshot:
+async def take(
+    connection: Connection, target: RecountTarget, most: int = MOST_FACTS, *, whole: bool = False
+) -> Snapshot:
     """Read everything at one moment, in a transaction of its own.
+
+    ``whole``: also of occurrences all that was ever told, which comes to the same.
 
     Raises ValueError while facts from before the links are not linked, and OverBudget where the
     period needs more than so many facts.
@@ -176,17 +217,48 @@ async def take(connection: Connection, target: RecountTarget, most: int = MOST_F
             )
         last = await evaluation_store.last(connection, *target.place)
         counted_through = await evaluation_store.last_frames(connection)
-        tallies = await fact_reader.tallied(connection, target.spans)
+        reading = await _reading(connection, target, counted_through, whole=whole)
+        tallies = await fact_reader.tallied(connection, reading.spans)
         _check_budget(target, sum(sums[0] for sums in tallies.values()), most)
-        loaded = await fact_reader.load(connection, target.spans)
-        linked, astray, frames = await _linked(connection, target, loaded, most)
-        parts = loaded.facts, linked.facts
-        closes = await closes_of(
-            connection, target.programmes, target.agreements, parts, counted_through
+        loaded = await fact_reader.load(connection, reading.spans)
+        rows = await _linked(connection, target, reading, loaded, most)
+        linked = rows.loaded()
+        closes = reading.closes or await closes_of(
+            connection,
+            target.programmes,
+            target.agreements,
+            (loaded.facts, linked.facts),
+            counted_through,
         )
-    late = fact_reader.until_cancelled(stored_after, loaded, frames, closes, target.programmes)
+    late = fact_reader.until_cancelled(
+        stored_after, loaded, rows.stored_in, closes, target.programmes
+    )
     after = await late
+    astray = tuple(rows.astray)
     return Snapshot(loaded, linked, astray, after, tallies, counted_through, last, taken_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is read of a target. ``occurrences``: of the metrics that are read in their windows
+    alone, the time. ``closes``: of the agreement, all of them where it was asked for them.
+    ``partitions``: how many there are frames of.
+    """
+
+    spans: Mapping[int, Span]
+    occurrences: Mapping[int, Span]
+    closes: Closes
+    partitions: int
+
+
+async def _reading(
+    connection: Connection, target: RecountTarget, newest: Mapping[int, int], *, whole: bool
+) -> _Reading:
+    own = {metric: span for metric, span in target.occurrences.items() if metric in target.spans}
+    if whole or not own or await occurrence_store.is_behind(connection):
+        return _Reading(target.spans, {}, {}, 0)
+    closes = await closes_of(connection, target.programmes, target.agreements, None, newest)
+    return _Reading({**target.spans, **own}, own, closes, 1 + max(newest, default=0))
 
 
 def _check_budget(target: RecountTarget, facts: int, most: int) -> None:
@@ -298,40 +370,41 @@ async def inputs_of(connection: Connection, target: RecountTarget) -> str:
 
 
 async def _linked(
-    connection: Connection, target: RecountTarget, loaded: Loaded, most: int
-) -> tuple[Loaded, tuple[Mapping[str, Any], ...], dict[bytes, tuple[int, int]]]:
+    connection: Connection, target: RecountTarget, reading: _Reading, loaded: Loaded, most: int
+) -> LinkedRows:
     """What no span holds and the period needs all the same: charges and circumstances of the
-    agreement, corrections, and the facts that corrections take from or bring into a span.
-
-    Besides, where a frame does not hold what the links say, and the frame of each.
+    agreement, corrections, and the facts that corrections take from or bring into a span; and of
+    occurrences that matter to it, what was told outside of the time that is read.
     """
     places = await link_store.own(
         connection, target.programme, target.by_name, target.place[0], target.days
     )
     _check_budget(target, len(loaded.facts) + len(places), most)
-    stored_in = {each.id128: (each.partition, each.number) for each in places}
+    found = LinkedRows(stored_in={each.id128: (each.partition, each.number) for each in places})
     inside = _inside(loaded, places)
     places = [each for each in places if each.id128 not in inside]
-    wanted: dict[tuple[int, int], list[link_store.Located]] = {}
-    for each in places:
-        wanted.setdefault((each.partition, each.number), []).append(each)
-    batches: list[Any] = []
-    partitions: list[int] = []
-    numbers: list[int] = []
-    astray: list[Mapping[str, Any]] = []
-    async for place, body in fact_reader.frames(connection, sorted(wanted)):
-        own = wanted.pop(place)
-        batch = read_batch(body).take(pa.array([each.place for each in own]))
-        for each, high, low in zip(own, *_halves(batch), strict=True):
-            if each.id128 != identity_bytes(high, low):
-                astray.append(_astray(each))
-        batches.append(batch)
-        partitions += [place[0]] * len(own)
-        numbers += [place[1]] * len(own)
-    astray += [_astray(each) for own in wanted.values() for each in own]
-    facts = fact_reader.as_facts(batches) if batches else EMPTY
-    found = Loaded(facts, np.array(partitions, np.int32), np.array(numbers, np.int32))
-    return found, tuple(astray), stored_in
+    await found.read(connection, places)
+    if reading.occurrences:
+        known = {each[:3] for each in places}
+        named = {
+            one
+            for partition, batch in found.batches
+            for one in occurrences.named_in(partition, batch)
+        }
+        late = occurrences.lateness(
+            target.programmes,
+            target.agreements,
+            target.period,
+            reading.closes,
+            reading.partitions,
+        )
+        days = {metric: whole_days(span) for metric, span in reading.occurrences.items()}
+        until = {metric: whole_days(target.spans[metric])[1] for metric in days}
+        further = await occurrence_store.beyond(connection, days, until, late, named)
+        further = [each for each in further if each[:3] not in known]
+        _check_budget(target, len(loaded.facts) + len(places) + len(further), most)
+        await found.read(connection, further)
+    return found
 
 
 def _inside(loaded: Loaded, places: Sequence[link_store.Located]) -> set[bytes]:
@@ -341,18 +414,3 @@ def _inside(loaded: Loaded, places: Sequence[link_store.Located]) -> set[bytes]:
     first, past = (np.searchsorted(facts.id_high, highs, side) for side in ("left", "right"))
     rows = (row for ends in zip(first.tolist(), past.tolist(), strict=True) for row in range(*ends))
     return {identity_bytes(int(facts.id_high[row]), int(facts.id_low[row])) for row in rows}
-
-
-def _halves(batch: Any) -> tuple[list[int], list[int]]:
-    numbers = numbers_of(batch)
-    return numbers["id_high"].tolist(), numbers["id_low"].tolist()
-
-
-def _astray(place: link_store.Located) -> Mapping[str, Any]:
-    return {
-        "partition": place.partition,
-        "frame": place.number,
-        "row": place.place,
-        "facts": "another fact, or none",
-        "linked": place.id128.hex(),
-    }

@@ -77,14 +77,14 @@ async def closes_of(
     connection: Connection,
     programmes: Sequence[Programme],
     agreements: Sequence[Agreement],
-    parts: Sequence[Facts],
+    parts: Sequence[Facts] | None,
     newest: Mapping[int, int],
 ) -> Closes:
-    """The closes of an agreement that ``parts``, the facts read, may have come after.
+    """The closes of an agreement that ``parts``, the facts read, may have come after; None: all.
 
     ``newest``: partition to its newest frame. To be called inside the transaction that reads them.
     """
-    labels = _periods_of(programmes, agreements, parts)
+    labels = None if parts is None else _periods_of(programmes, agreements, parts)
     found: dict[str, Mapping[int, int]] = {}
     early: list[FirstClose] = []
     name = agreements[-1].agreement

@@ -271,8 +271,9 @@ def needs(
                     continue
                 hows = frozenset(how for _, how in conventions(programmes, metric, label))
                 later, _ = views(metric, hows, looks.get(need.metric, frozenset()))
-                own = needed_span(metric, window, later=later)
-                for span in (own, heartbeat_span(metric, window)):
+                own = needed_span(metric, window, later=later, hows=hows)
+                upstream = [FactSpan(term.metric, None, None) for term in metric.upstreams]
+                for span in (own, heartbeat_span(metric, window), *upstream):
                     if span is not None:
                         spans[span.metric] = _joined(spans.get(span.metric), span)
     return tuple(spans[name] for name in sorted(spans))
@@ -286,7 +287,13 @@ def _joined(one: FactSpan | None, other: FactSpan) -> FactSpan:
         since = min(one.since_us, other.since_us)
     if one.until_us is not None and other.until_us is not None:
         until = max(one.until_us, other.until_us)
-    return FactSpan(one.metric, since, until, one.last_before or other.last_before)
+    window = None
+    if one.window_us is not None and other.window_us is not None:
+        window = (
+            min(one.window_us[0], other.window_us[0]),
+            max(one.window_us[1], other.window_us[1]),
+        )
+    return FactSpan(one.metric, since, until, one.last_before or other.last_before, window)
 
 
 def evaluate(

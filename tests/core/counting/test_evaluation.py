@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import permutations
 from typing import Any
@@ -17,6 +18,8 @@ from schemas.statement import canonical
 from services.core.calendar.windows import bounds_us, window_of
 from services.core.counting.evaluation import agreement_at, evaluate, needs, programme_at, ready
 from services.core.counting.measures.counting import FactSpan, needed_span
+from services.core.counting.occurrence_time import said_times
+from services.core.counting.occurrences import NAMED_BY
 from services.core.events.facts import columns, joined
 from tests.core.said import (
     DESK,
@@ -145,6 +148,70 @@ def test_only_the_facts_that_a_window_needs_change_its_evaluation(events: list[S
     assert evaluation_of(kept, levels) == evaluation_of(events, levels)
 
 
+OF_OCCURRENCES = ("merged", "without-outage", "started", "outages", "tickets", "deliveries")
+MOMENTS = st.integers(-70 * 24, 70 * 24).map(
+    lambda hour: moment("2025-03-15 12:00") + timedelta(hours=hour)
+)
+
+
+def _of_occurrence(
+    place: int, metric: str, name: int, at: datetime, how: int, other: datetime
+) -> Said:
+    data: dict[str, Any] = {"metric": metric}
+    if metric == "tickets":
+        state = ("opened", "waiting", "resolved", "reopened", "noted")[how]
+        kind, data = "ticket", data | {"ticket": f"t{name}", "state": state, "assigned_to": "north"}
+    elif metric == "deliveries":
+        due = {"due_at": other.isoformat()}
+        done = ({}, {}, {"delivered_at": at.isoformat()}, {"called_off_at": at.isoformat()}, {})[
+            how
+        ]
+        kind, data = "delivery", data | {"delivery": f"d{name}", **due, **done}
+    else:
+        phase = ("open", "open", "close", "correct", "close")[how]
+        moved = {"ended_at": at.isoformat()} if phase == "correct" else {}
+        kind, data = "outage", data | {"outage": f"o{name}", "phase": phase, **moved}
+    return Said(PROBE, f"e{place}", kind, at, data | ({"subject": "a"} if name % 2 else {}))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(OF_OCCURRENCES), st.integers(0, 4), MOMENTS, st.integers(0, 4), MOMENTS
+        ),
+        max_size=40,
+    )
+)
+def test_only_occurrences_that_are_in_a_window_change_its_evaluation(pairs: list[Any]) -> None:
+    """Of each occurrence that is in the window at some time or not over before it, all events; of
+    the others none."""
+    levels = [{"metric": metric} for metric in OF_OCCURRENCES]
+    rows = [row(_of_occurrence(place, *pair)) for place, pair in enumerate(pairs)]
+    spans = {each.metric: each for each in needs([PROGRAMME], [agreement(levels)], "2025-03")}
+    names = {number: metric for (_, metric), number in NUMBERS.items()}
+    told: dict[Any, list[Any]] = {}
+    for each in rows:
+        data = json.loads(each.data)
+        told.setdefault((each.metric, data[NAMED_BY[each.kind]]), []).append(
+            (each, said_times(each.kind, each.at_us, data))
+        )
+    kept = []
+    for (metric, _), own in told.items():
+        bounds = spans[names[metric]].window_us
+        assert bounds is not None
+        times = [each for _, each in own]
+        ended = max((each.ended_us for each in times if each.ended_us is not None), default=-1)
+        again = max(
+            (each.reopened_us for each in times if each.reopened_us is not None), default=-1
+        )
+        goes_on = ended <= again or max(each.last_us for each in times) >= bounds[0]
+        if goes_on and min(each.first_us for each in times) < bounds[1]:
+            kept += [each for each, _ in own]
+    found = evaluation_of(columns(kept), levels, "2025-03")
+    assert found == evaluation_of(columns(rows), levels, "2025-03")
+
+
 def test_the_needed_span_follows_from_the_measure() -> None:
     window = window_of("2025-01", "Europe/Berlin")
     start, end = bounds_us(window)
@@ -154,10 +221,11 @@ def test_the_needed_span_follows_from_the_measure() -> None:
         assert metric is not None
         return needed_span(metric, Window(start=window.start, end=window.end))
 
-    assert span("samples") == FactSpan("samples", start, end)
+    bounds = start, end
+    assert span("samples") == FactSpan("samples", start, end, window_us=bounds)
     assert span("status") == FactSpan("status", start, end, last_before=True)
-    assert span("tickets") == FactSpan("tickets", None, end)
-    assert span("merged") == FactSpan("merged", None, None)
+    assert span("tickets") == FactSpan("tickets", None, end, window_us=bounds)
+    assert span("merged") == FactSpan("merged", None, None, window_us=bounds)
     assert span("declared") == FactSpan("declared", None, None)
 
 

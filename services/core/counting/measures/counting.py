@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from schemas.absence import CountsAs, NothingToCount
+from schemas.base import AcrossPeriods
 from schemas.composites import Composite
 from schemas.evaluation import ComparedFigure, MetricFigure
 from schemas.exclusions import Exclusion, Upstream
@@ -73,13 +74,16 @@ class FactSpan:
     """Which facts of a metric a window needs: times in microseconds, ``[since, until)``.
 
     None: without end on that side. ``last_before``: also each subject's last fact before
-    ``since``. Corrections, and what they correct, are needed whatever their time.
+    ``since``. Corrections, and what they correct, are needed whatever their time. ``window_us``:
+    of the facts that are needed, those in this time, and all facts of each occurrence that is in it
+    at some time or not over before it, say the same. None: it must be all.
     """
 
     metric: str
     since_us: int | None
     until_us: int | None
     last_before: bool = False
+    window_us: tuple[int, int] | None = None
 
 
 def heartbeat_span(metric: Metric, window: Window) -> FactSpan | None:
@@ -87,19 +91,37 @@ def heartbeat_span(metric: Metric, window: Window) -> FactSpan | None:
     if metric.heartbeat is None:
         return None
     start, end = bounds_us(window)
-    return FactSpan(metric.heartbeat.metric, start - known_us(metric.heartbeat), end)
+    since = start - known_us(metric.heartbeat)
+    return FactSpan(metric.heartbeat.metric, since, end, window_us=(since, end))
 
 
-def needed_span(metric: Metric, window: Window, *, later: bool = False) -> FactSpan:
-    """What must be loaded to count a metric in a window. ``later``: also what is said after it."""
-    start, end = bounds_us(window)
-    if isinstance(metric.measure, AvailabilityByStatus):
+def needed_span(
+    metric: Metric,
+    window: Window,
+    *,
+    later: bool = False,
+    hows: Collection[AcrossPeriods] = (),
+) -> FactSpan:
+    """What must be loaded to count a metric in a window. ``later``: also what is said after it.
+    ``hows``: where occurrences over the window's end count.
+
+    Outages that count as one, where they begin or end, reach as far as they do; so does what is
+    taken off them, and slices of the clock that they are in.
+    """
+    bounds = start, end = bounds_us(window)
+    measure = metric.measure
+    if isinstance(measure, AvailabilityByStatus):
         return FactSpan(metric.metric, start, end, last_before=True)
-    if isinstance(metric.measure, TicketsInTime):
-        return FactSpan(metric.metric, None, None if later else end)
-    if isinstance(metric.measure, _BY_THING):
-        return FactSpan(metric.metric, None, None)
-    return FactSpan(metric.metric, start, end)
+    if isinstance(measure, TicketsInTime):
+        return FactSpan(metric.metric, None, None if later else end, window_us=bounds)
+    if isinstance(measure, _BY_THING):
+        joined = isinstance(measure, OutageTime) and measure.overlap == "merged"
+        reaches = metric.interruptions is not None or bool(metric.exclusions)
+        reaches |= isinstance(measure, AvailabilityByOutages) and measure.slices is not None
+        reaches |= joined and not {"split"}.issuperset(hows)
+        is_whole = isinstance(measure, Declared) or reaches
+        return FactSpan(metric.metric, None, None, window_us=None if is_whole else bounds)
+    return FactSpan(metric.metric, start, end, window_us=bounds)
 
 
 @dataclass(frozen=True, slots=True)
