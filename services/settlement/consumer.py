@@ -21,12 +21,12 @@ from services.catalogue import audit
 from services.catalogue.parked import resolve
 from services.core.contracts.versions import first_open_day
 from services.core.settling.one_period import Unsettled
-from services.settlement import gauges, parking, proposal_store, store
+from services.settlement import gauges, parking, proposal_store, queries, store
 from services.settlement.checkpoint_store import replace_checkpoints
 from services.settlement.finance_events import DECLARED, Posting, SettlementTopics
 from services.settlement.proposal_store import ToldChange
 from services.settlement.replay import postings
-from services.settlement.settling_inputs import SettlingInputs, read_inputs
+from services.settlement.settling_inputs import OpenHistories
 from services.settlement.store import Unprocessable
 from services.settlement.working_out import PreparedSettlement, work_out
 from services.shell.clock import now
@@ -86,7 +86,7 @@ class Settler:
                         found, PreparedSettlement
                     ):  # whom it shares a cap with is not known
                         return place + 1
-                    together |= set(found.inputs.contract.agreements)
+                    together |= set(found.opened.names)
         return len(records)
 
     async def _work_out(
@@ -254,12 +254,12 @@ async def _check_still_fits(
         raise Overtaken(f"{evaluation.agreement} was not worked out beforehand")
     if isinstance(found, PreparedSettlement):
         try:
-            now = await read_inputs(connection, evaluation.agreement)
+            fits = await found.opened.still_fit(connection, evaluation.agreement)
         except Exception as error:
             if not is_of_the_work(error):
                 raise
             raise Overtaken(f"{evaluation.agreement} cannot be read any more") from error
-        if now is None or now.key() != found.inputs.key():
+        if not fits:
             raise Overtaken(f"{evaluation.agreement} was settled by another meanwhile")
 
 
@@ -277,13 +277,13 @@ async def _post(
     for it. Another one that cannot be worked out is parked, and what depends on it waits.
     """
     found = worked_out.found
-    await _activate(connection, worked_out.inputs)
+    await _activate(connection, worked_out.opened)
     made: list[Posting] = []
     for name in found.outcomes:
         made += await _run(connection, evaluation, name, worked_out, at)
-    for name in worked_out.opened.contract.agreements:
-        going_on, after = worked_out.opened.going_on, worked_out.after.get(name, ())
-        await replace_checkpoints(connection, name, going_on.outdated(name), after)
+    since = worked_out.opened.going_on.since
+    for name in worked_out.opened.names:
+        await replace_checkpoints(connection, name, since, worked_out.after.get(name, ()))
     await store.post(connection, made, topics=topics, at=at)
     await store.check_now(connection)
     await resolve(connection, "settlement", "evaluation", found.outcomes)
@@ -302,26 +302,30 @@ async def _run(
     """What an agreement posts, as a run of its own; nothing where nothing changes for it."""
     outcome = worked_out.found.outcomes[name]
     before = await store.waiting(connection, name)
-    kept = worked_out.opened.going_on.kept(name)
-    waiting = {each: before[each] for each in kept if each in before}
+    opened = worked_out.opened
+    kept = [each for each in before if not opened.going_on.is_open(each)]
+    waiting = {each: before[each] for each in kept}
     waiting |= {each.period: each.reasons for each in outcome if isinstance(each, Unsettled)}
     told = worked_out.told[name]
     if waiting == before and not told and name != evaluation.agreement:
         return []
     run = await store.begin_run(connection, name, evaluation, at=at)
-    revisions = worked_out.inputs.revisions[name]
+    revisions = opened.revisions[name]
     found_in = {each: revisions[each].revision for each in waiting if each not in kept}
     await store.wait(connection, run, waiting, found_in)
     posted = await store.posted(connection, name, [each.statement.period for each in told])
-    made = postings(run, told, worked_out.inputs.standing[name], posted)
+    made = postings(run, told, opened.standing[name], posted)
     _say(run, made, waiting)
     return made
 
 
-async def _activate(connection: Connection, inputs: SettlingInputs) -> None:
+async def _activate(connection: Connection, opened: OpenHistories) -> None:
     """Write down from when on versions rule that settlement meets for the first time."""
-    standing = inputs.standing
-    for name, versions in inputs.contract.agreements.items():
+    if opened.ruling.all_activated:
+        return
+    agreements = opened.contract.agreements
+    standing = {name: await queries.settled_periods(connection, name) for name in agreements}
+    for name, versions in agreements.items():
         await store.activate(
             connection,
             name,
@@ -330,7 +334,7 @@ async def _activate(connection: Connection, inputs: SettlingInputs) -> None:
         )
     await store.activate_programmes(
         connection,
-        inputs.contract.programmes,
+        opened.contract.programmes,
         applies_from=first_open_day(period for each in standing.values() for period in each),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -21,29 +21,37 @@ class EffectiveVersions:
 
     agreements: Mapping[str, tuple[Agreement, ...]]
     programmes: tuple[Programme, ...]
+    all_activated: bool
+    """Whether settlement has met all of them."""
 
 
 async def read_effective_versions(
-    connection: Connection,
-    contract: SettlementTerms,
-    settled: Mapping[str, Collection[str]] | None = None,
+    connection: Connection, contract: SettlementTerms
 ) -> EffectiveVersions:
-    """Read from when each version rules; one that is not activated yet rules from the open day.
-
-    ``settled``: the settled periods by agreement, where they are known.
-    """
+    """Read from when each version rules; one that is not activated yet rules from the open day."""
     names = list(contract.agreements)
-    if settled is None:
-        settled = {name: await queries.settled_periods(connection, name) for name in names}
     activated: dict[str, dict[int, date | None]] = {name: {} for name in names}
     for row in await queries.rules_from(connection, names):
         activated[row["agreement"]][row["version"]] = row["applies_from"]
+    programmes = contract.programmes
+    met: dict[int, date | None] = {}
+    if programmes:
+        rows = await queries.programme_rules_from(connection, programmes[0].programme)
+        met = {row["version"]: row["applies_from"] for row in rows}
+    all_activated = all(one.version in met for one in programmes) and all(
+        one.version in activated[name] for name in names for one in contract.agreements[name]
+    )
+    settled: dict[str, list[str]] = {name: [] for name in names}
+    if not all_activated:  # else nobody asks for the open day
+        settled = {name: await queries.settled_periods(connection, name) for name in names}
     agreements = {}
     for name, versions in contract.agreements.items():
         open_day = first_open_day(settled[name])
         ruling = {one.version: activated[name].get(one.version, open_day) for one in versions}
         agreements[name] = prospective(versions, ruling)
-    return EffectiveVersions(agreements, await _programmes(connection, contract, settled))
+    open_day = first_open_day(period for each in settled.values() for period in each)
+    ruling = {one.version: met.get(one.version, open_day) for one in programmes}
+    return EffectiveVersions(agreements, prospective_programmes(programmes, ruling), all_activated)
 
 
 async def rules_from(connection: Connection, agreement: Agreement) -> date:
@@ -54,15 +62,3 @@ async def rules_from(connection: Connection, agreement: Agreement) -> date:
             return max(agreement.effective_from, row["applies_from"] or date.min)
     settled = await queries.settled_periods(connection, agreement.agreement)
     return max(agreement.effective_from, first_open_day(settled) or date.min)
-
-
-async def _programmes(
-    connection: Connection, contract: SettlementTerms, settled: Mapping[str, Collection[str]]
-) -> tuple[Programme, ...]:
-    if not contract.programmes:
-        return ()
-    open_day = first_open_day(period for each in settled.values() for period in each)
-    rows = await queries.programme_rules_from(connection, contract.programmes[0].programme)
-    activated = {row["version"]: row["applies_from"] for row in rows}
-    ruling = {one.version: activated.get(one.version, open_day) for one in contract.programmes}
-    return prospective_programmes(contract.programmes, ruling)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,41 +12,30 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.statement import canonical
 from services.catalogue.parked import RELEASE
 from services.core.inputs.evaluated import EvaluationOutline
-from services.core.settling.checkpoints import Chain, Checkpoint, PeriodState, terms_digest
+from services.core.settling.checkpoints import (
+    Ahead,
+    EvaluationChange,
+    Past,
+    first_touched,
+    terms_digest,
+)
 from services.core.settling.fold import Continuation
-from services.core.settling.member import History
+from services.core.settling.member import NOTHING, History
 from services.settlement import checkpoint_store, store
-from services.settlement.checkpoint_store import EvaluationRevision
+from services.settlement.checkpoint_store import ByPeriod, EvaluationRevision, NewerEvaluation
 from services.settlement.effective_versions import EffectiveVersions, read_effective_versions
 from services.settlement.store import LatestRevision, SettlementTerms
 from services.shell.postgres import Connection, Overtaken
 
-LOOKED_BACK = (16, 128, None)
-"""So many of the latest states are read at first, so many where a period looks further back, all of
-them where that is not enough."""
+Changed = Mapping[ByPeriod, NewerEvaluation]
 
 
 @dataclass(frozen=True, slots=True)
-class SettlingInputs:
-    """What an agreement, and all that share a cap with it, are settled from.
-
-    By agreement: ``revisions``, the latest evaluation of each period; ``checkpoints``, without
-    their states; ``standing``, the latest statement of each period.
-    """
+class SettlingTerms:
+    """What an agreement, and all that share a cap with it, are settled by."""
 
     contract: SettlementTerms
     ruling: EffectiveVersions
-    revisions: Mapping[str, Mapping[str, EvaluationRevision]]
-    checkpoints: Mapping[str, Mapping[str, Checkpoint]]
-    standing: Mapping[str, Mapping[str, LatestRevision]]
-
-    def key(self) -> tuple[Any, ...]:
-        """What is the same wherever the same comes out and the same is to be posted."""
-        links = {
-            name: {period: one.link for period, one in each.items()}
-            for name, each in self.checkpoints.items()
-        }
-        return self.digest(self.contract.unread), self.revisions, links, self.standing
 
     def digest(self, unread: Mapping[str, str]) -> bytes:
         """The digest of all but evaluations. ``unread``: agreements that cannot be read."""
@@ -61,138 +49,209 @@ class SettlingInputs:
         )
 
 
-async def read_inputs(
-    connection: Connection, agreement: str, also: PeriodEvaluation | None = None
-) -> SettlingInputs | None:
-    """What an agreement would be settled from now; None where it is not applied.
+async def read_terms(connection: Connection, agreement: str) -> SettlingTerms | None:
+    """What an agreement would be settled by now; None where it is not applied.
 
-    ``also``: an evaluation that is taken as received. Raises what reading its contract raises.
+    Raises what reading its contract raises.
     """
     contract = await store.contract(connection, agreement)
     if contract is None:
         return None
-    names = list(contract.agreements)
-    standing = await store.standings(connection, names)
-    ruling = await read_effective_versions(connection, contract, standing)
-    revisions = await checkpoint_store.latest_revisions(connection, names)
-    if also is not None:
-        held = revisions[agreement].get(also.period)
-        if held is None or held.revision < also.revision:
-            digest = sha256(canonical(also)).digest()
-            revisions[agreement][also.period] = EvaluationRevision(also.revision, digest)
-    checkpoints = await checkpoint_store.checkpoints(connection, names)
-    return SettlingInputs(contract, ruling, revisions, checkpoints, standing)
+    return SettlingTerms(contract, await read_effective_versions(connection, contract))
 
 
 @dataclass(frozen=True, slots=True)
 class OpenHistories:
     """Agreements that are settled together, read as far as they are to be worked out.
 
-    ``contract``: with those unread that cannot be.
+    ``contract``: with those unread that cannot be. By agreement: ``evaluations`` and ``revisions``
+    from the first period on that is to be worked out; ``standing``, the statements of these.
+    ``changed`` and ``heads``: what that follows from, in short.
     """
 
     contract: SettlementTerms
     ruling: EffectiveVersions
     going_on: Continuation
     evaluations: Mapping[str, Mapping[str, PeriodEvaluation]]
+    revisions: Mapping[str, Mapping[str, EvaluationRevision]]
+    standing: Mapping[str, Mapping[str, LatestRevision]]
+    changed: Changed
+    heads: Mapping[str, tuple[str, bytes]]
 
-    def histories(self, states: Mapping[str, Mapping[str, PeriodState]]) -> dict[str, History]:
-        """The histories to settle. ``states``: of checkpoints, as far as they are read."""
+    @property
+    def names(self) -> list[str]:
+        """The agreements."""
+        return list(self.contract.agreements)
+
+    def histories(self, pasts: Mapping[str, Past]) -> dict[str, History]:
+        """The histories to settle. ``pasts``: what is left of the periods before."""
         return {
             name: History(
                 self.ruling.agreements[name],
                 [self.evaluations[name][each] for each in self.going_on.to_read(name)],
-                self.going_on.before(name, states.get(name, {})),
+                pasts.get(name, NOTHING),
             )
             for name in self.contract.agreements
         }
 
-    async def states(
-        self, connection: Connection, latest: int | None
-    ) -> dict[str, dict[str, PeriodState]]:
-        """So many of the latest states of each agreement, and those that speak of other time.
+    async def pasts(
+        self, connection: Connection, latest: int | None, circumstances: Collection[str]
+    ) -> dict[str, Past]:
+        """What is left of the periods before, as `checkpoint_store.pasts`.
 
-        Raises Overtaken where one was replaced meanwhile.
+        ``connection``: in no transaction, or in one that also read all this. Raises Overtaken where
+        another run replaced checkpoints meanwhile.
         """
-        wanted = {name: self._wanted(name, latest) for name in self.contract.agreements}
-        found = await checkpoint_store.states(connection, wanted)
-        if any(len(found.get(name, ())) < len(each) for name, each in wanted.items()):
-            raise Overtaken("a checkpoint was replaced while it was read")
-        return found
+        names, since = self.names, self.going_on.since
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            if await checkpoint_store.heads(connection, names) != self.heads:
+                raise Overtaken("checkpoints were replaced while they were read")
+            return await checkpoint_store.pasts(connection, names, since, latest, circumstances)
 
-    def _wanted(self, name: str, latest: int | None) -> list[Checkpoint]:
-        kept = self.going_on.before(name, {})
-        first = 0 if latest is None else max(len(kept) - latest, 0)
-        return [one for place, one in enumerate(kept) if place >= first or one.outline.beyond]
+    async def still_fit(self, connection: Connection, agreement: str) -> bool:
+        """Whether the same would be worked out from what is stored by now, and be posted."""
+        terms = await read_terms(connection, agreement)
+        if terms is None or terms.digest(self.contract.unread) != self.going_on.terms:
+            return False
+        names, unsaid = self.names, self.going_on.terms
+        changed = await checkpoint_store.newer_evaluations(connection, names, unsaid)
+        if changed != self.changed or await checkpoint_store.heads(connection, names) != self.heads:
+            return False
+        return await _standing(connection, self.revisions) == self.standing
 
 
 async def open_histories(
-    connection: Connection, inputs: SettlingInputs, agreement: str, also: PeriodEvaluation | None
+    connection: Connection, terms: SettlingTerms, agreement: str, also: PeriodEvaluation | None
 ) -> OpenHistories:
-    """Read the evaluations that are to be worked out.
+    """Read what is to be worked out. ``also``: an evaluation that is taken as received.
 
     Another agreement whose evaluations cannot be read is among the unread ones. Raises what reading
     those of the agreement itself raises.
     """
-    reader = _EvaluationReader(connection, inputs, also)
-    outlines: dict[str, dict[str, EvaluationOutline]] = {}
-    unread = dict(inputs.contract.unread)
-    for name, versions in inputs.contract.agreements.items():
-        try:
-            outlines[name] = await reader.outlines(name)
-        except ValidationError:
-            if name == agreement:
-                raise
-            unread[name] = versions[-1].vendor
-    contract = replace(
-        inputs.contract,
-        agreements={name: inputs.contract.agreements[name] for name in outlines},
-        unread=unread,
-    )
-    ruling = replace(
-        inputs.ruling, agreements={name: inputs.ruling.agreements[name] for name in outlines}
-    )
-    going_on = Continuation.of(Chain(inputs.digest(unread), outlines), inputs.checkpoints)
-    for name in outlines:
-        await reader.read(name, going_on.to_read(name))
-    return OpenHistories(contract, ruling, going_on, reader.evaluations)
+    return await _HistoryReader(connection, terms, agreement, also).histories()
 
 
-class _EvaluationReader:
-    """Reads the evaluations of agreements, each once."""
+async def _standing(
+    connection: Connection, revisions: Mapping[str, Mapping[str, EvaluationRevision]]
+) -> dict[str, dict[str, LatestRevision]]:
+    """The latest statements of these periods, by agreement."""
+    wanted = sorted({period for each in revisions.values() for period in each})
+    return await store.standings(connection, list(revisions), wanted)
+
+
+class _HistoryReader:
+    """Reads what is to be worked out of agreements that are settled together."""
 
     def __init__(
-        self, connection: Connection, inputs: SettlingInputs, also: PeriodEvaluation | None
+        self,
+        connection: Connection,
+        terms: SettlingTerms,
+        agreement: str,
+        also: PeriodEvaluation | None,
     ) -> None:
-        self._connection, self._inputs = connection, inputs
-        self.evaluations: dict[str, dict[str, PeriodEvaluation]] = {
-            name: {} for name in inputs.contract.agreements
+        self._connection, self._terms, self._agreement = connection, terms, agreement
+        self._also = also
+        contract = terms.contract
+        self._unread = dict(contract.unread)
+        self._evaluations: dict[str, dict[str, PeriodEvaluation]] = {
+            name: {} for name in contract.agreements
         }
         if also is not None:
-            held = inputs.revisions[also.agreement][also.period]
-            if held.revision == also.revision:
-                self.evaluations[also.agreement][also.period] = also
+            self._evaluations[also.agreement][also.period] = also
 
-    async def outlines(self, name: str) -> dict[str, EvaluationOutline]:
-        """The outlines of all evaluations of an agreement: stored ones, where they are the same."""
-        stored, revisions = self._inputs.checkpoints[name], self._inputs.revisions[name]
-        known = {
-            period: stored[period].outline
-            for period, one in revisions.items()
-            if period in stored and stored[period].outline.digest == one.digest
-        }
-        await self.read(name, [period for period in revisions if period not in known])
-        own = self.evaluations[name]
-        read = {
-            period: EvaluationOutline.of(own[period], one.digest)
-            for period, one in revisions.items()
-            if period not in known
-        }
-        return known | read
+    async def histories(self) -> OpenHistories:
+        """What is read."""
+        connection = self._connection
+        changes = None
+        while changes is None:  # as long as another agreement turns out not to be readable
+            terms = self._terms.digest(self._unread)
+            changed = await self._changed(terms)
+            changes = await self._outlined(changed)
+        names = self._names()
+        since = await self._since(changes)
+        outlines: dict[str, dict[str, EvaluationOutline]] = {name: {} for name in names}
+        revisions: dict[str, dict[str, EvaluationRevision]] = {name: {} for name in names}
+        if since is not None:
+            held = await checkpoint_store.settled_since(connection, names, since)
+            for (name, period), (latest, outline) in held.items():
+                outlines[name][period], revisions[name][period] = outline, latest
+        for one in changes:
+            outlines[one.agreement][one.period] = one.now
+            latest = changed[one.agreement, one.period].latest
+            revisions[one.agreement][one.period] = latest
+        for name in names:
+            await self._read(name, revisions[name])
+        before = await checkpoint_store.links_before(connection, names, since)
+        contract, ruling = self._terms.contract, self._terms.ruling
+        agreements = {name: contract.agreements[name] for name in names}
+        return OpenHistories(
+            replace(contract, agreements=agreements, unread=self._unread),
+            replace(ruling, agreements={name: ruling.agreements[name] for name in names}),
+            Continuation(terms, since, outlines, before),
+            self._evaluations,
+            revisions,
+            await _standing(connection, revisions),
+            changed,
+            await checkpoint_store.heads(connection, names),
+        )
 
-    async def read(self, name: str, periods: Iterable[str]) -> None:
-        """Read the evaluations of these periods that are not read yet."""
-        own, revisions = self.evaluations[name], self._inputs.revisions[name]
-        missing = {each: revisions[each].revision for each in periods if each not in own}
+    def _names(self) -> list[str]:
+        return [name for name in self._terms.contract.agreements if name not in self._unread]
+
+    async def _changed(self, terms: bytes) -> dict[ByPeriod, NewerEvaluation]:
+        """What no checkpoint stands on by these terms; with the evaluation taken as received."""
+        changed = await checkpoint_store.newer_evaluations(self._connection, self._names(), terms)
+        also = self._also
+        if also is None:
+            return changed
+        place = also.agreement, also.period
+        digest = sha256(canonical(also)).digest()
+        if place in changed:
+            held = changed[place]
+            if held.latest.revision < also.revision:
+                changed[place] = replace(held, latest=EvaluationRevision(also.revision, digest))
+            return changed
+        before = await checkpoint_store.checkpoint_outline(self._connection, *place)
+        newest = await store.newest_revision(self._connection, *place)
+        if before is None or (before.digest != digest and newest < also.revision):
+            changed[place] = NewerEvaluation(EvaluationRevision(also.revision, digest), before)
+        return changed
+
+    async def _outlined(self, changed: Changed) -> list[EvaluationChange] | None:
+        """The changes with what their evaluations state; None where another one is not readable."""
+        found = []
+        for name in {name: None for name, _ in changed}:
+            own = {period: one.latest for (of, period), one in changed.items() if of == name}
+            try:
+                await self._read(name, own)
+            except ValidationError:
+                if name == self._agreement:
+                    raise
+                self._unread[name] = self._terms.contract.agreements[name][-1].vendor
+                return None
+            for period, latest in own.items():
+                now = EvaluationOutline.of(self._evaluations[name][period], latest.digest)
+                found.append(EvaluationChange(name, period, changed[name, period].before, now))
+        return found
+
+    async def _since(self, changes: Collection[EvaluationChange]) -> str | None:
+        """The first period that is to be worked out."""
+        answered = frozenset[Ahead]().union(*(one.answered() for one in changes))
+        beyond = {one.agreement for one in changes if one.beyond}
+        looking, evaluated = await checkpoint_store.looking(
+            self._connection, self._names(), answered, beyond
+        )
+        if self._also is not None:
+            evaluated.add((self._also.agreement, self._also.period))
+        return first_touched(changes, looking, evaluated)
+
+    async def _read(self, name: str, wanted: Mapping[str, EvaluationRevision]) -> None:
+        """Read evaluations that are not read yet."""
+        own = self._evaluations[name]
+        missing = {
+            period: one.revision
+            for period, one in wanted.items()
+            if period not in own or own[period].revision != one.revision
+        }
         if missing:
             own |= await store.evaluations_of(self._connection, name, missing)

@@ -295,6 +295,17 @@ async def evaluations_of(
     return {row["period"]: _parsed(row["sha256"], row["body"]) for row in rows}
 
 
+async def newest_revision(connection: Connection, agreement: str, period: str) -> int:
+    """The latest revision of a period's evaluation that is kept; 0 where none is."""
+    found: int = await connection.fetchval(
+        "select coalesce(max(revision), 0) from evaluation_received"
+        " where agreement = $1 and period = $2",
+        agreement,
+        period,
+    )
+    return found
+
+
 async def is_received(connection: Connection, evaluation: PeriodEvaluation) -> bool:
     """Whether this revision of a period's evaluation is kept, with whatever content."""
     found: bool = await connection.fetchval(
@@ -387,13 +398,14 @@ async def begin_restatement(
 
 
 async def standings(
-    connection: Connection, agreements: Collection[str]
+    connection: Connection, agreements: Collection[str], periods: Collection[str] | None = None
 ) -> dict[str, dict[str, LatestRevision]]:
-    """The latest statement of every settled period, by agreement."""
+    """The latest statement of these periods that are settled, by agreement; None: of all."""
     rows = await connection.fetch(
         "select agreement, period, revision, substance, rules from latest_statement"
-        " where agreement = any($1::text[])",
+        " where agreement = any($1::text[]) and ($2::text[] is null or period = any($2::text[]))",
         list(agreements),
+        None if periods is None else list(periods),
     )
     found: dict[str, dict[str, LatestRevision]] = {name: {} for name in agreements}
     for row in rows:

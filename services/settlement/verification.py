@@ -9,11 +9,11 @@ from schemas.period import first_day
 from schemas.statement import RULES, SettlementStatement
 from services.core.books.ledger import Position, content_digest, targets
 from services.core.settling.checkpoints import Checkpoint, PeriodState
-from services.core.settling.member import History
+from services.core.settling.member import NOTHING, History
 from services.core.settling.one_period import PeriodOutcome
-from services.settlement import parking, store
+from services.settlement import parking, queries, store
 from services.settlement.replay import CannotBeReplayed, replayed
-from services.settlement.settling_inputs import open_histories, read_inputs
+from services.settlement.settling_inputs import open_histories, read_terms
 from services.shell.postgres import Connection
 
 
@@ -71,18 +71,18 @@ async def verify(connection: Connection, agreement: str) -> VerifiedAgreement:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         changed = await _changed_body(connection, agreement)
         contract = await store.contract(connection, agreement)
-        inputs = await read_inputs(connection, agreement)
-        if changed or contract is None or inputs is None:
+        terms = await read_terms(connection, agreement)
+        if changed or contract is None or terms is None:
             return VerifiedAgreement(agreement, 0, changed)
         contract, known = await store.with_evaluations(connection, contract, agreement)
-        opened = await open_histories(connection, inputs, agreement, None)
-        states = await opened.states(connection, None)
-        periods = list(inputs.standing[agreement])
+        opened = await open_histories(connection, terms, agreement, None)
+        past = (await opened.pasts(connection, None, ())).get(agreement, NOTHING)
+        periods = await queries.settled_periods(connection, agreement)
         stored = _Stored(
             await store.latest_statements(connection, agreement),
             await store.posted(connection, agreement, periods),
             await store.waiting(connection, agreement),
-            opened.going_on.before(agreement, states.get(agreement, {})),
+            past.checkpoints,
         )
         is_parked = await parking.is_parked(connection, agreement)
     histories = {name: History(opened.ruling.agreements[name], known[name]) for name in known}

@@ -22,17 +22,15 @@ from services.settlement.replay import (
     replayed,
     settled_otherwise,
 )
-from services.settlement.settling_inputs import (
-    LOOKED_BACK,
-    OpenHistories,
-    SettlingInputs,
-    open_histories,
-    read_inputs,
-)
+from services.settlement.settling_inputs import OpenHistories, open_histories, read_terms
 from services.settlement.store import SettlementTerms
 from services.shell.postgres import Connection
 
 Result = TypeVar("Result")
+
+LOOKED_BACK = (16, 128)
+"""So many of the latest checkpoints are read at first, so many where a period looks further back;
+all of them where that is not enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,6 @@ class PreparedSettlement:
     periods that were worked out.
     """
 
-    inputs: SettlingInputs
     opened: OpenHistories
     found: SettledTogether
     told: Mapping[str, Sequence[NewStatement]]
@@ -59,47 +56,54 @@ async def work_out(
     where it takes longer than so many seconds, and Overtaken.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        inputs = await read_inputs(connection, evaluation.agreement, evaluation)
-        if inputs is None:
+        terms = await read_terms(connection, evaluation.agreement)
+        if terms is None:
             return None
-        opened = await open_histories(connection, inputs, evaluation.agreement, evaluation)
-    found = await _settled(connection, evaluation.agreement, opened, seconds)
+        opened = await open_histories(connection, terms, evaluation.agreement, evaluation)
+    found = await settled_on(connection, evaluation.agreement, opened, seconds)
     found.of(evaluation.agreement)
-    untouched = await _untouched(connection, inputs, opened, found, evaluation, seconds)
-    told = await asyncio.to_thread(_told, found, untouched, inputs)
+    untouched = await _untouched(connection, opened, found, evaluation, seconds)
+    told = await asyncio.to_thread(_told, found, untouched, opened)
     after = await asyncio.to_thread(opened.going_on.after, found)
-    return PreparedSettlement(inputs, opened, found, told, after)
+    return PreparedSettlement(opened, found, told, after)
 
 
 def _told(
-    found: SettledTogether, untouched: Mapping[str, Collection[str]], inputs: SettlingInputs
+    found: SettledTogether, untouched: Mapping[str, Collection[str]], opened: OpenHistories
 ) -> dict[str, list[NewStatement]]:
     """The statements to post, by agreement."""
     told = {}
     for name, outcome in found.outcomes.items():
         statements = (each for each in outcome if isinstance(each, SettlementStatement))
         touched = (each for each in statements if each.period not in untouched[name])
-        told[name] = news(touched, inputs.standing[name])
+        told[name] = news(touched, opened.standing[name])
     return told
 
 
-async def _settled(
+async def settled_on(
     connection: Connection, agreement: str, opened: OpenHistories, seconds: float
 ) -> SettledTogether:
-    """What the open periods come to. States are read as far as these look back."""
-    for latest in LOOKED_BACK:
-        states = await opened.states(connection, latest)
-        work = replayed(opened.contract, opened.histories(states), opened.ruling.programmes)
+    """What the open periods come to. What is left of earlier ones is read as far as they look."""
+    latest: int | None = LOOKED_BACK[0]
+    circumstances: set[str] = set()
+    while True:
+        pasts = await opened.pasts(connection, latest, circumstances)
+        furthest = (each.checkpoints[-1].looked_back + 1 for each in pasts.values())
+        if latest is not None and latest < max(furthest, default=0) <= LOOKED_BACK[-1]:
+            latest = LOOKED_BACK[-1]  # the period before looked back as far as this one will
+            continue
+        work = replayed(opened.contract, opened.histories(pasts), opened.ruling.programmes)
         try:
             return await within(work, seconds, about(agreement, opened.contract))
-        except NotRead:
-            continue
-    raise AssertionError("all states were read")
+        except NotRead as wanted:
+            if wanted.circumstance is None:
+                latest = None if latest is None or latest >= LOOKED_BACK[-1] else LOOKED_BACK[-1]
+            else:
+                circumstances.add(wanted.circumstance)
 
 
 async def _untouched(
     connection: Connection,
-    inputs: SettlingInputs,
     opened: OpenHistories,
     found: SettledTogether,
     evaluation: PeriodEvaluation,
@@ -111,7 +115,7 @@ async def _untouched(
     as with it. Nothing of these is posted before a person orders it.
     """
     older = {
-        name: settled_otherwise(outcome, inputs.standing[name])
+        name: settled_otherwise(outcome, opened.standing[name])
         for name, outcome in found.outcomes.items()
     }
     if not any(older.values()):

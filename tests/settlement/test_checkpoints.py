@@ -8,12 +8,21 @@ from typing import Any
 import asyncpg
 import pytest
 
+from schemas.agreement import Agreement
+from schemas.evaluation import CircumstanceFact
+from schemas.period import next_label
 from services.core.settling.settlement import settle_each
 from services.settlement import replay
 from services.settlement.consumer import Settler
 from services.settlement.verification import verify
 from services.shell.postgres import Overtaken
-from tests.settlement.builders import a_programme, a_record, a_shared_cap, an_evaluation
+from tests.settlement.builders import (
+    a_programme,
+    a_record,
+    a_shared_cap,
+    an_agreement,
+    an_evaluation,
+)
 from tests.settlement.house import House, a_house
 
 MONTHS = [f"2025-{month:02}" for month in range(1, 6)]
@@ -28,7 +37,9 @@ def worked_out(monkeypatch: pytest.MonkeyPatch) -> WORKED_OUT:
 
     def looked_at(histories: Any, *rest: Any, **given: Any) -> Any:
         for name, each in histories.items():
-            seen.append((name, [one.period for one in each.evaluations], len(each.before)))
+            seen.append(
+                (name, [one.period for one in each.evaluations], len(each.before.checkpoints))
+            )
         return settle_each(histories, *rest, **given)
 
     monkeypatch.setattr(replay, "settle_each", looked_at)
@@ -78,6 +89,56 @@ async def test_under_a_shared_cap_all_go_on_from_the_same_month(
         async with house.pool.acquire() as connection:
             for name in ("hosting", "network"):
                 assert (await verify(connection, name)).difference is None
+
+
+async def test_what_looks_far_back_or_ahead_is_read_as_far_as_it_looks(
+    database: str, worked_out: WORKED_OUT
+) -> None:
+    """Each month's base is the next one's charge; one cap is over eighteen months, one over all."""
+    months = [next_label("2025-01", place) for place in range(20)]
+    async with a_house(database, [_looking_far()]) as house, house.pool.acquire() as connection:
+        await house.settle(*(an_evaluation(9700, period=each, charge="1000") for each in months))
+        assert worked_out[-2:] == [("hosting", months[17:19], 17), ("hosting", months[18:], 18)]
+        assert await house.owed(months[0]) == 2000
+        worked_out.clear()
+        said = an_evaluation(9700, period=months[19], revision=2, charge="1000")
+        fact = CircumstanceFact.model_validate(
+            {
+                "event": {"source": "urn:town:probe/1", "id": "brought"},
+                "at": said.figures[0].window.end,
+                "circumstance": {
+                    "agreement": "hosting",
+                    "circumstance": "brought",
+                    "period": months[19],
+                    "values": {"credits": "5"},
+                },
+            }
+        )
+        await house.settle(said.model_copy(update={"circumstances": (fact,)}))
+        assert worked_out[-1] == ("hosting", months, 0), "each month has looked for it"
+        worked_out.clear()
+        await house.settle(an_evaluation(9700, period="2026-09", charge="1000"))
+        assert [periods for _, periods, _ in worked_out][-1] == [months[19], "2026-09"]
+        assert (await verify(connection, "hosting")).difference is None
+
+
+def _looking_far() -> Agreement:
+    told = an_agreement(per_point="1", needs_charge=True).model_dump(mode="json")
+    told["bases"][0]["of_period"] = "next"
+    limit = {"kind": "percent_of", "percent": 10, "base": "monthly"}
+    amount = {"kind": "amount", "amount": "500"}
+    told["caps"] = [
+        {
+            "cap": "far",
+            "window": "trailing",
+            "periods": 18,
+            "earned_back": "still_counts",
+            "limit": limit,
+        },
+        {"cap": "all", "window": "term", "opening": "brought", "limit": amount,
+         "earned_back": "still_counts", "if_absent": "nothing"},
+    ]  # fmt: skip
+    return Agreement.model_validate(told)
 
 
 async def test_what_was_worked_out_before_another_settled_is_not_posted(database: str) -> None:

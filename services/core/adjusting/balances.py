@@ -18,7 +18,8 @@ from services.core.inputs.worksheet import Balance, DraftLine, Worksheet, step
 def set_off(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
     """Balances pay for this period's credits, as far as they reach."""
     worksheet = _with_openings(context, worksheet)
-    held = context.history[-1].balances if context.history else ()
+    last = context.history.last
+    held = () if last is None else last.balances
     kept: list[Balance] = []
     room = CreditRoom.of((one.kind, one.level, one.value) for one in worksheet.amounts)
     for balance in (*held, *worksheet.balances):

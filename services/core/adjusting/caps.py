@@ -121,9 +121,15 @@ def _given(context: PeriodContext, cap: Cap, earlier: list[str]) -> Fraction:
     Those that are put off use up the cap as well: they may become payable without another look.
     """
     kinds = kinds_given(cap.earned_back)
-    known = (context.history.of(label) for label in earlier)
-    minor = sum(settled.amount(kinds, cap.levels) for settled in known if settled)
-    put_off = context.history[-1].put_off(earlier, cap.levels) if context.history else ZERO
+    last = context.history.last
+    if last is None:
+        return _opening(context, cap, "credits")
+    if cap.window == "term":
+        minor = last.amount_so_far(kinds, cap.levels)
+    else:
+        known = (context.history.of(label) for label in earlier)
+        minor = sum(settled.amount(kinds, cap.levels) for settled in known if settled)
+    put_off = last.put_off(earlier, cap.levels)
     given = Fraction(minor, 10 ** exponent(context.version.currency)) + put_off
     return _opening(context, cap, "credits") + given
 

@@ -86,7 +86,8 @@ def _resolved(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
     }
     waiting: list[Deferred] = []
     payable: list[DraftLine] = []
-    for item in context.history[-1].deferred if context.history else ():
+    last = context.history.last
+    for item in () if last is None else last.deferred:
         term = terms.get(item.name)
         verdict = (
             _run_after(context, worksheet, term, item.period, item.level)[0] if term else "broken"
@@ -119,25 +120,48 @@ def _payable_now(context: PeriodContext, item: Deferred) -> DraftLine:
 def _after_run(
     context: PeriodContext, worksheet: Worksheet, term: EarnBackAfterRun, path: str
 ) -> Worksheet:
-    for settled in _in_reach(context, term):
+    for settled in _in_reach(context, worksheet, term):
         for level, credited in _credited(settled, term):
             if _earned_now(context, worksheet, term, settled, level):
                 worksheet = _give(context, worksheet, term, path, settled, level, credited)
     return worksheet
 
 
-def _in_reach(context: PeriodContext, term: EarnBackAfterRun) -> Sequence[SettledPeriod]:
+def _in_reach(
+    context: PeriodContext, worksheet: Worksheet, term: EarnBackAfterRun
+) -> Sequence[SettledPeriod]:
     """The past periods whose run may be complete with this one.
 
     Where no period can be passed over, that is the one so many periods before.
     """
-    at = len(context.history) - term.periods
     passed_over = term.asks != "no_credit" and term.no_data == "is_passed_over"
-    return (
-        context.history[: max(at + 1, 0)]
-        if passed_over
-        else context.history[max(at, 0) : max(at + 1, 0)]
-    )
+    if passed_over:
+        return _with_passed_over(context, worksheet, term)
+    failed = context.history.back(term.periods)
+    return () if failed is None else (failed,)
+
+
+def _with_passed_over(
+    context: PeriodContext, worksheet: Worksheet, term: EarnBackAfterRun
+) -> Sequence[SettledPeriod]:
+    """As far back as a run of any level may still be complete with this period and not before."""
+    levels = {one.level for one in worksheet.results}
+    runs = {level: 1 for level in levels if _good_period(context, worksheet, term, None, level)}
+    found: list[SettledPeriod] = []
+    after = context.period
+    for row in context.history.latest_first() if runs else ():
+        if next_label(row.period) != after:
+            break
+        found.append(row)
+        after = row.period
+        for level in list(runs):
+            verdict = _good_period(context, worksheet, term, row, level)
+            runs[level] += verdict is True
+            if verdict is False or runs[level] > term.periods:
+                del runs[level]
+        if not runs:
+            break
+    return found[::-1]
 
 
 def _credited(settled: SettledPeriod, term: EarnBackAfterRun) -> Iterator[tuple[str | None, int]]:
@@ -298,7 +322,7 @@ def _by_year(
     year = context.contract_year()
     if not _is_last_of_year(context, year):
         return worksheet
-    history = [one for one in context.history if one.period in year]
+    history = list(context.history.since(year[0]))
     for level in context.version.levels:
         if level.level not in (term.levels or (level.level,)):
             continue

@@ -71,15 +71,15 @@ def apply_deposit(context: PeriodContext, worksheet: Worksheet) -> Worksheet:
 
 def _held(context: PeriodContext) -> int:
     """The deposit that was taken and is not given back yet, in minor units."""
-    return sum(settled.amount(frozenset({"deposit"})) for settled in context.history)
+    last = context.history.last
+    return 0 if last is None else last.amount_so_far(frozenset({"deposit"}))
 
 
 def _taken(context: PeriodContext, worksheet: Worksheet, periods: int) -> Worksheet:
     window = context.window(periods)
     before = [
         minor_to_main(context, settled.amount(_DEDUCTED))
-        for settled in context.history
-        if settled.period in window
+        for settled in context.history.since(window[0])
     ]
     now = sum((one.value for one in worksheet.amounts if one.kind in _DEDUCTED), ZERO)
     deposit = sum((*before, now), ZERO) / periods

@@ -59,7 +59,7 @@ def _returned(
     context: PeriodContext, worksheet: Worksheet, period: str
 ) -> Iterator[tuple[Levels, Fraction]]:
     """Each amount that came back of a period's credits, and of which levels, in order."""
-    for row in context.history:
+    for row in context.history.since(period):
         for line in row.lines or ():
             if _is_of(line, period):
                 yield _levels(row.version, line, period), -minor_to_main(context, line.minor_units)

@@ -278,8 +278,8 @@ class _CapAllowance:
     def _put_off(self) -> Fraction:
         """Credits of earlier periods that are not payable yet: they use up the cap as well."""
         earlier = self.window[:-1]
-        histories = (party.history for party in self.covered.values() if party.history)
-        return sum((history[-1].put_off(earlier) for history in histories), ZERO)
+        last = (party.history.last for party in self.covered.values())
+        return sum((one.put_off(earlier) for one in last if one is not None), ZERO)
 
     def _posted(self, name: str, label: str, kinds: frozenset[LineKind]) -> int:
         settled = self.covered[name].history.of(label)

@@ -268,19 +268,16 @@ class Charges:
         """Whether a period is still to be evaluated: none before the first, none after the end."""
         self.looked_at.add((AT, period))
         day, until = first_day(period), version.effective_until
-        begun = first_day(next(iter(self.known))) <= day
+        begun = self.known.first <= day
         return begun and (until is None or day < until) and period not in self.known
 
     def statements(self, name: str) -> Sequence[CircumstanceFact]:
         """All statements of a circumstance, each once: those of one time, the latest last."""
         self.looked_at.add((NAMED, name))
         if name not in self._by_name:
-            stating = (
-                self.known[label] for label in self.known if self.known.may_state(label, name)
-            )
             every = {
                 fact.event: fact
-                for inputs in (*self._beyond.values(), *stating)
+                for inputs in (*self._beyond.values(), *self.known.stating(name))
                 for fact in inputs.evaluation.circumstances
                 if fact.circumstance.circumstance == name
             }
@@ -295,7 +292,7 @@ class Charges:
     def everything(self) -> list[PeriodInputs]:
         """The inputs of all evaluated periods."""
         self.looked_at.add((ALL, ""))
-        return list(self.known.values())
+        return self.known.all()
 
     def _part_in_use(
         self, version: Agreement, base: Base, period: str, subject: str | None, blockers: Blockers

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import date
 
 from schemas.evaluation import PeriodEvaluation
+from schemas.period import first_day
 from services.core.calendar.windows import overlaps
+from services.core.inputs.history import NotRead
 from services.core.inputs.known import PeriodInputs
 
 
@@ -32,10 +35,25 @@ class EvaluationOutline:
         return cls(digest, beyond, frozenset(one.circumstance for one in said))
 
 
-class EvaluatedPeriods(Mapping[str, PeriodInputs]):
-    """The inputs of each evaluated period, by its label, in order."""
+@dataclass(frozen=True, slots=True)
+class ReadSince:
+    """How far the evaluated periods of an agreement are read, where not all are.
 
-    def __init__(self) -> None:
+    ``day``: from which on all are. ``first``: the first day of the first one. ``circumstances``:
+    those of which all statements are read, besides what is stated of another time.
+    """
+
+    day: date
+    first: date
+    circumstances: frozenset[str] = frozenset()
+
+
+class EvaluatedPeriods:
+    """The inputs of each evaluated period, by its label, in order, as far as they are read."""
+
+    def __init__(self, read: ReadSince | None = None) -> None:
+        """``read``: None where all are. Whoever looks at what is not raises NotRead."""
+        self._read = read
         self._inputs: dict[str, PeriodInputs | Callable[[], PeriodInputs]] = {}
         self._outlines: dict[str, EvaluationOutline] = {}
 
@@ -46,12 +64,15 @@ class EvaluatedPeriods(Mapping[str, PeriodInputs]):
     def add_stored(
         self, period: str, outline: EvaluationOutline, read: Callable[[], PeriodInputs]
     ) -> None:
-        """One more period, of which ``read`` gives charges and circumstances, not the figures.
-
-        It may raise NotRead.
-        """
+        """One more period, of which ``read`` gives charges and circumstances, not the figures."""
         self._inputs[period] = read
         self._outlines[period] = outline
+
+    def __contains__(self, period: str) -> bool:
+        found, read = period in self._inputs, self._read
+        if not found and read is not None and read.first <= first_day(period) < read.day:
+            raise NotRead
+        return found
 
     def __getitem__(self, period: str) -> PeriodInputs:
         found = self._inputs[period]
@@ -59,21 +80,32 @@ class EvaluatedPeriods(Mapping[str, PeriodInputs]):
             found = self._inputs[period] = found()
         return found
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._inputs)
+    @property
+    def first(self) -> date:
+        """The first day of the first evaluated period."""
+        return first_day(next(iter(self._inputs))) if self._read is None else self._read.first
 
-    def __len__(self) -> int:
-        return len(self._inputs)
+    def all(self) -> list[PeriodInputs]:
+        """The inputs of all evaluated periods."""
+        if self._read is not None:
+            raise NotRead
+        return [self[period] for period in self._inputs]
 
     def with_more(self, also: Collection[str]) -> list[PeriodInputs]:
         """The inputs of those that may state something of another time, and of these periods."""
+        wanted = {period for period in also if period in self}
         return [
             self[period]
-            for period in self
-            if period in also or period not in self._outlines or self._outlines[period].beyond
+            for period in self._inputs
+            if period in wanted or period not in self._outlines or self._outlines[period].beyond
         ]
 
-    def may_state(self, period: str, circumstance: str) -> bool:
-        """Whether the evaluation of a period may state a circumstance of that name."""
-        outline = self._outlines.get(period)
-        return outline is None or circumstance in outline.circumstances
+    def stating(self, circumstance: str) -> list[PeriodInputs]:
+        """The inputs of the periods whose evaluation may state a circumstance of that name."""
+        if self._read is not None and circumstance not in self._read.circumstances:
+            raise NotRead(circumstance)
+        return [
+            self[period]
+            for period in self._inputs
+            if period not in self._outlines or circumstance in self._outlines[period].circumstances
+        ]

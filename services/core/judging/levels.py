@@ -25,10 +25,10 @@ from services.core.calendar.windows import parts_of
 from services.core.exact.arithmetic import HUNDRED, ZERO, listed, number_text, rounded
 from services.core.inputs.absence import half_text, halves_awaited
 from services.core.inputs.context import PeriodContext
-from services.core.inputs.history import results_since
+from services.core.inputs.history import EarlierResults
 from services.core.inputs.worksheet import Worksheet, step
 from services.core.judging.attribution import attributed
-from services.core.judging.moving_levels import LevelInForce, in_force, same_term, word_of
+from services.core.judging.moving_levels import LevelInForce, UnderSameTerm, in_force, word_of
 from services.core.judging.relief import excuses
 
 MISSED: frozenset[Standing] = frozenset({"below_expected", "below_minimum"})
@@ -75,8 +75,7 @@ def _noting_next_level(
     """What a moving level asks for from the next period on."""
     if level.moves is None:
         return worksheet
-    earlier = [*reversed(own), *same_term(context, level, subject)]
-    after = in_force(level, earlier)
+    after = in_force(level, UnderSameTerm(context, level, subject, own))
     name = level.level if subject is None else f"{level.level}/{subject}"
     figures: dict[str, Fraction | str | bool | None] = {
         f"next-level/{name}": after.expected.limit if after.expected else None,
@@ -103,7 +102,7 @@ def _judged(
     level = context.version.levels[index]
     term = f"levels[{index}]"
     earlier = context.earlier_results(level.level, subject, own)
-    pricing = in_force(level, [*reversed(own), *same_term(context, level, subject)])
+    pricing = in_force(level, UnderSameTerm(context, level, subject, own))
     figure = context.inputs.figure(level.metric, subject, period)
     if figure is None and not level.each_subject:
         context.blockers.add(
@@ -139,7 +138,7 @@ def _read(
     level: Level,
     term: str,
     figure: MetricFigure | None,
-    earlier: Iterable[LevelResult],
+    earlier: EarlierResults,
     period: str,
 ) -> LevelReading:
     value = figure.value if figure else None
@@ -249,12 +248,12 @@ def _without_few(
 
 
 def _mean_with_earlier(
-    level: Level, reading: LevelReading, earlier: Iterable[LevelResult], period: str, term: str
+    level: Level, reading: LevelReading, earlier: EarlierResults, period: str, term: str
 ) -> LevelReading:
     """The plain mean of this period's figure and those directly before it."""
     assert level.averaged is not None
     wanted = [next_label(period, -back) for back in range(1, level.averaged.periods)]
-    by_period = {one.period: _before_mean(one) for one in results_since(wanted[-1], earlier)}
+    by_period = {one.period: _before_mean(one) for one in earlier.since(wanted[-1])}
     before = [by_period.get(label) for label in wanted]
     values = [value for value in (reading.value, *before) if value is not None]
     short = None in before and level.averaged.missing_period == "no_result"
@@ -340,9 +339,7 @@ def _never(_: NeverDefaults, __: LevelResult, ___: Iterable[LevelResult], ____: 
     return False, ()
 
 
-def _nth_miss(
-    rule: Misses, result: LevelResult, earlier: Iterable[LevelResult], term: str
-) -> Judgement:
+def _nth_miss(rule: Misses, result: LevelResult, earlier: EarlierResults, term: str) -> Judgement:
     """Below the minimum at once; below expected from the n-th miss within the window."""
     path = f"{term}.defaults"
     if result.standing == "below_minimum":
@@ -353,7 +350,7 @@ def _nth_miss(
     window = [next_label(result.period, -back) for back in range(rule.of_last)]
     misses = [
         one.period
-        for one in (result, *results_since(window[-1], earlier))
+        for one in (result, *earlier.since(window[-1]))
         if one.period in window and one.standing in kinds
     ]
     defaulted = len(misses) >= rule.misses
@@ -364,7 +361,7 @@ def _nth_miss(
     return defaulted, (step("default", path, text, Fraction(len(misses))),)
 
 
-_DEFAULTS: dict[type, Callable[[Any, LevelResult, Iterable[LevelResult], str], Judgement]] = {
+_DEFAULTS: dict[type, Callable[[Any, LevelResult, EarlierResults, str], Judgement]] = {
     EveryMiss: _every_miss,
     BelowMinimumOnly: _below_minimum,
     Misses: _nth_miss,

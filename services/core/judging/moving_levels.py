@@ -6,7 +6,7 @@ judged by; nothing is carried beside them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, get_args
@@ -29,31 +29,37 @@ class LevelInForce:
     minimum: Threshold | None
 
 
-def in_force(level: Level, earlier: Sequence[LevelResult]) -> LevelInForce:
+def in_force(level: Level, earlier: Iterable[LevelResult]) -> LevelInForce:
     """The level for the period after ``earlier``, results under the same term, latest first."""
     if level.moves is None:
         return LevelInForce(level.expected, level.minimum)
     return _MOVES[type(level.moves)](level, level.moves, earlier)
 
 
-def same_term(context: PeriodContext, level: Level, subject: str | None) -> list[LevelResult]:
-    """The level's earlier results as far back as its term is the same, the latest first.
+@dataclass(frozen=True, slots=True)
+class UnderSameTerm(Iterable[LevelResult]):
+    """A level's earlier results as far back as its term is the same, the latest first.
 
-    A version that states another level, or another way to move it, begins anew. None where the
-    level does not move: nothing looks back then.
+    A version that states another level, or another way to move it, begins anew. ``own``: those of
+    the same settlement period, in order. Only those are here where the level does not move: nothing
+    looks back then.
     """
-    if level.moves is None:
-        return []
-    found: list[LevelResult] = []
-    for settled in reversed(context.history):
-        if not _same(level_of(settled.version, level.level), level):
-            break
-        found += [
-            result
-            for result in reversed(settled.results)
-            if (result.level, result.subject) == (level.level, subject)
-        ]
-    return found
+
+    context: PeriodContext
+    level: Level
+    subject: str | None
+    own: Sequence[LevelResult]
+
+    def __iter__(self) -> Iterator[LevelResult]:
+        yield from reversed(self.own)
+        if self.level.moves is None:
+            return
+        for settled in self.context.history.latest_first():
+            if not _same(level_of(settled.version, self.level.level), self.level):
+                return
+            for result in reversed(settled.results):
+                if (result.level, result.subject) == (self.level.level, self.subject):
+                    yield result
 
 
 def level_of(version: Agreement, name: str) -> Level | None:
@@ -85,10 +91,11 @@ def _as_agreed(how: Any, value: Fraction) -> Fraction:
     return rounded(value, how.decimals, how.mode) if isinstance(how, Rounding) else kept(value)
 
 
-def _raised(level: Level, term: Ratchet, earlier: Sequence[LevelResult]) -> LevelInForce:
+def _raised(level: Level, term: Ratchet, earlier: Iterable[LevelResult]) -> LevelInForce:
     assert level.expected is not None
     word = word_of(level.expected)
-    last = earlier[0].expected if earlier else None
+    latest = next(iter(earlier), None)
+    last = None if latest is None else latest.expected
     now = level.expected.limit if last is None else last
     run = _run(term, earlier, lambda result: _is_good(term.asks, result, now))
     if len(run) < term.periods:
@@ -112,7 +119,7 @@ def _is_good(asks: str, result: LevelResult, level: Fraction) -> bool:
     return asks == "met" or result.result != level
 
 
-def _found(_: Level, term: Baseline, earlier: Sequence[LevelResult]) -> LevelInForce:
+def _found(_: Level, term: Baseline, earlier: Iterable[LevelResult]) -> LevelInForce:
     known = next((one for one in earlier if one.expected is not None), None)
     if known is not None and known.expected is not None:
         minimum = None if known.minimum is None else _limit(term.tie, known.minimum)
@@ -128,7 +135,7 @@ def _found(_: Level, term: Baseline, earlier: Sequence[LevelResult]) -> LevelInF
 
 def _run(
     term: Ratchet | Baseline,
-    earlier: Sequence[LevelResult],
+    earlier: Iterable[LevelResult],
     good: Callable[[LevelResult], bool],
 ) -> list[Fraction]:
     """The results of the unbroken run that ends with the latest period, as many as asked."""
@@ -147,7 +154,7 @@ def _run(
     return values
 
 
-_MOVES: dict[type, Callable[[Level, Any, Sequence[LevelResult]], LevelInForce]] = {
+_MOVES: dict[type, Callable[[Level, Any, Iterable[LevelResult]], LevelInForce]] = {
     Ratchet: _raised,
     Baseline: _found,
 }

@@ -1,15 +1,14 @@
 """An agreement after one settled period, as it is stored; and from which period on it holds.
 
 Settling is a fold: a period follows from its evaluation and from what is left of the periods before
-it. What is left of one is its checkpoint. A chain of digests tells whether it still holds: each
-link is made of the link before and of all that its period stood on. From the first link that comes
-out otherwise, periods are worked out anew.
+it. What is left of one is its checkpoint. It holds as long as the evaluations that it stands on are
+the same: those up to its period, and what was looked at in later ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
 
@@ -21,14 +20,14 @@ from schemas.period import first_day
 from schemas.programme import Programme
 from schemas.statement import RULES, LevelResult, StatementLine
 from services.core.inputs.charges import ALL, AT, NAMED, LookedAt
-from services.core.inputs.evaluated import EvaluationOutline
-from services.core.inputs.history import SettledPeriod
+from services.core.inputs.evaluated import EvaluationOutline, ReadSince
+from services.core.inputs.history import LineSums, SettledPeriod
 from services.core.inputs.known import MeasuredSeries, PeriodInputs
 from services.core.inputs.worksheet import Balance, Deferred
 from services.core.visibility.parties import Parties
 
-FORMAT = 1
-"""Of what is stored, and of what a link is made of: with another one, no checkpoint holds."""
+FORMAT = 2
+"""Of what is stored: with another one, no checkpoint holds."""
 
 Ahead = tuple[str, LookedAt]
 """Something that a period looked at in later evaluations, or did not find, of an agreement."""
@@ -58,6 +57,7 @@ class PeriodRecord:
     balances: tuple[Balance, ...]
     carried: Fraction
     deferred: tuple[Deferred, ...]
+    sums: LineSums
 
     @classmethod
     def of(cls, settled: SettledPeriod) -> PeriodRecord:
@@ -69,6 +69,7 @@ class PeriodRecord:
             settled.balances,
             settled.carried,
             settled.deferred,
+            settled.sums,
         )
 
     def settled(self, period: str, versions: Sequence[Agreement]) -> SettledPeriod:
@@ -82,6 +83,7 @@ class PeriodRecord:
             self.balances,
             self.carried,
             self.deferred,
+            self.sums,
         )
 
 
@@ -110,19 +112,30 @@ class Checkpoint:
     """An agreement after one period, and what it stands on.
 
     ``ahead``: what its period looked at in later evaluations. ``covered``: whether a version covers
-    the period. ``state``: None where it was not read.
+    the period. ``terms``: what `terms_digest` gave. ``link``: the digest of all this and of the
+    checkpoint before. ``looked_back``: so many periods back its own looked at others.
     """
 
     period: str
     outline: EvaluationOutline
     ahead: frozenset[Ahead]
-    link: bytes
     covered: bool
-    state: PeriodState | None
+    terms: bytes
+    link: bytes
+    looked_back: int
+    state: PeriodState
 
-    def with_state(self, state: PeriodState | None) -> Checkpoint:
-        """The same, read or not."""
-        return replace(self, state=state)
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is left of the settled periods of an agreement, oldest first.
+
+    ``read``: as far as it is read, where that is not all; what is before it is there for what it
+    states.
+    """
+
+    checkpoints: Sequence[Checkpoint] = ()
+    read: ReadSince | None = None
 
 
 _FACTS = TypeAdapter(PeriodFacts)
@@ -167,64 +180,65 @@ def terms_digest(
     return said.digest()
 
 
+def link(
+    before: bytes,
+    terms: bytes,
+    period: str,
+    outline: EvaluationOutline,
+    ahead: Collection[Ahead],
+    state: PeriodState,
+) -> bytes:
+    """The digest of a checkpoint. ``before``: that of the one before it, empty for the first."""
+    made = sha256(before + b"\0" + terms + period.encode() + b"\0" + outline.digest)
+    made.update(repr(sorted(ahead)).encode() + b"\0" + state.facts + b"\0" + state.after)
+    return made.digest()
+
+
 @dataclass(frozen=True, slots=True)
-class Chain:
-    """The links of agreements that are settled together.
+class EvaluationChange:
+    """An evaluation that no checkpoint stands on yet. ``before``: the one it takes the place of."""
 
-    ``terms``: what `terms_digest` gives. ``outlines``: of all evaluations, by agreement and period.
+    agreement: str
+    period: str
+    before: EvaluationOutline | None
+    now: EvaluationOutline
+
+    @property
+    def beyond(self) -> bool:
+        """Whether either of the two states something of another time than its period's."""
+        return self.now.beyond or (self.before is not None and self.before.beyond)
+
+    def answered(self) -> frozenset[Ahead]:
+        """What can have been looked at and be answered otherwise now, by its name."""
+        names = self.now.circumstances | (self.before.circumstances if self.before else frozenset())
+        looks = [(AT, self.period), (ALL, ""), *((NAMED, name) for name in names)]
+        return frozenset((self.agreement, look) for look in looks)
+
+
+Looking = tuple[str, Collection[Ahead]]
+"""A settled period, and what it looked at in later evaluations."""
+
+
+def first_touched(
+    changes: Collection[EvaluationChange],
+    looking: Iterable[Looking],
+    evaluated: Collection[tuple[str, str]],
+) -> str | None:
+    """The first period that is to be worked out; None where none is.
+
+    ``looking``: at least those that looked at something that a change answers; those that looked
+    at the time of a period, where a change speaks of another time than its own. ``evaluated``:
+    which of these periods are evaluated, by agreement: nothing beside that speaks of their time.
     """
-
-    terms: bytes
-    outlines: Mapping[str, Mapping[str, EvaluationOutline]]
-
-    def periods(self) -> list[str]:
-        """All evaluated periods, in order."""
-        return sorted({each for one in self.outlines.values() for each in one}, key=in_order)
-
-    def evaluated(self, period: str) -> Iterator[str]:
-        """The agreements of which the period is evaluated, in order of name."""
-        return (name for name in sorted(self.outlines) if period in self.outlines[name])
-
-    def link(self, before: bytes, period: str, ahead: Collection[Ahead]) -> bytes:
-        """The link of a period. ``ahead``: of all agreements that are settled in it."""
-        made = sha256(before + period.encode())
-        for name in self.evaluated(period):
-            made.update(f"\0{name}\0".encode() + self.outlines[name][period].digest)
-        for name, (how, what) in sorted(ahead):
-            made.update(f"\0{name}\0{how}\0{what}\0".encode())
-            for digest in self._answer(name, how, what):
-                made.update(digest)
-        return made.digest()
-
-    def _answer(self, name: str, how: str, what: str) -> Iterator[bytes]:
-        """The digests of the evaluations that can have answered what was looked at."""
-        own = self.outlines[name]
-        if how == AT and what in own:
-            return iter((own[what].digest,))
-        found = (own[period] for period in sorted(own, key=in_order))
-        if how == AT:
-            return (one.digest for one in found if one.beyond)
-        if how == NAMED:
-            return (one.digest for one in found if what in one.circumstances)
-        assert how == ALL, "there are three ways to look"
-        return (one.digest for one in found)
-
-    def holds_until(
-        self, checkpoints: Mapping[str, Mapping[str, Checkpoint]]
-    ) -> tuple[str | None, bytes]:
-        """The first period to be worked out, None where all hold; and the link before it."""
-        link = self.terms
-        for period in self.periods():
-            stored = [checkpoints.get(name, {}).get(period) for name in self.evaluated(period)]
-            held = [one for one in stored if one is not None]
-            if len(held) < len(stored):
-                return period, link
-            ahead = {each for one in held for each in one.ahead}
-            made = self.link(link, period, ahead)
-            if any(one.link != made for one in held):
-                return period, link
-            link = made
-        return None, link
+    answered = frozenset[Ahead]().union(*(one.answered() for one in changes))
+    beyond = {one.agreement for one in changes if one.beyond}
+    touched = [one.period for one in changes]
+    for period, ahead in looking:
+        for name, (how, what) in ahead:
+            unsaid = how == AT and name in beyond and (name, what) not in evaluated
+            if unsaid or (name, (how, what)) in answered:
+                touched.append(period)
+    return min(touched, key=in_order, default=None)
 
 
 def in_order(period: str) -> tuple[object, str]:

@@ -16,7 +16,7 @@ from services.core.inputs.blockers import Blockers, InvalidDeclaration
 from services.core.inputs.charges import AT, Charges
 from services.core.inputs.context import PeriodContext
 from services.core.inputs.evaluated import EvaluatedPeriods
-from services.core.inputs.history import NotRead, SettledPeriod, SettlementHistory
+from services.core.inputs.history import SettledPeriod, SettlementHistory
 from services.core.inputs.known import PeriodInputs, stated_beyond
 from services.core.inputs.occurrences import unfinished, waits_for
 from services.core.inputs.places import unknown_places
@@ -24,6 +24,7 @@ from services.core.settling.checkpoints import (
     AfterPeriod,
     Ahead,
     Checkpoint,
+    Past,
     PeriodFacts,
     PeriodRecord,
     PeriodState,
@@ -36,28 +37,31 @@ from services.core.settling.one_period import PeriodOutcome, not_settled, settle
 from services.core.visibility.parties import Parties
 from services.core.visibility.references import References
 
+NOTHING = Past()
+
 
 @dataclass(frozen=True, slots=True)
 class History:
     """All that is known of one agreement, in any order.
 
-    Of several revisions of a period's evaluation the latest counts. ``before``: the checkpoints of
-    the periods before those, oldest first, where they are not worked out again.
+    Of several revisions of a period's evaluation the latest counts. ``before``: what is left of the
+    periods before those, where they are not worked out again.
     """
 
     versions: Sequence[Agreement]
     evaluations: Sequence[PeriodEvaluation]
-    before: Sequence[Checkpoint] = ()
+    before: Past = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodStep:
-    """One period as it was worked out: what is left of it, and what it looked at ahead."""
+    """One period as it was worked out: what is left of it, and what it looked at elsewhere."""
 
     period: str
     facts: PeriodFacts
     after: AfterPeriod
     ahead: frozenset[Ahead]
+    looked_back: int
 
     def state(self) -> PeriodState:
         """What is stored of it."""
@@ -83,13 +87,7 @@ class Member:
         """An agreement before the first of its periods that is to be worked out."""
         ordered = sorted(history.versions, key=lambda one: (one.effective_from, one.version))
         vendor = ordered[-1].vendor
-        known, past, lacks = EvaluatedPeriods(), SettlementHistory(), None
-        for one in history.before:
-            known.add_stored(one.period, one.outline, partial(_stated, one, vendor, parties))
-            if one.covered:
-                past.add_stored(one.period, partial(_looked_back_at, one, ordered))
-        if history.before:
-            lacks = after_of(_read(history.before[-1])).lacks
+        known, past, lacks = _taken_up(history.before, ordered, parties)
         latest = _latest(history.evaluations)
         for period in sorted(latest, key=in_order):
             evaluation = latest[period]
@@ -158,16 +156,18 @@ class Member:
 
     def note(self, period: str, ahead: frozenset[Ahead]) -> None:
         """Note what is left of a period that was worked out, or that no version covers."""
-        last = self.history[-1] if self.history.last_label == period else None
+        last = self.history.last if self.history.last_label == period else None
         record = None if last is None else PeriodRecord.of(last)
         facts = PeriodFacts.of(self.known[period])
-        self.steps.append(PeriodStep(period, facts, AfterPeriod(record, self.lacks), ahead))
+        after = AfterPeriod(record, self.lacks)
+        self.steps.append(PeriodStep(period, facts, after, ahead, self.history.furthest))
+        self.history.furthest = 0
 
     def looked_ahead(self, name: str, period: str) -> Iterator[Ahead]:
         """What was looked at, since it was last asked, that a later evaluation can change."""
         for how, what in self.charges.looked_at:
-            settled = what in self.known and in_order(what) <= in_order(period)
-            if how != AT or not settled:
+            at_hand = how == AT and what in self.known
+            if not at_hand or in_order(what) > in_order(period):
                 yield name, (how, what)
         self.charges.looked_at.clear()
 
@@ -193,20 +193,28 @@ def _before(after_end: str | None) -> tuple[str, ...]:
     return () if after_end is None else (next_label(after_end, -1),)
 
 
-def _read(checkpoint: Checkpoint) -> PeriodState:
-    if checkpoint.state is None:
-        raise NotRead(checkpoint.period)
-    return checkpoint.state
+def _taken_up(
+    past: Past, versions: Sequence[Agreement], parties: Parties
+) -> tuple[EvaluatedPeriods, SettlementHistory, str | None]:
+    """What is left of earlier periods: what they state, what they came to, and what they lack."""
+    since = None if past.read is None else past.read.day
+    known, settled = EvaluatedPeriods(past.read), SettlementHistory(since)
+    for one in past.checkpoints:
+        state = partial(_stated, one, versions[-1].vendor, parties)
+        known.add_stored(one.period, one.outline, state)
+        if one.covered and (since is None or first_day(one.period) >= since):
+            settled.add_stored(one.period, partial(_looked_back_at, one, versions))
+    return known, settled, after_of(past.checkpoints[-1].state).lacks if past.checkpoints else None
 
 
 def _stated(checkpoint: Checkpoint, vendor: str, parties: Parties) -> PeriodInputs:
-    facts = facts_of(_read(checkpoint))
+    facts = facts_of(checkpoint.state)
     references = References(facts.evaluation, vendor, parties)
     return PeriodInputs(facts.evaluation, references, measured=frozenset(facts.measured))
 
 
 def _looked_back_at(checkpoint: Checkpoint, versions: Sequence[Agreement]) -> SettledPeriod:
-    record = after_of(_read(checkpoint)).record
+    record = after_of(checkpoint.state).record
     assert record is not None, "a version covers it"
     return record.settled(checkpoint.period, versions)
 

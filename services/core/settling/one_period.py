@@ -22,7 +22,7 @@ from services.core.adjusting.single_event import apply_single_event
 from services.core.exact.arithmetic import ZERO
 from services.core.inputs.blockers import InvalidDeclaration
 from services.core.inputs.context import PeriodContext
-from services.core.inputs.history import SettledPeriod
+from services.core.inputs.history import SettledPeriod, added_up
 from services.core.inputs.worksheet import DraftLine, Worksheet, step
 from services.core.judging.levels import judge
 from services.core.pricing.credits import price_results
@@ -88,6 +88,7 @@ def settled(
     worksheet = open_rights(context, admit_disputes(context, _with_at_risk(context, worksheet)))
     outcome, carried = _outcome(context, worksheet, buyer)
     lines = outcome.lines if isinstance(outcome, SettlementStatement) else None
+    last = context.history.last
     remembered = SettledPeriod(
         context.period,
         context.version,
@@ -96,6 +97,7 @@ def settled(
         worksheet.balances,
         carried,
         worksheet.deferred,
+        added_up(() if last is None else last.sums, lines or ()),
     )
     return outcome, remembered
 
@@ -103,7 +105,9 @@ def settled(
 def not_settled(context: PeriodContext, *reasons: str) -> tuple[Unsettled, SettledPeriod]:
     """The outcome of a period that cannot be worked out to its end, for these reasons as well."""
     waits = Unsettled(context.period, (*context.blockers.reasons, *reasons))
-    return waits, SettledPeriod(context.period, context.version, (), None)
+    last = context.history.last
+    sums = () if last is None else last.sums
+    return waits, SettledPeriod(context.period, context.version, (), None, sums=sums)
 
 
 def _after_caps(version: Agreement) -> int:

@@ -54,7 +54,8 @@ def invoiced(context: PeriodContext, total: Fraction) -> tuple[Figures, Fraction
 
     That is what is carried, and the period's own credit where the next invoice takes it.
     """
-    carried = context.history[-1].carried if context.history else ZERO
+    last = context.history.last
+    carried = ZERO if last is None else last.carried
     term = context.version.invoicing
     if term is None:  # an earlier version carried it; it stays on the books
         return ({"carried": carried} if carried else {}), carried

@@ -17,7 +17,6 @@ from services.core.calendar.days import local_day
 from services.core.exact.arithmetic import ZERO, number_text
 from services.core.inputs.absence import no_figure, wait_for
 from services.core.inputs.context import PeriodContext
-from services.core.inputs.history import results_since
 from services.core.inputs.worksheet import Worksheet
 from services.core.judging.attribution import attributed
 from services.core.judging.levels import MISSED
@@ -49,7 +48,7 @@ def _windows(
     for subject in dict.fromkeys(one.subject for one in now):
         own = [one for one in now if one.subject == subject]
         window = [next_label(own[-1].period, -back) for back in range(periods)]
-        results = results_since(window[-1], context.earlier_results(level, subject, own))
+        results = context.earlier_results(level, subject, own).since(window[-1])
         yield [one for one in results if one.period in window]
 
 

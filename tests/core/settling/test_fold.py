@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
@@ -19,9 +19,15 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.period import first_day
 from schemas.programme import Programme
 from schemas.statement import canonical
-from services.core.inputs.evaluated import EvaluationOutline
+from services.core.inputs.evaluated import EvaluationOutline, ReadSince
 from services.core.inputs.history import NotRead
-from services.core.settling.checkpoints import Chain, Checkpoint, PeriodState, terms_digest
+from services.core.settling.checkpoints import (
+    Checkpoint,
+    EvaluationChange,
+    Past,
+    first_touched,
+    terms_digest,
+)
 from services.core.settling.fold import Continuation
 from services.core.settling.member import History
 from services.core.settling.one_period import PeriodOutcome, Unsettled
@@ -42,7 +48,6 @@ class Books:
     programmes: Sequence[Programme] = ()
     evaluations: dict[str, dict[str, PeriodEvaluation]] = field(default_factory=dict)
     checkpoints: dict[str, dict[str, Checkpoint]] = field(default_factory=dict)
-    states: dict[str, dict[str, PeriodState]] = field(default_factory=dict)
     outcomes: dict[str, dict[str, PeriodOutcome]] = field(default_factory=dict)
     worked_out: list[str] = field(default_factory=list)
     """The periods of the last run."""
@@ -55,48 +60,70 @@ class Books:
     def settle_on(self) -> None:
         """Work out what does not hold any more, and keep it."""
         names = sorted(self.versions)
-        outlines = {
-            name: {
-                period: EvaluationOutline.of(one, sha256(canonical(one)).digest())
-                for period, one in self.evaluations.get(name, {}).items()
-            }
-            for name in names
-        }
-        digest = terms_digest(self.versions, self.programmes, TOWN, "UTC", {}, "1")
-        going_on = Continuation.of(Chain(digest, outlines), self.checkpoints)
+        terms = terms_digest(self.versions, self.programmes, TOWN, "UTC", {}, "1")
+        since = self._since(terms)
+        outlines = {name: {} if since is None else self._outlines(name, since) for name in names}
+        links = {name: each[-1].link for name in names if (each := self._kept(name, since))}
+        going_on = Continuation(terms, since, outlines, links)
         self.worked_out = sorted({each for name in names for each in going_on.to_read(name)})
-        found = self._found(going_on, names)
-        for name, made in going_on.after(found).items():
-            kept = going_on.kept(name)
-            own, states = self.checkpoints.get(name, {}), self.states.get(name, {})
-            self.checkpoints[name] = {each: own[each] for each in kept}
-            self.checkpoints[name] |= {one.period: one.with_state(None) for one in made}
-            self.states[name] = {each: states[each] for each in kept}
-            self.states[name] |= {one.period: one.state for one in made if one.state}
-            outcomes = self.outcomes.get(name, {})
-            self.outcomes[name] = {each: outcomes[each] for each in kept if each in outcomes}
-            self.outcomes[name] |= {each.period: each for each in found.outcomes[name]}
+        found = self._found(going_on)
+        for name, outcomes in found.outcomes.items():
+            made = going_on.after(found).get(name, ())
+            kept = [*self._kept(name, since), *made]
+            self.checkpoints[name] = {one.period: one for one in kept}
+            before = self.outcomes.get(name, {})
+            held = {each: one for each, one in before.items() if not going_on.is_open(each)}
+            self.outcomes[name] = held | {each.period: each for each in outcomes}
 
-    def _found(self, going_on: Continuation, names: Sequence[str]) -> SettledTogether:
-        """With the last state read only; with all of them where that is not enough."""
-        try:
-            return self._settled(going_on, names, last=1)
-        except NotRead:
-            return self._settled(going_on, names, last=1000)
+    def _since(self, terms: bytes) -> str | None:
+        changes = []
+        for name in self.evaluations:
+            for period, outline in self._outlines(name).items():
+                held = self.checkpoints.get(name, {}).get(period)
+                if held is None or (held.outline.digest, held.terms) != (outline.digest, terms):
+                    before = None if held is None else held.outline
+                    changes.append(EvaluationChange(name, period, before, outline))
+        looking = [
+            (one.period, one.ahead) for each in self.checkpoints.values() for one in each.values()
+        ]
+        evaluated = {(name, period) for name, each in self.evaluations.items() for period in each}
+        return first_touched(changes, looking, evaluated)
 
-    def _settled(self, going_on: Continuation, names: Sequence[str], last: int) -> SettledTogether:
+    def _outlines(self, name: str, since: str | None = None) -> dict[str, EvaluationOutline]:
+        return {
+            period: EvaluationOutline.of(one, sha256(canonical(one)).digest())
+            for period, one in self.evaluations.get(name, {}).items()
+            if since is None or first_day(period) >= first_day(since)
+        }
+
+    def _kept(self, name: str, since: str | None) -> list[Checkpoint]:
+        """The checkpoints before a period, oldest first."""
+        held = self.checkpoints.get(name, {}).values()
+        kept = (one for one in held if since is None or first_day(one.period) < first_day(since))
+        return sorted(kept, key=lambda one: first_day(one.period))
+
+    def _found(self, going_on: Continuation) -> SettledTogether:
+        """With the last checkpoint only, and what is asked for; with all where that is too few."""
+        circumstances: set[str] = set()
+        for latest in (1, 1, 1, None):
+            try:
+                return self._settled(going_on, latest, circumstances)
+            except NotRead as wanted:
+                circumstances |= {wanted.circumstance} if wanted.circumstance else set()
+        raise AssertionError("all checkpoints were there")
+
+    def _settled(
+        self, going_on: Continuation, latest: int | None, circumstances: Collection[str]
+    ) -> SettledTogether:
         histories = {
             name: History(
-                self.versions[name],
+                versions,
                 [self.evaluations[name][each] for each in going_on.to_read(name)],
-                going_on.before(name, self._read(name, going_on.kept(name)[-last:])),
+                _past(self._kept(name, going_on.since), latest, circumstances),
             )
-            for name in names
+            for name, versions in self.versions.items()
         }
         return settle_each(histories, self.programmes, parties=TOWN, time_zone="UTC")
-
-    def _read(self, name: str, periods: Sequence[str]) -> dict[str, PeriodState]:
-        return {each: self.states[name][each] for each in periods}
 
     def replayed(self) -> SettledTogether:
         """What the replay from the first period comes to."""
@@ -115,6 +142,21 @@ class Books:
                 self.outcomes.get(name, {}).values(), key=lambda one: first_day(one.period)
             )
             assert list(map(_bytes, kept)) == list(map(_bytes, outcomes))
+
+
+def _past(kept: Sequence[Checkpoint], latest: int | None, circumstances: Collection[str]) -> Past:
+    """So many of the last, and of those before what states something."""
+    if latest is None or len(kept) <= latest:
+        return Past(kept)
+    extra = [
+        one
+        for one in kept[:-latest]
+        if one.outline.beyond or one.outline.circumstances & set(circumstances)
+    ]
+    read = ReadSince(
+        first_day(kept[-latest].period), first_day(kept[0].period), frozenset(circumstances)
+    )
+    return Past([*extra, *kept[-latest:]], read)
 
 
 def _bytes(outcome: PeriodOutcome) -> object:
