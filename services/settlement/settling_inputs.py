@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -121,14 +121,21 @@ class OpenHistories:
 
 
 async def open_histories(
-    connection: Connection, terms: SettlingTerms, agreement: str, also: PeriodEvaluation | None
+    connection: Connection,
+    terms: SettlingTerms,
+    agreement: str,
+    also: PeriodEvaluation | None = None,
+    instead: Sequence[PeriodEvaluation] = (),
 ) -> OpenHistories:
-    """Read what is to be worked out. ``also``: an evaluation that is taken as received.
+    """Read what is to be worked out.
+
+    ``also``: an evaluation that is taken as received. ``instead``: evaluations that are looked at
+    in place of what is received of their periods, whatever its revision; they are worked out.
 
     Another agreement whose evaluations cannot be read is among the unread ones. Raises what reading
     those of the agreement itself raises.
     """
-    return await _HistoryReader(connection, terms, agreement, also).histories()
+    return await _HistoryReader(connection, terms, agreement, also, instead).histories()
 
 
 async def _standing(
@@ -148,16 +155,17 @@ class _HistoryReader:
         terms: SettlingTerms,
         agreement: str,
         also: PeriodEvaluation | None,
+        instead: Sequence[PeriodEvaluation],
     ) -> None:
         self._connection, self._terms, self._agreement = connection, terms, agreement
-        self._also = also
+        self._also, self._instead = also, instead
         contract = terms.contract
         self._unread = dict(contract.unread)
         self._evaluations: dict[str, dict[str, PeriodEvaluation]] = {
             name: {} for name in contract.agreements
         }
-        if also is not None:
-            self._evaluations[also.agreement][also.period] = also
+        for one in (*instead, *([] if also is None else [also])):
+            self._evaluations[one.agreement][one.period] = one
 
     async def histories(self) -> OpenHistories:
         """What is read."""
@@ -201,21 +209,29 @@ class _HistoryReader:
     async def _changed(self, terms: bytes) -> dict[ByPeriod, NewerEvaluation]:
         """What no checkpoint stands on by these terms; with the evaluation taken as received."""
         changed = await checkpoint_store.newer_evaluations(self._connection, self._names(), terms)
-        also = self._also
-        if also is None:
-            return changed
+        for one in self._instead:
+            before = await checkpoint_store.checkpoint_outline(
+                self._connection, one.agreement, one.period
+            )
+            looked_at = EvaluationRevision(one.revision, sha256(canonical(one)).digest())
+            changed[one.agreement, one.period] = NewerEvaluation(looked_at, before)
+        if self._also is not None:
+            await self._take(changed, self._also)
+        return changed
+
+    async def _take(self, changed: dict[ByPeriod, NewerEvaluation], also: PeriodEvaluation) -> None:
+        """Take an evaluation as received."""
         place = also.agreement, also.period
         digest = sha256(canonical(also)).digest()
         if place in changed:
             held = changed[place]
             if held.latest.revision < also.revision:
                 changed[place] = replace(held, latest=EvaluationRevision(also.revision, digest))
-            return changed
+            return
         before = await checkpoint_store.checkpoint_outline(self._connection, *place)
         newest = await store.newest_revision(self._connection, *place)
         if before is None or (before.digest != digest and newest < also.revision):
             changed[place] = NewerEvaluation(EvaluationRevision(also.revision, digest), before)
-        return changed
 
     async def _outlined(self, changed: Changed) -> list[EvaluationChange] | None:
         """The changes with what their evaluations state; None where another one is not readable."""
@@ -241,8 +257,7 @@ class _HistoryReader:
         looking, evaluated = await checkpoint_store.looking(
             self._connection, self._names(), answered, beyond
         )
-        if self._also is not None:
-            evaluated.add((self._also.agreement, self._also.period))
+        evaluated |= {(one.agreement, one.period) for one in changes}
         return first_touched(changes, looking, evaluated)
 
     async def _read(self, name: str, wanted: Mapping[str, EvaluationRevision]) -> None:

@@ -306,6 +306,19 @@ async def newest_revision(connection: Connection, agreement: str, period: str) -
     return found
 
 
+async def evaluated(
+    connection: Connection, agreements: Collection[str], period: str
+) -> frozenset[str]:
+    """Of which of these agreements an evaluation of a period is kept."""
+    rows = await connection.fetch(
+        "select distinct agreement from evaluation_received"
+        " where agreement = any($1::text[]) and period = $2",
+        list(agreements),
+        period,
+    )
+    return frozenset(row["agreement"] for row in rows)
+
+
 async def is_received(connection: Connection, evaluation: PeriodEvaluation) -> bool:
     """Whether this revision of a period's evaluation is kept, with whatever content."""
     found: bool = await connection.fetchval(

@@ -81,9 +81,12 @@ def _told(
 
 
 async def settled_on(
-    connection: Connection, agreement: str, opened: OpenHistories, seconds: float
+    connection: Connection, agreement: str, opened: OpenHistories, seconds: float | None
 ) -> SettledTogether:
-    """What the open periods come to. What is left of earlier ones is read as far as they look."""
+    """What the open periods come to. What is left of earlier ones is read as far as they look.
+
+    ``seconds``: as `within`. Raises OverBudget and Overtaken.
+    """
     latest: int | None = LOOKED_BACK[0]
     circumstances: set[str] = set()
     while True:
@@ -146,11 +149,11 @@ def about(agreement: str, contract: SettlementTerms) -> str:
     return f"{agreement} with {others} more that share a cap with it" if others else agreement
 
 
-async def within(work: Coroutine[Any, Any, Result], seconds: float, what: str) -> Result:
+async def within(work: Coroutine[Any, Any, Result], seconds: float | None, what: str) -> Result:
     """What a piece of work comes to.
 
-    ``what``: the agreements that it is about. Raises OverBudget after so many seconds; what
-    was begun in a thread ends there by itself.
+    ``what``: the agreements that it is about. Raises OverBudget after so many seconds, None:
+    never; what was begun in a thread ends there by itself.
     """
     task = asyncio.ensure_future(work)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from fastapi import Request
@@ -13,17 +13,16 @@ from schemas.evaluation import PeriodEvaluation
 from schemas.money import MoneyAmount
 from schemas.statement import SettlementStatement
 from services.core.contracts.versions import version_for
-from services.core.settling.member import History
 from services.core.settling.one_period import PeriodOutcome, Unsettled
 from services.core.visibility.shown import AgreementView
 from services.settlement import explain, store
 from services.settlement.access import Principal, ReaderPrincipal
-from services.settlement.effective_versions import read_effective_versions
-from services.settlement.evaluator_client import EvaluatorClient
 from services.settlement.not_found import read_back
-from services.settlement.replay import CannotBeReplayed, replayed
+from services.settlement.replay import CannotBeReplayed
 from services.settlement.responses import Preview
 from services.settlement.routes.common import Period, SettlementApiState, parts_of, router, shown
+from services.settlement.settling_inputs import SettlingTerms, open_histories, read_terms
+from services.settlement.working_out import settled_on
 from services.shell.http.problems import Problem
 
 routes = router("statements")
@@ -44,7 +43,7 @@ async def preview(
 
 
 class SettledNow(NamedTuple):
-    """What all periods of an agreement come to, and what one was counted to from what is stored."""
+    """What an agreement comes to from a period on, and what the period was counted to."""
 
     outcome: Sequence[PeriodOutcome]
     counted: PeriodEvaluation | None
@@ -59,47 +58,64 @@ async def settled_now(
 ) -> SettledNow:
     """What an agreement comes to with a period counted from what is stored now.
 
-    Raises Problem where that fails, which says why as far as the asker may read it.
+    Goes on from what is left of the periods before. Raises Problem where that fails, which says why
+    as far as the asker may read it.
 
     ``accepting``: source and id of a proposal that is taken as accepted.
     """
     async with parts.pool.acquire() as connection:
         with read_back(f"contract of {agreement}, or what was counted for it,"):
-            contract = await store.contract(connection, agreement)
-            assert contract is not None, "an agreement in the catalogue is in its table"
-            contract, known = await store.with_evaluations(connection, contract, agreement)
-        ruling = await read_effective_versions(connection, contract)
-    known[agreement] = tuple(each for each in known[agreement] if each.period != period)
-    for name, versions in ruling.agreements.items():
-        counted = {each.period for each in known[name]}
-        if period not in counted and version_for(versions, period) is not None:
-            own = name == agreement
-            try:
-                known[name] += await _still_open(
-                    parts.evaluator, name, period, accepting if own else None
-                )
-            except Problem as failed:
-                if own:
-                    failed.detail = asker.told(failed.detail)
-                    raise
-    histories = {name: History(ruling.agreements[name], known[name]) for name in known}
-    found = await replayed(contract, histories, ruling.programmes)
+            terms = await read_terms(connection, agreement)
+            assert terms is not None, "an agreement in the catalogue is in its table"
+            await open_histories(connection, terms, agreement)  # what is not readable is told first
+        names = list(terms.contract.agreements)
+        evaluated = await store.evaluated(connection, names, period)
+    counted = await _counted(parts, asker, agreement, period, terms, evaluated, accepting)
+    async with (
+        parts.pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        with read_back(f"contract of {agreement}, or what was counted for it,"):
+            opened = await open_histories(
+                connection, terms, agreement, instead=tuple(counted.values())
+            )
+        found = await settled_on(connection, agreement, opened, None)
     try:
         outcome = found.of(agreement)
     except CannotBeReplayed as failed:
         raise Problem(
             409, "cannot-be-settled", "The period cannot be worked out.", asker.told(str(failed))
         ) from failed
-    own_one = next((one for one in known[agreement] if one.period == period), None)
-    return SettledNow(outcome, own_one)
+    return SettledNow(outcome, counted.get(agreement))
 
 
-async def _still_open(
-    evaluator: EvaluatorClient, agreement: str, period: str, accepting: tuple[str, str] | None
-) -> tuple[PeriodEvaluation, ...]:
-    """What is counted of an open period. Raises Problem where it is not open or cannot be counted:
-    of another agreement nothing is known then, and whoever shares a cap with it waits for it."""
-    return (_evaluated(await evaluator.preview(agreement, period, accepting)),)
+async def _counted(
+    parts: SettlementApiState,
+    asker: Principal,
+    agreement: str,
+    period: str,
+    terms: SettlingTerms,
+    evaluated: Collection[str],
+    accepting: tuple[str, str] | None,
+) -> dict[str, PeriodEvaluation]:
+    """A period of an agreement as it is counted now, and of those that share a cap with it and of
+    which it is not evaluated.
+
+    What cannot be counted of another one is not known then: whoever shares a cap with it waits.
+    """
+    found = {}
+    for name, versions in terms.ruling.agreements.items():
+        own = name == agreement
+        if (name in evaluated and not own) or version_for(versions, period) is None:
+            continue
+        try:
+            body = await parts.evaluator.preview(name, period, accepting if own else None)
+            found[name] = _evaluated(body)
+        except Problem as failed:
+            if own:
+                failed.detail = asker.told(failed.detail)
+                raise
+    return found
 
 
 def _evaluated(body: bytes) -> PeriodEvaluation:
