@@ -126,6 +126,17 @@ SECTIONS: dict[str, tuple[Panel, ...]] = {
             ),
         ),
         Panel(
+            "The book kept from others, 99th percentile",
+            "s",
+            (
+                (
+                    "histogram_quantile(0.99,"
+                    " sum by (le) (rate(earnback_book_held_seconds_bucket[1h])))",
+                    "until the commit",
+                ),
+            ),
+        ),
+        Panel(
             "Closing a period, 95th percentile",
             "s",
             (

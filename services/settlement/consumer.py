@@ -134,12 +134,18 @@ class Settler:
                 # Why may hold what an event says: it is told by GET /v1/refused-evaluations.
                 log(__name__).error("evaluation_refused", partition=partition, offset=record.offset)
                 counts["refused"] += 1
+        book = gauges.BookHold()
         for evaluation in fresh:  # all is compared by now: others wait for the book from here
-            counts.update(await self._posted_or_parked(connection, evaluation))
+            counts.update(await self._posted_or_parked(connection, evaluation, book))
         waiting = await gauges.pending(connection)
         for author, change in told:  # last: others wait from then
             await audit.record(connection, author, change)
-        return StepResult(committed=lambda: gauges.count(counts, waiting))
+
+        def committed() -> None:
+            gauges.count(counts, waiting)
+            book.released()
+
+        return StepResult(committed=committed)
 
     async def _receive(
         self,
@@ -166,7 +172,7 @@ class Settler:
         return True
 
     async def _posted_or_parked(
-        self, connection: Connection, evaluation: PeriodEvaluation
+        self, connection: Connection, evaluation: PeriodEvaluation, book: gauges.BookHold
     ) -> Counter[str]:
         """Post what was prepared of an evaluation, or park it for what it fails for."""
         agreement, period = evaluation.agreement, evaluation.period
@@ -178,7 +184,12 @@ class Settler:
                 assert found is not None, "it was checked that it fits"
                 async with connection.transaction():
                     return await _post(
-                        connection, evaluation, found, topics=self._topics, at=self._clock()
+                        connection,
+                        evaluation,
+                        found,
+                        topics=self._topics,
+                        at=self._clock(),
+                        taken=book.taken,
                     )
             except Exception as error:
                 if not is_of_the_work(error):
@@ -270,6 +281,7 @@ async def _post(
     *,
     topics: SettlementTopics,
     at: datetime,
+    taken: Callable[[], None] = lambda: None,
 ) -> Counter[str]:
     """Post what was worked out, and fits.
 
@@ -284,7 +296,7 @@ async def _post(
     since = worked_out.opened.going_on.since
     for name in worked_out.opened.names:
         await replace_checkpoints(connection, name, since, worked_out.after.get(name, ()))
-    await store.post(connection, made, topics=topics, at=at)
+    await store.post(connection, made, topics=topics, at=at, taken=taken)
     await store.check_now(connection)
     await resolve(connection, "settlement", "evaluation", found.outcomes)
     await parking.park_failed(connection, found.failed, evaluation.period)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from services.shell import metrics
 from services.shell.postgres import Connection
@@ -15,6 +16,12 @@ STATEMENTS = Counter(
     "earnback_statements_total", "Statement revisions by outcome: posted, adjusted.", ["outcome"]
 )
 PENDING = Gauge("earnback_settlement_pending", "Closed periods that cannot be settled yet.")
+
+BOOK_SECONDS = Histogram(
+    "earnback_book_held_seconds",
+    "How long a batch that posts kept the head of the book from others, until it was committed.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
 
 HELD = Gauge(
     "earnback_restatements_held",
@@ -32,6 +39,23 @@ def count(counts: Mapping[str, int], waiting: int) -> None:
         if counts.get(outcome):
             STATEMENTS.labels(outcome).inc(counts[outcome])
     PENDING.set(waiting)
+
+
+class BookHold:
+    """How long one batch holds the head of the book."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def taken(self) -> None:
+        """It is held from now on, if it was not before."""
+        if self._since is None:
+            self._since = time.perf_counter()
+
+    def released(self) -> None:
+        """The batch is committed."""
+        if self._since is not None:
+            BOOK_SECONDS.observe(time.perf_counter() - self._since)
 
 
 async def pending(connection: Connection) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -550,11 +550,17 @@ async def wait(
 
 
 async def post(
-    connection: Connection, postings: Sequence[Posting], *, topics: SettlementTopics, at: datetime
+    connection: Connection,
+    postings: Sequence[Posting],
+    *,
+    topics: SettlementTopics,
+    at: datetime,
+    taken: Callable[[], None] = lambda: None,
 ) -> None:
     """Write statements and entries, and enqueue the events for finance.
 
     Locks the head of the book until the transaction ends: whoever posts meanwhile waits.
+    ``taken``: called when it is locked.
     """
     if not postings:
         return
@@ -564,6 +570,7 @@ async def post(
         "update book_head set next_position = next_position + $1 returning next_position - $1",
         wanted,
     )
+    taken()
     told: list[Outgoing] = []
     booked: list[Outgoing] = []
     for posting in postings:
