@@ -99,6 +99,12 @@ SECTIONS: dict[str, tuple[Panel, ...]] = {
             ),
         ),
         Panel(
+            "Compiled loops of ingest",
+            "short",
+            (("min by (instance) (earnback_ingest_compiled)", "{{instance}}"),),
+            "Below 0: they can't be compiled, and events are judged one by one; right, and slower.",
+        ),
+        Panel(
             "Batches that were not simply applied",
             "ops",
             (

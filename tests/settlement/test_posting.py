@@ -481,7 +481,7 @@ async def test_after_a_restore_a_statement_that_books_nothing_keeps_its_place_in
     evaluations = [
         an_evaluation(9700),
         an_evaluation(9600, agreement="network"),
-        an_evaluation(9701, revision=2),
+        an_evaluation(9700, revision=2, source="urn:nimbus:probe/2"),
         an_evaluation(9750, revision=3),
     ]
     async with a_house(database) as house:

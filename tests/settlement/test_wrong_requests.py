@@ -106,7 +106,8 @@ async def test_a_filter_by_what_is_no_period_is_refused_and_told_how_to_write_on
                 "in": "query",
                 "pointer": "period",
                 "reason": "'2025-13' names no period",
-                "remedy": "write 2025, 2025-H1, 2025-Q1, 2025-01 or 2025-01-31",
+                "remedy": "write 2025, 2025-H1, 2025-Q1, 2025-01, 2025-W07 or 2025-01-31, or from "
+                "another day 2025-02-15_P1M",
             }
         ]
 
