@@ -19,6 +19,7 @@ from services.core.events.facts import measured_data
 from services.shell.frames import (
     MAX_ROWS,
     NotAFrame,
+    check_columns,
     column_of,
     numbers_of,
     read_batch,
@@ -87,10 +88,7 @@ def checked(body: bytes) -> Any:
     Raises NotAFrame when it is malformed in any way: whatever passes can be counted.
     """
     batch = read_batch(body)
-    try:
-        batch.validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise NotAFrame(f"the frame's columns contradict themselves: {error}") from error
+    check_columns(batch)
     if batch.num_rows > MAX_ROWS:
         raise NotAFrame(f"a frame of {batch.num_rows} rows; at most {MAX_ROWS} are allowed")
     for name in batch.schema.names:

@@ -94,7 +94,9 @@ def decode(body: bytes | memoryview) -> Facts:
 
     Raises NotAFrame for anything that `encode` of this version would not have written.
     """
-    return facts_of(read_batch(body))
+    batch = read_batch(body)
+    check_columns(batch)
+    return facts_of(batch)
 
 
 def write_batch(batch: Any) -> bytes:
@@ -119,6 +121,15 @@ def read_batch(body: bytes | memoryview) -> Any:
             return _raised(batch) if reader.schema.equals(_VERSION_1) else batch
     except (pa.ArrowException, StopIteration, OSError) as error:
         raise NotAFrame(f"not an Arrow stream with one batch: {error}") from error
+
+
+def check_columns(batch: Any) -> None:
+    """Raises NotAFrame where what a column says of itself is not so, and reading it would go beyond
+    its memory. Stored frames were checked before they were stored."""
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise NotAFrame(f"the frame's columns contradict themselves: {error}") from error
 
 
 def facts_of(batch: Any) -> Facts:
@@ -163,6 +174,8 @@ def _check(schema: Any) -> None:
 
 def _raised(batch: Any) -> Any:
     """A batch of version 1 with the columns of this one: the low half of a hash of 64 bits is 0."""
+    if batch.num_rows > MAX_ROWS:
+        raise NotAFrame(f"a frame of {batch.num_rows} rows; at most {MAX_ROWS} are allowed")
     columns = batch.columns
     columns.insert(_LOW, pa.array(np.zeros(batch.num_rows, np.uint64)))
     return pa.record_batch(columns, schema=_SCHEMA)
