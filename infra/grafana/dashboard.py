@@ -180,7 +180,7 @@ SECTIONS: dict[str, tuple[Panel, ...]] = {
             "Identities in memory",
             "short",
             (("sum by (instance) (earnback_identities_held)", "{{instance}}"),),
-            "Times 20 bytes.",
+            "Times 28 bytes.",
         ),
     ),
 }
