@@ -19,7 +19,7 @@ from services.core.contracts.check import check
 from services.core.contracts.reading import Refusal, read_documents
 from services.core.counting.evaluation import evaluate
 from services.core.events.acceptance import accept
-from services.core.events.facts import Row, columns
+from services.core.events.facts import Row, columns, payload_before_of
 from services.core.events.rejections import Rejection
 from services.core.events.rules import Rules, rules_of
 from services.core.settling.one_period import Unsettled
@@ -109,10 +109,21 @@ def evaluations(
     events: Sequence[Event],
     through: PeriodLabel,
     revision: int = 1,
+    *,
+    stored_before: bool = False,
 ) -> list[PeriodEvaluation]:
-    """Every settlement period from the agreement's beginning through the one named."""
+    """Every settlement period from the agreement's beginning through the one named.
+
+    ``stored_before``: by a release that kept 64 bits of a payload's hash.
+    """
     versions = contracts.versions(name)
-    facts = columns(list(rows(contracts, events)))
+    taken = list(rows(contracts, events))
+    if stored_before:
+        named = {number: metric for (_, metric), number in numbers(contracts.programme).items()}
+        taken = [
+            row._replace(payload=payload_before_of(row, named.get(row.metric, ""))) for row in taken
+        ]
+    facts = columns(taken)
     begin = min(version.effective_from for version in versions)
     settled = versions[0].settled
     last = label_of(first_day(through), settled)

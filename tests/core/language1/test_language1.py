@@ -97,9 +97,8 @@ def test_a_worked_case_comes_to_the_same(record: Record) -> None:
     contracts = _load(record["contract"])
     if "refused" in record:
         return
-    known = evaluations(
-        contracts, record["agreement"], record["events"], record["through"], record["run"]
-    )
+    given = record["agreement"], record["events"], record["through"], record["run"]
+    known = evaluations(contracts, *given, stored_before=True)
     _same(record, said(settled(contracts, record["agreement"], known)))
 
 
