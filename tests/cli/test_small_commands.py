@@ -108,7 +108,7 @@ def refusals(folder: Path, text: str) -> list[str]:
         ("name: Hosting of the portal", "name: Hosting: the portal", "it holds a colon"),
         ("{at_least: 99.9}", "{at_least: 99,9}", "write numbers with a decimal point: 99.9"),
         ("percent: 5,", "percent: '5,5',", "write 5.5: a decimal point, not a comma"),
-        ("settled: month", "settled: week", "write day, month, quarter, half_year or year"),
+        ("settled: month", "settled: weekly", "write day, week, month, quarter, half_year, year, "),
         ("no_data: no_result", "no_data: none", "write miss, met, no_result or {counts_as: N}"),
         (
             "    no_data: no_result\n",
