@@ -15,7 +15,15 @@ from services.evaluator.recount import FEW_FACTS, STEPS_A_FACT, RecountTarget
 from tests.core.told import terms
 
 TARGET = RecountTarget(
-    (), (terms(),), "2025-01", {}, {}, frozenset(), (date.min, date.max), Horizon(0, "UTC", "month")
+    programmes=(),
+    agreements=(terms(),),
+    period="2025-01",
+    numbers={},
+    spans={},
+    metrics=frozenset(),
+    days=(date.min, date.max),
+    horizon=Horizon(0, "UTC", "month"),
+    occurrences={},
 )
 
 
