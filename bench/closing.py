@@ -14,15 +14,13 @@ import asyncio
 import json
 import resource
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 from time import perf_counter, process_time
 
 from bench.events import PROGRAMME, SOURCES, VENDOR, programme
-from infra.embedded.postgres import EmbeddedPostgres
+from bench.own_database import own_database
 from infra.migrations import migrate
 from schemas.agreement import Agreement
 from schemas.event import KIND_OF_TYPE
@@ -30,7 +28,7 @@ from schemas.period import first_day, next_label
 from schemas.programme import Programme
 from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
-from services.cli.show import bars, out
+from services.cli.show import out
 from services.core.calendar.windows import labels_between, microseconds
 from services.core.events.facts import Row, identity_of, payload_of
 from services.evaluator import recount, store
@@ -71,12 +69,8 @@ def main() -> int:
     parser.add_argument("--months", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="earnback-bench-") as folder,
-        bars() as shown,
-        EmbeddedPostgres(Path(folder), shown) as database,
-    ):
-        found = asyncio.run(_measure(database.dsn, given))
+    with own_database() as dsn:
+        found = asyncio.run(_measure(dsn, given))
     if given.json:
         out.print(json.dumps(asdict(found), indent=1))
     else:

@@ -15,16 +15,14 @@ import json
 import random
 import statistics
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from bench.events import PROGRAMME, SOURCES, VENDOR, programme
-from infra.embedded.postgres import EmbeddedPostgres
+from bench.own_database import own_database
 from infra.migrations import migrate
 from schemas.agreement import Agreement
 from schemas.event import KIND_OF_TYPE
@@ -32,7 +30,7 @@ from schemas.period import first_day, next_label
 from schemas.programme import Programme
 from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
-from services.cli.show import bars, out
+from services.cli.show import out
 from services.core.calendar.windows import labels_between, microseconds
 from services.core.events.facts import Row, identity_of, payload_of
 from services.evaluator import occurrences, recount, store
@@ -67,12 +65,8 @@ def main() -> int:
     parser.add_argument("--sites", type=int, default=200)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="earnback-bench-") as folder,
-        bars() as shown,
-        EmbeddedPostgres(Path(folder), shown) as database,
-    ):
-        found = asyncio.run(_measure(database.dsn, sorted(given.months), given.sites))
+    with own_database() as dsn:
+        found = asyncio.run(_measure(dsn, sorted(given.months), given.sites))
     if given.json:
         out.print(json.dumps([asdict(each) for each in found], indent=1))
     else:

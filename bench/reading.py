@@ -14,19 +14,17 @@ import asyncio
 import json
 import statistics
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from infra.embedded.postgres import EmbeddedPostgres
+from bench.own_database import own_database
 from infra.migrations import migrate
-from services.cli.show import bars, out
+from services.cli.show import out
 from services.core.calendar.windows import DAY_US, microseconds
 from services.core.events.facts import Row, identity_of
 from services.evaluator import store
@@ -60,12 +58,8 @@ def main() -> int:
     parser.add_argument("--frames", type=int, nargs="+", default=[40_000, 80_000, 160_000, 320_000])
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="earnback-bench-") as folder,
-        bars() as shown,
-        EmbeddedPostgres(Path(folder), shown) as database,
-    ):
-        found = asyncio.run(_measure(database.dsn, sorted(given.frames)))
+    with own_database() as dsn:
+        found = asyncio.run(_measure(dsn, sorted(given.frames)))
     if given.json:
         out.print(json.dumps([asdict(each) for each in found], indent=1))
     else:

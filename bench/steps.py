@@ -15,16 +15,14 @@ import hashlib
 import json
 import statistics
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time
-from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 from bench.events import METRICS, SOURCES, programme
-from infra.embedded.postgres import EmbeddedPostgres
+from bench.own_database import own_database
 from infra.migrations import migrate
 from schemas.agreement import Agreement
 from schemas.period import first_day, next_label
@@ -32,7 +30,7 @@ from schemas.programme import Programme, Vendor
 from schemas.statement import canonical
 from services.catalogue import store as catalogue
 from services.catalogue.cached import CatalogueCopy
-from services.cli.show import bars, out
+from services.cli.show import out
 from services.core.calendar.windows import DAY_US, microseconds
 from services.evaluator import store
 from services.evaluator.closing import Closer
@@ -70,12 +68,8 @@ def main() -> int:
     parser.add_argument("--decisions", type=int, default=20_000, help="that two have agreed on")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="earnback-bench-") as folder,
-        bars() as shown,
-        EmbeddedPostgres(Path(folder), shown) as database,
-    ):
-        found = asyncio.run(_measure(database.dsn, given))
+    with own_database() as dsn:
+        found = asyncio.run(_measure(dsn, given))
     if given.json:
         out.print(json.dumps([asdict(each) for each in found], indent=1))
     else:
